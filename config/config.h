@@ -1,0 +1,114 @@
+/* The configuration as the programs use it: filled by config_load() from YAML, checked, with defaults in place. */
+#ifndef BATON_CONFIG_H
+#define BATON_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "abi.h"
+
+#define CONFIG_ADDRESSES 8u
+#define CONFIG_VERSIONS  8u
+#define CONFIG_SETTINGS  32u
+#define CONFIG_VALUE_BYTES 128u
+
+enum config_poll { POLL_ADAPTIVE, POLL_BUSY };
+enum config_driver { DRIVER_EAL, DRIVER_GENERATOR };
+enum config_key { KEY_PLUGIN /* as the plugin's descriptor says */, KEY_FLOW, KEY_PAYLOAD };
+
+struct config_address {
+	uint32_t ip; /* network byte order */
+	uint8_t prefix;
+};
+
+struct config_port {
+	char name[BATON_NAME_BYTES];
+	char device[BATON_PATH_BYTES]; /* EAL vdev ("net_tap0,iface=baton0") or PCI address */
+	enum config_driver driver;
+	struct config_address address[CONFIG_ADDRESSES];
+	uint32_t addresses;
+	uint32_t gateway; /* 0: none */
+	uint32_t mtu;
+	uint32_t rx_descriptors, tx_descriptors;
+	bool promiscuous;
+	bool checksum_offload; /* use the port's checksum offloads where it has them */
+	/* driver: generator */
+	uint32_t in_flight;    /* packets under way at most */
+	uint64_t rate;         /* packets per second, 0: as fast as they return */
+	uint32_t players;
+	uint32_t malformed_every; /* one malformed frame in so many, 0: none */
+	uint32_t line; /* where the port stands in the file, for messages */
+};
+
+struct config_service {
+	char name[BATON_NAME_BYTES];
+	uint32_t ip; /* 0: every address of the ports */
+	uint16_t udp_port;
+	enum config_key key;
+	uint32_t buckets;
+	char group[BATON_NAME_BYTES];
+	uint32_t group_index;
+};
+
+struct config_setting {
+	char key[BATON_NAME_BYTES];
+	char value[CONFIG_VALUE_BYTES];
+};
+
+struct config_version {
+	char name[BATON_NAME_BYTES];
+	char plugin[BATON_PATH_BYTES];
+};
+
+struct config_group {
+	char name[BATON_NAME_BYTES];
+	char plugin[BATON_PATH_BYTES]; /* the version that starts */
+	struct config_version version[CONFIG_VERSIONS]; /* others, by name, for worker restart --version */
+	uint32_t versions;
+	uint32_t count;
+	uint32_t cores[BATON_MAX_WORKERS]; /* CPUs, used round robin by the group's workers */
+	uint32_t core_count;               /* 0: any CPU the primary may use */
+	uint64_t records;                  /* of the whole group */
+	uint64_t tick_period_ns;           /* 0: no ticks */
+	struct config_setting setting[CONFIG_SETTINGS];
+	uint32_t settings;
+};
+
+struct config {
+	char name[BATON_NAME_BYTES]; /* instance */
+	/* eal */
+	uint32_t main_core;
+	uint32_t io_core[BATON_MAX_IO_LCORES]; /* CPU of each I/O lcore; the same CPU may come more than once */
+	uint32_t io_cores;
+	uint32_t memory_channels;
+	uint64_t socket_memory; /* bytes; 0: computed from ports, belts and pools */
+	char huge_dir[BATON_PATH_BYTES];
+	char extra_args[BATON_PATH_BYTES]; /* escape hatch, split at blanks */
+	enum config_poll poll;
+	/* memory */
+	uint32_t worker_slots;
+	uint32_t pending; /* packets a pending list holds, per I/O lcore */
+	uint32_t buffers; /* mbufs per I/O lcore; 0: computed */
+	char state_file[BATON_PATH_BYTES]; /* empty: <huge_dir>/baton.<name>.state */
+	/* workers */
+	uint64_t start_timeout_ns; /* fork to READY */
+	/* log */
+	uint32_t log_level; /* enum log_level */
+
+	struct config_port port[BATON_MAX_PORTS];
+	uint32_t ports;
+	struct config_service service[BATON_MAX_SERVICES];
+	uint32_t services;
+	struct config_group group[BATON_MAX_GROUPS];
+	uint32_t groups;
+};
+
+/* Loads and checks `path`. All errors go to `errors` as `path:line:col: error: ...` (at most 20), one a line.
+ * Returns the number of errors (0: *config is complete); a file that cannot be read counts as one. */
+int config_load(const char *path, struct config *config, FILE *errors);
+
+/* The same for text in memory; `name` stands where the path would. */
+int config_parse(const char *text, size_t bytes, const char *name, struct config *config, FILE *errors);
+
+#endif

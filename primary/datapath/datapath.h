@@ -1,0 +1,94 @@
+/* What the control plane (main lcore) may ask of the I/O lcores. Orders are asynchronous: posted to every I/O lcore's
+ * mailbox, carried out inside its loop, and polled for; nothing here blocks, and no I/O lcore ever waits for the main
+ * lcore or for a worker. All functions are called by the main lcore only. */
+#ifndef BATON_PRIMARY_DATAPATH_H
+#define BATON_PRIMARY_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "belt.h"
+#include "config.h"
+#include "core_stats.h"
+#include "port.h"
+#include "state.h"
+
+struct rte_mempool;
+struct datapath;
+
+#define SLOT_NONE 0xffu
+
+struct datapath_setup {
+	const struct config *config;
+	struct port *port; /* config->ports of them */
+	uint32_t io_lcores;
+	uint32_t lcore_id[BATON_MAX_IO_LCORES];          /* EAL ids */
+	struct rte_mempool *pool[BATON_MAX_IO_LCORES];   /* one per I/O lcore; nobody else uses it */
+	struct belt *belt[BATON_MAX_IO_LCORES][BATON_MAX_WORKERS]; /* initialised by belt_init() */
+	const struct state *state;
+	struct stats *stats;
+};
+
+/* Allocates everything the I/O lcores need. Returns 0, -ENOMEM or -EINVAL. */
+int datapath_create(struct datapath **out, const struct datapath_setup *setup);
+int datapath_start(struct datapath *dp);  /* launches the I/O lcores; returns 0 or -errno */
+void datapath_stop(struct datapath *dp);  /* lcores reap what is settled, free the rest (reason `stopping`), return */
+void datapath_destroy(struct datapath *dp);
+
+/* Main loop's share of the work: call every turn (at least every 10 ms; at once while an order is open). */
+void datapath_poll(struct datapath *dp);
+
+/* A worker of group `group` is READY in `slot`: its belts may be used from now on (it owns nothing yet). */
+void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group);
+bool datapath_slot_attached(struct datapath *dp, uint32_t slot); /* every lcore has taken note */
+
+/* Moves buckets. from: SLOT_NONE takes buckets that have no owner; a dead slot hands over its orphans.
+ * map: bit b names bucket b of the service; NULL: every bucket that `from` owns. */
+struct move_order {
+	uint32_t service;
+	uint32_t from;
+	uint32_t to;
+	const uint64_t *map;
+};
+struct move_report {
+	uint32_t buckets;  /* moved */
+	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first reap from the new */
+	uint64_t parked;   /* packets that waited */
+	bool failed;       /* the target died before the move ended: buckets are orphans of the target now */
+};
+/* Starts a move. Returns an id > 0, -EBUSY (a move of this service is under way), -ENOENT (slot not attached),
+ * -EALREADY (nothing to move). */
+int datapath_move(struct datapath *dp, const struct move_order *order);
+/* True once the move `id` is over on every lcore; fills in the report. */
+bool datapath_move_done(struct datapath *dp, int id, struct move_report *report);
+
+/* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
+void datapath_slot_stop(struct datapath *dp, uint32_t slot);
+
+/* The slot's worker is gone for certain: the caller has reaped it (waitpid), so no store of it can come any more.
+ * Every lcore reaps what is settled and takes over its belt; then the journal is rolled back. */
+void datapath_slot_dead(struct datapath *dp, uint32_t slot);
+/* True when that is done. orphans: buckets that wait for datapath_move(from = slot). The slot is free for a new worker
+ * once it has no orphans left; call datapath_slot_attach() anew for it. */
+bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans);
+
+/* A worker wrote what no honest worker writes: the slot to kill (its death then takes the usual way), or SLOT_NONE.
+ * Each slot is reported once per incarnation. */
+uint32_t datapath_slot_to_fence(struct datapath *dp);
+
+uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket);
+uint32_t datapath_owned(const struct datapath *dp, uint32_t slot); /* buckets owned over all services */
+
+/* Conservation of buffers of one I/O lcore (design, invariant 1). balance is 0 when nothing is lost. */
+struct ledger {
+	uint64_t received, allocated;
+	uint64_t sent, freed;
+	uint64_t in_belts, pending, tx_backlog;
+};
+void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *out);
+static inline int64_t ledger_balance(const struct ledger *l)
+{
+	return (int64_t)(l->received + l->allocated - l->sent - l->freed - l->in_belts - l->pending - l->tx_backlog);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* ABI version, hard limits and the names of everything two Baton processes share. */
+#ifndef BATON_SHARED_ABI_H
+#define BATON_SHARED_ABI_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define BATON_VERSION "0.1.0"
+
+/* Raised whenever a shared struct, the plugin descriptor or the order of a protocol step changes.
+ * Primary, zygote, worker runtime and plugin must agree exactly; the state file carries it too. */
+#define BATON_ABI 1u
+
+/* Hard limits; `batond --limits` prints them. Memory is reserved for what is configured, not for these. */
+#define BATON_MAX_IO_LCORES 64u
+#define BATON_MAX_WORKERS   64u /* worker slots: running workers, standbys, canaries, control */
+#define BATON_MAX_BUCKETS   65536u
+#define BATON_MAX_PORTS     16u
+#define BATON_MAX_SERVICES  16u
+#define BATON_MAX_GROUPS    16u
+#define BATON_NAME_BYTES    32u /* names of instances, groups, ports, versions, with the closing NUL */
+#define BATON_PATH_BYTES    256u
+#define BATON_BURST         64u /* packets handled together at every stage */
+#define BATON_CACHE_LINE    64u
+#define BATON_HUGE_PAGE     (2u << 20)
+#define BATON_DEFAULT_SLOTS 8u
+
+/* EAL memzone of one belt; arguments: I/O lcore index, worker slot. */
+#define BATON_BELT_ZONE_FMT "baton_belt_%u_%u"
+/* CoreStats file; argument: instance name. tmpfs, mode 0644: monitors map it read-only without root. */
+#define BATON_STATS_PATH_FMT "/dev/shm/baton.%s.stats"
+/* Directory of the control socket and of the EAL runtime files; argument: instance name. */
+#define BATON_RUN_DIR_FMT "/run/baton/%s"
+#define BATON_CONTROL_SOCKET "control.sock"
+
+/* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
+#define BATON_BASE_VIRTADDR 0x200000000000ull
+
+#define baton_aligned(n) __attribute__((aligned(n)))
+#define baton_packed     __attribute__((packed))
+#define baton_likely(x)   __builtin_expect(!!(x), 1)
+#define baton_unlikely(x) __builtin_expect(!!(x), 0)
+/* Stops the compiler, not the CPU: on x86-64 stores leave the core in program order, which is all that a
+ * reader of a dead or living process on the same machine needs. gcc and clang reorder plain stores without it. */
+#define baton_compiler_fence() __asm__ __volatile__("" ::: "memory")
+
+#if !defined(__x86_64__)
+#error "Baton's belt and journal rely on x86-64 store order; see docs/decisions before porting"
+#endif
+
+#endif

@@ -1,0 +1,300 @@
+/* The belt: one in-order, crash-tolerant queue between one I/O lcore of the primary and one worker.
+ *
+ * Like a NIC descriptor ring in which the worker is the device: the primary offers entries, the worker takes a burst,
+ * writes verdicts and replies in place, settles the burst with one store of `done`, and the primary reaps in order.
+ * Positions are 64 bits and never restart (protocol.md R4). The primary keeps a private shadow of every slot and
+ * believes nothing the worker can write but `done`, `filled`, verdicts and reply lengths, each read once and checked. */
+#ifndef BATON_SHARED_BELT_H
+#define BATON_SHARED_BELT_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "abi.h"
+#include "baton.h"
+
+#define BELT_MAGIC         0x3130746c65426e42ull /* "BnBelt01" */
+#define BELT_SLOTS         4096u
+#define BELT_MASK          (BELT_SLOTS - 1u)
+#define BELT_INLINE        96u
+#define BELT_CELL_BYTES    2048u
+#define BELT_LONG_CELLS    256u
+#define BELT_OUT_CELLS     256u
+#define BELT_CONTROL_SLOTS 64u /* never used by packets: a full belt must not hold up a revoke */
+#define BELT_CONTROL_CELLS 16u /* likewise for entries longer than BELT_INLINE */
+
+enum belt_kind {
+	BELT_PACKET = 1,
+	BELT_GRANT,   /* struct belt_buckets: the worker owns these buckets one belt more */
+	BELT_REVOKE,  /* struct belt_buckets: one belt less; owned until the last belt has revoked */
+	BELT_TICK,    /* struct belt_tick */
+	BELT_PRIME,   /* do not sleep for the time in struct belt_prime: a move to you is coming */
+	BELT_STOP,    /* leave with _exit(0) once settled */
+};
+enum belt_flag { BELT_LONG = 1 };
+
+/* Payload of BELT_GRANT and BELT_REVOKE: `count` buckets from `first` on; bit i of `map` names bucket first + i.
+ * all != 0: every one of them, no map. A move of more buckets than one cell can name is several entries. */
+#define BELT_MAP_BUCKETS 16128u
+struct belt_buckets {
+	uint32_t move; /* for logs */
+	uint32_t first;
+	uint32_t count;
+	uint8_t service;
+	uint8_t all;
+	uint16_t pad;
+	uint8_t map[];
+};
+struct belt_tick {
+	uint64_t number;
+	uint32_t group;  /* buckets b with b % groups == group */
+	uint32_t groups;
+};
+struct belt_prime {
+	uint32_t for_us;
+};
+
+/* w: primary before the offer, worker (inl only) until it settles   r: both */
+struct belt_slot {
+	struct baton_packet packet; /* w: primary  r: worker */
+	uint8_t inl[BELT_INLINE];   /* payload, then reply */
+} baton_aligned(128);
+static_assert(sizeof(struct belt_slot) == 128, "two cache lines per slot");
+static_assert(sizeof(struct baton_packet) == 32 && offsetof(struct baton_packet, peer) == 16, "slot header layout");
+
+/* What a worker wants sent that is not a reply. w: worker  r: primary after `filled` covers it */
+struct belt_out_cell {
+	uint64_t cause; /* position of the entry that caused it */
+	uint16_t len;
+	uint8_t kind;
+	uint8_t service;
+	uint32_t bucket;
+	struct baton_peer to;
+	uint8_t data[BELT_CELL_BYTES - 32];
+};
+static_assert(sizeof(struct belt_out_cell) == BELT_CELL_BYTES, "outbound cell layout");
+
+struct belt {
+	/* w: primary at boot  r: worker */
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t lcore; /* index of the I/O lcore that produces */
+	uint32_t worker; /* slot that consumes */
+
+	/* w: primary  r: worker */
+	_Atomic uint64_t offered baton_aligned(64); /* positions below may be taken */
+	_Atomic uint32_t doorbell;                  /* futex; changes when the worker is to wake */
+
+	/* w: worker  r: primary */
+	_Atomic uint32_t sleeping baton_aligned(64); /* 1: ring the doorbell after an offer */
+
+	/* w: worker before it settles  r: primary after.  verdict | reply length << 16 */
+	uint32_t verdict[BELT_SLOTS] baton_aligned(64);
+	struct belt_slot slots[BELT_SLOTS] baton_aligned(128);
+	uint8_t long_cells[BELT_LONG_CELLS][BELT_CELL_BYTES]; /* as inl */
+	struct belt_out_cell out[BELT_OUT_CELLS];
+};
+static_assert(sizeof(struct belt) <= BATON_HUGE_PAGE, "one huge page per belt");
+static_assert(offsetof(struct belt, offered) == 64 && offsetof(struct belt, sleeping) == 128, "a line per writer");
+
+/* Commit words of one belt. They live in the worker's control block (state.h), so that the commit point outlives both
+ * processes. w: worker; primary after the fence (protocol.md R4)  r: both */
+struct belt_commit {
+	_Atomic uint64_t done;   /* entries below are settled */
+	_Atomic uint64_t filled; /* outbound cells below belong to settled entries once done covers them */
+	uint8_t pad[48];
+};
+static_assert(sizeof(struct belt_commit) == 64, "a line per belt");
+
+/* ---- primary's end: private memory, one owner lcore ---- */
+
+/* What the primary remembers of an entry it offered; the truth about it whatever the worker scribbles. */
+struct belt_shadow {
+	void *cookie;     /* the mbuf kept for completion and redelivery; NULL for control entries */
+	uint64_t time_ns;
+	uint32_t move;    /* grants and revokes: the move they belong to */
+	uint16_t bucket;
+	uint16_t len;
+	uint8_t kind;
+	uint8_t service;
+	uint8_t attempts;
+	uint8_t is_long;
+	uint32_t pad;
+};
+static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
+
+struct belt_producer {
+	struct belt *belt;
+	struct belt_commit *commit;
+	struct belt_shadow *shadow; /* BELT_SLOTS of them */
+	uint64_t offered;           /* next position to write */
+	uint64_t published;         /* offered as the worker knows it */
+	uint64_t reaped;            /* next position to reap */
+	uint64_t long_head;         /* long cells ever used, and ever given back: cells are freed in order */
+	uint64_t long_tail;
+	uint64_t out_reaped;        /* next outbound cell */
+};
+
+/* Writes the header of a fresh belt; memory must be zeroed. Called by the primary before the zygote starts. */
+void belt_init(struct belt *belt, uint32_t lcore, uint32_t worker);
+
+/* Checks magic, ABI, lcore and worker. Returns 0 or -EPROTO. */
+int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker);
+
+/* Goes on from the commit words: positions outlive incarnations and primaries. */
+void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
+			struct belt_shadow *shadow);
+
+/* Entries in the belt: offered and not reaped. */
+static inline uint32_t belt_depth(const struct belt_producer *p) { return (uint32_t)(p->offered - p->reaped); }
+
+/* Packets that can still be offered; control entries may use BELT_CONTROL_SLOTS more. */
+static inline uint32_t belt_room(const struct belt_producer *p)
+{
+	uint32_t depth = belt_depth(p);
+	return depth >= BELT_SLOTS - BELT_CONTROL_SLOTS ? 0 : BELT_SLOTS - BELT_CONTROL_SLOTS - depth;
+}
+
+/* True if an entry of len bytes fits now. */
+static inline bool belt_fits(const struct belt_producer *p, uint32_t len, bool control)
+{
+	if (control ? belt_depth(p) >= BELT_SLOTS : belt_room(p) == 0)
+		return false;
+	if (len <= BELT_INLINE)
+		return true;
+	return len <= BELT_CELL_BYTES &&
+	       p->long_head - p->long_tail < BELT_LONG_CELLS - (control ? 0 : BELT_CONTROL_CELLS);
+}
+
+/* Copies in 16-byte steps: up to 15 bytes beyond len are read and written, so both sides need that slack. */
+static inline void belt_copy(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i += 16)
+		memcpy(to + i, from + i, 16);
+}
+
+/* Writes one entry; the worker sees it after belt_publish(). The caller has checked belt_fits() and filled `shadow`
+ * (kind, bucket, len, time, service, cookie); peer may be NULL for control entries.
+ * `payload` must be readable for shadow->len rounded up to 16. */
+static inline void belt_offer(struct belt_producer *p, const struct belt_shadow *shadow, const struct baton_peer *peer,
+			      const uint8_t *payload)
+{
+	uint32_t at = (uint32_t)p->offered & BELT_MASK;
+	struct belt_slot *slot = &p->belt->slots[at];
+	uint8_t *to = slot->inl;
+	struct belt_shadow *kept = &p->shadow[at];
+
+	*kept = *shadow;
+	kept->is_long = shadow->len > BELT_INLINE;
+	slot->packet.len = shadow->len;
+	slot->packet.kind = shadow->kind;
+	slot->packet.flags = 0;
+	slot->packet.bucket = shadow->bucket;
+	slot->packet.time_ns = shadow->time_ns;
+	if (peer != NULL)
+		slot->packet.peer = *peer;
+	if (baton_unlikely(kept->is_long)) {
+		uint32_t cell = (uint32_t)(p->long_head++ % BELT_LONG_CELLS);
+		slot->packet.flags = BELT_LONG;
+		slot->packet.cell = (uint16_t)cell;
+		to = p->belt->long_cells[cell];
+	}
+	belt_copy(to, payload, shadow->len);
+	p->offered++;
+}
+
+/* Hands everything written so far to the worker. Returns the number of entries newly visible. */
+static inline uint32_t belt_publish(struct belt_producer *p)
+{
+	uint32_t fresh = (uint32_t)(p->offered - p->published);
+	if (fresh != 0) {
+		p->published = p->offered;
+		/* release: pairs with the acquire in belt_take() */
+		atomic_store_explicit(&p->belt->offered, p->offered, memory_order_release);
+	}
+	return fresh;
+}
+
+/* Reads `done` once. Returns the number of settled entries that wait for belt_reaped(), or -EBADMSG if the word is
+ * not one an honest worker can write: the caller fences the worker. */
+static inline int belt_settled(const struct belt_producer *p)
+{
+	/* acquire: pairs with the release of `done` in belt_settle(); verdicts and replies are read after it */
+	uint64_t done = atomic_load_explicit(&p->commit->done, memory_order_acquire);
+	uint64_t count = done - p->reaped;
+	return baton_likely(count <= p->published - p->reaped) ? (int)count : -EBADMSG;
+}
+
+/* The i-th settled entry: its shadow, verdict word (read once) and the reply's bytes. */
+static inline const struct belt_shadow *belt_settled_at(const struct belt_producer *p, uint32_t i, uint32_t *verdict,
+							const uint8_t **reply)
+{
+	uint32_t at = (uint32_t)(p->reaped + i) & BELT_MASK;
+	const struct belt_shadow *shadow = &p->shadow[at];
+	*verdict = *(const volatile uint32_t *)&p->belt->verdict[at];
+	*reply = p->belt->slots[at].inl;
+	return shadow;
+}
+
+/* The bytes of a long entry's cell; `nth` long entries after the oldest one not reaped. */
+static inline const uint8_t *belt_long_at(const struct belt_producer *p, uint32_t nth)
+{
+	return p->belt->long_cells[(p->long_tail + nth) % BELT_LONG_CELLS];
+}
+
+/* Gives back `count` slots, `longs` of which had a long cell. */
+static inline void belt_reaped(struct belt_producer *p, uint32_t count, uint32_t longs)
+{
+	p->reaped += count;
+	p->long_tail += longs;
+}
+
+/* ---- worker's end: private memory ---- */
+
+struct belt_consumer {
+	struct belt *belt;
+	struct belt_commit *commit;
+	uint64_t done;   /* private copy of commit->done */
+	uint64_t filled; /* outbound cells written by entries that ended well */
+};
+
+void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit);
+
+/* Entries ready after position done + ahead, at most `max`. */
+static inline uint32_t belt_take(const struct belt_consumer *c, uint32_t max)
+{
+	/* acquire: pairs with the release in belt_publish() */
+	uint64_t ready = atomic_load_explicit(&c->belt->offered, memory_order_acquire) - c->done;
+	return ready < max ? (uint32_t)ready : max;
+}
+
+static inline struct belt_slot *belt_slot_at(const struct belt_consumer *c, uint64_t position)
+{
+	return &c->belt->slots[position & BELT_MASK];
+}
+
+static inline uint8_t *belt_slot_data(const struct belt_consumer *c, struct belt_slot *slot)
+{
+	return baton_unlikely(slot->packet.flags & BELT_LONG) ? c->belt->long_cells[slot->packet.cell] : slot->inl;
+}
+
+static inline void belt_verdict(const struct belt_consumer *c, uint64_t position, baton_verdict verdict)
+{
+	c->belt->verdict[position & BELT_MASK] = verdict;
+}
+
+/* The commit: everything before `position` is settled. `filled` first, then `done` (protocol.md R1); the caller
+ * stores the journal's used = 0 after it. */
+static inline void belt_settle(struct belt_consumer *c, uint64_t position)
+{
+	/* release: pairs with the loads at reap, `done` then `filled` */
+	atomic_store_explicit(&c->commit->filled, c->filled, memory_order_release);
+	baton_compiler_fence();
+	atomic_store_explicit(&c->commit->done, position, memory_order_release);
+	c->done = position;
+}
+
+#endif

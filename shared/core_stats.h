@@ -1,0 +1,197 @@
+/* CoreStats: the live counters of every lcore and worker, one page each, in a tmpfs file that monitors map read-only.
+ *
+ * One writer per page; every counter is monotonic and never reset, not even by a new incarnation of a worker in the
+ * same slot; a reader that wants rates keeps a baseline. The primary's pages are the truth about packets. */
+#ifndef BATON_SHARED_CORE_STATS_H
+#define BATON_SHARED_CORE_STATS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi.h"
+
+#define STATS_MAGIC   0x3130737461745342ull
+#define STATS_VERSION 1u
+
+/* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
+#define CORE_STATS_COUNTERS(X) \
+	X(rx_packets, "packets received from ports") \
+	X(rx_bytes, "bytes received from ports") \
+	X(tx_packets, "packets handed to ports") \
+	X(tx_bytes, "bytes handed to ports") \
+	X(offered, "packets offered to workers") \
+	X(reaped, "packets settled by workers and reaped") \
+	X(replies, "replies sent") \
+	X(error_replies, "error replies sent") \
+	X(no_reply, "packets handled without a reply") \
+	X(redelivered, "packets offered again after a worker died") \
+	X(arp_replies, "ARP requests answered") \
+	X(icmp_replies, "ICMP echo requests answered") \
+	X(allocated, "buffers allocated other than by receiving") \
+	X(freed, "buffers freed without being sent") \
+	X(control_entries, "control entries offered to workers") \
+	X(moves, "moves completed") \
+	X(parked, "packets that waited in a pending list") \
+	X(processed, "entries handled (worker)") \
+	X(processed_cycles, "TSC cycles spent on handled entries") \
+	X(busy_cycles, "TSC cycles of loop turns that did work") \
+	X(idle_cycles, "TSC cycles of loop turns without work, sleep included") \
+	X(loops, "loop turns") \
+	X(busy_loops, "loop turns that did work") \
+	X(bursts, "bursts received (lcore) or settled (worker)") \
+	X(burst_packets, "entries in those bursts") \
+	X(sleeps, "times put to sleep") \
+	X(wakeups, "doorbells rung for workers (lcore)") \
+	X(undone, "entries undone because they needed too many undo bytes (worker)") \
+	X(table_full, "records refused because their bucket was full (worker)") \
+	X(early_settles, "bursts settled early because the journal was full (worker)")
+
+/* X(name, help). Every packet that is not answered has exactly one of these. */
+#define CORE_STATS_DROPS(X) \
+	X(runt_frame, "shorter than its Ethernet, IPv4 or UDP header") \
+	X(unknown_ethertype, "neither IPv4 nor ARP") \
+	X(bad_arp, "ARP that is malformed or not for an address of the port") \
+	X(bad_ip_version, "IP version is not 4") \
+	X(bad_ip_header, "IPv4 header length below 20 or beyond the frame") \
+	X(bad_ip_length, "IPv4 total length below its header or beyond the frame") \
+	X(bad_ip_checksum, "IPv4 header checksum wrong") \
+	X(fragment, "IPv4 fragment") \
+	X(not_our_address, "IPv4 destination is not an address of the port") \
+	X(unknown_protocol, "neither UDP nor ICMP echo request") \
+	X(bad_icmp, "ICMP malformed") \
+	X(bad_udp_length, "UDP length below 8 or not that of the IPv4 payload") \
+	X(bad_udp_checksum, "UDP checksum wrong") \
+	X(no_service, "no service at that UDP port") \
+	X(no_key, "payload shorter than the steering key") \
+	X(oversize, "payload longer than a long cell") \
+	X(segmented, "received in several buffers") \
+	X(vlan, "tagged frame on a port without VLANs") \
+	X(no_worker, "no worker owns the bucket") \
+	X(belt_full, "the owner's belt is full") \
+	X(pending_full, "the pending list of a move is full") \
+	X(worker_died, "unsettled when the worker died") \
+	X(malformed, "refused by the plugin as malformed") \
+	X(runt, "refused by the plugin: shorter than its reply") \
+	X(refused, "undone: the entry needed more undo bytes than declared") \
+	X(bad_verdict, "verdict or reply length out of bounds") \
+	X(tx_full, "the port's transmit queue stayed full") \
+	X(stopping, "still under way when the primary stopped") \
+	X(device_missed, "imissed of the devices") \
+	X(device_nombuf, "rx_nombuf of the devices") \
+	X(device_rx_errors, "ierrors of the devices") \
+	X(device_tx_errors, "oerrors of the devices")
+
+enum core_drop {
+#define X(name, help) DROP_##name,
+	CORE_STATS_DROPS(X)
+#undef X
+	DROP_COUNT
+};
+
+/* Log-linear histogram of nanoseconds: 8 sub-buckets per power of two, at most 12.5 % error; see hist.h. */
+#define STATS_HIST_BUCKETS 256u
+#define STATS_HIST_FIELD   "residence"
+
+enum core_kind { CORE_UNUSED = 0, CORE_MAIN = 1, CORE_IO = 2, CORE_WORKER = 3 };
+
+/* w: the lcore or worker it belongs to  r: monitors */
+struct CoreStats {
+	uint32_t kind;        /* enum core_kind */
+	uint32_t index;       /* I/O lcore index or worker slot */
+	uint32_t cpu;
+	uint32_t incarnation; /* workers: counts up; rates across a change are not rates of one process */
+	char name[BATON_NAME_BYTES];
+	uint64_t heartbeat;   /* TSC of the last loop turn that published */
+	uint64_t belt_depth;  /* gauge: entries in belts at that time */
+	uint64_t pending;     /* gauge: packets in pending lists */
+	uint64_t tx_backlog;  /* gauge: packets waiting in TX buffers */
+	uint64_t pool_free;   /* gauge: buffers free in the lcore's pool */
+	uint64_t pool_size;
+#define X(name, help) uint64_t name;
+	CORE_STATS_COUNTERS(X)
+#undef X
+	uint64_t drop[DROP_COUNT];
+	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to hand-over to the port, I/O lcores */
+} baton_aligned(4096);
+static_assert(sizeof(struct CoreStats) == 4096, "one page");
+
+enum worker_state {
+	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_STOPPING, WORKER_DEAD,
+	WORKER_STATE_COUNT
+};
+
+/* Directory of worker slots. w: primary's main lcore, seq odd while it writes  r: monitors */
+struct stats_worker {
+	_Atomic uint32_t seq;
+	uint32_t state; /* enum worker_state */
+	uint32_t pid;
+	uint32_t incarnation;
+	uint32_t cpu;
+	uint32_t buckets;  /* buckets owned */
+	uint32_t restarts; /* of the logical worker */
+	uint32_t crashes;
+	char name[BATON_NAME_BYTES];    /* "game.0" */
+	char group[BATON_NAME_BYTES];
+	char version[BATON_NAME_BYTES];
+	char build_id[44];              /* 40 hex digits */
+	uint32_t pad;
+};
+
+/* w: primary at start (counts, hz), main lcore (alive)  r: monitors */
+struct stats_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t abi;
+	uint32_t pages;        /* CoreStats pages that follow the header */
+	uint32_t io_lcores;    /* page 0: main; pages 1..io_lcores: I/O lcores; then the worker slots */
+	uint32_t slots;
+	uint32_t primary_pid;
+	uint64_t tsc_hz;
+	uint64_t boot_id;      /* random per primary */
+	uint64_t started_ns;   /* CLOCK_REALTIME */
+	_Atomic uint64_t alive_tsc; /* of the main loop */
+	char instance[BATON_NAME_BYTES];
+	char build[64];
+	struct stats_worker worker[BATON_MAX_WORKERS];
+};
+#define STATS_HEADER_BYTES 16384u
+static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
+
+struct stats {
+	struct stats_header *header;
+	struct CoreStats *page; /* header->pages of them */
+	size_t bytes;
+};
+
+/* Primary: creates (replacing a stale one) the file for `instance`, mode 0644. tsc_hz: of this machine.
+ * Returns 0 and an fd that workers may map, or -errno. */
+int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, uint32_t slots, uint64_t tsc_hz, int *fd);
+/* Zygote and workers. Returns 0, -EPROTO or -errno. */
+int stats_attach_fd(struct stats *stats, int fd, bool writable);
+/* Monitors: read-only, by instance name. */
+int stats_attach(struct stats *stats, const char *instance);
+void stats_detach(struct stats *stats);
+void stats_unlink(const char *instance);
+
+static inline struct CoreStats *stats_main(const struct stats *s) { return &s->page[0]; }
+static inline struct CoreStats *stats_io(const struct stats *s, uint32_t lcore) { return &s->page[1 + lcore]; }
+static inline struct CoreStats *stats_worker_page(const struct stats *s, uint32_t slot)
+{
+	return &s->page[1 + s->header->io_lcores + slot];
+}
+
+/* Copies a directory entry whole. Returns 0, or -EAGAIN after bounded tries. */
+int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
+
+const char *worker_state_name(uint32_t state);
+const char *core_drop_name(uint32_t drop);
+const char *core_drop_help(uint32_t drop);
+
+/* One writer per page and word: a plain load, add and relaxed store; never an atomic read-modify-write. */
+static inline void stats_add(uint64_t *counter, uint64_t n)
+{
+	*(volatile uint64_t *)counter = *counter + n;
+}
+
+#endif

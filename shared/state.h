@@ -1,0 +1,110 @@
+/* The state file: what outlives workers and the primary. Records, per-bucket words and one control block per worker
+ * slot, in a hugetlbfs file (tmpfs with a warning). Every region starts on a huge page, so that a worker can keep only
+ * its own control block and its group's regions mapped.
+ *
+ *   header | control block 0 .. slots-1 | group 0: bucket words, records | group 1: ...
+ */
+#ifndef BATON_SHARED_STATE_H
+#define BATON_SHARED_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi.h"
+#include "belt.h"
+#include "journal.h"
+
+#define STATE_MAGIC 0x313065746174534eull
+
+/* One per worker slot; a huge page of its own. */
+struct control_block {
+	/* w: primary, while the slot has no worker  r: primary, worker */
+	uint64_t magic;
+	uint32_t slot;
+	uint32_t belts;       /* commit words in use */
+	uint32_t group;       /* group of the last worker that ran here: whose records the journal names */
+	uint32_t incarnation; /* counts the workers that ran in this slot, ever */
+	uint8_t pad[40];
+	/* w: worker; primary after the fence  r: primary */
+	struct belt_commit commit[BATON_MAX_IO_LCORES];
+	struct journal journal;
+};
+static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE, "one huge page per control block");
+#define STATE_CONTROL_MAGIC 0x314b4c42436e7442ull
+
+/* Per bucket and group. w: the bucket's owner; primary after the fence  r: primary, monitor */
+struct bucket_word {
+	uint64_t last_tick;
+	uint32_t schema; /* schema of the bucket's records; migrated lazily */
+	uint32_t used;   /* records in use */
+};
+
+/* What the file is laid out for; a file with another layout is refused, never skipped (protocol.md R3). */
+struct state_group {
+	char name[BATON_NAME_BYTES];
+	uint32_t buckets;
+	uint32_t bucket_slots; /* records per bucket, a power of two */
+	uint32_t record_size;
+	uint32_t stride;
+	uint32_t schema;
+	uint32_t pad;
+	uint64_t words_at;   /* file offsets, multiples of BATON_HUGE_PAGE */
+	uint64_t records_at;
+	uint64_t records_bytes;
+};
+
+/* w: primary at creation  r: all */
+struct state_header {
+	uint64_t magic;
+	uint32_t abi;
+	uint32_t slots;
+	uint32_t belts;
+	uint32_t groups;
+	uint64_t bytes;       /* of the whole file */
+	uint64_t layout_hash; /* FNV-1a over slots, belts and the groups' geometry */
+	uint64_t salt;        /* secret of the payload hash: the buckets of players must not change with a restart */
+	struct state_group group[BATON_MAX_GROUPS];
+};
+static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE, "one huge page for the header");
+
+struct state {
+	int fd;
+	uint8_t *base; /* whole file, shared */
+	struct state_header *header;
+};
+
+/* Fills in the geometry of one group: stride (power of two >= 64 that holds the record and its header), bucket_slots
+ * (power of two, at least 16, at least 4 times records / buckets). buckets is a power of two. Returns 0 or -EINVAL/-ERANGE. */
+int state_group_init(struct state_group *group, const char *name, uint32_t buckets, uint32_t record_size,
+		     uint64_t records, uint32_t schema);
+
+/* Bytes of a file for these groups, slots and belts; also fills in the groups' offsets. */
+uint64_t state_layout(struct state_group *groups, uint32_t count, uint32_t slots);
+
+/* Primary: opens `path`, takes flock before anything is read (waits at most timeout_ms for workers of a dead primary to
+ * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt is used on creation.
+ * Returns 0; -EWOULDBLOCK another primary lives; -ESTALE layout differs (message in log says what); -EPROTO not a state
+ * file; -ENOSPC not enough huge pages; else -errno of open, flock, ftruncate or mmap. */
+int state_open(struct state *state, const char *path, struct state_group *groups, uint32_t count, uint32_t slots,
+	       uint32_t belts, uint64_t fresh_salt, uint32_t timeout_ms, bool *fresh);
+
+/* Worker, zygote, monitor: maps an open file (read-only if writable is false). Returns 0 or -errno. */
+int state_attach(struct state *state, int fd, bool writable);
+void state_close(struct state *state);
+
+struct control_block *state_control(const struct state *state, uint32_t slot);
+struct bucket_word *state_words(const struct state *state, uint32_t group);
+uint8_t *state_records(const struct state *state, uint32_t group);
+
+/* Primary, after the fence of a slot's worker or at start for every slot: undo, used = 0 (R3). Afterwards the caller
+ * stores done where it must (R4). Same errors as journal_roll_back(). */
+int state_roll_back(const struct state *state, uint32_t slot, struct journal_report *report);
+
+/* Points ctx at the records of `group` and at the slot's journal: worker at start, tests. */
+void state_bind(const struct state *state, uint32_t slot, uint32_t group, struct baton_ctx *ctx);
+
+/* Reader in any process: copies the record's bytes (at most `size`) if they are whole. bounded tries.
+ * Returns 0, -ENOENT, or -EAGAIN when a transaction kept changing it. */
+int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out, uint32_t size);
+
+#endif

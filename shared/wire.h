@@ -1,0 +1,65 @@
+/* The seed game protocol on the wire: little-endian, packed, over UDP port 8080. docs/wire.md draws the bytes. */
+#ifndef BATON_SHARED_WIRE_H
+#define BATON_SHARED_WIRE_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GAME_UDP_PORT  8080u
+#define GAME_WORLD_XY  10000.0f /* |x| and |y| are at most this */
+
+enum game_packet_type { PLAYER_MOVE = 1, PLAYER_ATTACK = 2, HEARTBEAT = 3 };
+enum game_status { GAME_OK = 0, GAME_OUTSIDE_WORLD = 1, GAME_STALE = 2, GAME_FULL = 3 };
+
+/* Starts every request and every reply; a reply has the header of its request. */
+struct GamePacketHeader {
+	uint32_t packet_size; /* bytes of the datagram's payload, this header included */
+	uint32_t packet_type; /* enum game_packet_type */
+	uint32_t player_id;
+	uint32_t sequence;      /* of this player; serial arithmetic (RFC 1982) */
+	uint64_t session_token; /* 0 for now */
+} __attribute__((packed));
+
+/* Request and reply. A request is as long as its reply: status and server_time_ns are 0 in it. */
+struct GameMove {
+	struct GamePacketHeader header;
+	uint32_t status; /* enum game_status */
+	float x, y, z;   /* request: where the player wants to be; reply: where it is */
+	uint64_t server_time_ns;
+} __attribute__((packed));
+
+struct GameHeartbeat {
+	struct GamePacketHeader header;
+	uint32_t status;
+	uint32_t reserved;
+	uint64_t client_time_ns; /* returned as it came */
+	uint64_t server_time_ns;
+} __attribute__((packed));
+
+static_assert(sizeof(struct GamePacketHeader) == 24 && offsetof(struct GamePacketHeader, player_id) == 8, "wire");
+static_assert(sizeof(struct GameMove) == 48 && offsetof(struct GameMove, server_time_ns) == 40, "wire");
+static_assert(sizeof(struct GameHeartbeat) == 48 && offsetof(struct GameHeartbeat, client_time_ns) == 32, "wire");
+
+/* Where the player id stands: the steering key of the game. */
+#define GAME_KEY_OFFSET 8u
+#define GAME_KEY_LENGTH 4u
+
+/* True if serial number a is newer than b (RFC 1982; exactly half way counts as not newer). */
+static inline bool game_serial_newer(uint32_t a, uint32_t b)
+{
+	return a != b && (uint32_t)(a - b) < 0x80000000u;
+}
+
+enum wire_error { WIRE_OK = 0, WIRE_RUNT = -1, WIRE_MALFORMED = -2 };
+
+/* Checks a request: header whole, packet_size equal to len, known type, length at least that of its reply, token 0.
+ * Returns WIRE_OK and *type, WIRE_RUNT (shorter than the reply would be) or WIRE_MALFORMED. */
+int wire_parse(const uint8_t *data, uint32_t len, uint32_t *type);
+
+/* Fills in requests; `out` must have room. Return the number of bytes. */
+uint32_t wire_build_move(uint8_t *out, uint32_t player, uint32_t sequence, float x, float y, float z);
+uint32_t wire_build_heartbeat(uint8_t *out, uint32_t player, uint32_t sequence, uint64_t client_time_ns);
+
+#endif

@@ -1,0 +1,217 @@
+/* The Baton plugin SDK: the only header a plugin includes.
+ *
+ * A plugin is a shared object that exports one `struct baton_plugin` through BATON_PLUGIN(). A worker process loads
+ * it and calls `packet` once per datagram. Each call is a transaction: the records it changed (after baton_save) and
+ * the reply it wrote take effect together, or not at all if the worker is killed in between; the same datagram is
+ * then handled again, with the same time and the same random numbers, by the next worker.
+ *
+ * So a handler must depend on nothing but its records, the datagram and ctx: no clock, no rand(), no globals that
+ * change, no system calls. docs/sdk.md is the guide. */
+#ifndef BATON_SDK_H
+#define BATON_SDK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
+#define BATON_PLUGIN_ABI 1u
+
+/* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
+typedef uint32_t baton_verdict;
+enum {
+	BATON_NO_REPLY = 0,       /* handled, nothing to send */
+	BATON_REPLY = 1,          /* send the first `len` bytes of data back to the sender */
+	BATON_REPLY_ERROR = 2,    /* the same, counted as an error reply (rollout gates watch the ratio) */
+	BATON_DROP_MALFORMED = 3, /* not a datagram of this protocol: dropped and counted, unanswered */
+	BATON_DROP_RUNT = 4,      /* shorter than its reply would be: dropped and counted, unanswered */
+	BATON_DROP_REFUSED = 5,   /* undone by the runtime: needed more undo bytes than the plugin declared */
+	BATON_VERDICT_COUNT
+};
+
+/* len: bytes of `data` to send, at most the length of the request (else the runtime drops it as malformed). */
+static inline baton_verdict baton_reply(uint16_t len) { return BATON_REPLY | (uint32_t)len << 16; }
+static inline baton_verdict baton_reply_error(uint16_t len) { return BATON_REPLY_ERROR | (uint32_t)len << 16; }
+static inline baton_verdict baton_drop_malformed(void) { return BATON_DROP_MALFORMED; }
+static inline baton_verdict baton_drop_runt(void) { return BATON_DROP_RUNT; }
+static inline baton_verdict baton_no_reply(void) { return BATON_NO_REPLY; }
+
+/* How to reach a client again: what server-started packets will be addressed with. Addresses and ports in network
+ * byte order. 16 bytes, fit to be stored in a record. */
+struct baton_peer {
+	uint32_t ip;
+	uint16_t udp_port;
+	uint16_t vlan; /* 0: untagged */
+	uint8_t mac[6];
+	uint8_t port;    /* index of the Baton port the packet came in by */
+	uint8_t service; /* index of the service */
+};
+
+/* One datagram as the worker sees it: the first 32 bytes of a belt slot. Read-only for plugins. */
+struct baton_packet {
+	uint16_t len; /* bytes of UDP payload */
+	uint8_t kind; /* runtime's own */
+	uint8_t flags; /* runtime's own */
+	uint16_t bucket;
+	uint16_t cell; /* runtime's own */
+	uint64_t time_ns; /* receive time, nanoseconds since the UNIX epoch; the same when handled again */
+	struct baton_peer peer;
+};
+
+/* In front of every record; written by the runtime only. Readers in other processes use `seq` as a seqlock. */
+struct baton_record {
+	uint64_t key;
+	uint32_t seq;   /* odd while a transaction changes the record */
+	uint32_t state; /* enum baton_record_state */
+};
+enum baton_record_state { BATON_RECORD_EMPTY = 0, BATON_RECORD_USED = 1, BATON_RECORD_GONE = 2 };
+
+/* Undo journal entry header, followed by `len` bytes, padded to 8. */
+struct baton_undo {
+	uint32_t len;
+	uint32_t prev; /* journal offset of the undo record before this one; 0xffffffff: none */
+	uint64_t offset; /* from the start of the group's records */
+};
+
+/* The worker's side of a transaction. Plugins read time_ns, bucket, worker and user; the rest belongs to the runtime
+ * and stands here so that the calls below can be inlined. */
+struct baton_ctx {
+	uint64_t time_ns; /* time of the entry being handled */
+	uint64_t seed;    /* advanced by baton_random() */
+	uint32_t bucket;  /* bucket of the entry being handled: only its records may be touched */
+	uint32_t worker;  /* worker slot, for logs only */
+	void *user;       /* the plugin's own, for what init built; must not change afterwards */
+
+	/* records of this group: a sub-table of bucket_slots records of stride bytes for every bucket */
+	uint8_t *records;
+	uint64_t records_bytes;
+	uint64_t bucket_bytes;
+	uint32_t bucket_slots; /* a power of two */
+	uint32_t stride;       /* a power of two, at least 64; records and bucket_bytes are multiples of it */
+	uint32_t record_size; /* plugin's bytes of a record; stride >= record_size + sizeof(struct baton_record) */
+	uint32_t table_full;  /* inserts refused because the bucket was full, ever */
+
+	/* journal of the open burst */
+	uint8_t *journal;         /* first undo record */
+	uint32_t *journal_used;   /* published count of journal bytes, in the control block */
+	uint32_t used;            /* private copy of *journal_used */
+	uint32_t limit;           /* bytes this entry may reach; beyond: overflow */
+	uint32_t last;            /* offset of the last undo record; 0xffffffff: none */
+	uint32_t overflow;        /* set when the entry needed more than max_undo_bytes: it will be undone */
+};
+
+#define baton_sdk_fence() __asm__ __volatile__("" ::: "memory")
+
+/* Call before changing [ptr, ptr + len) of a record of ctx->bucket; several times per entry is fine. The old bytes go
+ * to the undo journal, and the record's sequence word becomes odd until the entry ends.
+ * Returns false if the entry now exceeds the plugin's max_undo_bytes or ptr is not inside the bucket: return any
+ * verdict then; the runtime undoes the entry, drops it and counts it. The change itself must not be made. */
+bool baton_save_refused(struct baton_ctx *ctx, const void *ptr, uint32_t len);
+static inline bool baton_save(struct baton_ctx *ctx, const void *ptr, uint32_t len)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)ptr - ctx->records);
+	uint64_t in_bucket = offset - ctx->bucket * ctx->bucket_bytes;
+	uint32_t padded = (len + 7u) & ~7u;
+	uint32_t need = (uint32_t)sizeof(struct baton_undo) + padded;
+
+	if (__builtin_expect(in_bucket >= ctx->bucket_bytes || len > ctx->bucket_bytes - in_bucket ||
+				 need > ctx->limit - ctx->used, 0))
+		return baton_save_refused(ctx, ptr, len);
+	struct baton_undo *undo = (struct baton_undo *)(void *)(ctx->journal + ctx->used);
+	undo->len = len;
+	undo->prev = ctx->last;
+	undo->offset = offset;
+	memcpy(undo + 1, ptr, len);
+	ctx->last = ctx->used;
+	ctx->used += need;
+	baton_sdk_fence(); /* the undo record must be whole before it counts */
+	*(volatile uint32_t *)ctx->journal_used = ctx->used;
+	baton_sdk_fence(); /* and must count before the caller changes the bytes */
+	struct baton_record *record =
+	    (struct baton_record *)(void *)(ctx->records + (offset & ~(uint64_t)(ctx->stride - 1)));
+	*(volatile uint32_t *)&record->seq |= 1u;
+	baton_sdk_fence();
+	return true;
+}
+
+/* Looks up `key` in the bucket of the entry being handled. Returns the plugin's bytes of the record, or NULL. */
+static inline void *baton_find(struct baton_ctx *ctx, uint64_t key)
+{
+	uint8_t *base = ctx->records + ctx->bucket * ctx->bucket_bytes;
+	uint32_t mask = ctx->bucket_slots - 1;
+	uint32_t at = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32);
+
+	for (uint32_t i = 0; i <= mask; i++) {
+		struct baton_record *record = (struct baton_record *)(void *)(base + (size_t)((at + i) & mask) * ctx->stride);
+		if (record->state == BATON_RECORD_EMPTY)
+			return NULL;
+		if (record->key == key && record->state == BATON_RECORD_USED)
+			return record + 1;
+	}
+	return NULL;
+}
+
+/* Inserts `key`, zero-filled, in the bucket of the entry; the record is already saved for the whole of its length.
+ * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be absent. */
+void *baton_insert(struct baton_ctx *ctx, uint64_t key);
+
+/* Removes a record found in this bucket. Returns false as baton_save does. */
+bool baton_remove(struct baton_ctx *ctx, void *data);
+
+/* Walks the used records of the entry's bucket: start with *iter = 0; NULL ends it. */
+void *baton_next(struct baton_ctx *ctx, uint32_t *iter, uint64_t *key);
+
+/* A random number that is the same when the entry is handled again. (splitmix64, Steele, Lea, Flood 2014.) */
+static inline uint64_t baton_random(struct baton_ctx *ctx)
+{
+	uint64_t z = (ctx->seed += 0x9e3779b97f4a7c15ull);
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+/* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow. */
+void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */
+const char *baton_setting(struct baton_ctx *ctx, const char *key);
+
+/* What steers a datagram to a bucket. */
+enum baton_key {
+	BATON_KEY_FLOW = 1,    /* addresses and ports */
+	BATON_KEY_PAYLOAD = 2, /* key_length bytes at key_offset of the payload: survives a change of address */
+};
+
+struct baton_plugin {
+	uint32_t abi;  /* BATON_PLUGIN_ABI */
+	uint32_t size; /* sizeof(struct baton_plugin) */
+	const char *name;
+	const char *version;
+
+	uint32_t key; /* enum baton_key */
+	uint16_t key_offset;
+	uint16_t key_length; /* 1 to 8 */
+
+	uint32_t schema;         /* raised when the layout of a record changes */
+	uint32_t record_size;    /* bytes of one record, 0: keeps no state */
+	uint32_t max_undo_bytes; /* most bytes one entry saves, each save rounded up to 8 plus 16; 0: saves nothing */
+
+	/* Once per process, before any entry. Returns 0, or -errno to refuse to start (say why with baton_log). May be NULL. */
+	int (*init)(struct baton_ctx *ctx);
+	/* Called a few entries ahead of `packet` so that the record's lines arrive in time; must have no effect. May be NULL. */
+	void (*prefetch)(struct baton_ctx *ctx, const struct baton_packet *packet, const uint8_t *data);
+	/* One datagram: packet->len bytes at data; the reply, if any, is written over them and is never longer. */
+	baton_verdict (*packet)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
+	/* Tick `number` for ctx->bucket, each number once per bucket and in order. May be NULL. */
+	void (*tick)(struct baton_ctx *ctx, uint64_t number);
+};
+
+/* Exports the descriptor under the name the loader looks for. */
+#define BATON_PLUGIN_SYMBOL "baton_plugin_descriptor"
+#define BATON_PLUGIN(...) \
+	const struct baton_plugin baton_plugin_descriptor = { \
+		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__ }
+extern const struct baton_plugin baton_plugin_descriptor;
+
+#endif
