@@ -52,6 +52,7 @@ struct belt_tick {
 	uint64_t number;
 	uint32_t group;  /* buckets b with b % groups == group */
 	uint32_t groups;
+	uint64_t period_ns; /* the time of tick n is n * period_ns, whoever runs it and whenever (R11) */
 };
 struct belt_prime {
 	uint32_t for_us;
@@ -122,7 +123,8 @@ struct belt_shadow {
 	uint8_t service;
 	uint8_t attempts;
 	uint8_t is_long;
-	uint32_t pad;
+	uint16_t data_at; /* the primary's own: offset of the payload in the frame it kept */
+	uint16_t pad;
 };
 static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
 
