@@ -152,6 +152,16 @@ static inline void *baton_find(struct baton_ctx *ctx, uint64_t key)
 	return NULL;
 }
 
+/* For a plugin's prefetch(): starts to load the record where `key` most likely stands. */
+static inline void baton_prefetch(const struct baton_ctx *ctx, uint32_t bucket, uint64_t key)
+{
+	uint32_t at = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (ctx->bucket_slots - 1);
+	const uint8_t *record = ctx->records + bucket * ctx->bucket_bytes + (size_t)at * ctx->stride;
+
+	for (uint32_t line = 0; line < ctx->record_size + sizeof(struct baton_record); line += 64)
+		__builtin_prefetch(record + line, 1);
+}
+
 /* Inserts `key`, zero-filled, in the bucket of the entry; the record is already saved for the whole of its length.
  * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be absent. */
 void *baton_insert(struct baton_ctx *ctx, uint64_t key);
@@ -212,6 +222,6 @@ struct baton_plugin {
 #define BATON_PLUGIN(...) \
 	const struct baton_plugin baton_plugin_descriptor = { \
 		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__ }
-extern const struct baton_plugin baton_plugin_descriptor;
+extern const struct baton_plugin baton_plugin_descriptor __attribute__((visibility("default")));
 
 #endif
