@@ -18,6 +18,12 @@ struct datapath;
 
 #define SLOT_NONE 0xffu
 
+/* What steers a service: as the configuration says, else as its group's plugin does. */
+struct datapath_key {
+	uint32_t key; /* enum baton_key */
+	uint16_t offset, length;
+};
+
 struct datapath_setup {
 	const struct config *config;
 	struct port *port; /* config->ports of them */
@@ -25,6 +31,7 @@ struct datapath_setup {
 	uint32_t lcore_id[BATON_MAX_IO_LCORES];          /* EAL ids */
 	struct rte_mempool *pool[BATON_MAX_IO_LCORES];   /* one per I/O lcore; nobody else uses it */
 	struct belt *belt[BATON_MAX_IO_LCORES][BATON_MAX_WORKERS]; /* initialised by belt_init() */
+	struct datapath_key key[BATON_MAX_SERVICES]; /* as config->service */
 	const struct state *state;
 	struct stats *stats;
 };
