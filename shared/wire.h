@@ -13,7 +13,7 @@
 enum game_packet_type { PLAYER_MOVE = 1, PLAYER_ATTACK = 2, HEARTBEAT = 3 };
 enum game_status { GAME_OK = 0, GAME_OUTSIDE_WORLD = 1, GAME_STALE = 2, GAME_FULL = 3 };
 
-/* Starts every request and every reply; a reply has the header of its request. */
+/* Starts every request and every reply; a reply has the header of its request, but for its own packet_size. */
 struct GamePacketHeader {
 	uint32_t packet_size; /* bytes of the datagram's payload, this header included */
 	uint32_t packet_type; /* enum game_packet_type */
@@ -22,7 +22,8 @@ struct GamePacketHeader {
 	uint64_t session_token; /* 0 for now */
 } __attribute__((packed));
 
-/* Request and reply. A request is as long as its reply: status and server_time_ns are 0 in it. */
+/* Request and reply. A request is at least as long as its reply: status and server_time_ns are 0 in it, what comes
+ * after the struct is padding and is not sent back. */
 struct GameMove {
 	struct GamePacketHeader header;
 	uint32_t status; /* enum game_status */
@@ -52,11 +53,41 @@ static inline bool game_serial_newer(uint32_t a, uint32_t b)
 	return a != b && (uint32_t)(a - b) < 0x80000000u;
 }
 
+/* X(type, struct of its request and reply, name): what a server of this protocol answers. PLAYER_ATTACK is not yet. */
+#define GAME_PACKETS(X) \
+	X(PLAYER_MOVE, struct GameMove, move) \
+	X(HEARTBEAT, struct GameHeartbeat, heartbeat)
+
+/* Bytes of a reply of this type, which are also the least bytes of its request; 0: no such type. */
+static inline uint32_t wire_reply_bytes(uint32_t type)
+{
+	switch (type) {
+#define X(type, body, name) case type: return (uint32_t)sizeof(body);
+	GAME_PACKETS(X)
+#undef X
+	default: return 0;
+	}
+}
+
 enum wire_error { WIRE_OK = 0, WIRE_RUNT = -1, WIRE_MALFORMED = -2 };
 
 /* Checks a request: header whole, packet_size equal to len, known type, length at least that of its reply, token 0.
- * Returns WIRE_OK and *type, WIRE_RUNT (shorter than the reply would be) or WIRE_MALFORMED. */
-int wire_parse(const uint8_t *data, uint32_t len, uint32_t *type);
+ * Returns WIRE_OK and *type, WIRE_RUNT (shorter than the reply would be) or WIRE_MALFORMED.
+ * Inline, because a plugin links with nothing but the worker that loads it. */
+static inline int wire_parse(const uint8_t *data, uint32_t len, uint32_t *type)
+{
+	const struct GamePacketHeader *header = (const struct GamePacketHeader *)(const void *)data;
+
+	if (len < sizeof(*header))
+		return WIRE_RUNT;
+	uint32_t least = wire_reply_bytes(header->packet_type);
+	if (header->packet_size != len || least == 0 || header->session_token != 0)
+		return WIRE_MALFORMED;
+	if (len < least)
+		return WIRE_RUNT;
+	*type = header->packet_type;
+	return WIRE_OK;
+}
 
 /* Fills in requests; `out` must have room. Return the number of bytes. */
 uint32_t wire_build_move(uint8_t *out, uint32_t player, uint32_t sequence, float x, float y, float z);

@@ -108,7 +108,7 @@ struct baton_ctx {
  * Returns false if the entry now exceeds the plugin's max_undo_bytes or ptr is not inside the bucket: return any
  * verdict then; the runtime undoes the entry, drops it and counts it. The change itself must not be made. */
 bool baton_save_refused(struct baton_ctx *ctx, const void *ptr, uint32_t len);
-static inline bool baton_save(struct baton_ctx *ctx, const void *ptr, uint32_t len)
+static inline __attribute__((always_inline)) bool baton_save(struct baton_ctx *ctx, const void *ptr, uint32_t len)
 {
 	uint64_t offset = (uint64_t)((const uint8_t *)ptr - ctx->records);
 	uint64_t in_bucket = offset - ctx->bucket * ctx->bucket_bytes;

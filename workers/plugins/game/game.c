@@ -1,0 +1,101 @@
+/* game: the seed protocol of shared/wire.h. Descriptor, settings and dispatch; one file per request type beside it. */
+#include "game.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct game_handler {
+	baton_verdict (*handle)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
+	uint16_t min_len; /* wire_parse() has checked it */
+	const char *name;
+};
+
+static const struct game_handler handlers[] = {
+#define X(type, body, word) [type] = { .handle = game_##word, .min_len = sizeof(body), .name = #word },
+	GAME_PACKETS(X)
+#undef X
+};
+
+static baton_verdict game_packet(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
+{
+	uint32_t type;
+	int rc = wire_parse(data, packet->len, &type);
+
+	if (__builtin_expect(rc != WIRE_OK, 0))
+		return rc == WIRE_RUNT ? baton_drop_runt() : baton_drop_malformed();
+	return handlers[type].handle(ctx, packet, data);
+}
+
+static void game_prefetch(struct baton_ctx *ctx, const struct baton_packet *packet, const uint8_t *data)
+{
+	uint32_t id;
+
+	if (packet->len < GAME_KEY_OFFSET + GAME_KEY_LENGTH)
+		return;
+	memcpy(&id, data + GAME_KEY_OFFSET, sizeof(id));
+	baton_prefetch(ctx, packet->bucket, id);
+}
+
+static void game_tick(struct baton_ctx *ctx, uint64_t number)
+{
+	const struct game_settings *settings = ctx->user;
+
+	(void)number; /* ctx->time_ns is the tick's own time, a function of its number */
+	player_remove_idle(ctx, settings->idle_ns);
+}
+
+/* A whole number and a unit, at most 7 days. Returns 0 or -EINVAL. */
+static int parse_duration(const char *text, uint64_t *out_ns)
+{
+	static const struct { const char *unit; uint64_t ns; } units[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
+		{ "m", 60000000000 }, { "h", 3600000000000 },
+	};
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	for (size_t i = 0; errno == 0 && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit) != 0)
+			continue;
+		if (value > 7ull * 24 * 3600000000000 / units[i].ns)
+			return -EINVAL;
+		*out_ns = value * units[i].ns;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int game_init(struct baton_ctx *ctx)
+{
+	static struct game_settings settings = { .idle_ns = 60000000000 };
+	const char *idle = baton_setting(ctx, "player.idle");
+
+	if (idle != NULL && (parse_duration(idle, &settings.idle_ns) != 0 || settings.idle_ns < 1000000)) {
+		baton_log(ctx, "game: setting player.idle is '%s'; give a whole number and a unit (ns us ms s m h), "
+			  "1ms to 168h, for example '60s'", idle);
+		return -EINVAL;
+	}
+	ctx->user = &settings;
+	baton_log(ctx, "game: answers %s and %s; removes players idle for more than %llu ms", handlers[PLAYER_MOVE].name,
+		  handlers[HEARTBEAT].name, (unsigned long long)(settings.idle_ns / 1000000));
+	return 0;
+}
+
+BATON_PLUGIN(
+	.name = "game",
+	.version = "1",
+	.key = BATON_KEY_PAYLOAD, /* the player's id, so that it keeps its bucket when its address changes */
+	.key_offset = GAME_KEY_OFFSET,
+	.key_length = GAME_KEY_LENGTH,
+	.schema = 1,
+	.record_size = sizeof(struct player),
+	/* a tick that removes as many as it may; a packet needs far less */
+	.max_undo_bytes = (PLAYER_REMOVED_PER_TICK + 1) * PLAYER_UNDO_WHOLE,
+	.init = game_init,
+	.prefetch = game_prefetch,
+	.packet = game_packet,
+	.tick = game_tick
+);

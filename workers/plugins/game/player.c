@@ -1,0 +1,39 @@
+/* Players: creation, way back, removal of the idle. */
+#include "player.h"
+
+struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *packet, uint32_t id)
+{
+	struct player *player = baton_insert(ctx, id);
+
+	if (player != NULL)
+		player->peer = packet->peer;
+	return player;
+}
+
+bool player_reach(struct baton_ctx *ctx, struct player *player, const struct baton_peer *peer)
+{
+	if (__builtin_expect(memcmp(&player->peer, peer, sizeof(*peer)) == 0, 1))
+		return true;
+	if (!baton_save(ctx, &player->peer, sizeof(player->peer)))
+		return false;
+	player->peer = *peer;
+	return true;
+}
+
+uint32_t player_remove_idle(struct baton_ctx *ctx, uint64_t idle_ns)
+{
+	uint32_t removed = 0;
+	uint32_t iter = 0;
+	uint64_t key;
+	struct player *player;
+
+	while (removed < PLAYER_REMOVED_PER_TICK && (player = baton_next(ctx, &iter, &key)) != NULL) {
+		/* A player may be newer than the tick: ticks that were missed are caught up with their own times. */
+		if (player->time_ns >= ctx->time_ns || ctx->time_ns - player->time_ns <= idle_ns)
+			continue;
+		if (!baton_remove(ctx, player))
+			break;
+		removed++;
+	}
+	return removed;
+}

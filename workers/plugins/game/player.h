@@ -1,0 +1,49 @@
+/* The game's record: where a player is and how to reach it. One cache line with the runtime's header. */
+#ifndef GAME_PLAYER_H
+#define GAME_PLAYER_H
+
+#include <assert.h>
+#include <stdbool.h>
+
+#include "baton.h"
+
+enum player_flag { PLAYER_HAS_MOVED = 1 }; /* sequence and position come from a MOVE */
+
+/* What a MOVE changes stands first, so that one save covers it. Schema 1. */
+struct player {
+	uint64_t time_ns;  /* of the last MOVE that was applied, or HEARTBEAT */
+	uint32_t sequence; /* of the last MOVE that was applied */
+	float x, y, z;
+	uint32_t flags; /* enum player_flag */
+	uint32_t reserved;
+	struct baton_peer peer; /* way back, of the same packet as time_ns */
+};
+static_assert(sizeof(struct player) == 48, "with struct baton_record one cache line");
+
+#define PLAYER_MOVE_BYTES offsetof(struct player, flags)
+
+/* One save of `bytes` costs this much of the journal. */
+#define PLAYER_UNDO(bytes) (sizeof(struct baton_undo) + (((bytes) + 7u) & ~7u))
+/* Insertion and removal save the whole record, the runtime's header included. */
+#define PLAYER_UNDO_WHOLE PLAYER_UNDO(sizeof(struct player) + sizeof(struct baton_record))
+
+/* Idle players that one tick of one bucket removes at most: bounds its time and its undo bytes; the rest waits for
+ * the next tick. */
+#define PLAYER_REMOVED_PER_TICK 16u
+
+static inline struct player *player_find(struct baton_ctx *ctx, uint32_t id)
+{
+	return baton_find(ctx, id);
+}
+
+/* A new player at the origin, reached by the packet's way back. NULL: the bucket is full. */
+struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *packet, uint32_t id);
+
+/* Keeps the way back up to date; saves only if it changed. False: undo bytes spent. */
+bool player_reach(struct baton_ctx *ctx, struct player *player, const struct baton_peer *peer);
+
+/* Removes players of the tick's bucket that were last heard of more than idle_ns before the tick's time. Returns how
+ * many, at most PLAYER_REMOVED_PER_TICK. */
+uint32_t player_remove_idle(struct baton_ctx *ctx, uint64_t idle_ns);
+
+#endif
