@@ -25,8 +25,10 @@
 #define BATON_HUGE_PAGE     (2u << 20)
 #define BATON_DEFAULT_SLOTS 8u
 
-/* EAL memzone of one belt; arguments: I/O lcore index, worker slot. */
-#define BATON_BELT_ZONE_FMT "baton_belt_%u_%u"
+/* EAL memzone of an I/O lcore's belts; argument: I/O lcore index. The belt of worker slot s is the huge page at
+ * s * BATON_HUGE_PAGE. One zone an lcore, not one a belt: the heap's own headers then stand in front of and behind the
+ * zone, never in a page that a worker can write. */
+#define BATON_BELT_ZONE_FMT "baton_belts_%u"
 /* CoreStats file; argument: instance name. tmpfs, mode 0644: monitors map it read-only without root. */
 #define BATON_STATS_PATH_FMT "/dev/shm/baton.%s.stats"
 /* Directory of the control socket and of the EAL runtime files; argument: instance name. */
