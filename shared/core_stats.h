@@ -46,7 +46,15 @@
 	X(wakeups, "doorbells rung for workers (lcore)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
-	X(early_settles, "bursts settled early because the journal was full (worker)")
+	X(early_settles, "bursts settled early because the journal was full (worker)") \
+	X(gen_sent, "valid requests the generator sent") \
+	X(gen_ok, "replies the generator found right") \
+	X(gen_lost, "requests without a reply when a later one of the same player was answered, or at the end") \
+	X(gen_duplicated, "replies the generator got twice") \
+	X(gen_reordered, "replies the generator got out of order within a player") \
+	X(gen_wrong, "replies whose bytes are not what they must be") \
+	X(gen_malformed, "malformed frames the generator sent, each to be counted under its drop reason") \
+	X(gen_gaps, "times no reply came for STATS_GAP_NS or longer; the latest are in gap[]")
 
 /* X(name, help). Every packet that is not answered has exactly one of these. */
 #define CORE_STATS_DROPS(X) \
@@ -83,6 +91,13 @@
 	X(device_rx_errors, "ierrors of the devices") \
 	X(device_tx_errors, "oerrors of the devices")
 
+enum core_counter {
+#define X(name, help) COUNTER_##name,
+	CORE_STATS_COUNTERS(X)
+#undef X
+	COUNTER_COUNT
+};
+
 enum core_drop {
 #define X(name, help) DROP_##name,
 	CORE_STATS_DROPS(X)
@@ -93,6 +108,15 @@ enum core_drop {
 /* Log-linear histogram of nanoseconds: 8 sub-buckets per power of two, at most 12.5 % error; see hist.h. */
 #define STATS_HIST_BUCKETS 256u
 #define STATS_HIST_FIELD   "residence"
+
+/* Times in which the generator got no reply. Entry n is at n % STATS_GAPS and is written before gen_gaps becomes n + 1,
+ * so that a reader who asks for gen_gaps before and after an event finds the gaps of the event between them. */
+#define STATS_GAPS   64u
+#define STATS_GAP_NS 3000u
+struct stats_gap {
+	uint64_t end_tsc; /* when the reply that ended it came */
+	uint64_t ns;      /* since the reply before it */
+};
 
 enum core_kind { CORE_UNUSED = 0, CORE_MAIN = 1, CORE_IO = 2, CORE_WORKER = 3 };
 
@@ -114,8 +138,11 @@ struct CoreStats {
 #undef X
 	uint64_t drop[DROP_COUNT];
 	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to hand-over to the port, I/O lcores */
+	struct stats_gap gap[STATS_GAPS];       /* generator's; see above */
 } baton_aligned(4096);
 static_assert(sizeof(struct CoreStats) == 4096, "one page");
+static_assert(offsetof(struct CoreStats, drop) - offsetof(struct CoreStats, rx_packets) == COUNTER_COUNT * 8u,
+	      "counters are one array");
 
 enum worker_state {
 	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_STOPPING, WORKER_DEAD,
@@ -167,7 +194,8 @@ struct stats {
 
 /* Primary: creates (replacing a stale one) the file for `instance`, mode 0644. tsc_hz: of this machine.
  * Returns 0 and an fd that workers may map, or -errno. */
-int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, uint32_t slots, uint64_t tsc_hz, int *fd);
+int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, uint32_t slots, uint64_t tsc_hz,
+		 int *fd);
 /* Zygote and workers. Returns 0, -EPROTO or -errno. */
 int stats_attach_fd(struct stats *stats, int fd, bool writable);
 /* Monitors: read-only, by instance name. */
@@ -185,7 +213,33 @@ static inline struct CoreStats *stats_worker_page(const struct stats *s, uint32_
 /* Copies a directory entry whole. Returns 0, or -EAGAIN after bounded tries. */
 int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
 
+/* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
+void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
+
+/* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
+ * *missed: gaps asked for that have been overwritten. Returns their number. */
+uint32_t stats_gaps_read(const struct CoreStats *page, uint64_t from, struct stats_gap *out, uint64_t *missed);
+
+/* Writer's side of gap[]: one call per gap of STATS_GAP_NS or more. */
+static inline void stats_gap_add(struct CoreStats *page, uint64_t end_tsc, uint64_t ns)
+{
+	struct stats_gap *gap = &page->gap[page->gen_gaps % STATS_GAPS];
+	*(volatile uint64_t *)&gap->end_tsc = end_tsc;
+	*(volatile uint64_t *)&gap->ns = ns;
+	baton_compiler_fence();
+	*(volatile uint64_t *)&page->gen_gaps = page->gen_gaps + 1;
+}
+
+/* Value of the counter by number: for printing them all. */
+static inline uint64_t core_counter(const struct CoreStats *page, uint32_t counter)
+{
+	return ((const uint64_t *)(const void *)((const uint8_t *)page + offsetof(struct CoreStats, rx_packets)))[counter];
+}
+
 const char *worker_state_name(uint32_t state);
+const char *core_kind_name(uint32_t kind);
+const char *core_counter_name(uint32_t counter);
+const char *core_counter_help(uint32_t counter);
 const char *core_drop_name(uint32_t drop);
 const char *core_drop_help(uint32_t drop);
 
