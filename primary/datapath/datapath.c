@@ -1,0 +1,387 @@
+/* The control plane's side of the data path: sets up the I/O lcores, posts orders to their mailboxes, collects their
+ * answers. Runs on the main lcore; see datapath.h. */
+#include <errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lcore.h"
+#include "log.h"
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static int steering_create(struct io_lcore *io, uint32_t index)
+{
+	const struct config_service *service = &io->dp->setup.config->service[index];
+	const struct config_group *group = &io->dp->setup.config->group[service->group_index];
+	struct steering *steering = &io->steering[index];
+
+	steering->entry = calloc(service->buckets, sizeof(*steering->entry));
+	if (steering->entry == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < service->buckets; i++)
+		steering->entry[i] = STEER_ENTRY(SLOT_NONE, 0);
+	steering->mask = service->buckets - 1;
+	steering->key = io->dp->setup.key[index].key;
+	steering->key_offset = io->dp->setup.key[index].offset;
+	steering->key_length = io->dp->setup.key[index].length;
+	steering->salt = io->dp->setup.state->header->salt;
+	steering->ip = service->ip;
+	steering->udp_port = rte_cpu_to_be_16(service->udp_port);
+	steering->group = service->group_index;
+	steering->tick_period_ns = group->tick_period_ns;
+	return 0;
+}
+
+static int belts_create(struct io_lcore *io)
+{
+	const struct datapath_setup *setup = &io->dp->setup;
+
+	for (uint32_t slot = 0; slot < io->slots; slot++) {
+		struct belt_shadow *shadow = rte_zmalloc("shadow", sizeof(*shadow) * BELT_SLOTS, 64);
+
+		if (shadow == NULL)
+			return -ENOMEM;
+		belt_producer_init(&io->slot[slot].belt, setup->belt[io->index][slot],
+				   &state_control(setup->state, slot)->commit[io->index], shadow);
+	}
+	return 0;
+}
+
+static int lcore_create(struct datapath *dp, uint32_t index)
+{
+	const struct config *config = dp->setup.config;
+	struct io_lcore *io = rte_zmalloc("io_lcore", sizeof(*io), 64);
+	int rc = 0;
+
+	if (io == NULL)
+		return -ENOMEM;
+	dp->io[index] = io;
+	io->dp = dp;
+	io->index = index;
+	io->lcore_id = dp->setup.lcore_id[index];
+	io->ports = config->ports;
+	io->services = config->services;
+	io->slots = config->worker_slots;
+	io->io_lcores = dp->setup.io_lcores;
+	io->adaptive = config->poll == POLL_ADAPTIVE;
+	io->port = dp->setup.port;
+	io->pool = dp->setup.pool[index];
+	io->stats = stats_io(dp->setup.stats, index);
+	io->tsc_hz = rte_get_tsc_hz();
+	io->ring_gap_tsc = io->tsc_hz / 1000000 * RING_GAP_US;
+	io->tsc_base = rte_rdtsc();
+	io->ns_base = realtime_ns();
+	io->ns_mult = (uint64_t)(((unsigned __int128)1000000000 << 32) / io->tsc_hz);
+	io->port_to_service = dp->port_to_service;
+	io->rx_interrupts = io->adaptive && io->ports > 0;
+	for (uint32_t i = 0; i < io->ports; i++)
+		io->rx_interrupts = io->rx_interrupts && io->port[i].rx_interrupts && index < io->port[i].queues;
+	io->stats->kind = CORE_IO;
+	io->stats->index = index;
+	io->stats->cpu = config->io_core[index];
+	snprintf(io->stats->name, sizeof(io->stats->name), "io.%u", index);
+	for (uint32_t i = 0; i < io->services && rc == 0; i++)
+		rc = steering_create(io, i);
+	if (rc == 0)
+		rc = belts_create(io);
+	return rc != 0 ? rc : pending_pool_init(&io->pending, config->pending);
+}
+
+int datapath_create(struct datapath **out, const struct datapath_setup *setup)
+{
+	struct datapath *dp = calloc(1, sizeof(*dp));
+	int rc = dp == NULL ? -ENOMEM : 0;
+
+	if (dp == NULL)
+		return rc;
+	dp->setup = *setup;
+	for (uint32_t i = 0; i < setup->config->services; i++) {
+		const struct config_service *service = &setup->config->service[i];
+		uint16_t *hit = &dp->port_to_service[rte_cpu_to_be_16(service->udp_port)];
+
+		*hit = *hit == 0 ? (uint16_t)(i + 1) : UINT16_MAX;
+		dp->owner[i] = malloc(service->buckets);
+		if (dp->owner[i] == NULL)
+			rc = -ENOMEM;
+		else
+			memset(dp->owner[i], SLOT_NONE, service->buckets);
+	}
+	for (uint32_t i = 0; i < setup->io_lcores && rc == 0; i++)
+		rc = lcore_create(dp, i);
+	if (rc != 0) {
+		datapath_destroy(dp);
+		return rc;
+	}
+	*out = dp;
+	return 0;
+}
+
+void datapath_destroy(struct datapath *dp)
+{
+	if (dp == NULL)
+		return;
+	for (uint32_t i = 0; i < BATON_MAX_IO_LCORES; i++) {
+		struct io_lcore *io = dp->io[i];
+		if (io == NULL)
+			continue;
+		for (uint32_t s = 0; s < io->services; s++)
+			free(io->steering[s].entry);
+		for (uint32_t s = 0; s < io->slots; s++)
+			rte_free(io->slot[s].belt.shadow);
+		pending_pool_fini(&io->pending);
+		rte_free(io);
+	}
+	for (uint32_t i = 0; i < BATON_MAX_SERVICES; i++)
+		free(dp->owner[i]);
+	free(dp);
+}
+
+static void post(struct datapath *dp, const struct order *order)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		struct mailbox *box = &dp->io[i]->mailbox;
+		uint32_t head = atomic_load_explicit(&box->head, memory_order_relaxed);
+
+		/* An lcore empties its mailbox every few turns; 256 open orders would be a bug of ours. */
+		while (head - atomic_load_explicit(&box->tail, memory_order_acquire) == MAILBOX_ORDERS)
+			nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		box->order[head % MAILBOX_ORDERS] = *order;
+		/* release: pairs with the acquire in read_mailbox() */
+		atomic_store_explicit(&box->head, head + 1, memory_order_release);
+	}
+}
+
+int datapath_start(struct datapath *dp)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		int rc = rte_eal_remote_launch(io_loop, dp->io[i], dp->io[i]->lcore_id);
+		if (rc != 0)
+			return rc;
+	}
+	dp->running = true;
+	return 0;
+}
+
+void datapath_stop(struct datapath *dp)
+{
+	struct order order = {.kind = ORDER_QUIT};
+
+	if (!dp->running)
+		return;
+	post(dp, &order);
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
+		rte_eal_wait_lcore(dp->io[i]->lcore_id);
+	dp->running = false;
+}
+
+void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
+{
+	struct order order = {.kind = ORDER_ATTACH, .slot = slot, .group = group};
+	struct datapath_slot *s = &dp->slot[slot];
+
+	s->group = group;
+	s->attached = true;
+	s->dead = false;
+	s->recovered = false;
+	s->orphans = 0;
+	s->fence_reported = 0;
+	atomic_store(&s->attach_acks, 0);
+	atomic_store(&s->dead_acks, 0);
+	atomic_store(&s->fence, 0);
+	post(dp, &order);
+}
+
+bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
+{
+	return dp->slot[slot].attached && atomic_load_explicit(&dp->slot[slot].attach_acks, memory_order_acquire) ==
+						  dp->setup.io_lcores;
+}
+
+/* The map of a move from the main lcore's table. Returns the number of buckets. */
+static uint32_t move_map(struct datapath *dp, struct move *move, const uint64_t *wanted)
+{
+	uint32_t buckets = dp->setup.config->service[move->service].buckets, count = 0;
+
+	memset(move->map, 0, sizeof(move->map));
+	for (uint32_t b = 0; b < buckets; b++) {
+		if (dp->owner[move->service][b] != move->from)
+			continue;
+		if (wanted != NULL && (wanted[b / 64] >> (b % 64) & 1) == 0)
+			continue;
+		move->map[b / 64] |= 1ull << (b % 64);
+		count++;
+	}
+	return count;
+}
+
+int datapath_move(struct datapath *dp, const struct move_order *order)
+{
+	struct move *move = &dp->move[order->service];
+	struct datapath_slot *from = order->from == SLOT_NONE ? NULL : &dp->slot[order->from];
+
+	if (dp->move_open[order->service])
+		return -EBUSY;
+	if (!datapath_slot_attached(dp, order->to) || dp->slot[order->to].dead)
+		return -ENOENT;
+	if (from != NULL && !from->attached)
+		return -ENOENT;
+	/* A dead slot hands over once it is recovered, and all of its orphans at once: their packets wait in one list. */
+	if (from != NULL && from->dead && (!from->recovered || order->map != NULL))
+		return -ENOENT;
+	move->service = order->service;
+	move->from = order->from;
+	move->to = order->to;
+	move->orphans = from != NULL && from->dead;
+	move->lcores = dp->setup.io_lcores;
+	move->buckets = move_map(dp, move, order->map);
+	if (move->buckets == 0)
+		return -EALREADY;
+	if (++dp->next_id <= 0)
+		dp->next_id = 1;
+	move->id = (uint32_t)dp->next_id;
+	atomic_store(&move->revoked, 0);
+	atomic_store(&move->ended, 0);
+	atomic_store(&move->failed, 0);
+	atomic_store(&move->rolled_back, 0);
+	dp->move_open[order->service] = 1;
+	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
+	return (int)move->id;
+}
+
+bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
+		struct move *move = &dp->move[i];
+
+		if (!dp->move_open[i] || move->id != (uint32_t)id)
+			continue;
+		/* acquire: pairs with the release in move_end() */
+		if (atomic_load_explicit(&move->ended, memory_order_acquire) != move->lcores)
+			return false;
+		*report = (struct move_report){.buckets = move->buckets, .failed = atomic_load(&move->failed) != 0};
+		for (uint32_t l = 0; l < move->lcores; l++) {
+			if (move->report[l].gap_ns > report->gap_ns)
+				report->gap_ns = move->report[l].gap_ns;
+			report->parked += move->report[l].parked;
+		}
+		for (uint32_t b = 0; b < dp->setup.config->service[i].buckets; b++)
+			if (move->map[b / 64] >> (b % 64) & 1)
+				dp->owner[i][b] = (uint8_t)move->to;
+		if (move->orphans)
+			dp->slot[move->from].orphans = 0;
+		dp->move_open[i] = 0;
+		return true;
+	}
+	*report = (struct move_report){.failed = true};
+	return true;
+}
+
+void datapath_slot_stop(struct datapath *dp, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_STOP_WORKER, .slot = slot});
+}
+
+void datapath_slot_dead(struct datapath *dp, uint32_t slot)
+{
+	if (dp->slot[slot].dead)
+		return;
+	dp->slot[slot].dead = true;
+	dp->slot[slot].recovered = false;
+	atomic_store(&dp->slot[slot].dead_acks, 0);
+	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
+}
+
+/* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
+ * the end of what was offered (protocol.md R4) and a move that waits for the dead one's revokes may grant (R7). */
+static void recover(struct datapath *dp, uint32_t slot)
+{
+	struct control_block *control = state_control(dp->setup.state, slot);
+	struct journal_report report = {0};
+	int rc = state_roll_back(dp->setup.state, slot, &report);
+
+	if (rc != 0)
+		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
+			  slot, strerror(-rc));
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
+		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+	if (report.valid)
+		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && dp->move[i].from == slot)
+			/* release: pairs with the acquire in move_may_grant() */
+			atomic_store_explicit(&dp->move[i].rolled_back, 1, memory_order_release);
+	dp->slot[slot].recovered = true;
+}
+
+void datapath_poll(struct datapath *dp)
+{
+	for (uint32_t slot = 0; slot < dp->setup.config->worker_slots; slot++) {
+		struct datapath_slot *s = &dp->slot[slot];
+
+		/* acquire: pairs with the release in death_take_over() */
+		if (s->dead && !s->recovered &&
+		    atomic_load_explicit(&s->dead_acks, memory_order_acquire) == dp->setup.io_lcores)
+			recover(dp, slot);
+	}
+}
+
+bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans)
+{
+	datapath_poll(dp);
+	if (!dp->slot[slot].recovered)
+		return false;
+	/* A move away from it or towards it decides first who owns what. */
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && (dp->move[i].from == slot || dp->move[i].to == slot))
+			return false;
+	*orphans = datapath_owned(dp, slot);
+	dp->slot[slot].orphans = *orphans;
+	return true;
+}
+
+uint32_t datapath_slot_to_fence(struct datapath *dp)
+{
+	for (uint32_t slot = 0; slot < dp->setup.config->worker_slots; slot++) {
+		struct datapath_slot *s = &dp->slot[slot];
+
+		if (s->attached && !s->dead && s->fence_reported == 0 && atomic_load(&s->fence) != 0) {
+			s->fence_reported = 1;
+			return slot;
+		}
+	}
+	return SLOT_NONE;
+}
+
+uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
+{
+	return dp->owner[service][bucket];
+}
+
+uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		for (uint32_t b = 0; b < dp->setup.config->service[i].buckets; b++)
+			count += dp->owner[i][b] == slot;
+	return count;
+}
+
+void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *out)
+{
+	const struct ledger_counts *c = &dp->io[lcore]->ledger;
+
+	*out = (struct ledger){
+		.received = c->received, .allocated = c->allocated, .sent = c->sent, .freed = c->freed,
+		.in_belts = c->in_belts, .pending = c->pending, .tx_backlog = c->tx_backlog,
+	};
+}

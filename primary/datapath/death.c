@@ -1,0 +1,82 @@
+/* Death: this lcore takes over its belt of a worker that is gone (protocol.md R5, R8).
+ *
+ * The main lcore has reaped the process, so no store of it can come any more. What is settled leaves as usual; what is
+ * not goes, in belt order, in front of the list its bucket waits in: the orphans' list of the slot, or the list of the
+ * move that was taking the bucket away. Control entries are not redelivered (R7). */
+#include "lcore.h"
+
+/* Everything the dead worker settled, however much. */
+static void final_reap(struct io_lcore *io, uint32_t slot)
+{
+	io->slot[slot].fence = 0;
+	while (reap_slot(io, slot) != 0 && !io->slot[slot].fence)
+		;
+}
+
+static uint32_t list_of(const struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet)
+{
+	uint32_t list = STEER_LIST(io->steering[packet->service].entry[packet->bucket]);
+
+	return list != 0 ? list : LIST_ORPHANS(slot);
+}
+
+/* Youngest first, so that prepending keeps their order. */
+static void take_back(struct io_lcore *io, uint32_t slot)
+{
+	struct slot_view *view = &io->slot[slot];
+	struct belt_producer *belt = &view->belt;
+
+	for (uint64_t at = belt->offered; at != belt->reaped; at--) {
+		struct belt_shadow *shadow = &belt->shadow[(at - 1) & BELT_MASK];
+
+		if (shadow->kind != BELT_PACKET)
+			continue;
+		view->packets--;
+		io->ledger.in_belts--;
+#ifdef BATON_DROP_UNSETTLED
+		drop_packet(io, shadow->cookie, DROP_worker_died);
+#else
+		shadow->attempts++;
+		if (pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow)) {
+			io->ledger.pending++;
+			stats_add(&io->stats->redelivered, 1);
+		} else {
+			drop_packet(io, shadow->cookie, DROP_pending_full);
+		}
+#endif
+	}
+}
+
+/* Buckets the dead worker owned, and those a move was bringing to it, are its orphans from now on. */
+static void orphan_buckets(struct io_lcore *io, uint32_t slot)
+{
+	struct steering *steering = &io->steering[io->slot[slot].service];
+
+	for (uint32_t bucket = 0; bucket <= steering->mask; bucket++)
+		if (steering->entry[bucket] == STEER_ENTRY(slot, 0))
+			steering->entry[bucket] = STEER_ENTRY(slot, LIST_ORPHANS(slot));
+}
+
+void death_take_over(struct io_lcore *io, uint32_t slot)
+{
+	struct slot_view *view = &io->slot[slot];
+
+	if (view->attached) {
+		final_reap(io, slot);
+		orphan_buckets(io, slot);
+		take_back(io, slot);
+		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
+		view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
+		view->belt.reaped = view->belt.offered;
+		view->belt.published = view->belt.offered;
+		view->belt.long_tail = view->belt.long_head;
+	}
+	view->attached = 0;
+	view->fence = 0;
+	view->dead = 1;
+	io->attached &= ~(1ull << slot);
+	io->dirty &= ~(1ull << slot);
+	io->to_ring &= ~(1ull << slot);
+	/* release: pairs with the acquire in datapath_slot_recovered() */
+	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+}

@@ -1,0 +1,319 @@
+/* The generator plays the game against Baton from inside the I/O lcore: see generator.h. Each player sends its requests
+ * two at a time, so that order within a player can be checked, and has at most 32 unanswered. */
+#include <errno.h>
+#include <rte_cycles.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_udp.h>
+
+#include "checksum.h"
+#include "generator.h"
+#include "wire.h"
+
+#define FRAME_BYTES   (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr) + \
+		       sizeof(struct GameMove))
+#define PAYLOAD_AT    42u
+#define TEMPLATE      96u /* FRAME_BYTES rounded up to 16 */
+#define LOST_SECONDS  1u  /* unanswered for so long: lost */
+#define SOURCE_NET    0x0ac80000u /* 10.200.0.0/16: the players' addresses */
+#define SOURCE_PORT   40000u
+#define TURNS         2u /* requests a player sends in its turn */
+
+static_assert(FRAME_BYTES == 90, "smallest valid MOVE");
+
+struct player {
+	uint32_t sequence; /* of the last request */
+	uint32_t open;     /* bit n: request sequence - n is unanswered */
+	uint64_t sent_tsc;
+};
+
+struct generator {
+	struct rte_mempool *pool;
+	struct CoreStats *stats;
+	const struct port *port;
+	uint64_t tsc_hz, lost_tsc;
+	uint64_t start_tsc, issued; /* for the rate */
+	uint64_t rate;
+	uint64_t last_reply_tsc;
+	uint32_t in_flight, window;
+	uint32_t players, first_id; /* ids first_id .. first_id + players - 1 */
+	uint32_t next, turn;
+	uint32_t malformed_every, until_malformed, malformed_kind;
+	uint32_t ip_sum;  /* sums of the template without the fields that change */
+	uint32_t udp_sum;
+	uint8_t template[TEMPLATE] __attribute__((aligned(16)));
+	struct player player[];
+};
+
+static inline uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+static inline uint32_t sum32(uint32_t word) { return (word & 0xffff) + (word >> 16); }
+
+static inline uint32_t player_ip(uint32_t id) { return rte_cpu_to_be_32(SOURCE_NET | (id & 0xffff)); }
+static inline uint16_t player_port(uint32_t id) { return rte_cpu_to_be_16((uint16_t)(SOURCE_PORT + (id >> 16))); }
+
+/* Where the player goes with this request: a function of both, so that the reply can be checked without a memory. */
+static inline float player_x(uint32_t id, uint32_t sequence) { return (float)((id * 31u + sequence * 7u) & 8191u) - 4096.0f; }
+static inline float player_y(uint32_t id, uint32_t sequence) { return (float)((id * 17u + sequence * 3u) & 8191u) - 4096.0f; }
+
+static void build_template(struct generator *g, uint32_t ip, uint16_t udp_port)
+{
+	struct rte_ether_hdr *eth = (void *)g->template;
+	struct rte_ipv4_hdr *ip4 = (void *)(eth + 1);
+	struct rte_udp_hdr *udp = (void *)(ip4 + 1);
+	struct GameMove *move = (void *)(udp + 1);
+
+	memcpy(&eth->dst_addr, g->port->mac, 6);
+	memcpy(&eth->src_addr, "\x02\x00\x00\x00\x77\x01", 6);
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	ip4->version_ihl = 0x45;
+	ip4->total_length = rte_cpu_to_be_16(FRAME_BYTES - sizeof(*eth));
+	ip4->time_to_live = 64;
+	ip4->next_proto_id = IPPROTO_UDP;
+	ip4->dst_addr = ip;
+	udp->dst_port = udp_port;
+	udp->dgram_len = rte_cpu_to_be_16(sizeof(*udp) + sizeof(*move));
+	move->header.packet_size = sizeof(*move);
+	move->header.packet_type = PLAYER_MOVE;
+	g->ip_sum = rte_raw_cksum(ip4, sizeof(*ip4));
+	g->udp_sum = (uint32_t)rte_raw_cksum(udp, sizeof(*udp) + sizeof(*move)) + sum32(ip) +
+		     rte_cpu_to_be_16(IPPROTO_UDP) + udp->dgram_len;
+}
+
+int generator_create(struct port *port, uint32_t lcore, uint32_t lcores, struct rte_mempool *pool, uint64_t tsc_hz,
+		     uint32_t ip, uint16_t udp_port, struct CoreStats *stats)
+{
+	const struct config_port *config = port->config;
+	uint32_t players = config->players / lcores;
+	struct generator *g;
+
+	if (players == 0 || config->in_flight == 0)
+		return -EINVAL;
+	g = rte_zmalloc("generator", sizeof(*g) + players * sizeof(g->player[0]), 64);
+	if (g == NULL)
+		return -ENOMEM;
+	g->pool = pool;
+	g->stats = stats;
+	g->port = port;
+	g->tsc_hz = tsc_hz;
+	g->lost_tsc = tsc_hz * LOST_SECONDS;
+	g->rate = config->rate / lcores;
+	g->window = config->in_flight / lcores;
+	g->players = players;
+	g->first_id = 1 + lcore * players;
+	g->malformed_every = config->malformed_every;
+	g->until_malformed = config->malformed_every;
+	build_template(g, ip, udp_port);
+	port->generator[lcore] = g;
+	return 0;
+}
+
+void generator_destroy(struct port *port, uint32_t lcore)
+{
+	rte_free(port->generator[lcore]);
+	port->generator[lcore] = NULL;
+}
+
+static inline void write_frame(const struct generator *g, uint8_t *frame, uint32_t id, uint32_t sequence)
+{
+	struct rte_ipv4_hdr *ip4 = (void *)(frame + sizeof(struct rte_ether_hdr));
+	struct rte_udp_hdr *udp = (void *)(ip4 + 1);
+	struct GameMove *move = (void *)(udp + 1);
+	uint32_t x, y;
+	float at[2] = {player_x(id, sequence), player_y(id, sequence)};
+
+	memcpy(frame, g->template, TEMPLATE);
+	memcpy(&x, &at[0], 4);
+	memcpy(&y, &at[1], 4);
+	ip4->src_addr = player_ip(id);
+	ip4->hdr_checksum = (uint16_t)~fold(g->ip_sum + sum32(ip4->src_addr));
+	udp->src_port = player_port(id);
+	move->header.player_id = id;
+	move->header.sequence = sequence;
+	memcpy(&move->x, at, sizeof(at));
+	uint16_t sum = (uint16_t)~fold(g->udp_sum + sum32(ip4->src_addr) + udp->src_port + sum32(id) + sum32(sequence) +
+				       sum32(x) + sum32(y));
+	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+}
+
+/* One frame in malformed_every is wrong in one way, in turn; each must be counted under its reason by Baton. */
+static void spoil(struct generator *g, struct rte_mbuf *mbuf)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	struct rte_ipv4_hdr *ip4 = (void *)(frame + sizeof(struct rte_ether_hdr));
+	struct rte_udp_hdr *udp = (void *)(ip4 + 1);
+	struct GameMove *move = (void *)(udp + 1);
+
+	switch (g->malformed_kind++ % 5) {
+	case 0: ip4->version_ihl = 0x65; break;
+	case 1: ip4->total_length = rte_cpu_to_be_16(1400); break;
+	case 2: udp->dgram_len = rte_cpu_to_be_16(7); break;
+	case 3: frame[12] = 0x86; break; /* not IPv4 */
+	case 4: move->header.packet_type = 99; udp->dgram_cksum = 0; break; /* the plugin's to refuse */
+	}
+	stats_add(&g->stats->gen_malformed, 1);
+}
+
+/* The next player that may send, or NULL: its turn came while its last requests are still under way. */
+static struct player *next_player(struct generator *g, uint64_t tsc)
+{
+	struct player *player = &g->player[g->next];
+
+	if (g->turn == 0 && baton_unlikely(player->open != 0)) {
+		if (tsc - player->sent_tsc < g->lost_tsc) {
+			/* Overtaken by its own round: leave it out this time. */
+			g->next = g->next + 1 < g->players ? g->next + 1 : 0;
+			return NULL;
+		}
+		uint32_t lost = (uint32_t)__builtin_popcount(player->open);
+		stats_add(&g->stats->gen_lost, lost);
+		g->in_flight -= lost;
+		player->open = 0;
+	}
+	return player;
+}
+
+static uint32_t allowance(struct generator *g, uint64_t tsc, uint32_t most)
+{
+	uint32_t room = g->window > g->in_flight ? g->window - g->in_flight : 0;
+
+	if (g->rate != 0) {
+		uint64_t due = (uint64_t)((unsigned __int128)(tsc - g->start_tsc) * g->rate / g->tsc_hz) - g->issued;
+		/* after a pause the rate is not made up for: that would be a burst no player caused */
+		if (due > g->window) {
+			g->issued += due - g->window;
+			due = g->window;
+		}
+		room = due < room ? (uint32_t)due : room;
+	}
+	return room < most ? room : most;
+}
+
+uint32_t generator_rx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf, uint32_t most)
+{
+	if (baton_unlikely(g->start_tsc == 0))
+		g->start_tsc = tsc;
+	uint32_t count = allowance(g, tsc, most), made = 0, valid = 0;
+
+	if (count == 0 || rte_pktmbuf_alloc_bulk(g->pool, mbuf, count) != 0)
+		return 0;
+	for (; made < count; made++) {
+		struct player *player = next_player(g, tsc);
+		if (player == NULL)
+			break;
+		uint32_t id = g->first_id + g->next;
+		struct rte_mbuf *m = mbuf[made];
+
+		m->data_len = FRAME_BYTES;
+		m->pkt_len = FRAME_BYTES;
+		m->port = g->port->index;
+		m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		if (baton_unlikely(g->malformed_every != 0 && --g->until_malformed == 0)) {
+			g->until_malformed = g->malformed_every;
+			write_frame(g, rte_pktmbuf_mtod(m, uint8_t *), id, player->sequence);
+			spoil(g, m);
+			continue;
+		}
+		player->sequence++;
+		player->open = player->open << 1 | 1u;
+		player->sent_tsc = tsc;
+		write_frame(g, rte_pktmbuf_mtod(m, uint8_t *), id, player->sequence);
+		g->in_flight++;
+		valid++;
+		if (++g->turn == TURNS) {
+			g->turn = 0;
+			g->next = g->next + 1 < g->players ? g->next + 1 : 0;
+			__builtin_prefetch(&g->player[g->next + 8 < g->players ? g->next + 8 : g->next]);
+		}
+	}
+	if (baton_unlikely(made < count))
+		rte_pktmbuf_free_bulk(mbuf + made, count - made);
+	g->issued += made;
+	stats_add(&g->stats->gen_sent, valid);
+	return made;
+}
+
+/* Every byte that a client could see. Checksums: the device's work if it offers to do it, checked otherwise. */
+static bool reply_right(const struct generator *g, struct rte_mbuf *mbuf, uint32_t id, const struct GameMove *reply)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	const struct rte_ipv4_hdr *ip4 = (const void *)(frame + sizeof(struct rte_ether_hdr));
+	const struct rte_udp_hdr *udp = (const void *)(ip4 + 1);
+	const struct rte_ipv4_hdr *sent = (const void *)(g->template + sizeof(struct rte_ether_hdr));
+	const struct rte_udp_hdr *sent_udp = (const void *)(sent + 1);
+	uint32_t sequence = reply->header.sequence;
+
+	if (mbuf->pkt_len != FRAME_BYTES || ip4->dst_addr != player_ip(id) || ip4->src_addr != sent->dst_addr ||
+	    udp->dst_port != player_port(id) || udp->src_port != sent_udp->dst_port ||
+	    ip4->total_length != sent->total_length || udp->dgram_len != sent_udp->dgram_len ||
+	    memcmp(frame, g->template + 6, 6) != 0)
+		return false;
+	if (!g->port->tx_udp_checksum &&
+	    (checksum_udp(ip4, udp, rte_be_to_cpu_16(udp->dgram_len)) != 0xffff ||
+	     !checksum_ip_right(ip4, sizeof(*ip4))))
+		return false;
+	return reply->header.packet_size == sizeof(*reply) && reply->header.packet_type == PLAYER_MOVE &&
+	       reply->header.session_token == 0 && reply->status == GAME_OK && reply->x == player_x(id, sequence) &&
+	       reply->y == player_y(id, sequence) && reply->z == 0.0f && reply->server_time_ns != 0;
+}
+
+/* Returns true if the reply answers an open request. */
+static bool check_reply(struct generator *g, struct rte_mbuf *mbuf)
+{
+	const struct GameMove *reply = rte_pktmbuf_mtod_offset(mbuf, const struct GameMove *, PAYLOAD_AT);
+	uint32_t at = reply->header.player_id - g->first_id;
+
+	if (baton_unlikely(mbuf->pkt_len != FRAME_BYTES || at >= g->players)) {
+		stats_add(&g->stats->gen_wrong, 1);
+		return false;
+	}
+	struct player *player = &g->player[at];
+	uint32_t behind = player->sequence - reply->header.sequence;
+	if (baton_unlikely(behind >= 32 || (player->open >> behind & 1u) == 0)) {
+		stats_add(&g->stats->gen_duplicated, 1);
+		return false;
+	}
+	player->open &= ~(1u << behind);
+	g->in_flight--;
+	if (baton_unlikely(behind < 31 && player->open >> (behind + 1) != 0))
+		stats_add(&g->stats->gen_reordered, 1);
+	if (baton_unlikely(!reply_right(g, mbuf, reply->header.player_id, reply))) {
+		stats_add(&g->stats->gen_wrong, 1);
+		return true;
+	}
+	return true;
+}
+
+uint32_t generator_tx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf, uint32_t count)
+{
+	uint64_t wrong = g->stats->gen_wrong;
+	uint32_t answered = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (i + 4 < count) {
+			const struct GameMove *ahead = rte_pktmbuf_mtod_offset(mbuf[i + 4], const struct GameMove *, PAYLOAD_AT);
+			uint32_t at = ahead->header.player_id - g->first_id;
+			if (at < g->players)
+				__builtin_prefetch(&g->player[at]);
+		}
+		answered += check_reply(g, mbuf[i]);
+	}
+	stats_add(&g->stats->gen_ok, answered - (g->stats->gen_wrong - wrong));
+	if (answered != 0) {
+		uint64_t ns = (uint64_t)((double)(tsc - g->last_reply_tsc) * 1e9 / (double)g->tsc_hz);
+		if (g->last_reply_tsc != 0 && baton_unlikely(ns >= STATS_GAP_NS)) {
+			g->stats->gap[g->stats->gen_gaps % STATS_GAPS] = (struct stats_gap){.end_tsc = tsc, .ns = ns};
+			baton_compiler_fence(); /* the entry before its number */
+			stats_add(&g->stats->gen_gaps, 1);
+		}
+		g->last_reply_tsc = tsc;
+	}
+	rte_pktmbuf_free_bulk(mbuf, count);
+	return count;
+}

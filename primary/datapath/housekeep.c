@@ -1,0 +1,138 @@
+/* Housekeeping of an I/O lcore: orders of the main lcore, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
+#include "lcore.h"
+
+#define TICK_GROUPS 64u
+
+static void attach(struct io_lcore *io, const struct order *order)
+{
+	struct slot_view *view = &io->slot[order->slot];
+
+	view->group = (uint8_t)order->group;
+	for (uint32_t i = 0; i < io->services; i++)
+		if (io->steering[i].group == order->group)
+			view->service = (uint8_t)i;
+	view->dead = 0;
+	view->fence = 0;
+	view->attached = 1;
+	io->attached |= 1ull << order->slot;
+	atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release);
+}
+
+static void carry_out(struct io_lcore *io, const struct order *order)
+{
+	switch (order->kind) {
+	case ORDER_ATTACH:
+		return attach(io, order);
+	case ORDER_MOVE:
+		return move_begin(io, order->move);
+	case ORDER_STOP_WORKER:
+		/* One belt is enough: the worker owns nothing and leaves once all is settled. The reserve has room. */
+		if (io->index == 0 && io->slot[order->slot].attached)
+			offer_control(io, order->slot, BELT_STOP, 0, io->control, 0);
+		return;
+	case ORDER_DEAD:
+		return death_take_over(io, order->slot);
+	case ORDER_QUIT:
+		io->quit = true;
+		return;
+	default:
+		return;
+	}
+}
+
+static void read_mailbox(struct io_lcore *io)
+{
+	struct mailbox *box = &io->mailbox;
+	uint32_t tail = atomic_load_explicit(&box->tail, memory_order_relaxed);
+
+	/* acquire: pairs with the release in datapath.c post() */
+	while (tail != atomic_load_explicit(&box->head, memory_order_acquire)) {
+		struct order order = box->order[tail % MAILBOX_ORDERS];
+
+		atomic_store_explicit(&box->tail, ++tail, memory_order_release);
+		carry_out(io, &order);
+	}
+}
+
+/* A group of buckets at a time, spread over the period. Posted to every worker of the service; those that own none of
+ * the group's buckets settle it at once. A tick that finds no room is made up for by the next (last_tick). */
+static void post_ticks(struct io_lcore *io)
+{
+	for (uint32_t i = 0; i < io->services; i++) {
+		struct steering *steering = &io->steering[i];
+		if (steering->tick_period_ns == 0)
+			continue;
+		uint64_t step = io->now_ns / (steering->tick_period_ns / TICK_GROUPS);
+		if (steering->tick_step == 0)
+			steering->tick_step = step;
+		for (uint32_t burst = 0; steering->tick_step < step && burst < 4; burst++) {
+			struct belt_tick tick;
+
+			steering->tick_step++;
+			tick.number = steering->tick_step / TICK_GROUPS;
+			tick.group = (uint32_t)(steering->tick_step % TICK_GROUPS);
+			tick.groups = TICK_GROUPS;
+			tick.period_ns = steering->tick_period_ns;
+			memset(io->control, 0, 32);
+			memcpy(io->control, &tick, sizeof(tick));
+			for (uint64_t left = io->attached; left != 0; left &= left - 1) {
+				uint32_t slot = (uint32_t)__builtin_ctzll(left);
+				if (io->slot[slot].service == i && belt_room(&io->slot[slot].belt) != 0)
+					offer_control(io, slot, BELT_TICK, 0, io->control, sizeof(tick));
+			}
+		}
+		if (steering->tick_step < step)
+			steering->tick_step = step; /* the lcore was away for long: the workers catch up by number */
+	}
+}
+
+static void show_gauges(struct io_lcore *io)
+{
+	io->stats->belt_depth = io->ledger.in_belts;
+	io->stats->pending = io->ledger.pending;
+	io->stats->tx_backlog = io->ledger.tx_backlog;
+	io->stats->freed = io->ledger.freed;
+	io->stats->allocated = io->ledger.allocated;
+	io->stats->heartbeat = io->tsc;
+}
+
+void housekeep(struct io_lcore *io)
+{
+	read_mailbox(io);
+	if (io->index == 0)
+		post_ticks(io);
+	steer_publish(io);
+	show_gauges(io);
+}
+
+/* The end: settled entries leave, everything else is freed with reason `stopping`. Workers are gone or stopped. */
+void io_stop(struct io_lcore *io)
+{
+	reap_all(io);
+	tx_flush(io);
+	for (uint32_t slot = 0; slot < io->slots; slot++) {
+		struct slot_view *view = &io->slot[slot];
+
+		for (uint64_t at = view->belt.reaped; at != view->belt.offered; at++) {
+			struct belt_shadow *shadow = &view->belt.shadow[at & BELT_MASK];
+			if (shadow->kind != BELT_PACKET)
+				continue;
+			view->packets--;
+			io->ledger.in_belts--;
+			drop_packet(io, shadow->cookie, DROP_stopping);
+		}
+		view->belt.reaped = view->belt.offered;
+	}
+	for (uint32_t list = 0; list < LISTS; list++)
+		while (io->list[list].count != 0) {
+			drop_packet(io, pending_first(&io->pending, &io->list[list])->cookie, DROP_stopping);
+			pending_drop_first(&io->pending, &io->list[list]);
+			io->ledger.pending--;
+		}
+	for (uint32_t port = 0; port < io->ports; port++)
+		while (io->tx[port].count != 0) {
+			io->ledger.tx_backlog--;
+			drop_packet(io, io->tx[port].mbuf[--io->tx[port].count], DROP_stopping);
+		}
+	show_gauges(io);
+}

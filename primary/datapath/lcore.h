@@ -1,0 +1,245 @@
+/* One I/O lcore: everything it owns. Private to primary/datapath; nobody but the lcore's own thread touches these
+ * fields while it runs, except where a note says otherwise. */
+#ifndef BATON_PRIMARY_LCORE_H
+#define BATON_PRIMARY_LCORE_H
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "belt.h"
+#include "core_stats.h"
+#include "datapath.h"
+#include "pending.h"
+#include "port.h"
+
+#define MAILBOX_ORDERS 256u
+#define TX_BACKLOG     1024u
+#define REAP_MOST      256u /* entries of one belt in one turn: bounds the turn */
+#define RING_GAP_US    20u  /* a worker's doorbell rings at most once in so long */
+
+/* Steering table entry: owner in the low byte, pending list in the high byte (0: offer directly). */
+#define STEER_SLOT(entry) ((entry) & 0xffu)
+#define STEER_LIST(entry) ((entry) >> 8)
+#define STEER_ENTRY(slot, list) ((uint16_t)((slot) | (list) << 8))
+/* Pending lists: one per service for the move under way, one per slot for the orphans of a dead worker. */
+#define LIST_MOVE(service) (1u + (service))
+#define LIST_ORPHANS(slot) (1u + BATON_MAX_SERVICES + (slot))
+#define LISTS (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS)
+
+enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT };
+
+struct order {
+	uint32_t kind;
+	uint32_t slot;
+	uint32_t group;
+	struct move *move;
+};
+
+/* Single producer (main lcore), single consumer (the I/O lcore), both threads of the primary. */
+struct mailbox {
+	_Atomic uint32_t head baton_aligned(64); /* w: main lcore  r: I/O lcore */
+	_Atomic uint32_t tail baton_aligned(64); /* w: I/O lcore  r: main lcore */
+	struct order order[MAILBOX_ORDERS];      /* w: main lcore  r: I/O lcore */
+};
+
+/* A move as all lcores see it; lives in the datapath, one per service. */
+struct move {
+	/* w: main lcore before the order is posted  r: I/O lcores */
+	uint32_t id;
+	uint32_t service;
+	uint32_t from; /* SLOT_NONE: the buckets have no owner */
+	uint32_t to;
+	uint32_t buckets;
+	uint32_t lcores;
+	bool orphans; /* from is dead and recovered: nothing to revoke */
+	uint64_t map[BATON_MAX_BUCKETS / 64];
+	/* w: I/O lcores, by addition  r: I/O lcores, main lcore */
+	_Atomic uint32_t revoked; /* lcores whose revoke has been reaped */
+	_Atomic uint32_t ended;   /* lcores that are through, well or not */
+	_Atomic uint32_t failed;  /* lcores that saw the target die */
+	/* w: main lcore  r: I/O lcores */
+	_Atomic uint32_t rolled_back; /* the old owner died; its journal is undone and every lcore holds its belt */
+	/* w: I/O lcore i  r: main lcore once ended */
+	struct {
+		uint64_t gap_ns;
+		uint64_t parked;
+	} report[BATON_MAX_IO_LCORES];
+};
+
+enum move_phase {
+	MOVE_NONE = 0,
+	MOVE_REVOKING, /* posting revokes to the old owner */
+	MOVE_WAITING,  /* for the revokes of all lcores to be reaped, or the roll back */
+	MOVE_GRANTING, /* posting grants to the new owner */
+	MOVE_DRAINING, /* offering the pending list */
+	MOVE_WATCHING, /* over for the buckets; waits for the first reply of the new owner, to report the gap */
+};
+
+/* This lcore's part in a move. */
+struct lcore_move {
+	struct move *move;
+	enum move_phase phase;
+	uint32_t next_bucket;  /* first bucket not yet named in a revoke or grant */
+	uint32_t revokes_open; /* posted, not reaped */
+	uint64_t last_old_ns;  /* last packet of a moved bucket that the old owner settled */
+	uint64_t parked_ns;    /* when parking began */
+	uint64_t watch_until;  /* position on the new owner's belt whose reap ends the gap */
+	bool counted;          /* `ended` counted */
+};
+
+/* What the lcore knows of a worker slot. */
+struct slot_view {
+	struct belt_producer belt;
+	uint8_t attached;
+	uint8_t dead;    /* taken over; its buckets are orphans */
+	uint8_t fence;   /* misbehaved: reap nothing more until it is dead */
+	uint8_t group;
+	uint8_t service; /* index of the group's service */
+	uint32_t packets; /* packets in the belt, for the ledger */
+	uint32_t buckets; /* owned, as this lcore's table has it */
+	uint64_t rung_tsc;
+};
+
+struct steering {
+	uint16_t *entry; /* one per bucket */
+	uint32_t mask;
+	enum baton_key key;
+	uint16_t key_offset, key_length;
+	uint64_t salt;
+	uint32_t ip; /* 0: any */
+	uint16_t udp_port; /* network byte order */
+	uint32_t group;
+	uint64_t tick_period_ns;
+	uint64_t tick_step; /* last step posted; lcore 0 only */
+};
+
+struct tx_queue {
+	uint32_t count;
+	struct rte_mbuf *mbuf[TX_BACKLOG];
+};
+
+/* Terms of the ledger that this lcore counts. w: the lcore  r: main lcore (relaxed; exact when the lcore is stopped) */
+struct ledger_counts {
+	uint64_t received, allocated, sent, freed;
+	uint64_t in_belts, pending, tx_backlog;
+};
+
+struct io_lcore {
+	/* set before the start, constant while running */
+	struct datapath *dp;
+	uint32_t index;
+	uint32_t lcore_id;
+	uint32_t ports, services, slots, io_lcores;
+	bool adaptive;
+	bool rx_interrupts; /* all ports of this lcore have them: sleep on them */
+	struct port *port;
+	struct rte_mempool *pool;
+	struct CoreStats *stats;
+	uint64_t tsc_hz, ring_gap_tsc;
+	uint64_t tsc_base, ns_base; /* time_ns = ns_base + (tsc - tsc_base) * ns per cycle */
+	uint64_t ns_mult;           /* ns per cycle << 32 */
+	uint16_t *port_to_service;  /* UDP port (network order) -> service + 1, 0: none, 0xffff: several, look at the address */
+
+	/* the lcore's own */
+	uint64_t tsc, now_ns; /* of this loop turn */
+	uint64_t last_ns;     /* time stamps are strictly increasing, so that each is a seed of its own */
+	uint64_t attached;    /* bit per slot */
+	uint64_t dirty;       /* bit per slot: offered, not yet published */
+	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
+	uint32_t moves;       /* moves not yet ended or watched */
+	bool quit;
+	uint32_t idle_turns;
+	struct ledger_counts ledger;
+	struct steering steering[BATON_MAX_SERVICES];
+	struct slot_view slot[BATON_MAX_WORKERS];
+	struct lcore_move move[BATON_MAX_SERVICES];
+	struct pending_pool pending;
+	struct pending list[LISTS];
+	struct tx_queue tx[BATON_MAX_PORTS];
+	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */
+	struct mailbox mailbox;
+};
+
+struct datapath_slot {
+	/* w: main lcore */
+	uint32_t group;
+	bool attached, dead, recovered;
+	uint32_t orphans;
+	/* w: I/O lcores, by addition  r: main lcore */
+	_Atomic uint32_t attach_acks, dead_acks;
+	_Atomic uint32_t fence; /* an lcore wants the worker killed */
+	uint32_t fence_reported; /* w: main lcore */
+};
+
+struct datapath {
+	struct datapath_setup setup;
+	struct io_lcore *io[BATON_MAX_IO_LCORES];
+	struct datapath_slot slot[BATON_MAX_WORKERS];
+	struct move move[BATON_MAX_SERVICES];
+	uint8_t move_open[BATON_MAX_SERVICES];
+	uint8_t *owner[BATON_MAX_SERVICES]; /* main lcore's truth, per bucket */
+	int next_id;
+	bool running;
+	uint16_t port_to_service[65536];
+};
+
+/* ---- stages, one a file; burst in, burst out ---- */
+uint32_t rx_ports(struct io_lcore *io);
+void classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count);
+void steer_packet(struct io_lcore *io, struct belt_shadow *packet);
+void steer_publish(struct io_lcore *io);
+bool offer_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet);
+bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t move, const void *payload, uint32_t len);
+uint32_t reap_all(struct io_lcore *io);
+uint32_t reap_slot(struct io_lcore *io, uint32_t slot);
+void complete_reply(struct io_lcore *io, const struct belt_shadow *shadow, const uint8_t *reply, uint32_t len);
+void tx_enqueue(struct io_lcore *io, uint32_t port, struct rte_mbuf *mbuf);
+void tx_flush(struct io_lcore *io);
+void tx_port(struct io_lcore *io, uint32_t port);
+
+/* ARP and ICMP echo: answered by the lcore itself. */
+void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf);
+void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t l2, uint32_t l3);
+void local_announce(struct io_lcore *io);
+
+/* ---- moves and deaths ---- */
+void move_begin(struct io_lcore *io, struct move *move);
+void move_run(struct io_lcore *io);
+void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
+void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
+void death_take_over(struct io_lcore *io, uint32_t slot);
+
+/* ---- housekeeping: once in a while, and when the lcore is idle ---- */
+void housekeep(struct io_lcore *io);
+void doorbell_ring(struct io_lcore *io);
+void idle_wait(struct io_lcore *io);
+int idle_init(struct io_lcore *io);
+int io_loop(void *arg);
+void io_stop(struct io_lcore *io);
+
+/* Frees a buffer for a reason: the only way a packet leaves the lcore but by a port. */
+static inline void drop_packet(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason)
+{
+	stats_add(&io->stats->drop[reason], 1);
+	io->ledger.freed++;
+	rte_pktmbuf_free(mbuf);
+}
+
+/* The buffer has served its purpose: not a drop. */
+static inline void free_packet(struct io_lcore *io, struct rte_mbuf *mbuf)
+{
+	io->ledger.freed++;
+	rte_pktmbuf_free(mbuf);
+}
+
+static inline uint64_t io_time_ns(const struct io_lcore *io, uint64_t tsc)
+{
+	return io->ns_base + (uint64_t)(((unsigned __int128)(tsc - io->tsc_base) * io->ns_mult) >> 32);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* The I/O lcore loop: the table of contents of the fast path. */
+#include "lcore.h"
+
+#define HOUSEKEEP_TURNS 64u
+
+static void start_turn(struct io_lcore *io)
+{
+	io->tsc = rte_rdtsc();
+	io->now_ns = io_time_ns(io, io->tsc);
+}
+
+static void end_turn(struct io_lcore *io, bool worked)
+{
+	uint64_t cycles = rte_rdtsc() - io->tsc;
+
+	stats_add(&io->stats->loops, 1);
+	if (worked) {
+		stats_add(&io->stats->busy_loops, 1);
+		stats_add(&io->stats->busy_cycles, cycles);
+		io->idle_turns = 0;
+		return;
+	}
+	io->idle_turns++;
+	if (io->adaptive)
+		idle_wait(io);
+	stats_add(&io->stats->idle_cycles, rte_rdtsc() - io->tsc);
+}
+
+int io_loop(void *arg)
+{
+	struct io_lcore *io = arg;
+	uint32_t turn = 0;
+
+	idle_init(io);
+	start_turn(io);
+	local_announce(io);
+	while (baton_likely(!io->quit)) {
+		start_turn(io);
+		uint32_t received = rx_ports(io);
+		move_run(io);
+		steer_publish(io);
+		uint32_t reaped = reap_all(io);
+		if (reaped == 0)
+			tx_flush(io);
+		if (turn++ % HOUSEKEEP_TURNS == 0 || received + reaped == 0)
+			housekeep(io);
+		if (io->to_ring != 0)
+			doorbell_ring(io);
+		end_turn(io, received + reaped != 0);
+	}
+	io_stop(io);
+	return 0;
+}

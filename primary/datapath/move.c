@@ -1,0 +1,212 @@
+/* Move: buckets change their owner, packet by packet in order, while traffic goes on. One lcore's part of it:
+ *
+ *   REVOKING -> WAITING -> GRANTING -> DRAINING -> WATCHING -> NONE
+ *
+ * stop offering and park; a revoke as last entry on the old owner's belt; when the revokes of *all* lcores are reaped
+ * (or the old owner is dead, rolled back and taken over) a grant on the new owner's belt, then the parked packets, then
+ * direct offers again (protocol.md R5 to R7). The lcore never waits: each turn does what can be done. */
+#include "lcore.h"
+
+static inline bool in_map(const struct move *move, uint32_t bucket)
+{
+	return (move->map[bucket / 64] >> (bucket % 64) & 1u) != 0;
+}
+
+/* Sets the steering entry of every bucket of the move. */
+static void move_point(struct io_lcore *io, const struct move *move, uint32_t slot, uint32_t list)
+{
+	struct steering *steering = &io->steering[move->service];
+	uint16_t entry = STEER_ENTRY(slot, list);
+
+	for (uint32_t word = 0; word <= steering->mask / 64; word++)
+		for (uint64_t left = move->map[word]; left != 0; left &= left - 1)
+			steering->entry[word * 64 + (uint32_t)__builtin_ctzll(left)] = entry;
+}
+
+/* Posts grants or revokes for the rest of the map, as many entries as the belt has room for.
+ * Returns true when all of the map has been named. */
+static bool move_post(struct io_lcore *io, struct lcore_move *part, uint32_t slot, uint8_t kind)
+{
+	const struct move *move = part->move;
+	uint32_t buckets = io->steering[move->service].mask + 1;
+	struct belt_buckets *entry = (void *)io->control;
+
+	while (part->next_bucket < buckets) {
+		uint32_t first = part->next_bucket;
+		uint32_t count = buckets - first < BELT_MAP_BUCKETS ? buckets - first : BELT_MAP_BUCKETS;
+		uint32_t bytes = (count + 7) / 8, any = 0;
+
+		memcpy(entry->map, (const uint8_t *)move->map + first / 8, bytes);
+		for (uint32_t i = 0; i < bytes; i++)
+			any |= entry->map[i];
+		if (any != 0) {
+			entry->move = move->id;
+			entry->first = first;
+			entry->count = count;
+			entry->service = (uint8_t)move->service;
+			entry->all = 0;
+			entry->pad = 0;
+			if (!offer_control(io, slot, kind, move->id, entry, (uint32_t)sizeof(*entry) + bytes))
+				return false;
+			part->revokes_open += kind == BELT_REVOKE;
+		}
+		part->next_bucket = first + count;
+	}
+	return true;
+}
+
+static void move_end(struct io_lcore *io, struct lcore_move *part, bool failed)
+{
+	struct move *move = part->move;
+
+	if (failed)
+		atomic_fetch_add_explicit(&move->failed, 1, memory_order_relaxed);
+	else
+		stats_add(&io->stats->moves, 1);
+	part->phase = MOVE_NONE;
+	part->move = NULL;
+	io->moves--;
+	/* release: pairs with the acquire in datapath_move_done(); the report is complete */
+	atomic_fetch_add_explicit(&move->ended, 1, memory_order_release);
+}
+
+/* Orders from the mailbox. The map has been computed from the main lcore's table, which only moves change. */
+void move_begin(struct io_lcore *io, struct move *move)
+{
+	struct lcore_move *part = &io->move[move->service];
+	struct pending *list = &io->list[LIST_MOVE(move->service)];
+	static const struct belt_prime prime = {.for_us = 100000};
+	uint8_t payload[16] = {0};
+
+	*part = (struct lcore_move){.move = move, .phase = MOVE_REVOKING, .parked_ns = io->now_ns};
+	io->moves++;
+	move->report[io->index].gap_ns = 0;
+	move->report[io->index].parked = 0;
+	if (io->slot[move->to].attached && !io->slot[move->to].dead) {
+		memcpy(payload, &prime, sizeof(prime));
+		offer_control(io, move->to, BELT_PRIME, move->id, payload, sizeof(prime));
+	}
+	if (move->orphans)
+		pending_splice(&io->pending, list, &io->list[LIST_ORPHANS(move->from)]);
+	move_point(io, move, move->from, LIST_MOVE(move->service));
+	if (move->from == SLOT_NONE || move->orphans) {
+		part->phase = MOVE_WAITING;
+		atomic_fetch_add_explicit(&move->revoked, 1, memory_order_acq_rel);
+	}
+}
+
+void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow)
+{
+	struct lcore_move *part = &io->move[shadow->service];
+
+	if (part->move == NULL || part->move->id != shadow->move)
+		return;
+	part->revokes_open--;
+	if (part->revokes_open == 0 && part->phase == MOVE_WAITING)
+		/* acq_rel: what this lcore reaped before it happened before any grant of another lcore */
+		atomic_fetch_add_explicit(&part->move->revoked, 1, memory_order_acq_rel);
+}
+
+/* A packet of a moved bucket left the old owner's belt, or the first one the new owner's: for the gap. */
+void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service)
+{
+	struct lcore_move *part = &io->move[service];
+
+	if (part->move == NULL || !in_map(part->move, bucket))
+		return;
+	if (slot == part->move->from)
+		part->last_old_ns = io->now_ns;
+	else if (slot == part->move->to && part->watch_until != 0) {
+		uint64_t since = part->last_old_ns != 0 ? part->last_old_ns : part->parked_ns;
+		part->move->report[io->index].gap_ns = io->now_ns - since;
+		part->watch_until = 0;
+	}
+}
+
+/* Offers the pending list in order; direct offers begin when it is empty. */
+static bool move_drain(struct io_lcore *io, struct lcore_move *part)
+{
+	struct pending *list = &io->list[LIST_MOVE(part->move->service)];
+	struct move *move = part->move;
+
+	while (list->count != 0) {
+		if (!offer_packet(io, move->to, pending_first(&io->pending, list)))
+			return false;
+		pending_drop_first(&io->pending, list);
+		io->ledger.pending--;
+		move->report[io->index].parked++;
+	}
+	move_point(io, move, move->to, 0);
+	return true;
+}
+
+/* The target died: what it had not settled of these buckets stands in front of the move's list already (death.c). */
+static void move_fail(struct io_lcore *io, struct lcore_move *part)
+{
+	struct move *move = part->move;
+
+	pending_splice(&io->pending, &io->list[LIST_ORPHANS(move->to)], &io->list[LIST_MOVE(move->service)]);
+	move_point(io, move, move->to, LIST_ORPHANS(move->to));
+	move_end(io, part, true);
+}
+
+static bool move_may_grant(const struct move *move)
+{
+	/* acquire: pairs with the additions above and with the main lcore's store after the roll back (R7) */
+	return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
+	       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
+}
+
+static void move_step(struct io_lcore *io, struct lcore_move *part)
+{
+	struct move *move = part->move;
+	bool from_dead = move->from != SLOT_NONE && io->slot[move->from].dead;
+
+	switch (part->phase) {
+	case MOVE_REVOKING:
+		if (!from_dead && !move_post(io, part, move->from, BELT_REVOKE))
+			return;
+		part->phase = MOVE_WAITING;
+		/* fall through */
+	case MOVE_WAITING:
+		if (!move_may_grant(move))
+			return;
+		/* The old owner is done with these buckets everywhere. A target that is dead by now fails the move. */
+		if (io->slot[move->to].dead)
+			return move_fail(io, part);
+		part->phase = MOVE_GRANTING;
+		part->next_bucket = 0;
+		/* fall through */
+	case MOVE_GRANTING:
+		if (io->slot[move->to].dead)
+			return move_fail(io, part);
+		if (!move_post(io, part, move->to, BELT_GRANT))
+			return;
+		part->phase = MOVE_DRAINING;
+		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
+		/* fall through */
+	case MOVE_DRAINING:
+		if (io->slot[move->to].dead)
+			return move_fail(io, part);
+		if (!move_drain(io, part))
+			return;
+		part->phase = MOVE_WATCHING;
+		/* fall through */
+	case MOVE_WATCHING:
+		/* Over for the players. Packets that were parked tell the gap; without any there is none to tell. */
+		if (part->watch_until != 0 && !io->slot[move->to].dead)
+			return;
+		return move_end(io, part, false);
+	case MOVE_NONE:
+		return;
+	}
+}
+
+void move_run(struct io_lcore *io)
+{
+	if (baton_likely(io->moves == 0))
+		return;
+	for (uint32_t service = 0; service < io->services; service++)
+		if (io->move[service].move != NULL)
+			move_step(io, &io->move[service]);
+}

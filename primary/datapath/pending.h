@@ -1,0 +1,128 @@
+/* Pending lists: packets of buckets that move, in arrival order, as the shadows they will be offered with.
+ *
+ * All lists of an I/O lcore share one pool of nodes, allocated before the first packet, so that a list may grow to
+ * whatever the lcore has room for and a whole list changes hands in O(1). Private to the lcore. */
+#ifndef BATON_PRIMARY_PENDING_H
+#define BATON_PRIMARY_PENDING_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "belt.h"
+
+#define PENDING_NIL UINT32_MAX
+
+struct pending_node {
+	struct belt_shadow packet;
+	uint32_t next;
+};
+
+struct pending_pool {
+	struct pending_node *node;
+	uint32_t free; /* first free node */
+	uint32_t capacity;
+	uint32_t used;
+};
+
+struct pending {
+	uint32_t head; /* next to leave; valid if count > 0 */
+	uint32_t tail;
+	uint32_t count;
+};
+
+/* Returns 0 or -ENOMEM. */
+static inline int pending_pool_init(struct pending_pool *pool, uint32_t capacity)
+{
+	pool->node = calloc(capacity, sizeof(*pool->node));
+	if (pool->node == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < capacity; i++)
+		pool->node[i].next = i + 1 < capacity ? i + 1 : PENDING_NIL;
+	pool->free = capacity > 0 ? 0 : PENDING_NIL;
+	pool->capacity = capacity;
+	pool->used = 0;
+	return 0;
+}
+
+static inline void pending_pool_fini(struct pending_pool *pool)
+{
+	free(pool->node);
+	pool->node = NULL;
+}
+
+static inline uint32_t pending_node_take(struct pending_pool *pool, const struct belt_shadow *packet)
+{
+	uint32_t at = pool->free;
+
+	if (baton_unlikely(at == PENDING_NIL))
+		return PENDING_NIL;
+	pool->free = pool->node[at].next;
+	pool->used++;
+	pool->node[at].packet = *packet;
+	pool->node[at].next = PENDING_NIL;
+	return at;
+}
+
+/* Behind what waits already. Returns false if the pool is spent: the caller drops the packet and counts it. */
+static inline bool pending_append(struct pending_pool *pool, struct pending *list, const struct belt_shadow *packet)
+{
+	uint32_t at = pending_node_take(pool, packet);
+
+	if (at == PENDING_NIL)
+		return false;
+	if (list->count++ == 0)
+		list->head = at;
+	else
+		pool->node[list->tail].next = at;
+	list->tail = at;
+	return true;
+}
+
+/* In front of what waits: for unsettled entries of a dead worker, which are older; call with the youngest first. */
+static inline bool pending_prepend(struct pending_pool *pool, struct pending *list, const struct belt_shadow *packet)
+{
+	uint32_t at = pending_node_take(pool, packet);
+
+	if (at == PENDING_NIL)
+		return false;
+	if (list->count++ == 0)
+		list->tail = at;
+	else
+		pool->node[at].next = list->head;
+	list->head = at;
+	return true;
+}
+
+static inline const struct belt_shadow *pending_first(const struct pending_pool *pool, const struct pending *list)
+{
+	return &pool->node[list->head].packet;
+}
+
+static inline void pending_drop_first(struct pending_pool *pool, struct pending *list)
+{
+	uint32_t at = list->head;
+
+	list->head = pool->node[at].next;
+	list->count--;
+	pool->node[at].next = pool->free;
+	pool->free = at;
+	pool->used--;
+}
+
+/* Everything in `from` goes behind what waits in `to`; `from` is empty then. */
+static inline void pending_splice(struct pending_pool *pool, struct pending *to, struct pending *from)
+{
+	if (from->count == 0)
+		return;
+	if (to->count == 0)
+		to->head = from->head;
+	else
+		pool->node[to->tail].next = from->head;
+	to->tail = from->tail;
+	to->count += from->count;
+	from->count = 0;
+}
+
+#endif
