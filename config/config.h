@@ -3,6 +3,7 @@
 #define BATON_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -108,7 +109,15 @@ struct config {
  * Returns the number of errors (0: *config is complete); a file that cannot be read counts as one. */
 int config_load(const char *path, struct config *config, FILE *errors);
 
-/* The same for text in memory; `name` stands where the path would. */
+/* The same for text in memory; `name` stands where the path would. CPUs need not exist on this machine, as for
+ * config_check_file(); a start through config_load() requires them. */
 int config_parse(const char *text, size_t bytes, const char *name, struct config *config, FILE *errors);
+
+/* batond --check: the errors, or one line that the file is fine, to `out`. Needs no root, huge pages or device.
+ * Returns the number of errors. */
+int config_check_file(const char *path, FILE *out);
+
+/* The table of all keys as Markdown, for docs/configuration.md. */
+void config_dump_reference(FILE *out);
 
 #endif

@@ -1,0 +1,310 @@
+/* Checks across values. Each looks only at values that were read without an error, so that one mistake gives one message. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "loader.h"
+
+/* Reports at the place where `field` was written, or where the section that lacks it begins. */
+#define wrong(l, field, ...) loader_error(l, field_place(l, field), __VA_ARGS__)
+
+static struct place field_place(const struct loader *l, const void *field)
+{
+	const struct spot *spot = loader_spot(l, field, false);
+
+	return spot ? spot->place : (struct place){ 0, 0 };
+}
+
+static bool given(const struct loader *l, const void *field)
+{
+	const struct spot *spot = loader_spot(l, field, false);
+
+	return spot && spot->given && !spot->bad;
+}
+
+static uint32_t mask_of(uint8_t prefix)
+{
+	return htonl(prefix == 0 ? 0 : 0xffffffffu << (32 - prefix));
+}
+
+static const char *ip_text(uint32_t ip, char out[INET_ADDRSTRLEN])
+{
+	return inet_ntop(AF_INET, &ip, out, INET_ADDRSTRLEN);
+}
+
+/* `name` stands at the start of elements `stride` bytes apart; the index-th must differ from those before it. */
+static void check_unique(struct loader *l, const char *shown, const void *first, size_t stride, uint32_t index)
+{
+	const char *name = (const char *)first + index * stride;
+
+	if (!loader_good(l, name))
+		return;
+	for (uint32_t i = 0; i < index; i++) {
+		const char *other = (const char *)first + i * stride;
+
+		if (loader_good(l, other) && strcmp(name, other) == 0) {
+			struct place place = field_place(l, other);
+			wrong(l, name, "%s[%u].name: '%s' is already used by %s[%u] (line %u column %u)", shown, index, name, shown, i,
+			      place.line + 1, place.column + 1);
+			return;
+		}
+	}
+}
+
+/* An address a host can have: unicast, and neither the network nor the broadcast address of its prefix. */
+static const char *address_problem(struct config_address address)
+{
+	uint32_t ip = ntohl(address.ip), host = ip & ~ntohl(mask_of(address.prefix));
+
+	if (ip >> 24 == 0 || ip >> 28 >= 0xe || ip >> 24 == 127)
+		return "is not an address a host can have";
+	if (address.prefix < 31 && host == 0)
+		return "is the address of the network, not of a host in it";
+	if (address.prefix < 31 && host == ~ntohl(mask_of(address.prefix)))
+		return "is the broadcast address of its network";
+	return NULL;
+}
+
+/* Finds another place with the same address, before (port, index). Returns false if there is none. */
+static bool address_twice(const struct loader *l, uint32_t port, uint32_t index, uint32_t *other)
+{
+	const struct config *c = l->config;
+
+	for (uint32_t p = 0; p <= port; p++) {
+		for (uint32_t a = 0; a < (p == port ? index : c->port[p].addresses); a++) {
+			const struct spot *spot = loader_spot(l, &c->port[p].address[a], true);
+
+			*other = p;
+			if (spot && !spot->bad && c->port[p].address[a].ip == c->port[port].address[index].ip)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void check_addresses(struct loader *l, uint32_t p)
+{
+	const struct config_port *port = &l->config->port[p];
+	char text[INET_ADDRSTRLEN];
+	bool inside = false;
+	uint32_t other;
+
+	for (uint32_t a = 0; a < port->addresses; a++) {
+		const struct spot *spot = loader_spot(l, &port->address[a], true);
+
+		if (!spot || spot->bad)
+			continue;
+		ip_text(port->address[a].ip, text);
+		if (address_problem(port->address[a]))
+			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s/%u %s", p, a, text, port->address[a].prefix,
+				     address_problem(port->address[a]));
+		else if (address_twice(l, p, a, &other))
+			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s is already an address of ports[%u]", p, a, text,
+				     other);
+		inside = inside || ((port->gateway ^ port->address[a].ip) & mask_of(port->address[a].prefix)) == 0;
+		if (port->gateway == port->address[a].ip && loader_good(l, &port->gateway))
+			wrong(l, &port->gateway, "ports[%u].gateway: %s is the port's own address", p, text);
+	}
+	if (port->gateway && loader_good(l, &port->gateway) && loader_good(l, port->address) && !inside)
+		wrong(l, &port->gateway, "ports[%u].gateway: %s is in none of the port's networks", p, ip_text(port->gateway, text));
+}
+
+static void check_driver(struct loader *l, uint32_t p)
+{
+	const struct config_port *port = &l->config->port[p];
+	const struct {
+		const void *field;
+		const char *key;
+		enum config_driver driver;
+	} only[] = {
+		{ port->device, "device", DRIVER_EAL },
+		{ &port->promiscuous, "promiscuous", DRIVER_EAL },
+		{ &port->in_flight, "in_flight", DRIVER_GENERATOR },
+		{ &port->rate, "rate", DRIVER_GENERATOR },
+		{ &port->players, "players", DRIVER_GENERATOR },
+		{ &port->malformed_every, "malformed_every", DRIVER_GENERATOR },
+	};
+
+	if (!loader_good(l, &port->driver))
+		return;
+	for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++)
+		if (given(l, only[i].field) && port->driver != only[i].driver)
+			wrong(l, only[i].field, "ports[%u].%s: has no meaning with driver %s", p, only[i].key,
+			      port->driver == DRIVER_EAL ? "eal" : "generator");
+	if (port->driver == DRIVER_EAL && loader_good(l, port->device) && port->device[0] == '\0')
+		wrong(l, port->device, "ports[%u]: 'device' is missing: a PCI address or a virtual device such as "
+		      "net_tap0,iface=baton0", p);
+	if (strpbrk(port->device, " \t"))
+		wrong(l, port->device, "ports[%u].device: holds a blank; EAL devices have none", p);
+}
+
+static void check_ports(struct loader *l)
+{
+	const struct config *c = l->config;
+
+	for (uint32_t p = 0; p < c->ports; p++) {
+		check_unique(l, "ports", c->port, sizeof(c->port[0]), p);
+		check_driver(l, p);
+		check_addresses(l, p);
+		size_t bytes = strcspn(c->port[p].device, ",");
+		for (uint32_t o = 0; o < p; o++)
+			if (bytes && bytes == strcspn(c->port[o].device, ",") &&
+			    strncmp(c->port[p].device, c->port[o].device, bytes) == 0)
+				wrong(l, c->port[p].device, "ports[%u].device: '%.*s' already belongs to ports[%u]", p, (int)bytes,
+				      c->port[p].device, o);
+	}
+}
+
+static void check_service_address(struct loader *l, uint32_t s)
+{
+	const struct config *c = l->config;
+	const struct config_service *service = &c->service[s];
+	char text[INET_ADDRSTRLEN];
+	bool known = service->ip == 0;
+
+	if (!loader_good(l, &service->ip))
+		return;
+	for (uint32_t p = 0; p < c->ports; p++) {
+		/* A list with a mistake in it may hold the address, too. */
+		known = known || !loader_good(l, c->port[p].address);
+		for (uint32_t a = 0; a < c->port[p].addresses; a++)
+			known = known || c->port[p].address[a].ip == service->ip;
+	}
+	if (!known && loader_good(l, &c->ports))
+		wrong(l, &service->ip, "services[%u].address: %s is an address of no port", s, ip_text(service->ip, text));
+	for (uint32_t o = 0; o < s && loader_good(l, &service->udp_port); o++) {
+		const struct config_service *other = &c->service[o];
+
+		if (loader_good(l, &other->ip) && other->udp_port == service->udp_port &&
+		    (other->ip == service->ip || !other->ip || !service->ip))
+			wrong(l, &service->udp_port, "services[%u].port: services[%u] already has UDP port %u%s", s, o,
+			      service->udp_port, other->ip == service->ip ? " on this address" : "; 'any' takes it on every address");
+	}
+}
+
+static void check_service_group(struct loader *l, uint32_t s)
+{
+	struct config *c = l->config;
+	struct config_service *service = &c->service[s];
+	const char *near = NULL;
+	uint32_t g;
+
+	if (!loader_good(l, service->group) || !loader_good(l, &c->groups))
+		return;
+	for (g = 0; g < c->groups && strcmp(c->group[g].name, service->group) != 0; g++) {
+		if (!loader_good(l, c->group[g].name))
+			return;
+		if (edit_distance(service->group, c->group[g].name, 2) <= 2)
+			near = c->group[g].name;
+	}
+	if (g == c->groups) {
+		wrong(l, service->group, "services[%u].group: no group is called '%s'%s%s%s", s, service->group,
+		      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		return;
+	}
+	service->group_index = g;
+	for (uint32_t o = 0; o < s; o++)
+		if (strcmp(c->service[o].group, service->group) == 0)
+			wrong(l, service->group, "services[%u].group: '%s' already serves services[%u]; a bucket's records have one "
+			      "owner, so each service needs a group of its own", s, service->group, o);
+}
+
+static void check_services(struct loader *l)
+{
+	struct config *c = l->config;
+
+	for (uint32_t s = 0; s < c->services; s++) {
+		uint32_t buckets = c->service[s].buckets, above = 1;
+
+		check_unique(l, "services", c->service, sizeof(c->service[0]), s);
+		check_service_address(l, s);
+		check_service_group(l, s);
+		while (above < buckets)
+			above *= 2;
+		if (loader_good(l, &c->service[s].buckets) && above != buckets)
+			wrong(l, &c->service[s].buckets, "services[%u].buckets: %u is not a power of two; the nearest are %u and %u", s,
+			      buckets, above / 2, above);
+	}
+}
+
+static void check_groups(struct loader *l)
+{
+	const struct config *c = l->config;
+	uint32_t workers = 0;
+	bool whole = loader_good(l, &c->groups) && loader_good(l, &c->worker_slots);
+
+	for (uint32_t g = 0; g < c->groups; g++) {
+		const struct config_group *group = &c->group[g];
+		bool used = !loader_good(l, group->name) || !loader_good(l, &c->services);
+
+		check_unique(l, "groups", c->group, sizeof(c->group[0]), g);
+		for (uint32_t v = 0; v < group->versions; v++) {
+			char shown[48];
+
+			snprintf(shown, sizeof(shown), "groups[%u].versions", g);
+			check_unique(l, shown, group->version, sizeof(group->version[0]), v);
+		}
+		for (uint32_t s = 0; s < c->services; s++)
+			used = used || !loader_good(l, c->service[s].group) || strcmp(c->service[s].group, group->name) == 0;
+		if (!used)
+			wrong(l, group->name, "groups[%u].name: no service names group '%s'; its workers would have nothing to do", g,
+			      group->name);
+		whole = whole && loader_good(l, &group->count);
+		workers += group->count;
+	}
+	if (whole && workers + 1 > c->worker_slots)
+		wrong(l, &c->worker_slots, "memory.worker_slots: %u slots are too few for %u workers and 1 standby (a restart starts the "
+		      "new worker before the old one goes); at least %u%s", c->worker_slots, workers, workers + 1,
+		      workers + 1 > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count" : "");
+}
+
+/* Arguments batond gives itself, or that rule out secondary processes. */
+static void check_extra_args(struct loader *l)
+{
+	static const struct {
+		const char *argument, *why;
+	} refused[] = {
+		{ "--no-shconf", "switches multi-process off" }, { "--no-huge", "rules out secondary processes" },
+		{ "--in-memory", "rules out secondary processes" }, { "--huge-unlink", "rules out secondary processes" },
+		{ "--proc-type", "is set by batond" }, { "--file-prefix", "is set by batond" },
+		{ "--base-virtaddr", "is set by batond" }, { "--main-lcore", "is set by eal.main_core" },
+		{ "--lcores", "is set by eal.io_cores" }, { "-l", "is set by eal.io_cores" }, { "-c", "is set by eal.io_cores" },
+		{ "-n", "is set by eal.memory_channels" }, { "-m", "is set by eal.socket_memory" },
+		{ "--socket-mem", "is set by eal.socket_memory" }, { "--huge-dir", "is set by eal.huge_dir" },
+		{ "--vdev", "belongs in ports[].device" }, { "-a", "belongs in ports[].device" },
+		{ "--allow", "belongs in ports[].device" },
+	};
+	const char *args = l->config->extra_args;
+
+	if (!loader_good(l, args))
+		return;
+	for (const char *at = args + strspn(args, " "); *at; at += strspn(at, " ")) {
+		size_t bytes = strcspn(at, " ");
+
+		for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+			const char *argument = refused[i].argument;
+			/* Long ones may be followed by =VALUE, short ones by the value itself. */
+			size_t match = argument[1] == '-' ? strcspn(at, " =") : 2;
+
+			if (match <= bytes && match == strlen(argument) && strncmp(at, argument, match) == 0)
+				wrong(l, args, "eal.extra_args: '%s' %s", argument, refused[i].why);
+		}
+		at += bytes;
+	}
+}
+
+void loader_check(struct loader *l)
+{
+	struct config *c = l->config;
+
+	check_ports(l);
+	check_services(l);
+	check_groups(l);
+	check_extra_args(l);
+	if (loader_good(l, &c->socket_memory) && c->socket_memory % BATON_HUGE_PAGE)
+		wrong(l, &c->socket_memory, "eal.socket_memory: %" PRIu64 " bytes are not a multiple of 2MiB, the size of a huge page",
+		      c->socket_memory);
+	for (uint32_t p = 0; p < c->ports; p++)
+		c->port[p].line = field_place(l, c->port[p].name).line + 1;
+	loader_check_poll(l);
+}

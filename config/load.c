@@ -1,0 +1,209 @@
+/* Loading: file, libyaml document, walk, checks; and the list of errors, in the order of the file. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loader.h"
+
+static bool place_before(struct place a, struct place b)
+{
+	return a.line < b.line || (a.line == b.line && a.column < b.column);
+}
+
+void loader_error(struct loader *l, struct place place, const char *format, ...)
+{
+	uint32_t at = l->errors < LOADER_ERRORS ? l->errors : LOADER_ERRORS;
+	va_list args;
+
+	l->errors++;
+	while (at > 0 && place_before(place, l->error[at - 1].place))
+		at--;
+	if (at == LOADER_ERRORS)
+		return;
+	memmove(&l->error[at + 1], &l->error[at], (LOADER_ERRORS - 1 - at) * sizeof(l->error[0]));
+	l->error[at].place = place;
+	va_start(args, format);
+	vsnprintf(l->error[at].text, sizeof(l->error[at].text), format, args);
+	va_end(args);
+}
+
+void loader_print(const struct loader *l, FILE *out)
+{
+	for (uint32_t i = 0; i < l->errors && i < LOADER_ERRORS; i++)
+		fprintf(out, "%s:%u:%u: error: %s\n", l->name, l->error[i].place.line + 1, l->error[i].place.column + 1,
+			l->error[i].text);
+}
+
+void loader_note(struct loader *l, const void *field, struct place place, bool element, bool given, bool bad)
+{
+	if (l->spot_count == l->spot_room) {
+		uint32_t room = l->spot_room ? 2 * l->spot_room : 128;
+		struct spot *spots = reallocarray(l->spots, room, sizeof(*spots));
+
+		if (!spots) {
+			loader_error(l, place, "out of memory");
+			return;
+		}
+		l->spots = spots;
+		l->spot_room = room;
+	}
+	l->spots[l->spot_count++] = (struct spot){ field, place, element, given, bad };
+}
+
+const struct spot *loader_spot(const struct loader *l, const void *field, bool element)
+{
+	for (uint32_t i = 0; i < l->spot_count; i++)
+		if (l->spots[i].field == field && l->spots[i].element == element)
+			return &l->spots[i];
+	return NULL;
+}
+
+bool loader_good(const struct loader *l, const void *field)
+{
+	const struct spot *spot = loader_spot(l, field, false);
+
+	return spot && !spot->bad;
+}
+
+/* Sets l->base to the directory of the file; of a name that is no file, to the working directory. */
+static void base_find(struct loader *l)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(l->name, '/');
+
+	snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - l->name + 1) : 1, slash ? l->name : ".");
+	if (!realpath(directory, l->base) && !getcwd(l->base, sizeof(l->base)))
+		strcpy(l->base, "/");
+}
+
+static void document_load(struct loader *l)
+{
+	yaml_document_t document;
+	yaml_parser_t parser;
+
+	if (!yaml_parser_initialize(&parser)) {
+		loader_error(l, (struct place){ 0, 0 }, "out of memory");
+		return;
+	}
+	yaml_parser_set_input_string(&parser, (const unsigned char *)l->text, l->bytes);
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	if (!yaml_parser_load(&parser, &document)) {
+		loader_yaml_error(l, &parser);
+	} else {
+		l->document = &document;
+		loader_walk(l);
+		l->document = NULL;
+		yaml_document_delete(&document);
+	}
+	yaml_parser_delete(&parser);
+}
+
+/* Positions in messages count characters, and messages are lines: neither survives a text that is not text. */
+static int text_load(const char *text, size_t bytes, const char *name, bool host, struct config *config, FILE *errors)
+{
+	struct loader *l = calloc(1, sizeof(*l));
+	uint32_t count = 1;
+
+	if (!l || !(l->config = calloc(1, sizeof(*l->config)))) {
+		fprintf(errors, "%s:1:1: error: out of memory\n", name);
+		goto out;
+	}
+	l->name = name;
+	l->text = text;
+	l->bytes = bytes;
+	base_find(l);
+	if (bytes > LOADER_FILE_BYTES)
+		loader_error(l, (struct place){ 0, 0 }, "longer than 1 MiB; this is no configuration");
+	else if (loader_scan(l))
+		document_load(l);
+	if (l->spot_count) {
+		loader_resolve(l);
+		loader_check(l);
+		if (host)
+			loader_check_host(l);
+	}
+	loader_print(l, errors);
+	count = l->errors;
+	if (count == 0)
+		*config = *l->config;
+out:
+	if (l) {
+		free(l->spots);
+		free(l->config);
+	}
+	free(l);
+	return (int)count;
+}
+
+int config_parse(const char *text, size_t bytes, const char *name, struct config *config, FILE *errors)
+{
+	return text_load(text, bytes, name, false, config, errors);
+}
+
+/* Reads at most `room` bytes. Returns how many, or -errno. */
+static ssize_t file_read(const char *path, char *text, size_t room)
+{
+	size_t bytes = 0;
+	ssize_t n = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while (bytes < room && n != 0) {
+		n = read(fd, text + bytes, room - bytes);
+		if (n < 0 && errno != EINTR) {
+			int err = -errno;
+
+			close(fd);
+			return err;
+		}
+		bytes += n > 0 ? (size_t)n : 0;
+	}
+	close(fd);
+	return (ssize_t)bytes;
+}
+
+static int file_load(const char *path, bool host, struct config *config, FILE *errors)
+{
+	char *text = malloc(LOADER_FILE_BYTES + 1);
+	ssize_t bytes = text ? file_read(path, text, LOADER_FILE_BYTES + 1) : -ENOMEM;
+	int count = 1;
+
+	if (bytes < 0)
+		fprintf(errors, "%s:1:1: error: cannot read the configuration: %s\n", path, strerror((int)-bytes));
+	else
+		count = text_load(text, (size_t)bytes, path, host, config, errors);
+	free(text);
+	return count;
+}
+
+int config_load(const char *path, struct config *config, FILE *errors)
+{
+	return file_load(path, true, config, errors);
+}
+
+int config_check_file(const char *path, FILE *out)
+{
+	struct config *config = calloc(1, sizeof(*config));
+	uint32_t workers = 0;
+	int count = 1;
+
+	if (!config) {
+		fprintf(out, "%s:1:1: error: out of memory\n", path);
+		return count;
+	}
+	count = file_load(path, false, config, out);
+	for (uint32_t i = 0; i < config->groups; i++)
+		workers += config->group[i].count;
+	if (count == 0)
+		fprintf(out, "%s: ok (instance %s: ports %u, services %u, workers %u, I/O lcores %u)\n", path, config->name,
+			config->ports, config->services, workers, config->io_cores);
+	else
+		fprintf(out, "%s: errors %d%s\n", path, count, count > (int)LOADER_ERRORS ? ", the first 20 are shown" : "");
+	free(config);
+	return count;
+}

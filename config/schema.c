@@ -1,0 +1,267 @@
+/* The table of configuration keys and the look-ups in it. */
+#include "schema.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "config.h"
+#include "log.h"
+
+#define KIB 1024ull
+#define MIB (1024ull * KIB)
+#define GIB (1024ull * MIB)
+#define MS  1000000ull
+#define SEC (1000ull * MS)
+
+#define FIELD(s, m) .offset = offsetof(struct s, m), .width = sizeof(((struct s *)0)->m)
+#define ARRAY(s, m, n) \
+	.offset = offsetof(struct s, m), .width = sizeof(((struct s *)0)->m[0]), .count_offset = offsetof(struct s, n)
+
+static const char *const poll_words[] = { "adaptive", "busy", NULL };
+static const char *const driver_words[] = { "eal", "generator", NULL };
+static const char *const key_words[] = { "plugin", "flow", "payload", NULL };
+static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
+
+static_assert(POLL_ADAPTIVE == 0 && POLL_BUSY == 1, "poll_words follow enum config_poll");
+static_assert(DRIVER_EAL == 0 && DRIVER_GENERATOR == 1, "driver_words follow enum config_driver");
+static_assert(KEY_PLUGIN == 0 && KEY_FLOW == 1 && KEY_PAYLOAD == 2, "key_words follow enum config_key");
+static_assert(LEVEL_ERROR == 0 && LEVEL_WARN == 1 && LEVEL_INFO == 2 && LEVEL_DEBUG == 3, "level_words follow enum log_level");
+
+const struct schema_row schema[] = {
+	{ "version", SCHEMA_INT, true, RELOAD_RESTART, TIER_FIRST, 1, 1, .example = "1",
+	  .help = "format of this file" },
+	{ "name", SCHEMA_NAME, false, RELOAD_RESTART, TIER_FIRST, 1, BATON_NAME_BYTES - 1, .fallback = "baton",
+	  .example = "demo", FIELD(config, name),
+	  .help = "instance; part of the names of its files and sockets" },
+
+	{ "eal", SCHEMA_MAP, .reload = RELOAD_RESTART, .help = "CPUs and memory of the primary" },
+	{ "eal.main_core", SCHEMA_INT, false, RELOAD_RESTART, TIER_PERFORMANCE, 0, 1023, .fallback = "0", .example = "0",
+	  FIELD(config, main_core), .help = "CPU of the main lcore (supervisor, control socket); it sleeps most of the time" },
+	{ "eal.io_cores", SCHEMA_CORES, false, RELOAD_RESTART, TIER_PERFORMANCE, 1, BATON_MAX_IO_LCORES,
+	  .fallback = "auto", .example = "[0, 2-3]", .zero = "auto", ARRAY(config, io_core, io_cores),
+	  .help = "CPU of each I/O lcore; auto: one, on the last CPU batond may use" },
+	{ "eal.memory_channels", SCHEMA_INT, false, RELOAD_RESTART, TIER_RARELY, 1, 16, .fallback = "2", .example = "4",
+	  FIELD(config, memory_channels), .help = "memory channels of the machine" },
+	{ "eal.socket_memory", SCHEMA_SIZE, false, RELOAD_RESTART, TIER_RARELY, 2 * MIB, 1024 * GIB, .fallback = "auto",
+	  .example = "256MiB", .zero = "auto", FIELD(config, socket_memory),
+	  .help = "huge pages taken at start; auto: computed from pools and belts" },
+	{ "eal.huge_dir", SCHEMA_PATH, false, RELOAD_RESTART, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
+	  .fallback = "/dev/hugepages", .example = "/dev/hugepages", FIELD(config, huge_dir),
+	  .help = "hugetlbfs mount with 2 MiB pages" },
+	{ "eal.extra_args", SCHEMA_STRING, false, RELOAD_RESTART, TIER_RARELY, 0, BATON_PATH_BYTES - 1, .fallback = "",
+	  .example = "--log-level=pmd:debug", FIELD(config, extra_args),
+	  .help = "further EAL arguments, split at blanks; an escape hatch" },
+	{ "eal.poll", SCHEMA_ENUM, false, RELOAD_RESTART, TIER_FIRST, .fallback = "adaptive", .example = "adaptive",
+	  .words = poll_words, FIELD(config, poll),
+	  .help = "adaptive: idle lcores and workers sleep; busy: they spin, one CPU each" },
+
+	{ "memory", SCHEMA_MAP, .reload = RELOAD_RESTART, .help = "what is reserved before the first packet" },
+	{ "memory.worker_slots", SCHEMA_INT, false, RELOAD_RESTART, TIER_RARELY, 2, BATON_MAX_WORKERS, .fallback = "8",
+	  .example = "8", FIELD(config, worker_slots),
+	  .help = "workers and standbys that can live at once; each costs one huge page per I/O lcore" },
+	{ "memory.pending", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_PERFORMANCE, 64, 4194304, .fallback = "16k",
+	  .example = "16k", FIELD(config, pending),
+	  .help = "packets an I/O lcore holds back while their buckets move" },
+	{ "memory.buffers", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_RARELY, 1024, 8388608, .fallback = "auto",
+	  .example = "64Ki", .zero = "auto", FIELD(config, buffers),
+	  .help = "packet buffers of an I/O lcore; auto: descriptors, belts and pending list together" },
+	{ "memory.state_file", SCHEMA_PATH, false, RELOAD_RESTART, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
+	  .fallback = "auto", .example = "/dev/hugepages/baton.demo.state", .zero = "auto", FIELD(config, state_file),
+	  .help = "file that keeps players across restarts; auto: baton.NAME.state in eal.huge_dir" },
+
+	{ "ports", SCHEMA_LIST, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_MAX_PORTS, ARRAY(config, port, ports),
+	  .help = "where packets come from" },
+	{ "ports[].name", SCHEMA_NAME, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_NAME_BYTES - 1, .example = "lan",
+	  FIELD(config_port, name), .help = "name in statistics and messages" },
+	{ "ports[].device", SCHEMA_STRING, false, RELOAD_RESTART, TIER_FIRST, 1, BATON_PATH_BYTES - 1,
+	  .example = "net_tap0,iface=baton0", FIELD(config_port, device),
+	  .help = "PCI address or EAL virtual device; needed by driver eal" },
+	{ "ports[].driver", SCHEMA_ENUM, false, RELOAD_RESTART, TIER_RARELY, .fallback = "eal", .example = "eal",
+	  .words = driver_words, FIELD(config_port, driver),
+	  .help = "eal: a DPDK device; generator: built-in players for benchmarks" },
+	{ "ports[].addresses", SCHEMA_PREFIXES, true, RELOAD_RESTART, TIER_FIRST, 1, CONFIG_ADDRESSES,
+	  .example = "[10.77.0.1/24]", ARRAY(config_port, address, addresses),
+	  .help = "IPv4 addresses the port answers for, each with its prefix length" },
+	{ "ports[].gateway", SCHEMA_IP, false, RELOAD_RESTART, TIER_FIRST, .fallback = "none", .example = "10.77.0.254",
+	  .zero = "none", FIELD(config_port, gateway), .help = "next hop for clients outside the port's networks" },
+	{ "ports[].mtu", SCHEMA_INT, false, RELOAD_RESTART, TIER_RARELY, 576, 2000, .fallback = "1500", .example = "1500",
+	  FIELD(config_port, mtu), .help = "longest IPv4 packet; lowered to what the device can do" },
+	{ "ports[].rx_descriptors", SCHEMA_INT, false, RELOAD_RESTART, TIER_PERFORMANCE, 32, 32768, .fallback = "2048",
+	  .example = "1024", FIELD(config_port, rx_descriptors),
+	  .help = "receive descriptors of each queue; adjusted to what the device can do" },
+	{ "ports[].tx_descriptors", SCHEMA_INT, false, RELOAD_RESTART, TIER_PERFORMANCE, 32, 32768, .fallback = "2048",
+	  .example = "1024", FIELD(config_port, tx_descriptors),
+	  .help = "transmit descriptors of each queue; adjusted to what the device can do" },
+	{ "ports[].promiscuous", SCHEMA_BOOL, false, RELOAD_RESTART, TIER_RARELY, .fallback = "false", .example = "true",
+	  FIELD(config_port, promiscuous), .help = "receive frames for other MAC addresses too (they are counted and dropped)" },
+	{ "ports[].checksum_offload", SCHEMA_BOOL, false, RELOAD_RESTART, TIER_PERFORMANCE, .fallback = "true",
+	  .example = "false", FIELD(config_port, checksum_offload),
+	  .help = "let the device check and fill in checksums where it can" },
+	{ "ports[].in_flight", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_PERFORMANCE, 1, 65536, .fallback = "2048",
+	  .example = "1024", FIELD(config_port, in_flight), .help = "generator: requests under way at most, per I/O lcore" },
+	{ "ports[].rate", SCHEMA_RATE, false, RELOAD_RESTART, TIER_PERFORMANCE, 1, 1000000000, .fallback = "unlimited",
+	  .example = "1M", .zero = "unlimited", FIELD(config_port, rate),
+	  .help = "generator: requests per second; unlimited: as fast as replies return" },
+	{ "ports[].players", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_PERFORMANCE, 1, 16777216, .fallback = "10k",
+	  .example = "10k", FIELD(config_port, players), .help = "generator: players that take turns" },
+	{ "ports[].malformed_every", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_RARELY, 2, 1000000000, .fallback = "none",
+	  .example = "1000", .zero = "none", FIELD(config_port, malformed_every),
+	  .help = "generator: one malformed frame in so many" },
+
+	{ "services", SCHEMA_LIST, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_MAX_SERVICES, ARRAY(config, service, services),
+	  .help = "what is served, and by whom" },
+	{ "services[].name", SCHEMA_NAME, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_NAME_BYTES - 1, .example = "game",
+	  FIELD(config_service, name), .help = "name in statistics and messages" },
+	{ "services[].address", SCHEMA_IP, false, RELOAD_RESTART, TIER_FIRST, .fallback = "any", .example = "10.77.0.1",
+	  .zero = "any", FIELD(config_service, ip), .help = "an address of a port; any: all of them" },
+	{ "services[].port", SCHEMA_INT, true, RELOAD_RESTART, TIER_FIRST, 1, 65535, .example = "8080",
+	  FIELD(config_service, udp_port), .help = "UDP port" },
+	{ "services[].key", SCHEMA_ENUM, false, RELOAD_RESTART, TIER_RARELY, .fallback = "plugin", .example = "flow",
+	  .words = key_words, FIELD(config_service, key),
+	  .help = "what steers a packet: as the plugin says, its flow, or a field of its payload" },
+	{ "services[].buckets", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_RARELY, 1, BATON_MAX_BUCKETS, .fallback = "4096",
+	  .example = "1024", FIELD(config_service, buckets), .help = "shares in which traffic is moved; a power of two" },
+	{ "services[].group", SCHEMA_NAME, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_NAME_BYTES - 4, .example = "game",
+	  FIELD(config_service, group), .help = "group whose workers serve it" },
+
+	{ "groups", SCHEMA_LIST, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_MAX_GROUPS, ARRAY(config, group, groups),
+	  .help = "workers that run one plugin" },
+	{ "groups[].name", SCHEMA_NAME, true, RELOAD_RESTART, TIER_FIRST, 1, BATON_NAME_BYTES - 4, .example = "game",
+	  FIELD(config_group, name), .help = "workers are called NAME.0, NAME.1, ..." },
+	{ "groups[].plugin", SCHEMA_PATH, true, RELOAD_WORKER, TIER_FIRST, 1, BATON_PATH_BYTES - 1,
+	  .example = "../build/plugins/game.so", FIELD(config_group, plugin), .help = "shared object with the game logic" },
+	{ "groups[].versions", SCHEMA_LIST, false, RELOAD_HOT, TIER_RARELY, 0, CONFIG_VERSIONS,
+	  ARRAY(config_group, version, versions), .help = "other builds, for batonctl worker restart --version" },
+	{ "groups[].versions[].name", SCHEMA_VERSION, true, RELOAD_HOT, TIER_RARELY, 1, BATON_NAME_BYTES - 1,
+	  .example = "1.4.2", FIELD(config_version, name), .help = "what --version takes" },
+	{ "groups[].versions[].plugin", SCHEMA_PATH, true, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
+	  .example = "/usr/lib/baton/game-1.4.2.so", FIELD(config_version, plugin), .help = "its shared object" },
+	{ "groups[].count", SCHEMA_INT, false, RELOAD_WORKER, TIER_FIRST, 1, BATON_MAX_WORKERS - 1, .fallback = "1",
+	  .example = "2", FIELD(config_group, count), .help = "workers" },
+	{ "groups[].cores", SCHEMA_CORES, false, RELOAD_WORKER, TIER_PERFORMANCE, 1, BATON_MAX_WORKERS, .fallback = "any",
+	  .example = "[1, 4-7]", .zero = "any", ARRAY(config_group, cores, core_count),
+	  .help = "CPUs of the workers, used in turn; any: no pinning" },
+	{ "groups[].records", SCHEMA_COUNT, false, RELOAD_RESTART, TIER_FIRST, 16, 67108864, .fallback = "16k",
+	  .example = "16k", FIELD(config_group, records), .help = "records (players) the group has room for" },
+	{ "groups[].tick_period", SCHEMA_DURATION, false, RELOAD_WORKER, TIER_RARELY, MS, 3600 * SEC, .fallback = "1s",
+	  .example = "100ms", .zero = "off", FIELD(config_group, tick_period_ns), .help = "how often each bucket gets a tick" },
+	{ "groups[].settings", SCHEMA_SETTINGS, false, RELOAD_WORKER, TIER_FIRST, 0, CONFIG_SETTINGS,
+	  .example = "{player.idle: 60s}", ARRAY(config_group, setting, settings),
+	  .help = "key: value pairs for the plugin, passed on as text" },
+
+	{ "workers", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "all workers" },
+	{ "workers.start_timeout", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 600 * SEC, .fallback = "5s",
+	  .example = "5s", FIELD(config, start_timeout_ns), .help = "time from fork to ready; a slower worker is given up" },
+
+	{ "log", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "messages on standard error" },
+	{ "log.level", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "info", .example = "debug",
+	  .words = level_words, FIELD(config, log_level), .help = "most detailed level printed" },
+};
+const size_t schema_rows = sizeof(schema) / sizeof(schema[0]);
+
+const struct schema_row *schema_find(const char *path)
+{
+	for (size_t i = 0; i < schema_rows; i++)
+		if (strcmp(schema[i].path, path) == 0)
+			return &schema[i];
+	return NULL;
+}
+
+const char *schema_key(const struct schema_row *row)
+{
+	const char *dot = strrchr(row->path, '.');
+
+	return dot ? dot + 1 : row->path;
+}
+
+bool schema_inside(const struct schema_row *row, const char *parent)
+{
+	const char *dot = strrchr(row->path, '.');
+	size_t bytes = dot ? (size_t)(dot - row->path) : 0;
+
+	return bytes == strlen(parent) && strncmp(row->path, parent, bytes) == 0;
+}
+
+const struct schema_row *schema_child(const char *parent, const char *key)
+{
+	for (size_t i = 0; i < schema_rows; i++)
+		if (schema_inside(&schema[i], parent) && strcmp(schema_key(&schema[i]), key) == 0)
+			return &schema[i];
+	return NULL;
+}
+
+const char *schema_type_name(enum schema_type type)
+{
+	static const char *const names[SCHEMA_TYPES] = {
+		[SCHEMA_MAP] = "section", [SCHEMA_LIST] = "list", [SCHEMA_BOOL] = "true or false", [SCHEMA_INT] = "number",
+		[SCHEMA_COUNT] = "count", [SCHEMA_RATE] = "rate", [SCHEMA_SIZE] = "size", [SCHEMA_DURATION] = "duration",
+		[SCHEMA_STRING] = "text", [SCHEMA_NAME] = "name", [SCHEMA_VERSION] = "version name", [SCHEMA_PATH] = "path",
+		[SCHEMA_ENUM] = "word", [SCHEMA_IP] = "IPv4 address", [SCHEMA_PREFIXES] = "list of addresses",
+		[SCHEMA_CORES] = "list of CPUs", [SCHEMA_SETTINGS] = "free section",
+	};
+
+	return names[type];
+}
+
+const char *schema_reload_name(enum schema_reload reload)
+{
+	static const char *const names[] = { "hot", "worker", "restart" };
+
+	return names[reload];
+}
+
+const char *schema_tier_name(enum schema_tier tier)
+{
+	static const char *const names[] = { "first", "performance", "rarely" };
+
+	return names[tier];
+}
+
+const char *schema_nearest(const char *parent, const char *key)
+{
+	const char *best = NULL;
+	unsigned int distance = 3;
+
+	for (size_t i = 0; i < schema_rows; i++) {
+		if (!schema_inside(&schema[i], parent))
+			continue;
+		unsigned int d = edit_distance(key, schema_key(&schema[i]), 2);
+		/* A two-letter key is two edits from every other one: half of it must be right. */
+		if (d < distance && d < strlen(schema_key(&schema[i]))) {
+			distance = d;
+			best = schema_key(&schema[i]);
+		}
+	}
+	return best;
+}
+
+/* Optimal string alignment: Levenshtein's distance plus swaps of neighbours, three rows of the usual matrix. */
+unsigned int edit_distance(const char *a, const char *b, unsigned int limit)
+{
+	enum { LONGEST = 63 };
+	unsigned int rows[3][LONGEST + 1];
+	size_t al = strlen(a), bl = strlen(b);
+
+	if (al > LONGEST || bl > LONGEST || (al > bl ? al - bl : bl - al) > limit)
+		return limit + 1;
+	for (unsigned int j = 0; j <= bl; j++)
+		rows[0][j] = j;
+	for (unsigned int i = 1; i <= al; i++) {
+		unsigned int *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
+
+		row[0] = i;
+		for (unsigned int j = 1; j <= bl; j++) {
+			unsigned int best = above[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (above[j] + 1 < best)
+				best = above[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best)
+				best = above2[j - 2] + 1;
+			row[j] = best;
+		}
+	}
+	unsigned int distance = rows[al % 3][bl];
+	return distance > limit ? limit + 1 : distance;
+}
