@@ -71,7 +71,7 @@ seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b 
 claim() {
 	local name=$1 began=$EPOCHREALTIME rc
 	shift
-	( set -eE; trap 'echo "failed: $BASH_COMMAND (${FUNCNAME[0]:-$SCENARIO}, line $LINENO)"' ERR; "$@" ) >"$WORK/claim.log" 2>&1
+	( set -eE; trap 'echo "failed: $BASH_COMMAND (${FUNCNAME[0]:-$SCENARIO}, line $LINENO)" >&2' ERR; "$@" ) >"$WORK/claim.log" 2>&1
 	rc=$?
 	if [ $rc -eq 0 ]; then
 		printf 'ok %s %s\n' "$name" "$(seconds_since "$began")"
