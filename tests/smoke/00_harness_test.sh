@@ -51,7 +51,7 @@ victim() {
 	run_note instance "\$INSTANCE"
 	mkdir -p "/run/baton/\$INSTANCE"
 	touch "/dev/shm/baton.\$INSTANCE.stats"
-	in_server sleep 600 &
+	in_server tail -f /dev/null &
 	run_process \$!
 	echo "\$INSTANCE \$! \$WORK" >'$WORK/ready'
 	wait
