@@ -14,6 +14,8 @@
 
 #define JOURNAL_BYTES (1u << 20)
 #define JOURNAL_NONE  UINT32_MAX
+/* In baton_undo.offset: not bytes of a record but of the group's bucket words (state.h), from their start. */
+#define JOURNAL_WORD (1ull << 63)
 
 /* w: worker; primary after the fence  r: primary after the fence */
 struct journal {
@@ -25,6 +27,12 @@ struct journal {
 };
 static_assert(offsetof(struct journal, records) == 64, "header has its own line");
 
+/* Journal bytes that saving `len` bytes takes. */
+static inline uint32_t journal_cost(uint32_t len)
+{
+	return (uint32_t)sizeof(struct baton_undo) + ((len + 7u) & ~7u);
+}
+
 /* Opens the journal for a burst that starts at `first` of `belt`. used must be 0 (R1); both are stored before any
  * save can publish a record. */
 void journal_open(struct journal *journal, struct baton_ctx *ctx, uint32_t belt, uint64_t first);
@@ -32,12 +40,33 @@ void journal_open(struct journal *journal, struct baton_ctx *ctx, uint32_t belt,
 /* Ends the settle: used = 0, after `done` (R1). The caller has called belt_settle(). */
 void journal_clear(struct journal *journal, struct baton_ctx *ctx);
 
-/* Undoes the entry's own records, those from byte `mark` on, backwards, and takes them out of the journal: for entries
- * refused (overflow) and for verify mode. Worker's side; `used` shrinks by one store. */
-void journal_undo_to(struct journal *journal, struct baton_ctx *ctx, uint32_t mark, uint32_t mark_last);
+/* Saves [ptr, ptr + len) of the group's bucket words, as baton_save does with records but beyond ctx->limit: the caller
+ * has kept journal_cost(len) bytes free. */
+void journal_save_word(struct baton_ctx *ctx, const void *words, const void *ptr, uint32_t len);
 
-/* Ends an entry well: the records it changed get an even sequence word, so that readers may read them. */
-void journal_end_entry(struct baton_ctx *ctx, uint32_t mark);
+/* Undoes the entry's own records, those from byte `mark` on, backwards, and takes them out of the journal: for entries
+ * refused (overflow) and for verify mode. Worker's side; `used` shrinks by one store, after everything is undone. No
+ * saved word may stand behind `mark`. */
+void journal_undo_to(struct baton_ctx *ctx, uint32_t mark);
+
+/* Ends an entry well: the records it changed get an even sequence word, so that readers may read them. Before `done`:
+ * a settled burst leaves no odd word behind. No saved word may stand behind `mark`. */
+static inline void journal_end_entry(struct baton_ctx *ctx, uint32_t mark)
+{
+	uint64_t record_mask = ~(uint64_t)(ctx->stride - 1);
+
+	baton_compiler_fence(); /* the changes must be there before a reader may believe them */
+	while (mark != ctx->used) {
+		const struct baton_undo *undo = (const struct baton_undo *)(const void *)(ctx->journal + mark);
+		struct baton_record *record =
+		    (struct baton_record *)(void *)(ctx->records + (undo->offset & record_mask));
+		uint32_t seq = record->seq;
+
+		/* saved twice: already even */
+		*(volatile uint32_t *)&record->seq = seq + (seq & 1u);
+		mark += journal_cost(undo->len);
+	}
+}
 
 /* What a roll back did. */
 struct journal_report {
@@ -47,12 +76,22 @@ struct journal_report {
 	int valid;       /* the journal belonged to an unsettled burst */
 };
 
+/* What the undo records of a group may name. */
+struct journal_area {
+	uint8_t *records;
+	uint64_t records_bytes;
+	uint32_t stride; /* of a record; a power of two */
+	uint8_t *words;  /* the bucket words, where JOURNAL_WORD is set */
+	uint64_t words_bytes;
+};
+
 /* Primary's side, after the fence, any number of times: undoes an unsettled burst, makes odd sequence words even,
  * stores used = 0. commit: `belts` commit words of the same control block.
- * records: the group's records, records_bytes long, in sub-tables of record stride `stride`.
- * Returns 0, or -EBADMSG if a header, length or offset is out of bounds: what was sound has been undone, used is 0
- * and the caller reports the group's state as suspect. */
-int journal_roll_back(struct journal *journal, const struct belt_commit *commit, uint32_t belts, uint8_t *records,
-		      uint64_t records_bytes, uint32_t stride, struct journal_report *report);
+ * Readers see each record as it was before the burst or as an entry left it, never half undone: first all sequence
+ * words are made odd, then the bytes are restored, backwards, then the words are made even.
+ * Returns 0, or -EBADMSG if a header, length or offset is out of bounds: what was sound (the records before the first
+ * that is not) has been undone, used is 0 and the caller reports the group's state as suspect. */
+int journal_roll_back(struct journal *journal, const struct belt_commit *commit, uint32_t belts,
+		      const struct journal_area *area, struct journal_report *report);
 
 #endif

@@ -36,8 +36,9 @@ static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE, "one huge page pe
 struct bucket_word {
 	uint64_t last_tick;
 	uint32_t schema; /* schema of the bucket's records; migrated lazily */
-	uint32_t used;   /* records in use */
+	uint32_t pad;
 };
+static_assert(sizeof(struct bucket_word) == 16, "an undo record of a word stays within one");
 
 /* What the file is laid out for; a file with another layout is refused, never skipped (protocol.md R3). */
 struct state_group {

@@ -71,7 +71,7 @@ enum baton_record_state { BATON_RECORD_EMPTY = 0, BATON_RECORD_USED = 1, BATON_R
 struct baton_undo {
 	uint32_t len;
 	uint32_t prev; /* journal offset of the undo record before this one; 0xffffffff: none */
-	uint64_t offset; /* from the start of the group's records */
+	uint64_t offset; /* from the start of the group's records; the top bit is the runtime's own */
 };
 
 /* The worker's side of a transaction. Plugins read time_ns, bucket, worker and user; the rest belongs to the runtime
@@ -163,10 +163,13 @@ static inline void baton_prefetch(const struct baton_ctx *ctx, uint32_t bucket, 
 }
 
 /* Inserts `key`, zero-filled, in the bucket of the entry; the record is already saved for the whole of its length.
- * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be absent. */
+ * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be absent.
+ * Takes 32 + record_size undo bytes, rounded up to 8. */
 void *baton_insert(struct baton_ctx *ctx, uint64_t key);
 
-/* Removes a record found in this bucket. Returns false as baton_save does. */
+/* Removes a record found in this bucket; its bytes stay readable until the entry ends. Returns false as baton_save does.
+ * Takes at most BATON_UNDO_REMOVE undo bytes. */
+#define BATON_UNDO_REMOVE 72u
 bool baton_remove(struct baton_ctx *ctx, void *data);
 
 /* Walks the used records of the entry's bucket: start with *iter = 0; NULL ends it. */
