@@ -103,6 +103,7 @@ int primary_watch(struct primary *primary, int fd, primary_watch_fn fn, void *ar
 int primary_watch_events(struct primary *primary, int fd, bool writable, primary_watch_fn fn, void *arg);
 /* Call before close(fd). May be called from a watch function. */
 void primary_unwatch(struct primary *primary, int fd);
+int run_init(struct primary *primary); /* signals, watches; first of all parts */
 /* Turns until quit is set. */
 void primary_run(struct primary *primary);
 
@@ -114,7 +115,8 @@ int supervisor_describe_plugins(struct primary *primary);
 int supervisor_init(struct primary *primary);
 /* Every turn of the main loop. */
 void supervisor_poll(struct primary *primary);
-/* Stops and reaps all workers (SIGKILL after a bounded wait), then the zygotes. The I/O lcores still run. */
+/* Stops and reaps all workers (SIGKILL after a bounded wait), then the zygotes. Called with the I/O lcores running, so
+ * that what is settled is still sent; and once more later, or after a start that failed: must then find nothing to do. */
 void supervisor_fini(struct primary *primary);
 
 /* ---- command.c, status.c ---- */
@@ -150,5 +152,10 @@ void pool_fini(struct primary *primary);
 int port_init(struct primary *primary);  /* configures and starts every port */
 void port_fini(struct primary *primary);
 void port_poll_device_stats(struct primary *primary); /* adds device losses to the main page's drops */
+/* traffic.c: the I/O lcores as a part that is started and ended */
+int traffic_create(struct primary *primary);
+void traffic_destroy(struct primary *primary);
+int traffic_start(struct primary *primary);
+void traffic_stop(struct primary *primary); /* workers leave, lcores stop; prints ledgers and drops */
 
 #endif

@@ -1,0 +1,174 @@
+/* The arithmetic of memory: how many buffers, pages and bytes a configuration needs, before any is taken. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "log.h"
+#include "plan.h"
+#include "primary.h"
+
+#define TX_BACKLOG_PACKETS 1024u /* packets that may wait for a port's transmit queue, per port */
+#define XDP_RING           2048u /* net_af_xdp fills rings of its own size, whatever it is asked for */
+#define FRAME_OVERHEAD     26u   /* Ethernet header, two VLAN tags, checksum */
+#define POOL_FIXED         (2u << 20) /* caches of RTE_MAX_LCORE lcores, ring, zone headers */
+#define PORT_FIXED         (1u << 20) /* what a driver takes from the heap besides its rings */
+#define DESCRIPTOR_BYTES   128u
+#define EAL_FIXED          (8u << 20) /* EAL's own tables and services */
+#define HEADROOM_PERCENT   30u
+
+static uint64_t round_up(uint64_t bytes, uint64_t to)
+{
+	return (bytes + to - 1) / to * to;
+}
+
+/* Buffers a port can hold per I/O lcore: in its rings and waiting for them. */
+uint32_t plan_port_buffers(const struct config_port *port)
+{
+	uint32_t rx = port->rx_descriptors, tx = port->tx_descriptors;
+
+	if (port->driver == DRIVER_GENERATOR)
+		return port->in_flight + BATON_BURST;
+	if (strncmp(port->device, "net_af_xdp", 10) == 0) {
+		rx = 2 * XDP_RING;
+		tx = tx < XDP_RING ? XDP_RING : tx;
+	}
+	return rx + tx + TX_BACKLOG_PACKETS;
+}
+
+static uint32_t ports_buffers(const struct config *config)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < config->ports; i++)
+		sum += plan_port_buffers(&config->port[i]);
+	return sum;
+}
+
+static uint32_t buffer_bytes(const struct config *config)
+{
+	uint32_t room = BELT_CELL_BYTES; /* also what net_af_xdp asks for */
+
+	for (uint32_t i = 0; i < config->ports; i++)
+		if (config->port[i].mtu + FRAME_OVERHEAD > room)
+			room = config->port[i].mtu + FRAME_OVERHEAD;
+	return RTE_PKTMBUF_HEADROOM + (uint32_t)round_up(room, RTE_CACHE_LINE_SIZE);
+}
+
+int plan_compute(const struct config *config, struct memory_plan *plan)
+{
+	uint64_t computed = (uint64_t)ports_buffers(config) + (uint64_t)BELT_SLOTS * config->worker_slots +
+			    config->pending + PLAN_BURSTS * BATON_BURST + PLAN_CACHE * 2;
+	uint64_t needed;
+	uint32_t object;
+
+	plan->buffer_bytes = buffer_bytes(config);
+	plan->pool_buffers = config->buffers != 0 ? config->buffers : (uint32_t)computed;
+	if (config->buffers != 0 && config->buffers < ports_buffers(config) + BATON_BURST) {
+		log_error("memory.buffers: %u does not even fill the rings of the ports (%u): raise it, or leave it out",
+			  config->buffers, ports_buffers(config) + BATON_BURST);
+		return -EINVAL;
+	}
+	object = rte_mempool_calc_obj_size((uint32_t)sizeof(struct rte_mbuf) + plan->buffer_bytes, 0, NULL);
+	plan->pool_bytes = (uint64_t)plan->pool_buffers * (object + sizeof(void *) * 2) + POOL_FIXED;
+	plan->belt_bytes = (uint64_t)(config->worker_slots + 1) * config->io_cores * BATON_HUGE_PAGE;
+	plan->port_bytes = 0;
+	for (uint32_t i = 0; i < config->ports; i++)
+		plan->port_bytes += PORT_FIXED + (uint64_t)DESCRIPTOR_BYTES * config->io_cores *
+						     (config->port[i].rx_descriptors + config->port[i].tx_descriptors);
+	needed = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + EAL_FIXED;
+	plan->eal_bytes = config->socket_memory != 0
+			      ? config->socket_memory
+			      : round_up(needed + needed * HEADROOM_PERCENT / 100, BATON_HUGE_PAGE);
+	if (plan->eal_bytes < needed) {
+		log_error("eal.socket_memory: %llu MiB configured, %llu MiB needed: raise it, or leave it out",
+			  (unsigned long long)(plan->eal_bytes >> 20), (unsigned long long)((needed >> 20) + 1));
+		return -EINVAL;
+	}
+	plan->eal_bytes = round_up(plan->eal_bytes, BATON_HUGE_PAGE);
+	plan->pages = (plan->eal_bytes + plan->state_bytes) / BATON_HUGE_PAGE;
+	return 0;
+}
+
+/* The first service that a group serves: its buckets are the group's. */
+const struct config_service *plan_service(const struct config *config, uint32_t group)
+{
+	for (uint32_t i = 0; i < config->services; i++)
+		if (config->service[i].group_index == group)
+			return &config->service[i];
+	return NULL;
+}
+
+int plan_init(struct primary *primary)
+{
+	const struct config *config = &primary->config;
+	int rc;
+
+	for (uint32_t i = 0; i < config->groups; i++) {
+		const struct config_group *group = &config->group[i];
+		const struct config_service *service = plan_service(config, i);
+
+		rc = state_group_init(&primary->state_group[i], group->name, service == NULL ? 1 : service->buckets,
+				      primary->plugin[i].record_size, group->records, primary->plugin[i].schema);
+		if (rc != 0) {
+			log_error("group '%s': no table of %llu records of %u bytes in %u buckets can be laid out (%s): "
+				  "change records: or buckets:", group->name, (unsigned long long)group->records,
+				  primary->plugin[i].record_size, service == NULL ? 1 : service->buckets, strerror(-rc));
+			return rc;
+		}
+	}
+	primary->plan.state_bytes =
+	    round_up(state_layout(primary->state_group, config->groups, config->worker_slots), BATON_HUGE_PAGE);
+	rc = plan_compute(config, &primary->plan);
+	if (rc == 0)
+		log_info("memory: %u buffers of %u bytes per I/O lcore, %llu MiB for EAL, %llu MiB of state: %llu huge pages",
+			 primary->plan.pool_buffers, primary->plan.buffer_bytes,
+			 (unsigned long long)(primary->plan.eal_bytes >> 20),
+			 (unsigned long long)(primary->plan.state_bytes >> 20), (unsigned long long)primary->plan.pages);
+	return rc;
+}
+
+static void print_buffers(const struct config *config, const struct memory_plan *plan)
+{
+	printf("buffers of an I/O lcore\n");
+	for (uint32_t i = 0; i < config->ports; i++)
+		printf("  port %-24s %10u  rings and backlog\n", config->port[i].name,
+		       plan_port_buffers(&config->port[i]));
+	printf("  %-29s %10llu  %u slots of %u belts\n", "belts",
+	       (unsigned long long)BELT_SLOTS * config->worker_slots, BELT_SLOTS, config->worker_slots);
+	printf("  %-29s %10u\n", "pending lists", config->pending);
+	printf("  %-29s %10u\n", "bursts and cache", PLAN_BURSTS * BATON_BURST + PLAN_CACHE * 2);
+	printf("  %-29s %10u  %s, %u bytes each\n", "pool", plan->pool_buffers,
+	       config->buffers != 0 ? "memory.buffers" : "the sum", plan->buffer_bytes);
+}
+
+static void print_line(const char *name, uint64_t bytes, const char *note)
+{
+	printf("  %-29s %10.1f  %s\n", name, (double)bytes / (1 << 20), note);
+}
+
+void plan_print(const struct primary *primary)
+{
+	const struct config *config = &primary->config;
+	const struct memory_plan *plan = &primary->plan;
+	uint64_t needed = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + EAL_FIXED;
+
+	print_buffers(config, plan);
+	printf("memory, MiB\n");
+	print_line("pools", plan->pool_bytes * config->io_cores, "one per I/O lcore");
+	print_line("belts", plan->belt_bytes, "a huge page per I/O lcore and worker slot, and one per I/O lcore");
+	print_line("ports", plan->port_bytes, "estimated");
+	print_line("EAL", EAL_FIXED, "its own tables");
+	print_line("headroom", plan->eal_bytes > needed ? plan->eal_bytes - needed : 0,
+		   config->socket_memory != 0 ? "what eal.socket_memory leaves" : "30 %");
+	print_line("socket memory", plan->eal_bytes, "the sum");
+	for (uint32_t i = 0; i < config->groups && plan->state_bytes != 0; i++)
+		printf("  group %-23s %10.1f  %u buckets of %u records of %u bytes\n", config->group[i].name,
+		       (double)primary->state_group[i].records_bytes / (1 << 20), primary->state_group[i].buckets,
+		       primary->state_group[i].bucket_slots, primary->state_group[i].stride);
+	print_line("state file", plan->state_bytes,
+		   plan->state_bytes != 0 ? "records, control blocks, header" : "unknown: the plugins were not asked");
+	printf("huge pages of 2 MiB            %10llu\n", (unsigned long long)plan->pages);
+}

@@ -1,0 +1,203 @@
+/* The main loop: waits for descriptors, lets every part of the control plane have its turn, ends on a signal. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "log.h"
+#include "primary.h"
+
+/* datapath_poll() wants a turn every 10 ms, and every ms while an order is under way. */
+#define TURN_IDLE_MS 10
+#define TURN_BUSY_MS 1
+#define DEVICE_STATS_NS 1000000000ull
+
+static struct primary *signalled; /* whom the handler tells */
+static int wake_fd = -1;          /* eventfd: a signal that comes just before the wait ends it */
+
+static void on_signal(int number)
+{
+	int saved = errno;
+	uint64_t one = 1;
+
+	if (signalled->quit != 0)
+		_exit(128 + number); /* asked twice: the orderly way hangs */
+	signalled->quit = number;
+	if (write(wake_fd, &one, sizeof(one)) < 0) {
+		/* the next turn comes within 10 ms anyway */
+	}
+	errno = saved;
+}
+
+static void on_wake(struct primary *primary, int fd, void *arg)
+{
+	uint64_t count;
+
+	(void)primary;
+	(void)arg;
+	if (read(fd, &count, sizeof(count)) < 0)
+		log_debug("main loop: %s", strerror(errno));
+}
+
+int run_init(struct primary *primary)
+{
+	static const int stop[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
+		primary->watch[i].fd = -1;
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0) {
+		int rc = -errno;
+		log_error("no eventfd: %s", strerror(errno));
+		return rc;
+	}
+	signalled = primary;
+	sigemptyset(&action.sa_mask);
+	for (uint32_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++)
+		sigaction(stop[i], &action, NULL);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &action, NULL);
+	return primary_watch(primary, wake_fd, on_wake, NULL);
+}
+
+int primary_watch_events(struct primary *primary, int fd, bool writable, primary_watch_fn fn, void *arg)
+{
+	struct primary_watch *free_one = NULL;
+
+	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++) {
+		struct primary_watch *watch = &primary->watch[i];
+
+		if (watch->fd == fd) {
+			free_one = watch;
+			break;
+		}
+		if (watch->fd < 0 && free_one == NULL)
+			free_one = watch;
+	}
+	if (free_one == NULL)
+		return -ENOSPC;
+	*free_one = (struct primary_watch){ .fd = fd, .events = POLLIN, .fn = fn, .arg = arg };
+	if (writable)
+		free_one->events |= POLLOUT;
+	return 0;
+}
+
+int primary_watch(struct primary *primary, int fd, primary_watch_fn fn, void *arg)
+{
+	return primary_watch_events(primary, fd, false, fn, arg);
+}
+
+void primary_unwatch(struct primary *primary, int fd)
+{
+	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
+		if (primary->watch[i].fd == fd)
+			primary->watch[i].fd = -1;
+}
+
+/* Waits at most timeout_ms and calls whom it concerns. A function may take away watches, its own and others', and add
+ * new ones: what was polled is called only if the place still holds the same watch. */
+static void wait_and_serve(struct primary *primary, int timeout_ms)
+{
+	struct pollfd polled[PRIMARY_WATCHES];
+	struct primary_watch before[PRIMARY_WATCHES];
+
+	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++) {
+		before[i] = primary->watch[i];
+		polled[i] = (struct pollfd){ .fd = before[i].fd, .events = before[i].events };
+	}
+	if (poll(polled, PRIMARY_WATCHES, timeout_ms) <= 0)
+		return;
+	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++) {
+		const struct primary_watch *now = &primary->watch[i];
+
+		if (before[i].fd < 0 || polled[i].revents == 0)
+			continue;
+		if (now->fd == before[i].fd && now->fn == before[i].fn && now->arg == before[i].arg)
+			now->fn(primary, now->fd, now->arg);
+	}
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* Every group has its workers active and every bucket an owner. */
+static bool all_active(const struct primary *primary)
+{
+	const struct config *config = &primary->config;
+
+	for (uint32_t g = 0; g < config->groups; g++) {
+		uint32_t active = 0;
+
+		for (uint32_t slot = 0; slot < config->worker_slots; slot++) {
+			const struct stats_worker *worker = &primary->stats.header->worker[slot];
+
+			if (worker->state == WORKER_ACTIVE && strcmp(worker->group, config->group[g].name) == 0)
+				active++;
+		}
+		if (active < config->group[g].count)
+			return false;
+	}
+	for (uint32_t s = 0; s < config->services; s++)
+		for (uint32_t b = 0; b < config->service[s].buckets; b++)
+			if (datapath_owner(primary->dp, s, b) == SLOT_NONE)
+				return false;
+	return true;
+}
+
+static void report_ready(struct primary *primary)
+{
+	const struct config *config = &primary->config;
+	uint32_t workers = 0;
+
+	if (primary->ready || !all_active(primary))
+		return;
+	primary->ready = true;
+	for (uint32_t g = 0; g < config->groups; g++)
+		workers += config->group[g].count;
+	log_info("ready: instance %s, %u ports, %u I/O lcores, %u workers, control socket %s/" BATON_CONTROL_SOCKET,
+		 config->name, config->ports, config->io_cores, workers, primary->run_dir);
+}
+
+/* The main lcore's page: the monitors see by it that the control plane lives. */
+static void publish(struct primary *primary)
+{
+	struct CoreStats *page = stats_main(&primary->stats);
+	uint64_t tsc = rte_rdtsc();
+
+	stats_add(&page->loops, 1);
+	*(volatile uint64_t *)&page->heartbeat = tsc;
+	/* relaxed: a sign of life, orders nothing */
+	atomic_store_explicit(&primary->stats.header->alive_tsc, tsc, memory_order_relaxed);
+}
+
+void primary_run(struct primary *primary)
+{
+	uint64_t now;
+
+	while (primary->quit == 0) {
+		wait_and_serve(primary, primary->operations > 0 ? TURN_BUSY_MS : TURN_IDLE_MS);
+		datapath_poll(primary->dp);
+		supervisor_poll(primary);
+		command_poll(primary);
+		now = monotonic_ns();
+		if (now >= primary->device_stats_at_ns) {
+			primary->device_stats_at_ns = now + DEVICE_STATS_NS;
+			port_poll_device_stats(primary);
+		}
+		publish(primary);
+		report_ready(primary);
+	}
+	if (primary->quit > 0)
+		log_info("signal %d: stopping", (int)primary->quit);
+}

@@ -1,0 +1,213 @@
+/* The instance's directory /run/baton/<name>: the lock that makes it the only primary, its pid, and the removal of what
+ * runs that were killed left behind: EAL directories, huge page files, a control socket, a stats file. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "primary.h"
+
+/* "baton-<name>-": what the file prefixes of all boots of this instance begin with. */
+static void prefix_of(const struct primary *primary, char out[80])
+{
+	snprintf(out, 80, "baton-%s-", primary->config.name);
+}
+
+static int make_directory(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return 0;
+	return -errno;
+}
+
+/* True if `file` is `prefix`, 16 hex digits, and then `tail` and anything (tail NULL: nothing). So the files of an
+ * instance "a" are never taken for those of an instance "a-b", nor the other way round. */
+static bool is_boot_file(const char *file, const char *prefix, const char *tail)
+{
+	size_t at = strlen(prefix);
+
+	if (strncmp(file, prefix, at) != 0 || strspn(file + at, "0123456789abcdef") != 16)
+		return false;
+	at += 16;
+	return tail == NULL ? file[at] == '\0' : strncmp(file + at, tail, strlen(tail)) == 0;
+}
+
+/* True if a process holds a flock on it: EAL keeps a shared one on every page it maps and on its runtime files. */
+static bool is_held(int dir, const char *file)
+{
+	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool held;
+
+	if (fd < 0)
+		return false;
+	held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	close(fd);
+	return held;
+}
+
+/* Removes the plain files and sockets of directory `name` of `parent` and then it, unless somebody holds one of them.
+ * ours: whoever holds one is this process. */
+static bool remove_eal_directory(int parent, const char *name, bool ours)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool held = false;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!ours && !held && (entry = readdir(dir)) != NULL)
+		if (entry->d_type == DT_REG)
+			held = is_held(fd, entry->d_name);
+	rewinddir(dir);
+	while (!held && (entry = readdir(dir)) != NULL)
+		if (entry->d_type == DT_REG || entry->d_type == DT_SOCK)
+			unlinkat(fd, entry->d_name, 0);
+	closedir(dir);
+	return !held && unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+/* Files of this instance's boots in `path`; directories of EAL if `tail` is NULL, huge page files otherwise. A file of
+ * another boot that is still held belongs to a process about to die with its primary: left for the next start. */
+static uint32_t remove_boot_files(const struct primary *primary, const char *path, const char *tail)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	uint32_t removed = 0;
+	char prefix[80];
+	bool ours;
+
+	if (dir == NULL)
+		return 0;
+	prefix_of(primary, prefix);
+	while ((entry = readdir(dir)) != NULL) {
+		if (!is_boot_file(entry->d_name, prefix, tail))
+			continue;
+		ours = primary->boot_id != 0 &&
+		       strncmp(entry->d_name, primary->file_prefix, strlen(primary->file_prefix)) == 0;
+		if (tail == NULL)
+			removed += remove_eal_directory(dirfd(dir), entry->d_name, ours);
+		else if (ours || !is_held(dirfd(dir), entry->d_name))
+			removed += unlinkat(dirfd(dir), entry->d_name, 0) == 0;
+	}
+	closedir(dir);
+	return removed;
+}
+
+static void remove_stale(const struct primary *primary)
+{
+	uint32_t directories, pages;
+	char path[BATON_PATH_BYTES + 32];
+
+	directories = remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL);
+	pages = remove_boot_files(primary, primary->config.huge_dir, "map_");
+	if (directories > 0 || pages > 0)
+		log_info("removed %u EAL directories and %u huge pages of earlier runs that were killed", directories, pages);
+	snprintf(path, sizeof(path), "%s/" BATON_CONTROL_SOCKET, primary->run_dir);
+	if (unlink(path) == 0)
+		log_info("removed %s of an earlier run that was killed", path);
+	stats_unlink(primary->config.name);
+}
+
+/* The kernel gives the lock back however its holder ends, so it is never stale. */
+static int take_lock(struct primary *primary)
+{
+	char path[BATON_PATH_BYTES + 32], owner[32] = "";
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "%s/lock", primary->run_dir);
+	primary->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (primary->lock_fd < 0) {
+		int rc = -errno;
+		log_error("cannot open %s: %s", path, strerror(errno));
+		return rc;
+	}
+	if (flock(primary->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	got = pread(primary->lock_fd, owner, sizeof(owner) - 1, 0);
+	owner[got > 0 ? strcspn(owner, "\n") : 0] = '\0';
+	log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this configuration another 'name:'",
+		  primary->config.name, owner[0] != '\0' ? owner : "unknown", path);
+	close(primary->lock_fd);
+	primary->lock_fd = -1;
+	return -EBUSY;
+}
+
+static int write_pid(const struct primary *primary, const char *path)
+{
+	FILE *file = fopen(path, "we");
+	int rc = 0;
+
+	if (file == NULL) {
+		rc = -errno;
+		log_error("cannot write %s: %s", path, strerror(errno));
+		return rc;
+	}
+	fprintf(file, "%d\n", (int)getpid());
+	fclose(file);
+	/* In the lock file too, for the message a second primary prints. */
+	if (ftruncate(primary->lock_fd, 0) == 0)
+		dprintf(primary->lock_fd, "%d\n", (int)getpid());
+	return 0;
+}
+
+int runtime_dir_init(struct primary *primary)
+{
+	char path[BATON_PATH_BYTES + 32];
+	int rc;
+
+	primary->lock_fd = -1;
+	if (geteuid() != 0) {
+		log_error("batond needs root for huge pages and devices: start it with sudo (batond --check needs no root)");
+		return -EPERM;
+	}
+	snprintf(primary->run_dir, sizeof(primary->run_dir), BATON_RUN_DIR_FMT, primary->config.name);
+	rc = make_directory(PRIMARY_EAL_DIR, 0755);
+	if (rc == 0)
+		rc = make_directory(primary->run_dir, 0755);
+	if (rc != 0) {
+		log_error("cannot make %s: %s", primary->run_dir, strerror(-rc));
+		return rc;
+	}
+	rc = take_lock(primary);
+	if (rc != 0)
+		return rc;
+	remove_stale(primary);
+	do {
+		if (getrandom(&primary->boot_id, sizeof(primary->boot_id), 0) != sizeof(primary->boot_id))
+			return -EIO;
+	} while (primary->boot_id == 0);
+	snprintf(primary->file_prefix, sizeof(primary->file_prefix), "baton-%s-%016llx", primary->config.name,
+		 (unsigned long long)primary->boot_id);
+	snprintf(path, sizeof(path), "%s/pid", primary->run_dir);
+	rc = write_pid(primary, path);
+	if (rc != 0) {
+		close(primary->lock_fd);
+		primary->lock_fd = -1;
+	}
+	return rc;
+}
+
+void runtime_dir_fini(struct primary *primary)
+{
+	char path[BATON_PATH_BYTES + 32];
+
+	/* EAL has ended: its files of this boot go as those of a dead one would. */
+	remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL);
+	remove_boot_files(primary, primary->config.huge_dir, "map_");
+	snprintf(path, sizeof(path), "%s/pid", primary->run_dir);
+	unlink(path);
+	/* The lock file stays: removing it would let two primaries hold locks on two files of one name. */
+	close(primary->lock_fd);
+	primary->lock_fd = -1;
+}

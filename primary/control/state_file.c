@@ -1,0 +1,83 @@
+/* Opens the state file and makes it sound before any worker exists. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "log.h"
+#include "primary.h"
+
+#define LOCK_WAIT_MS 5000u /* for the workers of a dead primary to leave: their death signal is on its way */
+
+static void explain(int rc, const char *path, const struct primary *primary)
+{
+	switch (rc) {
+	case -EWOULDBLOCK:
+		log_error("state file %s is held by another process: stop that batond or its workers (fuser %s)", path, path);
+		break;
+	case -ESTALE:
+		log_error("state file %s was laid out for other groups, buckets, records or worker slots: start with the "
+			  "configuration that made it, or remove it (its players are forgotten)", path);
+		break;
+	case -EPROTO:
+		log_error("%s is not a state file of this version of Baton: remove it, or name another one in state_file:", path);
+		break;
+	case -ENOSPC:
+	case -ENOMEM:
+		log_error("state file %s needs %llu free huge pages of 2 MiB: raise vm.nr_hugepages, or lower records:", path,
+			  (unsigned long long)(primary->plan.state_bytes / BATON_HUGE_PAGE));
+		break;
+	default:
+		log_error("state file %s: %s", path, strerror(-rc));
+	}
+}
+
+/* R3: every slot, valid or not, before any worker starts. */
+static void roll_back_all(struct primary *primary)
+{
+	struct journal_report report;
+	uint32_t bursts = 0, undone = 0;
+
+	for (uint32_t slot = 0; slot < primary->config.worker_slots; slot++) {
+		int rc = state_roll_back(&primary->state, slot, &report);
+
+		if (rc != 0) {
+			log_warn("slot %u: its journal was damaged (%s): what was sound is undone, the rest of the group's "
+				 "records is suspect", slot, strerror(-rc));
+			continue;
+		}
+		bursts += report.valid != 0;
+		undone += report.undone;
+	}
+	if (bursts > 0)
+		log_info("state: %u unsettled bursts of the last run undone (%u changes)", bursts, undone);
+}
+
+int state_file_init(struct primary *primary)
+{
+	char path[BATON_PATH_BYTES * 2];
+	bool fresh = false;
+	uint64_t salt;
+	int rc;
+
+	if (primary->config.state_file[0] != '\0')
+		snprintf(path, sizeof(path), "%s", primary->config.state_file);
+	else
+		snprintf(path, sizeof(path), "%s/baton.%s.state", primary->config.huge_dir, primary->config.name);
+	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
+		return -EIO;
+	rc = state_open(&primary->state, path, primary->state_group, primary->config.groups,
+			primary->config.worker_slots, primary->config.io_cores, salt, LOCK_WAIT_MS, &fresh);
+	if (rc != 0) {
+		explain(rc, path, primary);
+		return rc;
+	}
+	log_info("state file %s: %s", path, fresh ? "created" : "taken over from the last run");
+	roll_back_all(primary);
+	return 0;
+}
+
+void state_file_fini(struct primary *primary)
+{
+	state_close(&primary->state);
+}
