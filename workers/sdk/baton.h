@@ -103,19 +103,20 @@ struct baton_ctx {
 
 #define baton_sdk_fence() __asm__ __volatile__("" ::: "memory")
 
-/* Call before changing [ptr, ptr + len) of a record of ctx->bucket; several times per entry is fine. The old bytes go
+/* Call before changing [ptr, ptr + len) of one record of ctx->bucket; several times per entry is fine. The old bytes go
  * to the undo journal, and the record's sequence word becomes odd until the entry ends.
- * Returns false if the entry now exceeds the plugin's max_undo_bytes or ptr is not inside the bucket: return any
- * verdict then; the runtime undoes the entry, drops it and counts it. The change itself must not be made. */
+ * Returns false if the entry now exceeds the plugin's max_undo_bytes or the bytes are not inside one record of the
+ * bucket: return any verdict then; the runtime undoes the entry, drops it and counts it. The change itself must not be
+ * made. */
 bool baton_save_refused(struct baton_ctx *ctx, const void *ptr, uint32_t len);
 static inline __attribute__((always_inline)) bool baton_save(struct baton_ctx *ctx, const void *ptr, uint32_t len)
 {
 	uint64_t offset = (uint64_t)((const uint8_t *)ptr - ctx->records);
 	uint64_t in_bucket = offset - ctx->bucket * ctx->bucket_bytes;
-	uint32_t padded = (len + 7u) & ~7u;
-	uint32_t need = (uint32_t)sizeof(struct baton_undo) + padded;
+	uint32_t in_record = (uint32_t)offset & (ctx->stride - 1);
+	uint32_t need = (uint32_t)sizeof(struct baton_undo) + ((len + 7u) & ~7u);
 
-	if (__builtin_expect(in_bucket >= ctx->bucket_bytes || len > ctx->bucket_bytes - in_bucket ||
+	if (__builtin_expect(in_bucket >= ctx->bucket_bytes || len > ctx->stride - in_record ||
 				 need > ctx->limit - ctx->used, 0))
 		return baton_save_refused(ctx, ptr, len);
 	struct baton_undo *undo = (struct baton_undo *)(void *)(ctx->journal + ctx->used);

@@ -1,0 +1,43 @@
+/* The belt's cold parts: header, and where both ends start. */
+#include "belt.h"
+
+void belt_init(struct belt *belt, uint32_t lcore, uint32_t worker)
+{
+	belt->abi = BATON_ABI;
+	belt->lcore = lcore;
+	belt->worker = worker;
+	belt->magic = BELT_MAGIC;
+}
+
+int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker)
+{
+	if (belt->magic != BELT_MAGIC || belt->abi != BATON_ABI || belt->lcore != lcore || belt->worker != worker)
+		return -EPROTO;
+	return 0;
+}
+
+void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
+			struct belt_shadow *shadow)
+{
+	uint64_t done = atomic_load_explicit(&commit->done, memory_order_acquire);
+
+	*p = (struct belt_producer){
+		.belt = belt,
+		.commit = commit,
+		.shadow = shadow,
+		.offered = done,
+		.published = done,
+		.reaped = done,
+		.out_reaped = atomic_load_explicit(&commit->filled, memory_order_acquire),
+	};
+	/* The pages are new with every primary, the positions are not: a worker must find nothing to take yet. */
+	atomic_store_explicit(&belt->offered, done, memory_order_release);
+}
+
+void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit)
+{
+	c->belt = belt;
+	c->commit = commit;
+	c->done = atomic_load_explicit(&commit->done, memory_order_acquire);
+	c->filled = atomic_load_explicit(&commit->filled, memory_order_acquire);
+}
