@@ -10,7 +10,12 @@
 
 #define ZYGOTE_MAGIC 0x425a5947u
 
-/* Descriptor numbers a zygote is started with. Everything else is closed by exec. */
+/* How the primary starts it, with SOCK_SEQPACKET, state file and stats file at the numbers below, all else closed:
+ *
+ *   baton-zygote --parent PID --file-prefix P --runtime-dir DIR --huge-dir DIR --io-lcores N --slots N --cpu N
+ *
+ * parent: the primary, which is child subreaper; runtime-dir: the primary's RUNTIME_DIRECTORY; cpu: where the zygote
+ * lives, not a polling core. `baton-zygote --describe FILE.so` prints a plugin's descriptor as one JSON line. */
 enum { ZYGOTE_FD_CONTROL = 3, ZYGOTE_FD_STATE = 4, ZYGOTE_FD_STATS = 5 };
 
 enum zygote_kind {
