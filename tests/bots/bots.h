@@ -1,0 +1,71 @@
+/* baton-bots: options, what a run counts, and the run itself. */
+#ifndef BATON_TESTS_BOTS_H
+#define BATON_TESTS_BOTS_H
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core_stats.h"
+#include "liar.h"
+
+#define BOTS_MAX_PAYLOAD   1472u
+#define BOTS_MAX_WINDOW    16u
+#define BOTS_SAFE_FLIGHT   256u /* more could be lost in a buffer of the kernel during a pause of the machine */
+#define BOTS_MAX_FLIGHT    65536u
+#define BOTS_MAX_SOCKETS   4096u
+#define BOTS_MAX_PLAYERS   1000000u
+
+struct bots_options {
+	struct sockaddr_in server;
+	enum bots_service service;
+	uint32_t players;
+	uint32_t sockets; /* 0: as many as players, at most 64 */
+	uint32_t in_flight;
+	uint32_t window; /* requests of one player under way at most */
+	uint32_t move_weight, heartbeat_weight;
+	uint32_t outside_permille, stale_permille, repeat_permille; /* of the moves */
+	uint32_t long_permille;                                     /* requests padded beyond an inline slot */
+	uint32_t min_bytes, max_bytes;                              /* payloads of the echo service */
+	uint64_t requests;                                          /* 0: until the time is over */
+	double seconds;                                             /* 0: until the requests are made */
+	double rate;                                                /* requests a second, 0: as fast as answered */
+	double connect_timeout;                                     /* seconds to wait for a first answer, 0: none */
+	uint32_t lost_after_ms;
+	uint32_t clock_skew_ms; /* allowed between the server's clock and ours */
+	uint64_t seed;
+	bool roam;
+	bool json;
+	bool serve; /* be a server instead */
+	enum lie lie;
+};
+
+/* What came of the requests. At the end sent = received + lost: `received` counts requests that were answered, rightly
+ * or wrongly; duplicates, late replies and replies to nothing are not in it. */
+struct bots_tally {
+	uint64_t sent, received;
+	uint64_t lost, duplicated, reordered, wrong;
+	uint64_t error_replies; /* outside the world, or server full: as expected, so not wrong */
+	uint64_t stale_replies, full, late, probes, roams, refused, socket_drops;
+	uint64_t rtt[STATS_HIST_BUCKETS];
+	uint64_t rtt_max_ns;
+	uint64_t longest_gap_ns; /* without any reply while a request was under way */
+	uint64_t elapsed_ns;
+	uint32_t wrong_told; /* described on standard error so far */
+};
+
+/* Reads the command line. Returns 0; 1 if --help or --version were answered; -EINVAL after an error was printed. */
+int bots_options_parse(struct bots_options *options, int argc, char **argv);
+
+/* Plays until time, requests or *stop end it, then waits for what is under way. Returns 0, or -errno with a line on
+ * standard error if it could not run; -ETIMEDOUT: no answer within connect_timeout. */
+int bots_run(const struct bots_options *options, struct bots_tally *tally, const volatile sig_atomic_t *stop);
+
+void bots_report(const struct bots_options *options, const struct bots_tally *tally, FILE *out);
+
+/* True if something was answered and nothing was lost, duplicated, reordered or wrong. */
+bool bots_passed(const struct bots_tally *tally);
+
+#endif

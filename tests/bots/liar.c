@@ -1,0 +1,202 @@
+/* The server that lies. */
+#include "liar.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "wire.h"
+
+int liar_mode(const char *name, enum lie *out)
+{
+	static const char *const names[] = { "honest", "drop", "double", "swap", "alter" };
+
+	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0) {
+			*out = (enum lie)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int liar_open(struct liar *liar, enum lie lie, enum bots_service service, uint64_t every, struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int size = 8 << 20;
+
+	*liar = (struct liar){ .lie = lie, .service = service, .every = every };
+	liar->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (liar->fd < 0 || bind(liar->fd, (struct sockaddr *)address, length) != 0 ||
+	    getsockname(liar->fd, (struct sockaddr *)address, &length) != 0) {
+		int error = errno;
+		fprintf(stderr, "baton-bots: cannot serve there: %s\n", strerror(error));
+		liar_close(liar);
+		return -error;
+	}
+	if (setsockopt(liar->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+		setsockopt(liar->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	liar->player = calloc(LIAR_PLAYERS, sizeof(*liar->player));
+	if (liar->player == NULL) {
+		liar_close(liar);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void liar_close(struct liar *liar)
+{
+	if (liar->fd >= 0)
+		close(liar->fd);
+	free(liar->player);
+	liar->player = NULL;
+	liar->fd = -1;
+}
+
+/* The player, or a free place for it; NULL if there is none. */
+static struct liar_player *place(struct liar *liar, uint32_t id)
+{
+	for (uint32_t i = 0; i < LIAR_PLAYERS; i++) {
+		struct liar_player *p = &liar->player[(hash_mix64(id) + i) % LIAR_PLAYERS];
+		if (!p->used || p->id == id)
+			return p;
+	}
+	return NULL;
+}
+
+static void answer_move(struct liar *liar, struct GameMove *move)
+{
+	struct liar_player *p = place(liar, move->header.player_id);
+	const float want[3] = { move->x, move->y, move->z };
+
+	if (!isfinite(want[0]) || !isfinite(want[1]) || !isfinite(want[2]) || fabsf(want[0]) > 10000.0f ||
+	    fabsf(want[1]) > 10000.0f) {
+		move->status = GAME_OUTSIDE_WORLD;
+	} else if (p == NULL) {
+		move->status = GAME_FULL;
+	} else if (p->moved && (int32_t)(move->header.sequence - p->sequence) <= 0) {
+		move->status = move->header.sequence == p->sequence ? GAME_OK : GAME_STALE;
+	} else {
+		move->status = GAME_OK;
+		*p = (struct liar_player){ .id = move->header.player_id, .used = true, .moved = true };
+		p->sequence = move->header.sequence;
+		memcpy(p->at, want, sizeof(want));
+	}
+	move->x = p != NULL && p->used ? p->at[0] : 0;
+	move->y = p != NULL && p->used ? p->at[1] : 0;
+	move->z = p != NULL && p->used ? p->at[2] : 0;
+}
+
+/* Turns a request into its honest reply, in place. Returns its length, 0 for none. */
+static uint32_t answer(struct liar *liar, uint8_t *data, uint32_t len)
+{
+	struct timespec now;
+	uint32_t type;
+
+	if (liar->service == BOTS_ECHO)
+		return len;
+	if (wire_parse(data, len, &type) != WIRE_OK)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	len = wire_reply_bytes(type);
+	memcpy(data, &len, sizeof(len));
+	if (type == PLAYER_MOVE) {
+		answer_move(liar, (struct GameMove *)(void *)data);
+	} else {
+		struct liar_player *p = place(liar, ((struct GamePacketHeader *)(void *)data)->player_id);
+		memset(data + offsetof(struct GameHeartbeat, status), 0, 8);
+		if (p == NULL) {
+			data[offsetof(struct GameHeartbeat, status)] = GAME_FULL;
+		} else {
+			p->used = true;
+			p->id = ((struct GamePacketHeader *)(void *)data)->player_id;
+		}
+	}
+	memcpy(data + len - sizeof(time_ns), &time_ns, sizeof(time_ns)); /* both end with the server's time */
+	return len;
+}
+
+static int send_reply(struct liar *liar, const uint8_t *data, uint32_t len, const struct sockaddr_in *to)
+{
+	if (sendto(liar->fd, data, len, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)len)
+		return 0;
+	return errno == ECONNREFUSED ? 0 : -errno; /* the client has left */
+}
+
+/* Flips the top bit of one byte, another one each time. Of the server's time only the bytes that take it out of any
+ * allowed skew: a nanosecond more or less is nobody's to see. */
+static void alter(struct liar *liar, uint8_t *data, uint32_t len)
+{
+	uint32_t at = (uint32_t)((liar->lies * 7) % len);
+
+	if (liar->service == BOTS_GAME && at >= len - 8 && at < len - 4)
+		at += 4;
+	data[at] ^= 0x80;
+	liar->ids_altered += liar->service == BOTS_GAME ? at >= 4 && at < 16 : at < 8;
+}
+
+static bool same_player(const struct liar *liar, const uint8_t *a, const uint8_t *b)
+{
+	uint32_t at = liar->service == BOTS_GAME ? GAME_KEY_OFFSET : 0;
+	return memcmp(a + at, b + at, 4) == 0;
+}
+
+/* Sends a reply, or does what the mode says to every so-manyth. */
+static int reply(struct liar *liar, uint8_t *data, uint32_t len, const struct sockaddr_in *to)
+{
+	bool lying = liar->lie != LIE_HONEST && ++liar->replies % liar->every == 0 && !liar->holding;
+	int rc;
+
+	if (liar->lie == LIE_HONEST)
+		liar->replies++;
+	liar->lies += lying;
+	if (lying && liar->lie == LIE_DROP)
+		return 0;
+	if (lying && liar->lie == LIE_SWAP) {
+		liar->holding = true;
+		liar->held_to = *to;
+		liar->held_len = len;
+		memcpy(liar->held, data, len);
+		return 0;
+	}
+	if (lying && liar->lie == LIE_ALTER)
+		alter(liar, data, len);
+	rc = send_reply(liar, data, len, to);
+	if (rc == 0 && lying && liar->lie == LIE_DOUBLE)
+		rc = send_reply(liar, data, len, to);
+	if (rc == 0 && liar->holding && same_player(liar, data, liar->held)) {
+		liar->holding = false;
+		rc = send_reply(liar, liar->held, liar->held_len, &liar->held_to);
+	}
+	return rc;
+}
+
+int liar_serve(struct liar *liar, const volatile sig_atomic_t *stop)
+{
+	while (!*stop) {
+		struct pollfd wait = { .fd = liar->fd, .events = POLLIN };
+		struct sockaddr_in from;
+		socklen_t length = sizeof(from);
+		uint8_t data[2048];
+		if (poll(&wait, 1, 20) <= 0)
+			continue;
+		ssize_t got = recvfrom(liar->fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+		if (got < 0)
+			continue; /* nothing yet, or an ICMP error of a client that left */
+		liar->requests++;
+		uint32_t len = answer(liar, data, (uint32_t)got);
+		int rc = len != 0 ? reply(liar, data, len, &from) : 0;
+		if (rc != 0) {
+			fprintf(stderr, "baton-bots: cannot answer: %s\n", strerror(-rc));
+			return rc;
+		}
+	}
+	return 0;
+}

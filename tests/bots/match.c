@@ -1,0 +1,134 @@
+/* Whose reply is this? Matches what arrives to the requests under way and counts what it is. */
+#include <string.h>
+
+#include "hash.h"
+#include "hist.h"
+#include "model.h"
+
+static uint64_t hash_bytes(const uint8_t *data, uint32_t len)
+{
+	uint64_t hash = len;
+
+	for (uint32_t at = 0; at < len; at += 8)
+		hash = hash_mix64(hash ^ hash_key_bytes(data + at, len - at < 8 ? len - at : 8)) + at;
+	return hash;
+}
+
+/* The request on this socket that a reply with damaged identity most likely belongs to: at most 4 of its first bytes
+ * differ. */
+static struct request *nearest(struct model *model, uint32_t socket, const uint8_t *data, uint32_t len)
+{
+	struct request *best = NULL;
+	uint32_t best_distance = 5;
+
+	for (uint32_t at = model->oldest; at != MODEL_NONE; at = model->request[at].next) {
+		struct request *r = &model->request[at];
+		uint32_t head = r->kind == REQUEST_ECHO ? 16u : 24u;
+		uint32_t distance = 0;
+		if (r->socket != socket)
+			continue;
+		for (uint32_t i = r->kind == REQUEST_ECHO ? 0 : 4; i < head && i < r->len; i++)
+			distance += i >= len || data[i] != r->bytes[i];
+		if (distance < best_distance) {
+			best = r;
+			best_distance = distance;
+		}
+	}
+	return best;
+}
+
+/* Who a reply says it is for. False if it is too short or names none of our players. */
+static bool identify(const struct model *model, const uint8_t *data, uint32_t len, uint32_t *player, uint32_t *type,
+		     uint32_t *sequence)
+{
+	bool echo = model->options->service == BOTS_ECHO;
+
+	if (len < (echo ? 8u : (uint32_t)sizeof(struct GamePacketHeader)))
+		return false;
+	*type = echo ? 0 : (uint32_t)hash_key_bytes(data + 4, 4);
+	*player = (uint32_t)hash_key_bytes(data + (echo ? 0 : 8), 4) - model->player[0].id;
+	*sequence = (uint32_t)hash_key_bytes(data + (echo ? 4 : 12), 4);
+	return *player < model->options->players;
+}
+
+static bool was_lost(const struct model *model, uint32_t player, uint32_t type, uint32_t sequence)
+{
+	for (uint32_t i = 0; i < model->losts && i < MODEL_LOST; i++)
+		if (model->lost[i].player == player && model->lost[i].type == type && model->lost[i].sequence == sequence)
+			return true;
+	return false;
+}
+
+static void tell(struct model *model, const struct request *r, const char *what)
+{
+	model->tally->wrong++;
+	if (model->tally->wrong_told++ >= 5)
+		return;
+	if (r == NULL)
+		fprintf(stderr, "baton-bots: wrong: %s\n", what);
+	else
+		fprintf(stderr, "baton-bots: wrong: player %u, sequence %u, kind %u: %s\n",
+			model->player[r->player].id, r->sequence, (unsigned)r->kind, what);
+}
+
+/* The reply belongs to r: judge it, note its place in the order, end the request. */
+static void answer(struct model *model, struct request *r, const uint8_t *data, uint32_t len, uint64_t now_ns,
+		   uint64_t wall_ns)
+{
+	struct player *p = &model->player[r->player];
+	const char *fault = judge(model, r, data, len, wall_ns);
+	uint64_t rtt = now_ns - r->sent_ns;
+
+	model->tally->received++;
+	model->tally->rtt[hist_bucket(rtt)]++;
+	if (rtt > model->tally->rtt_max_ns)
+		model->tally->rtt_max_ns = rtt;
+	p->history[p->answers++ % MODEL_HISTORY] = hash_bytes(data, len);
+	if (r->overtaken)
+		model->tally->reordered++;
+	if (fault != NULL)
+		tell(model, r, fault);
+	for (uint32_t i = 0; i < p->opens; i++) {
+		struct request *other = &model->request[p->open[i]];
+		if (other->order < r->order)
+			other->overtaken = true;
+	}
+	model_close(model, r);
+	model->limit = model->options->in_flight;
+}
+
+void model_reply(struct model *model, uint32_t socket, const uint8_t *data, uint32_t len, uint64_t now_ns,
+		 uint64_t wall_ns)
+{
+	uint32_t index = 0, type = 0, sequence = 0;
+	bool known = identify(model, data, len, &index, &type, &sequence);
+	struct player *p = known ? &model->player[index] : NULL;
+
+	model_gap(model, now_ns);
+	if (model->open != 0)
+		model->gap_from_ns = now_ns;
+	if (known) {
+		uint64_t hash = hash_bytes(data, len);
+		for (uint32_t i = 0; i < MODEL_HISTORY && i < p->answers; i++)
+			if (p->history[i] == hash) {
+				model->tally->duplicated++;
+				return;
+			}
+		for (uint32_t i = 0; i < p->opens; i++) {
+			struct request *r = &model->request[p->open[i]];
+			if (r->type == type && r->sequence == sequence && r->socket == socket && r->sent) {
+				answer(model, r, data, len, now_ns, wall_ns);
+				return;
+			}
+		}
+		if (was_lost(model, index, type, sequence)) {
+			model->tally->late++;
+			return;
+		}
+	}
+	struct request *r = nearest(model, socket, data, len);
+	if (r != NULL)
+		answer(model, r, data, len, now_ns, wall_ns);
+	else
+		tell(model, NULL, "a reply to no request that is under way");
+}

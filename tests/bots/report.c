@@ -1,0 +1,74 @@
+/* The report of a run, for people and as JSON. */
+#include <arpa/inet.h>
+
+#include "bots.h"
+#include "hist.h"
+
+bool bots_passed(const struct bots_tally *t)
+{
+	return t->received != 0 && t->lost == 0 && t->duplicated == 0 && t->reordered == 0 && t->wrong == 0;
+}
+
+static double per_second(const struct bots_tally *t)
+{
+	return t->elapsed_ns != 0 ? (double)t->received * 1e9 / (double)t->elapsed_ns : 0;
+}
+
+static double rtt_us(const struct bots_tally *t, double q)
+{
+	uint64_t ns = hist_quantile(t->rtt, q);
+	return (double)(ns < t->rtt_max_ns ? ns : t->rtt_max_ns) / 1e3; /* a bucket's edge may lie beyond the largest */
+}
+
+#define U(value) ((unsigned long long)(value))
+
+static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
+{
+	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"wrong\":%llu,",
+		U(t->sent), U(t->received), U(t->lost), U(t->duplicated), U(t->reordered), U(t->wrong));
+	fprintf(out, "\"error_replies\":%llu,\"stale_replies\":%llu,\"full\":%llu,\"late\":%llu,\"probes\":%llu,"
+		"\"roams\":%llu,\"refused\":%llu,\"socket_drops\":%llu,", U(t->error_replies), U(t->stale_replies), U(t->full),
+		U(t->late), U(t->probes), U(t->roams), U(t->refused), U(t->socket_drops));
+	fprintf(out, "\"rtt_p50_us\":%.1f,\"rtt_p90_us\":%.1f,\"rtt_p99_us\":%.1f,\"rtt_max_us\":%.1f,"
+		"\"longest_gap_ms\":%.3f,\"per_second\":%.0f,", rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99),
+		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
+	fprintf(out, "\"players\":%u,\"sockets\":%u,\"in_flight\":%u,\"service\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,"
+		"\"passed\":%s}\n", o->players, o->sockets, o->in_flight, o->service == BOTS_GAME ? "game" : "echo",
+		U(o->seed), (double)t->elapsed_ns / 1e9, bots_passed(t) ? "true" : "false");
+}
+
+static void report_text(const struct bots_options *o, const struct bots_tally *t, FILE *out)
+{
+	char address[INET_ADDRSTRLEN] = "?";
+
+	inet_ntop(AF_INET, &o->server.sin_addr, address, sizeof(address));
+	fprintf(out, "%s at %s:%u, %u players over %u sockets, at most %u under way, %.1f s, seed %llu\n",
+		o->service == BOTS_GAME ? "game" : "echo", address, ntohs(o->server.sin_port), o->players, o->sockets,
+		o->in_flight, (double)t->elapsed_ns / 1e9, U(o->seed));
+	fprintf(out, "sent %llu  received %llu  (%.0f a second)\n", U(t->sent), U(t->received), per_second(t));
+	fprintf(out, "lost %llu  duplicated %llu  reordered %llu  wrong %llu\n", U(t->lost), U(t->duplicated),
+		U(t->reordered), U(t->wrong));
+	if (o->service == BOTS_GAME)
+		fprintf(out, "refused as they should be: %llu errors, %llu stale\n", U(t->error_replies), U(t->stale_replies));
+	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n", rtt_us(t, 0.5),
+		rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6);
+	if (t->full != 0)
+		fprintf(out, "note: %llu requests met a full bucket: raise `records` of the group\n", U(t->full));
+	if (t->late != 0)
+		fprintf(out, "note: %llu replies came after %u ms and stay lost\n", U(t->late), o->lost_after_ms);
+	if (t->refused != 0)
+		fprintf(out, "note: the kernel reported %llu times that nothing listens there\n", U(t->refused));
+	if (t->socket_drops != 0)
+		fprintf(out, "note: the kernel dropped %llu replies at full buffers of these sockets: not the server's fault\n",
+			U(t->socket_drops));
+	fprintf(out, "%s\n", bots_passed(t) ? "PASSED" : t->received == 0 ? "FAILED: nothing was answered" : "FAILED");
+}
+
+void bots_report(const struct bots_options *options, const struct bots_tally *tally, FILE *out)
+{
+	if (options->json)
+		report_json(options, tally, out);
+	else
+		report_text(options, tally, out);
+	fflush(out);
+}
