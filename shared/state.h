@@ -74,8 +74,11 @@ struct state {
 	struct state_header *header;
 };
 
+#define STATE_MAX_RECORD 65520u /* plugin's bytes of a record: with its header at most 64 KiB */
+
 /* Fills in the geometry of one group: stride (power of two >= 64 that holds the record and its header), bucket_slots
- * (power of two, at least 16, at least 4 times records / buckets). buckets is a power of two. Returns 0 or -EINVAL/-ERANGE. */
+ * (power of two, at least 16, at least 4 times records / buckets). buckets is a power of two. record_size 0: the group
+ * keeps no records. Returns 0; -EINVAL: buckets, or a name too long or empty; -ERANGE: record_size or records. */
 int state_group_init(struct state_group *group, const char *name, uint32_t buckets, uint32_t record_size,
 		     uint64_t records, uint32_t schema);
 
@@ -84,13 +87,17 @@ uint64_t state_layout(struct state_group *groups, uint32_t count, uint32_t slots
 
 /* Primary: opens `path`, takes flock before anything is read (waits at most timeout_ms for workers of a dead primary to
  * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt is used on creation.
- * Returns 0; -EWOULDBLOCK another primary lives; -ESTALE layout differs (message in log says what); -EPROTO not a state
- * file; -ENOSPC not enough huge pages; else -errno of open, flock, ftruncate or mmap. */
+ * The caller then rolls every slot back (R3). Each failure leaves one line in the log that says what to do.
+ * Returns 0; -EWOULDBLOCK another primary lives; -ESTALE made by another ABI or for another layout or schema (the message
+ * says what differs); -EPROTO not a state file; -ENOSPC not enough huge pages; -EINVAL a hugetlbfs with pages of another
+ * size than 2 MiB; else -errno of open, flock, ftruncate or mmap. */
 int state_open(struct state *state, const char *path, struct state_group *groups, uint32_t count, uint32_t slots,
 	       uint32_t belts, uint64_t fresh_salt, uint32_t timeout_ms, bool *fresh);
 
-/* Worker, zygote, monitor: maps an open file (read-only if writable is false). Returns 0 or -errno. */
+/* Worker, zygote, monitor: maps an open file (read-only if writable is false). Takes over fd on success.
+ * Returns 0, -EPROTO (not a state file of this ABI) or -errno. */
 int state_attach(struct state *state, int fd, bool writable);
+/* Unmaps and closes. The file's lock ends with its last holder: a worker that inherited the descriptor is one. */
 void state_close(struct state *state);
 
 struct control_block *state_control(const struct state *state, uint32_t slot);
@@ -101,11 +108,12 @@ uint8_t *state_records(const struct state *state, uint32_t group);
  * stores done where it must (R4). Same errors as journal_roll_back(). */
 int state_roll_back(const struct state *state, uint32_t slot, struct journal_report *report);
 
-/* Points ctx at the records of `group` and at the slot's journal: worker at start, tests. */
+/* Points ctx at the records of `group` and at the slot's journal: worker at start, tests. ctx.user stays as it is. */
 void state_bind(const struct state *state, uint32_t slot, uint32_t group, struct baton_ctx *ctx);
 
-/* Reader in any process: copies the record's bytes (at most `size`) if they are whole. bounded tries.
- * Returns 0, -ENOENT, or -EAGAIN when a transaction kept changing it. */
+/* Reader in any process: copies the plugin's bytes of a record, at most `size`, if they are whole; bounded tries, never
+ * waits. What it sees may not be settled yet. Returns 0, -ENOENT, or -EAGAIN when a transaction kept changing it (or its
+ * worker died in one and is not rolled back yet). */
 int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out, uint32_t size);
 
 #endif

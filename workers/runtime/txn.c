@@ -1,0 +1,81 @@
+/* Transactions of a worker: the parts that are not on every packet's path. */
+#include "txn.h"
+
+#include <errno.h>
+
+int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t group, uint32_t max_undo_bytes,
+	     uint64_t salt)
+{
+	if (slot >= state->header->slots || group >= state->header->groups)
+		return -EINVAL;
+	struct journal *journal = &state_control(state, slot)->journal;
+	if (max_undo_bytes > JOURNAL_BYTES / 2)
+		return -E2BIG;
+	/* R3: whoever starts a worker on records that are not undone would let it settle them. */
+	if (atomic_load_explicit(&journal->used, memory_order_acquire) != 0)
+		return -ESTALE;
+	state_bind(state, slot, group, &txn->ctx);
+	txn->consumer = NULL;
+	txn->position = 0;
+	txn->salt = salt;
+	txn->words = state_words(state, group);
+	txn->journal = journal;
+	txn->belt = 0;
+	txn->max_undo = (max_undo_bytes + 7u) & ~7u;
+	txn->undone = 0;
+	txn->early_settles = 0;
+	return 0;
+}
+
+void txn_open(struct txn *txn, struct belt_consumer *consumer, uint32_t belt)
+{
+	txn->consumer = consumer;
+	txn->belt = belt;
+	txn->position = consumer->done;
+	journal_open(txn->journal, &txn->ctx, belt, consumer->done);
+}
+
+void txn_settle(struct txn *txn)
+{
+	belt_settle(txn->consumer, txn->position);
+	journal_clear(txn->journal, &txn->ctx);
+}
+
+/* In the middle of a tick, `done` does not move: then used = 0 alone commits the buckets that have been done, and their
+ * last_tick with them, so that the tick goes on after them wherever it is posted next. */
+void txn_settle_early(struct txn *txn)
+{
+	txn_settle(txn);
+	journal_open(txn->journal, &txn->ctx, txn->belt, txn->position);
+	txn->early_settles++;
+}
+
+baton_verdict txn_refuse(struct txn *txn)
+{
+	struct belt_consumer *consumer = txn->consumer;
+	uint64_t settled = atomic_load_explicit(&consumer->commit->filled, memory_order_relaxed);
+
+	journal_undo_to(&txn->ctx, txn->ctx.limit - txn->max_undo);
+	while (consumer->filled != settled &&
+	       consumer->belt->out[(consumer->filled - 1) % BELT_OUT_CELLS].cause == txn->position)
+		consumer->filled--;
+	txn->ctx.overflow = 0;
+	txn->undone++;
+	return BATON_DROP_REFUSED;
+}
+
+void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t bucket)
+{
+	struct baton_ctx *ctx = &txn->ctx;
+	uint64_t *last_tick = &txn->words[bucket].last_tick;
+
+	if (ctx->used > JOURNAL_BYTES - txn->max_undo - journal_cost(sizeof(*last_tick)))
+		txn_settle_early(txn);
+	journal_save_word(ctx, txn->words, last_tick, sizeof(*last_tick));
+	*(volatile uint64_t *)last_tick = number;
+	baton_compiler_fence();
+	ctx->time_ns = time_ns;
+	ctx->bucket = bucket;
+	ctx->seed = txn_seed(txn, time_ns, bucket);
+	ctx->limit = ctx->used + txn->max_undo;
+}
