@@ -27,6 +27,11 @@ void eal_device_name(const char *device, char *out, size_t size);
 /* Value of argument `key` of a device string; returns false if it has none. */
 bool eal_device_argument(const char *device, const char *key, char *out, size_t size);
 
+/* While on, error lines of EAL and its drivers go to the debug log; the first is kept for a message of ours. */
+void eal_quiet(bool on);
+/* The first error line since eal_quiet(true). */
+const char *eal_first_error(void);
+
 /* Prints how full EAL's heap is, and warns if little is left: it must not grow while packets flow. */
 void eal_report_heap(const struct primary *primary);
 

@@ -1,0 +1,186 @@
+/* Ports: takes what EAL has probed, asks each device what it can do, sets it up as far as that goes. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_bus.h>
+#include <rte_cycles.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+
+#include "eal.h"
+#include "log.h"
+#include "pool.h"
+#include "port_setup.h"
+#include "primary.h"
+
+#define LINK_WAIT_MS 2000u
+
+/* What a device had counted when it was last looked at. */
+static struct rte_eth_stats counted[BATON_MAX_PORTS];
+
+static void fill_common(struct port *port, const struct config_port *config, uint32_t index)
+{
+	memset(port, 0, sizeof(*port));
+	snprintf(port->name, sizeof(port->name), "%s", config->name);
+	port->driver = config->driver;
+	port->index = (uint8_t)index;
+	port->mtu = (uint16_t)config->mtu;
+	memcpy(port->address, config->address, sizeof(port->address));
+	port->addresses = config->addresses;
+	port->gateway = config->gateway;
+	port->config = config;
+}
+
+static int find_device(struct port *port)
+{
+	char name[BATON_PATH_BYTES];
+
+	eal_device_name(port->config->device, name, sizeof(name));
+	if (rte_eth_dev_get_port_by_name(name, &port->ethdev) == 0)
+		return 0;
+	/* PCI devices are known by their long name. */
+	if (eal_is_pci(name)) {
+		char full[BATON_PATH_BYTES + 8];
+
+		snprintf(full, sizeof(full), "0000:%s", name);
+		if (rte_eth_dev_get_port_by_name(full, &port->ethdev) == 0)
+			return 0;
+		log_error("port '%s': no driver of DPDK took PCI device %s: bind it with dpdk-devbind.py --bind=vfio-pci %s",
+			  port->name, name, name);
+		return -ENODEV;
+	}
+	log_error("port '%s': %s is no Ethernet device: correct device: (net_tap0, net_af_packet0, net_af_xdp0, ...)",
+		  port->name, name);
+	return -ENODEV;
+}
+
+/* A link that comes up later is no error: what is sent until then is lost on the wire, as with any card. */
+static bool wait_for_link(const struct port *port)
+{
+	struct rte_eth_link link = { 0 };
+
+	for (uint32_t ms = 0; ms <= LINK_WAIT_MS; ms += 10) {
+		if (rte_eth_link_get_nowait(port->ethdev, &link) != 0)
+			return true; /* a device without a link */
+		if (link.link_status == RTE_ETH_LINK_UP)
+			return true;
+		rte_delay_us_sleep(10000);
+	}
+	log_warn("port '%s': no link yet (see ip link); going on without", port->name);
+	return false;
+}
+
+static void set_promiscuous(const struct port *port)
+{
+	int rc = port->config->promiscuous ? rte_eth_promiscuous_enable(port->ethdev)
+					   : rte_eth_promiscuous_disable(port->ethdev);
+
+	if (rc != 0 && rc != -ENOTSUP)
+		log_warn("port '%s': promiscuous: %s: %s", port->name, port->config->promiscuous ? "true" : "false",
+			 rte_strerror(-rc));
+	else if (rc == -ENOTSUP && port->config->promiscuous)
+		log_warn("port '%s': the device knows no promiscuous mode", port->name);
+}
+
+static void describe(const struct port *port, const char *driver, bool up)
+{
+	char addresses[CONFIG_ADDRESSES * 20] = "";
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < port->addresses; i++) {
+		const uint8_t *ip = (const uint8_t *)&port->address[i].ip;
+
+		at += (size_t)snprintf(addresses + at, sizeof(addresses) - at, " %u.%u.%u.%u/%u", ip[0], ip[1], ip[2], ip[3],
+				       port->address[i].prefix);
+	}
+	log_info("port '%s': %s, mac %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, %u queue%s, link %s, addresses%s", port->name,
+		 driver, port->mac[0], port->mac[1], port->mac[2], port->mac[3], port->mac[4], port->mac[5], port->mtu,
+		 port->queues, port->queues == 1 ? "" : "s", up ? "up" : "down", addresses);
+	log_info("port '%s': rx checksums %s%s%s, tx checksums %s%s%s, rss hash %s, rx interrupts %s, promiscuous %s",
+		 port->name, port->rx_ip_checksum ? "ip " : "", port->rx_udp_checksum ? "udp " : "",
+		 port->rx_ip_checksum || port->rx_udp_checksum ? "by device" : "by software",
+		 port->tx_ip_checksum ? "ip " : "", port->tx_udp_checksum ? "udp " : "",
+		 port->tx_ip_checksum || port->tx_udp_checksum ? "by device" : "by software", port->rss ? "yes" : "no",
+		 port->rx_interrupts ? "yes" : "no", port->config->promiscuous ? "yes" : "no");
+}
+
+static int start_device(struct primary *primary, struct port *port)
+{
+	struct rte_eth_dev_info info;
+	struct rte_ether_addr mac;
+	int rc = find_device(port);
+
+	if (rc != 0)
+		return rc;
+	rc = port_setup_device(primary, port, &info);
+	if (rc != 0)
+		return rc;
+	set_promiscuous(port);
+	if (rte_eth_macaddr_get(port->ethdev, &mac) == 0)
+		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
+	memset(&counted[port->index], 0, sizeof(counted[0]));
+	rte_eth_stats_get(port->ethdev, &counted[port->index]); /* what was lost before us is not our loss */
+	describe(port, info.driver_name, wait_for_link(port));
+	return 0;
+}
+
+int port_init(struct primary *primary)
+{
+	const struct config *config = &primary->config;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < config->ports; i++) {
+		struct port *port = &primary->port[i];
+
+		fill_common(port, &config->port[i], i);
+		rc = port->driver == DRIVER_GENERATOR ? port_setup_generator(primary, port) : start_device(primary, port);
+	}
+	for (uint32_t i = 0; i < config->io_cores; i++)
+		pool_flush_main_cache(primary->setup.pool[i]);
+	if (rc != 0)
+		port_fini(primary);
+	return rc;
+}
+
+void port_fini(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->config.ports; i++) {
+		struct port *port = &primary->port[i];
+
+		if (port->config == NULL)
+			continue; /* the start never came to it */
+		if (port->driver == DRIVER_GENERATOR)
+			port_remove_generator(primary, port);
+		else if (port->queues != 0)
+			port_remove_device(primary, port);
+		port->config = NULL;
+	}
+	for (uint32_t i = 0; i < primary->config.io_cores; i++)
+		pool_flush_main_cache(primary->setup.pool[i]);
+}
+
+/* now - before, or 0 if the device has started anew. */
+static uint64_t growth(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+void port_poll_device_stats(struct primary *primary)
+{
+	struct CoreStats *page = stats_main(&primary->stats);
+	struct rte_eth_stats now;
+
+	for (uint32_t i = 0; i < primary->config.ports; i++) {
+		const struct port *port = &primary->port[i];
+		const struct rte_eth_stats *before = &counted[i];
+
+		if (port->driver != DRIVER_EAL || rte_eth_stats_get(port->ethdev, &now) != 0)
+			continue;
+		stats_add(&page->drop[DROP_device_missed], growth(now.imissed, before->imissed));
+		stats_add(&page->drop[DROP_device_nombuf], growth(now.rx_nombuf, before->rx_nombuf));
+		stats_add(&page->drop[DROP_device_rx_errors], growth(now.ierrors, before->ierrors));
+		stats_add(&page->drop[DROP_device_tx_errors], growth(now.oerrors, before->oerrors));
+		counted[i] = now;
+	}
+}

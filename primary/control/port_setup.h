@@ -1,0 +1,19 @@
+/* One device or generator made ready, and put away again. */
+#ifndef BATON_PRIMARY_PORT_SETUP_H
+#define BATON_PRIMARY_PORT_SETUP_H
+
+#include "primary.h"
+
+struct rte_eth_dev_info;
+
+/* Configures port->ethdev as far as the device can do it, starts it, fills in queues, offloads, MTU and *info.
+ * Returns 0 or -errno, having logged why. */
+int port_setup_device(struct primary *primary, struct port *port, struct rte_eth_dev_info *info);
+/* Stops and closes the device: it gives its buffers back. */
+void port_remove_device(struct primary *primary, struct port *port);
+
+/* One generator per I/O lcore. */
+int port_setup_generator(struct primary *primary, struct port *port);
+void port_remove_generator(struct primary *primary, struct port *port);
+
+#endif
