@@ -77,7 +77,7 @@ static int out_of_range(const struct schema_row *row, const char *shown, struct 
 
 static int not_a_number(const struct schema_row *row, const char *shown, struct problem *problem)
 {
-	return problem_set(problem, "expected a %s, found %s%s%s%s", schema_type_name(row->type), shown,
+	return problem_set(problem, "expected %s, found %s%s%s%s", schema_type_phrase(row->type), shown,
 			   row->zero ? " (or write " : "", row->zero ? row->zero : "", row->zero ? ")" : "");
 }
 

@@ -35,7 +35,7 @@ const struct schema_row schema[] = {
 	  .help = "instance; part of the names of its files and sockets" },
 
 	{ "eal", SCHEMA_MAP, .reload = RELOAD_RESTART, .help = "CPUs and memory of the primary" },
-	{ "eal.main_core", SCHEMA_INT, false, RELOAD_RESTART, TIER_PERFORMANCE, 0, 1023, .fallback = "0", .example = "0",
+	{ "eal.main_core", SCHEMA_INT, false, RELOAD_RESTART, TIER_PERFORMANCE, 0, 1023, .fallback = "0", .example = "1",
 	  FIELD(config, main_core), .help = "CPU of the main lcore (supervisor, control socket); it sleeps most of the time" },
 	{ "eal.io_cores", SCHEMA_CORES, false, RELOAD_RESTART, TIER_PERFORMANCE, 1, BATON_MAX_IO_LCORES,
 	  .fallback = "auto", .example = "[0, 2-3]", .zero = "auto", ARRAY(config, io_core, io_cores),
@@ -201,6 +201,19 @@ const char *schema_type_name(enum schema_type type)
 	};
 
 	return names[type];
+}
+
+const char *schema_type_phrase(enum schema_type type)
+{
+	static const char *const phrases[SCHEMA_TYPES] = {
+		[SCHEMA_MAP] = "a section", [SCHEMA_LIST] = "a list", [SCHEMA_BOOL] = "true or false", [SCHEMA_INT] = "a number",
+		[SCHEMA_COUNT] = "a count", [SCHEMA_RATE] = "a rate", [SCHEMA_SIZE] = "a size", [SCHEMA_DURATION] = "a duration",
+		[SCHEMA_STRING] = "text", [SCHEMA_NAME] = "a name", [SCHEMA_VERSION] = "a version name", [SCHEMA_PATH] = "a path",
+		[SCHEMA_ENUM] = "a word", [SCHEMA_IP] = "an IPv4 address", [SCHEMA_PREFIXES] = "a list", [SCHEMA_CORES] = "CPUs",
+		[SCHEMA_SETTINGS] = "a section",
+	};
+
+	return phrases[type];
 }
 
 const char *schema_reload_name(enum schema_reload reload)

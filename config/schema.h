@@ -65,8 +65,8 @@ bool schema_inside(const struct schema_row *row, const char *parent);
 /* The last word of the row's path. */
 const char *schema_key(const struct schema_row *row);
 
-/* "expected ..." phrase of a type: "a duration such as 5s". */
-const char *schema_type_name(enum schema_type type);
+const char *schema_type_name(enum schema_type type);   /* "duration", for the reference */
+const char *schema_type_phrase(enum schema_type type); /* "a duration", to follow "expected" */
 const char *schema_reload_name(enum schema_reload reload);
 const char *schema_tier_name(enum schema_tier tier);
 

@@ -76,8 +76,8 @@ static int name_parse(const struct schema_row *row, const char *text, size_t byt
 	if (err)
 		return err;
 	if (!is_name(text, bytes, version ? "-_.+" : "-_"))
-		return problem_set(problem, "%s is not a %s: use letters, digits, %s, and start with a letter or digit",
-				   value_shown(text, bytes, shown), schema_type_name(row->type),
+		return problem_set(problem, "%s is not %s: use letters, digits, %s, and start with a letter or digit",
+				   value_shown(text, bytes, shown), schema_type_phrase(row->type),
 				   version ? "'-', '_', '.' and '+'" : "'-' and '_'");
 	memcpy(out, text, bytes + 1);
 	return 0;
@@ -247,7 +247,7 @@ int value_parse(const struct schema_row *row, const char *text, size_t bytes, bo
 	bool numeric = row->type == SCHEMA_INT || row->type == SCHEMA_COUNT || row->type == SCHEMA_RATE || row->type == SCHEMA_BOOL;
 
 	if (numeric && !plain)
-		return problem_set(problem, "expected a %s, found text in quotes; take the quotes off", schema_type_name(row->type));
+		return problem_set(problem, "expected %s, found text in quotes; take the quotes off", schema_type_phrase(row->type));
 	bool zero = row->zero && strcmp(text, row->zero) == 0;
 	switch (row->type) {
 	case SCHEMA_STRING:

@@ -1,5 +1,5 @@
 /* Walks the document along the schema: finds each key's row, stores its value, fills in defaults, names what is wrong. */
-#include <errno.h>
+#include <assert.h>
 #include <string.h>
 
 #include "loader.h"
@@ -44,7 +44,7 @@ static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *
 	char found[SHOWN_BYTES];
 
 	if (node->type != YAML_SCALAR_NODE || (node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)) {
-		loader_error(l, place_of(node->start_mark), "%s: expected a %s such as %s, found %s", shown, what, example,
+		loader_error(l, place_of(node->start_mark), "%s: expected %s such as %s, found %s", shown, what, example,
 			     node_shown(node, found));
 		return NULL;
 	}
@@ -62,7 +62,7 @@ static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *
 static bool walk_scalar(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, void *field)
 {
 	struct problem problem;
-	const char *text = scalar_text(l, node, shown, schema_type_name(row->type), row->example);
+	const char *text = scalar_text(l, node, shown, schema_type_phrase(row->type), row->example);
 
 	if (!text)
 		return false;
@@ -110,7 +110,7 @@ static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node
 	uint64_t length = node->type == YAML_SEQUENCE_NODE ? sequence_length(node) : 1;
 	for (uint64_t i = 0; i < length; i++) {
 		yaml_node_t *item = node->type == YAML_SEQUENCE_NODE ? node_of(l, node->data.sequence.items.start[i]) : node;
-		const char *text = scalar_text(l, item, shown, schema_type_name(row->type), row->example);
+		const char *text = scalar_text(l, item, shown, schema_type_phrase(row->type), row->example);
 
 		if (text && item == node && row->zero && strcmp(text, row->zero) == 0)
 			continue;
@@ -140,7 +140,7 @@ static bool walk_prefixes(struct loader *l, const struct schema_row *row, yaml_n
 		bool good = false;
 
 		snprintf(element, sizeof(element), "%s[%u]", shown, i);
-		const char *text = scalar_text(l, item, element, "prefix", "10.77.0.1/24");
+		const char *text = scalar_text(l, item, element, "an address", "10.77.0.1/24");
 		if (text) {
 			good = value_parse_prefix(text, &address[i], &problem) == 0;
 			if (!good)
@@ -174,7 +174,7 @@ static bool walk_setting(struct loader *l, yaml_node_t *key, yaml_node_t *value,
 	}
 	snprintf(element, sizeof(element), "%s.%s", shown, name);
 	memcpy(setting[count].key, name, bytes + 1);
-	const char *text = scalar_text(l, value, element, "value", "60s");
+	const char *text = scalar_text(l, value, element, "a value", "60s");
 	if (!text)
 		return false;
 	if (value->data.scalar.length >= CONFIG_VALUE_BYTES) {
@@ -356,6 +356,7 @@ void loader_walk(struct loader *l)
 	struct level top = { .parent = "", .shown = "", .base = (uint8_t *)l->config };
 	yaml_node_t *root = yaml_document_get_root_node(l->document);
 
+	assert(schema_rows <= SCHEMA_MAX);
 	if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
 		loader_error(l, (struct place){ 0, 0 }, "the file is empty; see config/minimal.yaml for the shortest that works");
 	else
