@@ -1,0 +1,91 @@
+/* What is drawn: everything the renderers print, computed once from two samples and never changed afterwards. */
+#ifndef BATON_TOP_SNAPSHOT_H
+#define BATON_TOP_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core_stats.h"
+#include "sample.h"
+
+#define SNAPSHOT_REASONS 3u
+#define UNKNOWN (-1.0) /* a figure for which there is no baseline or nothing happened */
+
+enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_CRIT };
+
+struct snapshot_core {
+	uint32_t kind; /* enum core_kind */
+	uint32_t index;
+	uint32_t cpu;
+	char name[BATON_NAME_BYTES];
+	double busy;   /* share of its cycles in turns that did work, 0 to 1 */
+	double burst;  /* mean entries of a burst */
+	double rx_pps; /* workers: entries handled */
+	double tx_pps; /* workers: UNKNOWN, as drop_pps: the I/O lcores know */
+	double drop_pps;
+	double cycles; /* TSC cycles a packet: I/O lcores of busy turns, workers of handling */
+	double heartbeat_s; /* age of its last sign of life */
+	uint64_t belt_depth, pending, tx_backlog, pool_free, pool_size;
+	uint64_t counter[COUNTER_COUNT];
+};
+
+struct snapshot_worker {
+	uint32_t slot;
+	struct stats_worker entry;
+	uint64_t belt_depth;
+	double pps;    /* entries handled */
+	double cycles; /* an entry */
+};
+
+struct snapshot_drop {
+	uint64_t total;
+	double pps;
+};
+
+/* Residence time in ns; upper edges of histogram buckets. count 0: no samples. */
+struct snapshot_residence {
+	uint64_t count, p50, p90, p99, p999, max;
+};
+
+struct snapshot {
+	char host[BATON_NAME_BYTES];
+	char instance[BATON_NAME_BYTES];
+	char build[64];
+	uint32_t primary_pid;
+	uint64_t boot_id;
+	uint64_t wall_ns;
+	double up_s;
+	double interval_s; /* 0: the first sample of this boot, rates are UNKNOWN */
+	bool gone;
+	double alive_s; /* age of the main loop's last turn */
+
+	enum verdict verdict;
+	uint32_t reasons; /* worst first */
+	char reason[SNAPSHOT_REASONS][96];
+
+	uint32_t cores;
+	struct snapshot_core core[SAMPLE_PAGES];
+	uint32_t workers;
+	struct snapshot_worker worker[BATON_MAX_WORKERS];
+
+	uint64_t total[COUNTER_COUNT]; /* over all pages, since the primary started */
+	double rate[COUNTER_COUNT];
+	struct snapshot_drop drop[DROP_COUNT];
+	uint64_t dropped;
+	double drop_pps;
+	double drop_share;       /* of what arrived in the interval, 0 to 1 */
+	double drop_share_total; /* since the primary started */
+	uint64_t in_belts, pending, tx_backlog;
+	struct snapshot_residence residence;       /* in the interval */
+	struct snapshot_residence residence_total; /* since the primary started */
+};
+
+/* base: an earlier sample, or NULL. One of another boot counts as none. */
+void snapshot_derive(struct snapshot *out, const struct sample *base, const struct sample *now);
+
+/* Fills in verdict and reasons from the rest. Called by snapshot_derive(). */
+void snapshot_judge(struct snapshot *s, const struct sample *base);
+
+const char *verdict_name(enum verdict verdict);
+
+#endif
