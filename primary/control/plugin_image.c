@@ -1,0 +1,100 @@
+#define _GNU_SOURCE
+#include "plugin_image.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int refuse(int error, char *why, size_t bytes, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, bytes, format, args);
+	va_end(args);
+	return -error;
+}
+
+static int check_elf(const char *path, const Elf64_Ehdr *elf, ssize_t got, off_t size, char *why, size_t bytes)
+{
+	if (got != (ssize_t)sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0)
+		return refuse(ENOEXEC, why, bytes, "%s is not a shared object: build it with -shared -fPIC", path);
+	if (elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_ident[EI_DATA] != ELFDATA2LSB || elf->e_machine != EM_X86_64)
+		return refuse(ENOEXEC, why, bytes, "%s is built for another machine: build it for x86-64", path);
+	if (elf->e_type != ET_DYN)
+		return refuse(ENOEXEC, why, bytes, "%s is not a shared object (ELF type %u): link it with -shared", path, elf->e_type);
+	if (elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phnum == 0 ||
+	    elf->e_phoff > (uint64_t)size || (uint64_t)size - elf->e_phoff < (uint64_t)elf->e_phnum * sizeof(Elf64_Phdr))
+		return refuse(ENOEXEC, why, bytes, "%s is cut short: copy or build it again", path);
+	return 0;
+}
+
+static int copy_all(int from, int to, off_t size, const char *path, char *why, size_t bytes)
+{
+	off_t at = 0;
+
+	while (at < size) {
+		ssize_t n = sendfile(to, from, &at, (size_t)(size - at));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return refuse(errno, why, bytes, "cannot copy %s: %s", path, strerror(errno));
+		if (n == 0) /* truncated while it was read: half a plugin must not run */
+			return refuse(ESTALE, why, bytes, "%s shrank while it was read: try again when it is complete", path);
+	}
+	return 0;
+}
+
+int plugin_image_open(const char *path, int *fd, char *why, size_t bytes)
+{
+	Elf64_Ehdr elf;
+	struct stat st;
+	int rc, copy = -1;
+	/* Non-blocking, or a FIFO in the plugin's place would hold up the primary. */
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (file < 0)
+		return refuse(errno, why, bytes, "cannot open plugin %s: %s", path, strerror(errno));
+	if (fstat(file, &st) || !S_ISREG(st.st_mode)) {
+		rc = refuse(EINVAL, why, bytes, "plugin %s is not a regular file", path);
+		goto out;
+	}
+	if (st.st_size > (off_t)PLUGIN_IMAGE_MAX) {
+		rc = refuse(EFBIG, why, bytes, "plugin %s has %lld bytes, %u are the most", path, (long long)st.st_size, PLUGIN_IMAGE_MAX);
+		goto out;
+	}
+	rc = check_elf(path, &elf, pread(file, &elf, sizeof(elf), 0), st.st_size, why, bytes);
+	if (rc)
+		goto out;
+	const char *base = strrchr(path, '/');
+	char name[64]; /* what /proc/PID/maps shows */
+	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, base ? base + 1 : path);
+	copy = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0) {
+		rc = refuse(errno, why, bytes, "cannot make a memfd for %s: %s", path, strerror(errno));
+		goto out;
+	}
+	rc = copy_all(file, copy, st.st_size, path, why, bytes);
+	if (rc)
+		goto out;
+	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)) {
+		rc = refuse(errno, why, bytes, "cannot seal the copy of %s: %s", path, strerror(errno));
+		goto out;
+	}
+	*fd = copy;
+	copy = -1;
+out:
+	if (copy >= 0)
+		close(copy);
+	close(file);
+	return rc;
+}

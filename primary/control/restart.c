@@ -1,0 +1,361 @@
+#include "restart.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "process.h"
+#include "supervisor.h"
+
+/* The phases that wait for others are bounded, so that an operation always ends. */
+#define SLOT_WAIT_NS   10000000000ull
+#define MOVE_WAIT_NS   10000000000ull
+#define SETTLE_WAIT_NS 10000000000ull
+#define RETIRE_WAIT_NS 10000000000ull
+
+static struct worker *at_work(struct supervisor *sup)
+{
+	return &sup->worker[sup->restart.member[sup->restart.at]];
+}
+
+static void enter(struct restart *r, enum restart_phase phase, uint64_t wait_ns)
+{
+	r->phase = phase;
+	r->deadline_ns = process_now_ns() + wait_ns;
+}
+
+static bool late(const struct restart *r)
+{
+	return process_now_ns() >= r->deadline_ns;
+}
+
+/* ---- the end of the operation ---- */
+
+static void finish(struct supervisor *sup, const char *error)
+{
+	struct restart *r = &sup->restart;
+	json_t *reply = json_pack("{s:i, s:b, s:s, s:o}", "schema", 1, "ok", error == NULL, "target", r->target, "workers",
+				  r->done_workers);
+
+	if (error) {
+		json_object_set_new(reply, "error", json_string(error));
+		json_object_set_new(reply, "code", json_string("failed"));
+		sup->restarts_failed++;
+		log_error("restart of %s failed: %s", r->target, error);
+	} else {
+		sup->restarts_done++;
+		snprintf(sup->group_path[r->group], sizeof(sup->group_path[r->group]), "%s", r->path);
+	}
+	json_decref(r->report);
+	r->report = r->done_workers = NULL;
+	for (uint32_t i = 0; i < r->count; i++)
+		sup->worker[r->member[i]].held = false;
+	r->phase = RESTART_IDLE;
+	restart_done_fn done = r->done;
+	r->done = NULL;
+	if (done)
+		done(sup->primary, r->token, reply);
+	else
+		json_decref(reply);
+}
+
+static bool old_alive(const struct supervisor *sup)
+{
+	const struct restart *r = &sup->restart;
+
+	return r->old != SLOT_NONE && sup->slot[r->old].incarnation == r->old_incarnation && slot_usable(sup, r->old);
+}
+
+/* Traffic stays with the old one, or comes back to it; a candidate that is still alive goes. */
+static void fail(struct supervisor *sup, const char *why)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+	char text[512];
+
+	if (w->slot == SLOT_NONE && old_alive(sup))
+		w->slot = r->old;
+	if (r->fresh != SLOT_NONE && w->slot != r->fresh && sup->slot[r->fresh].incarnation == r->fresh_incarnation &&
+	    sup->slot[r->fresh].state >= WORKER_STARTING && sup->slot[r->fresh].state < WORKER_STOPPING &&
+	    datapath_owned(sup->primary->dp, r->fresh) == 0)
+		slot_event(sup, r->fresh, EVENT_STOP);
+	snprintf(text, sizeof(text), "%s: %s%s", w->name, why, r->at ? "; the workers before it run the new version" : "");
+	finish(sup, text);
+}
+
+/* ---- phases; each returns having done what can be done now ---- */
+
+static void begin_member(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+
+	r->old = r->fresh = SLOT_NONE;
+	at_work(sup)->held = true;
+	enter(r, RESTART_SPAWN, SLOT_WAIT_NS);
+}
+
+static void note_old(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	const struct worker *w = at_work(sup);
+	const struct worker_slot *old = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
+
+	r->old = w->slot;
+	r->old_incarnation = old ? old->incarnation : 0;
+	json_decref(r->report);
+	r->report = json_pack("{s:s, s:i, s:s, s:s}", "name", w->name, "old_pid", old ? (int)old->pid : 0, "old_version",
+			      old ? old->ready.version : "", "old_build_id", old ? old->ready.build_id : "");
+}
+
+static void phase_spawn(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+	char why[256] = "it did not become steady";
+
+	bool waits = w->transfer.open || (w->slot != SLOT_NONE && !slot_usable(sup, w->slot));
+	int rc = -EAGAIN;
+	if (!waits) {
+		note_old(sup);
+		rc = slot_spawn(sup, r->member[r->at], r->path, &r->fresh, why, sizeof(why));
+	}
+	if (rc == 0) {
+		r->fresh_incarnation = sup->slot[r->fresh].incarnation;
+		enter(r, RESTART_START, sup->primary->config.start_timeout_ns + 2 * WORKER_STOP_NS);
+	} else if (rc != -EAGAIN || late(r)) {
+		r->fresh = SLOT_NONE;
+		fail(sup, why);
+	}
+}
+
+static void begin_move(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+
+	if (w->transfer.open) /* buckets of a dead incarnation on their way to the old one */
+		return;
+	if (w->slot == SLOT_NONE) { /* nobody serves: the supervisor gives it all there is */
+		w->slot = r->fresh;
+		enter(r, RESTART_SETTLE, SETTLE_WAIT_NS);
+		return;
+	}
+	r->old = w->slot;
+	transfer_begin(sup, r->member[r->at], w->slot, r->fresh);
+	enter(r, RESTART_MOVE, MOVE_WAIT_NS);
+}
+
+static void phase_start(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	const struct worker_slot *fresh = &sup->slot[r->fresh];
+	bool same = fresh->incarnation == r->fresh_incarnation;
+	char why[sizeof(fresh->words) + 32];
+
+	if (same && fresh->state == WORKER_STARTING && !late(r))
+		return;
+	if (same && slot_usable(sup, r->fresh)) {
+		begin_move(sup);
+		return;
+	}
+	if (same && fresh->state == WORKER_STANDBY && !late(r)) /* not every lcore has taken note */
+		return;
+	bool gone = !same || fresh->state == WORKER_NONE || fresh->state == WORKER_DEAD;
+	if (!gone && fresh->state == WORKER_STOPPING && !late(r) && !fresh->words[0])
+		return;
+	snprintf(why, sizeof(why), "the new worker cannot start: %s", same && fresh->words[0] ? fresh->words : "it ended");
+	fail(sup, why);
+}
+
+static void moved(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+	const struct transfer *t = &w->transfer;
+
+	json_object_update_new(r->report, json_pack("{s:I, s:f, s:I}", "buckets", (json_int_t)t->report.buckets, "gap_us",
+						    (double)t->report.gap_ns / 1000, "parked", (json_int_t)t->report.parked));
+	if (!slot_usable(sup, r->fresh)) {
+		fail(sup, "the new worker died as soon as it served; its buckets go back to the old one");
+		return;
+	}
+	w->slot = r->fresh;
+	enter(r, RESTART_SETTLE, SETTLE_WAIT_NS);
+}
+
+/* poll_worker() drives the transfer. */
+static void phase_move(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	const struct worker *w = at_work(sup);
+
+	if (w->transfer.open && late(r)) {
+		if (!old_alive(sup)) {
+			fail(sup, "the move did not end; see `batonctl status`");
+			return;
+		}
+		/* It does not settle its revokes, so it is stalled. Its death replaces them (R7). */
+		log_error("%s: pid %d has not let go of its buckets for %.0f s: killed", w->name, (int)sup->slot[r->old].pid,
+			  (double)MOVE_WAIT_NS / 1e9);
+		slot_event(sup, r->old, EVENT_FENCE);
+		enter(r, RESTART_MOVE, MOVE_WAIT_NS);
+	}
+	if (w->transfer.open)
+		return;
+	if (w->transfer.failed)
+		fail(sup, "the new worker died while the buckets moved to it; they go back to the old one");
+	else
+		moved(sup);
+}
+
+/* The new one serves: it is what a crash is replaced by from now on. */
+static void phase_settle(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+	const struct worker_slot *fresh = &sup->slot[r->fresh];
+
+	if (w->slot != r->fresh) {
+		fail(sup, "the new worker died as soon as it served");
+		return;
+	}
+	/* Dead slots of older incarnations may still hold its buckets; the old one does not count, it is alive. */
+	bool complete = !w->transfer.open && slot_usable(sup, r->fresh) &&
+			(group_services(sup, w->group) & ~w->placed) == 0;
+	for (uint32_t i = 0; i < sup->slots && complete; i++)
+		complete = sup->slot[i].state != WORKER_DEAD || sup->slot[i].worker != r->member[r->at];
+	if (!complete && !late(r))
+		return;
+	snprintf(w->path, sizeof(w->path), "%s", r->path);
+	w->backoff_ns = 0;
+	w->failed_starts = 0;
+	w->restarts++;
+	json_object_update_new(r->report, json_pack("{s:i, s:s, s:s, s:s}", "pid", (int)fresh->pid, "version", fresh->ready.version,
+						    "build_id", fresh->ready.build_id, "plugin", fresh->path));
+	if (!json_object_get(r->report, "buckets"))
+		json_object_update_new(r->report, json_pack("{s:I, s:f, s:i}", "buckets",
+							    (json_int_t)datapath_owned(sup->primary->dp, r->fresh), "gap_us", 0.0,
+							    "parked", 0));
+	if (old_alive(sup))
+		slot_event(sup, r->old, EVENT_STOP);
+	enter(r, RESTART_RETIRE, RETIRE_WAIT_NS);
+}
+
+static void phase_retire(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	struct worker *w = at_work(sup);
+	bool left = r->old == SLOT_NONE || sup->slot[r->old].incarnation != r->old_incarnation ||
+		    sup->slot[r->old].state == WORKER_NONE;
+
+	if (!left && !late(r))
+		return;
+	if (!left)
+		log_warn("%s: its old incarnation in slot %u has not left yet", w->name, r->old);
+	slot_publish(sup, r->fresh);
+	w->held = false;
+	json_array_append_new(r->done_workers, r->report);
+	r->report = NULL;
+	if (++r->at == r->count)
+		finish(sup, NULL);
+	else
+		begin_member(sup);
+}
+
+void restart_poll(struct supervisor *sup)
+{
+	static void (*const phase[])(struct supervisor *) = {
+		[RESTART_SPAWN] = phase_spawn, [RESTART_START] = phase_start,   [RESTART_MOVE] = phase_move,
+		[RESTART_SETTLE] = phase_settle, [RESTART_RETIRE] = phase_retire,
+	};
+
+	if (sup->restart.phase != RESTART_IDLE)
+		phase[sup->restart.phase](sup);
+}
+
+/* ---- the beginning ---- */
+
+static int find_members(struct supervisor *sup, const char *target, struct restart *r, char *why, size_t bytes)
+{
+	const struct config *config = &sup->primary->config;
+	char names[160] = "";
+
+	r->count = 0;
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+		if (strcmp(target, w->name) == 0 || strcmp(target, config->group[w->group].name) == 0) {
+			r->member[r->count++] = i;
+			r->group = w->group;
+		}
+	}
+	if (r->count)
+		return 0;
+	for (uint32_t g = 0; g < config->groups; g++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", g ? ", " : "", config->group[g].name);
+	snprintf(why, bytes, "no worker or group '%.64s': groups are %s", target, names);
+	return -ENOENT;
+}
+
+static int find_version(const struct supervisor *sup, uint32_t group, const char *version, char path[BATON_PATH_BYTES],
+			char *why, size_t bytes)
+{
+	const struct config_group *g = &sup->primary->config.group[group];
+	const char *found = version == NULL ? sup->group_path[group] : NULL;
+	char names[300];
+
+	if (version && version[0] == '/')
+		found = version;
+	for (uint32_t i = 0; version && !found && i < g->versions; i++)
+		if (strcmp(version, g->version[i].name) == 0)
+			found = g->version[i].plugin;
+	if (version && !found && strcmp(version, sup->primary->plugin[group].version) == 0)
+		found = g->plugin; /* what it started with */
+	if (found && strlen(found) >= BATON_PATH_BYTES) {
+		snprintf(why, bytes, "the plugin's path is longer than %u characters", BATON_PATH_BYTES - 1);
+		return -EINVAL;
+	}
+	if (found) {
+		snprintf(path, BATON_PATH_BYTES, "%s", found);
+		return 0;
+	}
+	snprintf(names, sizeof(names), "%s", sup->primary->plugin[group].version);
+	for (uint32_t i = 0; i < g->versions; i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), ", %s", g->version[i].name);
+	snprintf(why, bytes, "group '%s' has no version '%.64s': known are %s; or give the absolute path of a plugin", g->name,
+		 version, names);
+	return -ENOENT;
+}
+
+int restart_begin(struct supervisor *sup, const char *target, const char *version, restart_done_fn done, uint64_t token,
+		  char *why, size_t bytes)
+{
+	struct restart *r = &sup->restart, fresh = { .done = done, .token = token };
+	int rc;
+
+	if (sup->stopping) {
+		snprintf(why, bytes, "the primary is stopping");
+		return -EBUSY;
+	}
+	if (r->phase != RESTART_IDLE) {
+		snprintf(why, bytes, "a restart of %s is under way (%s): wait for its end", r->target, at_work(sup)->name);
+		return -EBUSY;
+	}
+	rc = find_members(sup, target, &fresh, why, bytes);
+	if (rc == 0)
+		rc = find_version(sup, fresh.group, version, fresh.path, why, bytes);
+	if (rc)
+		return rc;
+	snprintf(fresh.target, sizeof(fresh.target), "%s", target);
+	fresh.done_workers = json_array();
+	*r = fresh;
+	log_info("restart of %s with %s", r->target, r->path);
+	begin_member(sup);
+	return 0;
+}
+
+void restart_abandon(struct supervisor *sup)
+{
+	if (sup->restart.phase != RESTART_IDLE)
+		fail(sup, "the primary is stopping");
+}

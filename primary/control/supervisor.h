@@ -1,0 +1,122 @@
+/* Workers and their slots, as the files of the supervisor share them: supervisor.c (what every worker needs, turn by
+ * turn), worker_slot.c (one incarnation), transfer.c (buckets from slot to slot), restart.c (the operation). Main lcore. */
+#ifndef BATON_PRIMARY_SUPERVISOR_H
+#define BATON_PRIMARY_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "primary.h"
+#include "restart.h"
+#include "worker_life.h"
+#include "zygote_client.h"
+
+#define WORKER_STOP_NS      2000000000ull  /* from the stop order to SIGKILL */
+#define WORKER_STEADY_NS    10000000000ull /* alive for so long: the next death is replaced at once */
+#define WORKER_BACKOFF_MIN  10000000ull
+#define WORKER_BACKOFF_MAX  1000000000ull
+
+/* One incarnation: a process in a slot. */
+struct worker_slot {
+	uint32_t state; /* enum worker_state; changed by slot_event() only */
+	uint32_t worker; /* whose incarnation: index into supervisor.worker */
+	uint32_t incarnation;
+	int32_t cpu; /* -1: any */
+	int socket, pidfd; /* -1: none */
+	pid_t pid;         /* 0: not known yet */
+	uint64_t spawned_ns, deadline_ns; /* CLOCK_MONOTONIC; deadline 0: none */
+	uint32_t zygote_deaths; /* the client's count when it was asked for */
+	bool kill_wanted;
+	bool fenced;
+	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
+	uint32_t orphans; /* DEAD and recovered only */
+	struct worker_ready ready; /* from READY on */
+	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
+	char words[256]; /* why it could not start, or how it ended; may stand here before that is acted on */
+};
+
+/* Buckets on their way from one slot to another, service by service. */
+struct transfer {
+	bool open;
+	uint32_t from; /* SLOT_NONE: buckets without an owner */
+	uint32_t to;
+	uint32_t from_incarnation, to_incarnation;
+	uint32_t services; /* bit per service still to do */
+	uint32_t service;  /* under way if id > 0 */
+	int id;
+	struct move_report report; /* sums, longest gap */
+	bool failed;
+};
+
+/* A logical worker, "game.0": what stays when incarnations come and go. */
+struct worker {
+	char name[BATON_NAME_BYTES];
+	uint32_t group, index;
+	uint32_t slot;     /* the incarnation that serves, or is to serve; SLOT_NONE: none */
+	uint32_t placed;   /* bit per service: its share has been given an owner once */
+	bool held;         /* a restart is at work on it: it starts the replacement, not we */
+	uint32_t restarts; /* planned */
+	uint32_t crashes;
+	uint32_t failed_starts; /* since the last good one */
+	uint64_t next_start_ns, backoff_ns;
+	uint64_t complained_ns;
+	char path[BATON_PATH_BYTES]; /* plugin file of its next incarnation */
+	char trouble[256];           /* why it is down; empty: it is not */
+	struct transfer transfer;
+};
+
+struct supervisor {
+	struct primary *primary;
+	struct zygote_client zygote;
+	int epoll;
+	uint32_t slots, workers;
+	struct worker_slot slot[BATON_MAX_WORKERS];
+	struct worker worker[BATON_MAX_WORKERS];
+	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
+	struct restart restart;
+	bool stopping;
+	bool busy;          /* counted in primary->operations */
+	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see reap_strays() */
+	uint32_t fences;    /* workers killed for what they wrote, ever */
+	uint32_t restarts_done, restarts_failed;
+};
+
+/* ---- worker_slot.c ---- */
+
+/* Applies the life table: logs, changes the state, acts, publishes. Events that mean nothing in the state are logged. */
+void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event);
+
+/* Starts an incarnation of `worker` from the plugin at `path` in a free slot. Returns 0 and the slot, -EAGAIN if no slot
+ * is free, -ENOTCONN without a zygote, or -errno; `why` says what to do. */
+int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why, size_t bytes);
+
+/* Brings the slot's entry in the stats directory up to date. */
+void slot_publish(const struct supervisor *sup, uint32_t slot);
+/* Alive, attached on every lcore, able to own buckets. */
+bool slot_usable(const struct supervisor *sup, uint32_t slot);
+
+/* ---- worker_hear.c ---- */
+
+/* Takes what its socket holds; false at hang-up. */
+bool slot_hear(struct supervisor *sup, uint32_t slot);
+/* Looks whether its process has ended, and reaps it. */
+void slot_check_end(struct supervisor *sup, uint32_t slot);
+
+/* ---- transfer.c ---- */
+
+/* Opens a transfer of everything `from` owns (or of the worker's share, if from is SLOT_NONE) to `to`. */
+void transfer_begin(struct supervisor *sup, uint32_t worker, uint32_t from, uint32_t to);
+/* Does the next step. True once it is over: look at failed and report. */
+bool transfer_poll(struct supervisor *sup, uint32_t worker);
+/* Bit per service of a group. */
+uint32_t group_services(const struct supervisor *sup, uint32_t group);
+
+/* ---- supervisor.c ---- */
+
+/* The incarnation in `slot` is gone or will never serve: the worker gets another one, after a pause that grows. */
+void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot);
+/* Everything the worker should own is with its serving incarnation. */
+bool worker_settled(const struct supervisor *sup, uint32_t worker);
+
+#endif

@@ -1,0 +1,156 @@
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+#include "supervisor.h"
+
+uint32_t group_services(const struct supervisor *sup, uint32_t group)
+{
+	const struct config *config = &sup->primary->config;
+	uint32_t services = 0;
+
+	for (uint32_t i = 0; i < config->services; i++)
+		if (config->service[i].group_index == group)
+			services |= 1u << i;
+	return services;
+}
+
+void transfer_begin(struct supervisor *sup, uint32_t worker, uint32_t from, uint32_t to)
+{
+	struct worker *w = &sup->worker[worker];
+
+	w->transfer = (struct transfer){
+		.open = true, .from = from, .to = to, .to_incarnation = sup->slot[to].incarnation,
+		.services = group_services(sup, w->group),
+	};
+	if (from == SLOT_NONE) {
+		w->transfer.services &= ~w->placed;
+	} else {
+		w->transfer.from_incarnation = sup->slot[from].incarnation;
+		if (sup->slot[from].state == WORKER_ACTIVE)
+			slot_event(sup, from, EVENT_MOVE_OUT);
+	}
+}
+
+/* Worker i of n owns every n-th bucket. */
+static void share_map(const struct supervisor *sup, const struct worker *w, uint32_t service, uint64_t *map)
+{
+	const struct config *config = &sup->primary->config;
+	uint32_t n = config->group[w->group].count;
+
+	memset(map, 0, BATON_MAX_BUCKETS / 8);
+	for (uint32_t b = w->index; b < config->service[service].buckets; b += n)
+		map[b / 64] |= 1ull << (b % 64);
+}
+
+static int ask_move(struct supervisor *sup, struct worker *w)
+{
+	static uint64_t map[BATON_MAX_BUCKETS / 64]; /* main lcore only; the data path copies it */
+	struct transfer *t = &w->transfer;
+	struct move_order order = { .service = t->service, .from = t->from, .to = t->to };
+
+	if (t->from == SLOT_NONE) {
+		share_map(sup, w, t->service, map);
+		order.map = map;
+	}
+	return datapath_move(sup->primary->dp, &order);
+}
+
+static void service_done(struct worker *w)
+{
+	struct transfer *t = &w->transfer;
+
+	t->services &= ~(1u << t->service);
+	t->id = 0;
+	if (t->from == SLOT_NONE)
+		w->placed |= 1u << t->service;
+}
+
+static void add_report(struct transfer *t, const struct move_report *report)
+{
+	t->report.buckets += report->buckets;
+	t->report.parked += report->parked;
+	if (report->gap_ns > t->report.gap_ns)
+		t->report.gap_ns = report->gap_ns;
+}
+
+/* Over, well or not. */
+static bool end(struct supervisor *sup, struct worker *w, bool failed)
+{
+	struct transfer *t = &w->transfer;
+
+	t->open = false;
+	t->failed = failed;
+	if (!failed) {
+		/* It may have died since the last bucket arrived; then they are its orphans. */
+		if (sup->slot[t->to].state >= WORKER_STANDBY && sup->slot[t->to].state < WORKER_STOPPING)
+			slot_event(sup, t->to, EVENT_MOVE_DONE);
+		if (t->report.buckets > 0)
+			log_info("%s: %u buckets moved to slot %u, gap %.1f us, %llu packets waited", w->name, t->report.buckets, t->to,
+				 (double)t->report.gap_ns / 1000, (unsigned long long)t->report.parked);
+	}
+	if (t->from != SLOT_NONE) {
+		struct worker_slot *from = &sup->slot[t->from];
+		/* What was not moved is still served by the old one. */
+		if (failed && from->state == WORKER_DRAINING && from->incarnation == t->from_incarnation &&
+		    datapath_owned(sup->primary->dp, t->from) > 0)
+			slot_event(sup, t->from, EVENT_MOVE_DONE);
+		slot_publish(sup, t->from);
+	}
+	return true;
+}
+
+/* The move of one service is under way. */
+static bool await_move(struct supervisor *sup, struct worker *w)
+{
+	struct transfer *t = &w->transfer;
+	struct move_report report;
+
+	if (!datapath_move_done(sup->primary->dp, t->id, &report))
+		return false;
+	/* Even a failed move gave the share an owner: buckets of a dead target are its orphans. */
+	service_done(w);
+	if (report.failed) {
+		log_warn("%s: the worker in slot %u died while buckets moved to it", w->name, t->to);
+		return end(sup, w, true);
+	}
+	add_report(t, &report);
+	return t->services == 0 ? end(sup, w, false) : false;
+}
+
+bool transfer_poll(struct supervisor *sup, uint32_t worker)
+{
+	struct worker *w = &sup->worker[worker];
+	struct transfer *t = &w->transfer;
+
+	if (t->id > 0)
+		return await_move(sup, w);
+	if (t->services == 0)
+		return end(sup, w, false);
+	const struct worker_slot *to = &sup->slot[t->to];
+	if (to->incarnation != t->to_incarnation || to->state == WORKER_NONE || to->state >= WORKER_STOPPING)
+		return end(sup, w, true);
+	if (!datapath_slot_attached(sup->primary->dp, t->to))
+		return false;
+	if (t->from != SLOT_NONE) {
+		const struct worker_slot *from = &sup->slot[t->from];
+		if (from->state == WORKER_NONE || from->incarnation != t->from_incarnation) /* died and had nothing left */
+			return end(sup, w, false);
+		if (from->state == WORKER_DEAD && !from->recovered)
+			return false;
+	}
+	t->service = (uint32_t)__builtin_ctz(t->services);
+	int rc = ask_move(sup, w);
+	if (rc > 0) {
+		t->id = rc;
+		return false;
+	}
+	if (rc == -EBUSY)
+		return false;
+	if (rc == -EALREADY) {
+		service_done(w);
+		return t->services == 0 ? end(sup, w, false) : false;
+	}
+	log_warn("%s: cannot move its buckets to slot %u: %s", w->name, t->to, strerror(-rc));
+	return end(sup, w, true);
+}

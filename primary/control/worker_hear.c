@@ -1,0 +1,134 @@
+/* What a worker says on its socket, and how its end is noticed. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "plugin_info.h"
+#include "process.h"
+#include "supervisor.h"
+
+/* ---- what workers say ---- */
+
+static void end_texts(struct worker_ready *ready)
+{
+	ready->plugin_name[sizeof(ready->plugin_name) - 1] = 0;
+	ready->version[sizeof(ready->version) - 1] = 0;
+	ready->build_id[sizeof(ready->build_id) - 1] = 0;
+}
+
+/* One line, whatever the worker put there. */
+static void keep_words(struct worker_slot *s, const char *text, size_t bytes)
+{
+	size_t len = strnlen(text, bytes), at;
+
+	for (at = 0; at < len && at < sizeof(s->words) - 1; at++)
+		s->words[at] = (unsigned char)text[at] < ' ' || text[at] == 127 ? ' ' : text[at];
+	s->words[at] = 0;
+}
+
+static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_message *message)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	char why[sizeof(s->words)];
+
+	if (s->state != WORKER_STARTING) {
+		slot_event(sup, slot, EVENT_READY);
+		return;
+	}
+	s->ready = message->ready;
+	end_texts(&s->ready);
+	if (s->pidfd < 0) {
+		snprintf(s->words, sizeof(s->words), "ready without hello: install batond and baton-zygote together");
+		slot_event(sup, slot, EVENT_UNFIT);
+	} else if (plugin_info_fits(&sup->primary->plugin[sup->worker[s->worker].group], &s->ready, why, sizeof(why))) {
+		memcpy(s->words, why, sizeof(s->words));
+		slot_event(sup, slot, EVENT_UNFIT);
+	} else {
+		slot_event(sup, slot, EVENT_READY);
+	}
+}
+
+static void on_message(struct supervisor *sup, uint32_t slot, const struct zygote_message *message, pid_t pid)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	switch (message->kind) {
+	case WORKER_HELLO:
+		if (s->pid == 0) /* once: a plugin must not name another process */
+			s->pid = pid;
+		slot_event(sup, slot, EVENT_HELLO);
+		break;
+	case WORKER_READY:
+		on_ready(sup, slot, message);
+		break;
+	case WORKER_REFUSED:
+		keep_words(s, message->text, sizeof(message->text));
+		slot_event(sup, slot, EVENT_REFUSED);
+		break;
+	case WORKER_LOG:
+		keep_words(s, message->text, sizeof(message->text));
+		slot_event(sup, slot, EVENT_LOG);
+		break;
+	default:
+		log_warn("%s: message of kind %u; ignored", sup->worker[s->worker].name, message->kind);
+	}
+}
+
+bool slot_hear(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct zygote_message message;
+	int fds[2], rc = -EAGAIN;
+	int32_t pid;
+
+	/* Bounded: a worker that never stops talking must not keep the main loop. */
+	for (int i = 0; i < 64 && s->socket >= 0 && (rc = zygote_receive(s->socket, &message, fds, &pid)) == 1; i++) {
+		for (int k = 0; k < 2; k++)
+			if (fds[k] >= 0)
+				close(fds[k]);
+		on_message(sup, slot, &message, pid);
+	}
+	if (s->socket < 0 || rc == 1 || rc == -EAGAIN)
+		return true;
+	if (rc == -EPROTO) {
+		keep_words(s, "sent something that is not a message of this version", 64);
+		if (s->state >= WORKER_STARTING && s->state < WORKER_STOPPING)
+			slot_event(sup, slot, s->state == WORKER_STARTING ? EVENT_UNFIT : EVENT_FENCE);
+	}
+	close(s->socket); /* leaves the epoll set by itself: nobody else has a copy */
+	s->socket = -1;
+	return false;
+}
+
+/* ---- the end ---- */
+
+void slot_check_end(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct process_end end = { .known = false };
+	char text[64];
+
+	if (s->state == WORKER_NONE || s->state == WORKER_DEAD)
+		return;
+	if (s->pidfd < 0) {
+		if (s->socket >= 0)
+			return;
+		/* It hung up before anybody knew its pid: gone, or the zygote died before it forked it. */
+		if (!s->words[0])
+			snprintf(s->words, sizeof(s->words), "it ended before its first word");
+		slot_event(sup, slot, EVENT_DIED);
+		return;
+	}
+	int rc = process_reap(s->pidfd, &end);
+	if (rc == -EAGAIN)
+		return;
+	/* -ECHILD: its first parent is not through yet, but the process itself is: what it did is done. The zombie is
+	 * reaped as a stray later. */
+	bool refused = s->state == WORKER_STOPPING && s->words[0];
+	if (!refused)
+		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
+			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
+	slot_event(sup, slot, EVENT_DIED);
+}

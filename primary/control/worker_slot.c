@@ -1,0 +1,318 @@
+/* One incarnation of a worker: its start, the actions of its life table, its entry in the stats directory. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "log.h"
+#include "plugin_image.h"
+#include "process.h"
+#include "supervisor.h"
+
+static const char *name_of(const struct supervisor *sup, uint32_t slot)
+{
+	return sup->worker[sup->slot[slot].worker].name;
+}
+
+/* epoll names the slot and which of its two descriptors. */
+static int watch(struct supervisor *sup, uint32_t slot, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = slot } };
+
+	return epoll_ctl(sup->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd); /* leaves the epoll set by itself: nobody else has a copy */
+	*fd = -1;
+}
+
+bool slot_usable(const struct supervisor *sup, uint32_t slot)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+
+	return s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINING &&
+	       datapath_slot_attached(sup->primary->dp, slot);
+}
+
+/* ---- directory ---- */
+
+void slot_publish(const struct supervisor *sup, uint32_t slot)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	const struct worker *w = &sup->worker[s->worker];
+	struct stats_worker *out = &sup->primary->stats.header->worker[slot];
+	uint32_t seq = atomic_load_explicit(&out->seq, memory_order_relaxed);
+
+	atomic_store_explicit(&out->seq, seq + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* odd before any byte changes; pairs with stats_worker_read() */
+	out->state = s->state;
+	out->incarnation = s->incarnation;
+	if (s->state == WORKER_NONE) {
+		out->pid = out->buckets = out->restarts = out->crashes = 0;
+		memset(out->name, 0, sizeof(out->name));
+		memset(out->group, 0, sizeof(out->group));
+		memset(out->version, 0, sizeof(out->version));
+		memset(out->build_id, 0, sizeof(out->build_id));
+	} else {
+		out->pid = (uint32_t)s->pid;
+		out->cpu = s->cpu < 0 ? UINT32_MAX : (uint32_t)s->cpu;
+		out->buckets = datapath_owned(sup->primary->dp, slot);
+		out->restarts = w->restarts;
+		out->crashes = w->crashes;
+		memcpy(out->name, w->name, sizeof(out->name));
+		memcpy(out->group, sup->primary->config.group[w->group].name, sizeof(out->group));
+		memcpy(out->version, s->ready.version, sizeof(out->version));
+		memcpy(out->build_id, s->ready.build_id, sizeof(out->build_id));
+	}
+	/* release: pairs with the acquire in stats_worker_read() */
+	atomic_store_explicit(&out->seq, seq + 2, memory_order_release);
+}
+
+/* ---- actions: what a step of the table does ---- */
+
+static void act_none(struct supervisor *sup, uint32_t slot)
+{
+	(void)sup;
+	(void)slot;
+}
+
+static void send_kill(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	int rc = process_kill(s->pidfd, SIGKILL);
+
+	if (rc && rc != -ESRCH)
+		log_error("%s: cannot kill pid %d: %s", name_of(sup, slot), (int)s->pid, strerror(-rc));
+}
+
+static void act_note_pid(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	if (s->pidfd >= 0 || s->pid <= 0)
+		return;
+	s->pidfd = process_open(s->pid); /* nobody has reaped it: see reap_strays() */
+	if (s->pidfd < 0 || watch(sup, slot, s->pidfd)) {
+		snprintf(s->words, sizeof(s->words), "no pidfd for pid %d: raise the limit of open files", (int)s->pid);
+		close_fd(&s->pidfd);
+		s->pid = 0;
+	} else if (s->kill_wanted) {
+		send_kill(sup, slot);
+	}
+}
+
+static void act_attach(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	s->deadline_ns = 0;
+	sup->worker[s->worker].failed_starts = 0;
+	datapath_slot_attach(sup->primary->dp, slot, sup->worker[s->worker].group);
+	log_info("%s: pid %d ready in slot %u: %s %s, build %s, %.1f ms after it was asked for", name_of(sup, slot), (int)s->pid,
+		 slot, s->ready.plugin_name, s->ready.version, s->ready.build_id[0] ? s->ready.build_id : "without id",
+		 (double)(process_now_ns() - s->spawned_ns) / 1e6);
+}
+
+static void act_order_stop(struct supervisor *sup, uint32_t slot)
+{
+	if (sup->primary->running)
+		datapath_slot_stop(sup->primary->dp, slot);
+	sup->slot[slot].deadline_ns = process_now_ns() + WORKER_STOP_NS;
+}
+
+static void act_await_end(struct supervisor *sup, uint32_t slot)
+{
+	sup->slot[slot].deadline_ns = process_now_ns() + WORKER_STOP_NS;
+}
+
+static void act_kill(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	s->kill_wanted = true;
+	s->deadline_ns = process_now_ns() + WORKER_STOP_NS;
+	if (s->pidfd >= 0) {
+		send_kill(sup, slot);
+	} else if (!sup->stopping && s->zygote_deaths == sup->zygote.deaths) {
+		/* Nobody has heard of the worker, so the zygote has not even forked it. */
+		log_error("%s: the zygote, pid %d, does not answer: killed", name_of(sup, slot), (int)sup->zygote.current.pid);
+		zygote_client_kill(&sup->zygote);
+	}
+}
+
+static void act_log(struct supervisor *sup, uint32_t slot)
+{
+	log_info("%s: %s", name_of(sup, slot), sup->slot[slot].words);
+	sup->slot[slot].words[0] = 0;
+}
+
+static void bury(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	close_fd(&s->socket);
+	close_fd(&s->pidfd);
+	s->deadline_ns = 0;
+	s->recovered = false;
+	s->orphans = 0;
+	/* Also for one that never got ready: its control block may have been scribbled on. */
+	datapath_slot_dead(sup->primary->dp, slot);
+}
+
+static void act_bury_failed(struct supervisor *sup, uint32_t slot)
+{
+	bury(sup, slot);
+	worker_lost(sup, sup->slot[slot].worker, slot);
+}
+
+static void act_bury_crash(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct worker *w = &sup->worker[s->worker];
+
+	w->crashes++;
+	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets", w->name, (int)s->pid, slot,
+		  s->ready.plugin_name, s->ready.version, s->words, (double)(process_now_ns() - s->spawned_ns) / 1e9,
+		  datapath_owned(sup->primary->dp, slot));
+	bury(sup, slot);
+	worker_lost(sup, s->worker, slot);
+}
+
+static void act_bury(struct supervisor *sup, uint32_t slot)
+{
+	log_debug("%s: pid %d in slot %u has left: %s", name_of(sup, slot), (int)sup->slot[slot].pid, slot, sup->slot[slot].words);
+	bury(sup, slot);
+	worker_lost(sup, sup->slot[slot].worker, slot);
+}
+
+static void act_free_slot(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct worker_slot empty = { .worker = s->worker, .incarnation = s->incarnation, .socket = -1, .pidfd = -1 };
+
+	memcpy(empty.words, s->words, sizeof(empty.words)); /* a restart may still ask why it could not start */
+	*s = empty;
+}
+
+static void (*const action[ACTION_COUNT])(struct supervisor *, uint32_t) = {
+	[ACTION_NONE] = act_none,
+	[ACTION_NOTE_PID] = act_note_pid,
+	[ACTION_ATTACH] = act_attach,
+	[ACTION_ORDER_STOP] = act_order_stop,
+	[ACTION_AWAIT_END] = act_await_end,
+	[ACTION_KILL] = act_kill,
+	[ACTION_LOG] = act_log,
+	[ACTION_BURY_FAILED] = act_bury_failed,
+	[ACTION_BURY_CRASH] = act_bury_crash,
+	[ACTION_BURY] = act_bury,
+	[ACTION_FREE_SLOT] = act_free_slot,
+};
+
+void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct worker_step step = worker_life_step(s->state, event);
+
+	if (!step.allowed) {
+		log_warn("%s: event %s means nothing in state %s of slot %u; ignored", name_of(sup, slot), worker_event_name(event),
+			 worker_state_name(s->state), slot);
+		return;
+	}
+	log_debug("%s: slot %u: %s, %s -> %s, %s", name_of(sup, slot), slot, worker_event_name(event),
+		  worker_state_name(s->state), worker_state_name(step.next), worker_action_name(step.action));
+	s->state = step.next;
+	action[step.action](sup, slot);
+	slot_publish(sup, slot);
+}
+
+/* ---- starting ---- */
+
+static void fill_spawn(const struct supervisor *sup, uint32_t slot, struct zygote_spawn *spawn)
+{
+	const struct primary *primary = sup->primary;
+	const struct worker_slot *s = &sup->slot[slot];
+	const struct worker *w = &sup->worker[s->worker];
+	const struct config_group *group = &primary->config.group[w->group];
+	uint32_t services = group_services(sup, w->group);
+	uint32_t service = services ? (uint32_t)__builtin_ctz(services) : 0;
+
+	*spawn = (struct zygote_spawn){
+		.slot = slot,
+		.incarnation = s->incarnation,
+		.group = w->group,
+		.service = service,
+		.io_lcores = primary->config.io_cores,
+		.cpu = s->cpu,
+		.busy_poll = primary->config.poll == POLL_BUSY,
+		.buckets = primary->config.service[service].buckets,
+		.key = primary->setup.key[service].key,
+		/* The same for all workers of the state file, so that an entry handled again draws the same numbers; not the
+		 * salt of the steering hash itself, which plugins have no business to know. */
+		.seed_salt = hash_mix64(primary->state.header->salt ^ 0x6261746f6e726e64ull),
+		.settings = group->settings,
+	};
+	snprintf(spawn->name, sizeof(spawn->name), "%s", w->name);
+	snprintf(spawn->plugin, sizeof(spawn->plugin), "%s", s->path);
+	memcpy(spawn->setting, group->setting, sizeof(spawn->setting));
+}
+
+static uint32_t free_slot(const struct supervisor *sup)
+{
+	for (uint32_t i = 0; i < sup->slots; i++)
+		if (sup->slot[i].state == WORKER_NONE)
+			return i;
+	return SLOT_NONE;
+}
+
+static int32_t cpu_of(const struct supervisor *sup, const struct worker *w)
+{
+	const struct config_group *group = &sup->primary->config.group[w->group];
+
+	return group->core_count ? (int32_t)group->cores[w->index % group->core_count] : -1;
+}
+
+int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why, size_t bytes)
+{
+	struct worker *w = &sup->worker[worker];
+	struct zygote_spawn spawn;
+	uint32_t at = free_slot(sup);
+	int image, rc;
+
+	if (at == SLOT_NONE) {
+		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
+		return -EAGAIN;
+	}
+	rc = plugin_image_open(path, &image, why, bytes);
+	if (rc)
+		return rc;
+	struct control_block *control = state_control(&sup->primary->state, at);
+	control->group = w->group; /* the slot is free: its journal is empty, so it names no record of the old group */
+	control->incarnation++;
+	sup->slot[at] = (struct worker_slot){
+		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(sup, w), .socket = -1, .pidfd = -1,
+		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,
+	};
+	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
+	fill_spawn(sup, at, &spawn);
+	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
+	close(image);
+	if (rc == 0)
+		rc = watch(sup, at, sup->slot[at].socket);
+	if (rc) {
+		snprintf(why, bytes, rc == -ENOTCONN ? "no zygote is left to start it: restart batond%s" : "cannot ask the zygote: %s",
+			 rc == -ENOTCONN ? "" : strerror(-rc));
+		close_fd(&sup->slot[at].socket); /* a worker that was asked for after all finds nobody and leaves */
+		return rc;
+	}
+	sup->slot[at].deadline_ns = sup->slot[at].spawned_ns + sup->primary->config.start_timeout_ns;
+	slot_event(sup, at, EVENT_SPAWNED);
+	*slot = at;
+	return 0;
+}
