@@ -139,7 +139,6 @@ static void alter(struct liar *liar, uint8_t *data, uint32_t len)
 	if (liar->service == BOTS_GAME && at >= len - 8 && at < len - 4)
 		at += 4;
 	data[at] ^= 0x80;
-	liar->ids_altered += liar->service == BOTS_GAME ? at >= 4 && at < 16 : at < 8;
 }
 
 static bool same_player(const struct liar *liar, const uint8_t *a, const uint8_t *b)

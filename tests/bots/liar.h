@@ -27,7 +27,6 @@ struct liar {
 	uint64_t every; /* one lie in so many replies, none before the first so many */
 	struct liar_player *player;
 	uint64_t requests, replies, lies;
-	uint64_t ids_altered; /* of the lies: those that damaged what a reply is recognised by */
 	bool holding;         /* swap: a reply waits for the next one of the same player */
 	struct sockaddr_in held_to;
 	uint32_t held_len;

@@ -8,7 +8,8 @@
 
 #include "hash.h"
 
-#define FIRST_LIMIT 16u /* before the first reply: ARP queues in kernels are short */
+#define ROAM_PERMILLE 20u
+#define FIRST_LIMIT   16u /* before the first reply: ARP queues in kernels are short */
 
 uint64_t model_random(struct model *model)
 {
@@ -101,12 +102,17 @@ static struct position outside(struct model *model)
 	return p;
 }
 
-static enum request_kind choose(struct model *model, const struct player *p)
+static enum request_kind choose(struct model *model, struct player *p)
 {
 	const struct bots_options *o = model->options;
 
 	if (o->service == BOTS_ECHO)
 		return REQUEST_ECHO;
+	if (p->want_repeat) {
+		p->want_repeat = false;
+		if (p->synced && !p->doubt)
+			return REQUEST_REPEAT;
+	}
 	if (model_random(model) % (o->move_weight + o->heartbeat_weight) >= o->move_weight)
 		return REQUEST_HEARTBEAT;
 	if (!p->synced || p->doubt)
@@ -115,9 +121,6 @@ static enum request_kind choose(struct model *model, const struct player *p)
 		return REQUEST_OUTSIDE;
 	if (chance(model, o->stale_permille) && p->stale_used != p->acknowledged - 1)
 		return REQUEST_STALE;
-	/* alone: else a reply to it could not be told from a duplicate */
-	if (chance(model, o->repeat_permille) && p->opens == 0)
-		return REQUEST_REPEAT;
 	return REQUEST_MOVE;
 }
 
@@ -159,13 +162,36 @@ static void build(struct model *model, struct player *p, struct request *r)
 	}
 }
 
-/* A player that may send: its window and its socket have room. */
+/* A repeat goes alone, else its reply could not be told from a duplicate of the first one; a player changes its port
+ * between requests, for two flows of one player are not ordered against each other. */
+static void plan(struct model *model, struct player *p, enum request_kind made)
+{
+	if (made == REQUEST_MOVE && chance(model, model->options->repeat_permille))
+		p->want_repeat = true;
+	if (model->options->roam && model->sockets > 1 && chance(model, ROAM_PERMILLE))
+		p->want_roam = true;
+}
+
+static void roam(struct model *model, struct player *p)
+{
+	uint32_t to = (p->socket + 1 + (uint32_t)(model_random(model) % (model->sockets - 1))) % model->sockets;
+
+	p->want_roam = false;
+	if (model->socket_open[to] >= model->socket_limit)
+		return;
+	p->socket = to;
+	model->tally->roams++;
+}
+
+/* A player that may send: its window and its socket have room, and nothing it wants to be alone for is open. */
 static struct player *next_player(struct model *model)
 {
 	for (uint32_t i = 0; i < model->options->players; i++) {
 		struct player *p = &model->player[model->cursor];
 		model->cursor = model->cursor + 1 < model->options->players ? model->cursor + 1 : 0;
 		bool known = p->synced || model->options->service == BOTS_ECHO;
+		if (p->opens != 0 && (p->want_repeat || p->want_roam))
+			continue;
 		if (p->opens < (known ? model->options->window : 1) &&
 		    model->socket_open[p->socket] < model->socket_limit)
 			return p;
@@ -179,14 +205,8 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 
 	if (p == NULL)
 		return NULL;
-	/* Only between requests: two flows of one player are not ordered against each other. */
-	if (model->options->roam && p->opens == 0 && model->sockets > 1 && chance(model, 20)) {
-		uint32_t to = (p->socket + 1 + (uint32_t)(model_random(model) % (model->sockets - 1))) % model->sockets;
-		if (model->socket_open[to] < model->socket_limit) {
-			p->socket = to;
-			model->tally->roams++;
-		}
-	}
+	if (p->want_roam)
+		roam(model, p);
 	uint32_t at = model->free;
 	struct request *r = &model->request[at];
 	model->free = r->next;
@@ -198,6 +218,7 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 	r->wall_ns = wall_ns;
 	r->queue_next = NULL;
 	build(model, p, r);
+	plan(model, p, r->kind);
 	p->open[p->opens++] = at;
 	model->socket_open[r->socket]++;
 	r->prev = model->newest;

@@ -50,6 +50,7 @@ struct player {
 	uint32_t beat;           /* sequence of the last heartbeat or echo */
 	uint32_t attempts;       /* to find a sequence that is new to the server */
 	bool synced;             /* a move was acknowledged: the server's state is known */
+	bool want_repeat, want_roam; /* once nothing of this player is under way; until then it sends nothing */
 	bool doubt;              /* a move was lost: whether it was applied is not known */
 	uint64_t doubt_order;
 	struct position doubtful, held, position; /* lost with that move; acknowledged; as predicted */
