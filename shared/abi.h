@@ -46,6 +46,11 @@
  * reader of a dead or living process on the same machine needs. gcc and clang reorder plain stores without it. */
 #define baton_compiler_fence() __asm__ __volatile__("" ::: "memory")
 
+/* Tests that include a source with this defined break one rule of the protocol at a time and must notice. */
+#ifndef BATON_SABOTAGE
+#define BATON_SABOTAGE(rule) 0
+#endif
+
 #if !defined(__x86_64__)
 #error "Baton's belt and journal rely on x86-64 store order; see docs/decisions before porting"
 #endif

@@ -292,6 +292,8 @@ static inline void belt_verdict(const struct belt_consumer *c, uint64_t position
  * stores the journal's used = 0 after it. */
 static inline void belt_settle(struct belt_consumer *c, uint64_t position)
 {
+	if (BATON_SABOTAGE(done_before_filled))
+		atomic_store_explicit(&c->commit->done, position, memory_order_release);
 	/* release: pairs with the loads at reap, `done` then `filled` */
 	atomic_store_explicit(&c->commit->filled, c->filled, memory_order_release);
 	baton_compiler_fence();

@@ -66,6 +66,8 @@ static void restore_record(uint8_t *records, uint32_t stride, const struct baton
 	uint32_t to = from + undo->len;
 	uint8_t *record = (uint8_t *)record_of(records, stride, undo->offset);
 
+	if (BATON_SABOTAGE(seq_restored))
+		memcpy(record + from, saved, undo->len);
 	if (from < SEQ_AT)
 		memcpy(record + from, saved, (to < SEQ_AT ? to : SEQ_AT) - from);
 	if (to > SEQ_END) {
@@ -141,18 +143,23 @@ static void walk_seq(const struct journal *journal, uint32_t last, const struct 
 	baton_compiler_fence();
 }
 
+static void undo_one(const struct baton_undo *undo, const struct journal_area *area)
+{
+	if (undo->offset & JOURNAL_WORD)
+		memcpy(area->words + (undo->offset & ~JOURNAL_WORD), undo + 1, undo->len);
+	else
+		restore_record(area->records, area->stride, undo);
+}
+
 static uint32_t undo_all(const struct journal *journal, uint32_t last, const struct journal_area *area)
 {
 	uint32_t undone = 0;
 
-	for (uint32_t at = last; at != JOURNAL_NONE; at = undo_at(journal, at)->prev, undone++) {
-		const struct baton_undo *undo = undo_at(journal, at);
-
-		if (undo->offset & JOURNAL_WORD)
-			memcpy(area->words + (undo->offset & ~JOURNAL_WORD), undo + 1, undo->len);
-		else
-			restore_record(area->records, area->stride, undo);
-	}
+	for (uint32_t at = last; at != JOURNAL_NONE; at = undo_at(journal, at)->prev, undone++)
+		undo_one(undo_at(journal, at), area);
+	if (BATON_SABOTAGE(undo_forwards))
+		for (uint32_t at = 0; undone != 0 && at <= last; at += journal_cost(undo_at(journal, at)->len))
+			undo_one(undo_at(journal, at), area);
 	baton_compiler_fence();
 	return undone;
 }
@@ -173,13 +180,16 @@ int journal_roll_back(struct journal *journal, const struct belt_commit *commit,
 		rc = find_last(journal, used, area, &last);
 		report->valid = report->first >= atomic_load_explicit(&commit[belt].done, memory_order_acquire);
 	}
-	if (report->valid) {
+	if (BATON_SABOTAGE(used_before_undo))
+		atomic_store_explicit(&journal->used, 0, memory_order_release);
+	if (report->valid && !BATON_SABOTAGE(no_undo)) {
 		walk_seq(journal, last, area, seq_make_odd);
 		report->undone = undo_all(journal, last, area);
 	}
 	walk_seq(journal, last, area, seq_make_even);
 	/* Last: a roll back that is itself cut off is done again from the start, with the same outcome. release: pairs
 	 * with the acquire above, and comes before the grant that lets a new worker open this journal. */
-	atomic_store_explicit(&journal->used, 0, memory_order_release);
+	if (report->valid || !BATON_SABOTAGE(only_valid_cleared))
+		atomic_store_explicit(&journal->used, 0, memory_order_release);
 	return rc;
 }

@@ -1,8 +1,7 @@
 /* The keyed table as plugins see it: one open-addressed sub-table per bucket, changed only inside a transaction.
  *
  * A key stays where it was inserted until it is removed: readers in other processes and undo rely on it. A removed
- * record becomes EMPTY if the one after it is, so that probes stay short; else GONE, which probes pass and inserts
- * take. */
+ * record becomes GONE, which probes pass and inserts take; or EMPTY, which ends probes, where none has to pass. */
 #include "baton.h"
 
 static struct baton_record *slot_at(const struct baton_ctx *ctx, uint32_t at)
@@ -48,27 +47,39 @@ static bool set_state(struct baton_ctx *ctx, struct baton_record *record, uint32
 	return true;
 }
 
+/* True if no used record follows before the next empty one (or, in a table without one, at all): then no probe has to
+ * pass this place. */
+static bool ends_a_run(const struct baton_ctx *ctx, uint32_t at)
+{
+	for (uint32_t i = 1; i < ctx->bucket_slots; i++) {
+		uint32_t state = slot_at(ctx, at + i)->state;
+
+		if (state != BATON_RECORD_GONE)
+			return state == BATON_RECORD_EMPTY;
+	}
+	return true;
+}
+
 bool baton_remove(struct baton_ctx *ctx, void *data)
 {
 	struct baton_record *record = (struct baton_record *)data - 1;
 	uint64_t offset = (uint64_t)((uint8_t *)record - ctx->records) - ctx->bucket * ctx->bucket_bytes;
 	uint32_t at = (uint32_t)(offset / ctx->stride);
+	uint32_t more = BATON_UNDO_REMOVE / 24 - 1; /* others that may be saved beside this one */
 
 	if (offset >= ctx->bucket_bytes || offset % ctx->stride != 0)
 		return baton_save_refused(ctx, data, 0);
-	if (slot_at(ctx, at + 1)->state != BATON_RECORD_EMPTY)
+	if (!ends_a_run(ctx, at))
 		return set_state(ctx, record, BATON_RECORD_GONE);
 	if (!set_state(ctx, record, BATON_RECORD_EMPTY))
 		return false;
-	/* Removed ones in front of it lead nowhere any more: at most two, which bounds the undo bytes. */
-	for (uint32_t i = 1; i <= BATON_UNDO_REMOVE / 24 - 1; i++) {
-		struct baton_record *before = slot_at(ctx, at - i);
-
-		if (before->state != BATON_RECORD_GONE)
-			break;
-		if (!set_state(ctx, before, BATON_RECORD_EMPTY))
+	/* Removed ones around it lead nowhere any more. */
+	for (uint32_t i = 1; more != 0 && slot_at(ctx, at - i)->state == BATON_RECORD_GONE; i++, more--)
+		if (!set_state(ctx, slot_at(ctx, at - i), BATON_RECORD_EMPTY))
 			return false;
-	}
+	for (uint32_t i = 1; more != 0 && slot_at(ctx, at + i)->state == BATON_RECORD_GONE; i++, more--)
+		if (!set_state(ctx, slot_at(ctx, at + i), BATON_RECORD_EMPTY))
+			return false;
 	return true;
 }
 

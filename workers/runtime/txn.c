@@ -37,7 +37,11 @@ void txn_open(struct txn *txn, struct belt_consumer *consumer, uint32_t belt)
 
 void txn_settle(struct txn *txn)
 {
+	if (BATON_SABOTAGE(used_before_done))
+		journal_clear(txn->journal, &txn->ctx);
 	belt_settle(txn->consumer, txn->position);
+	if (BATON_SABOTAGE(header_while_used))
+		txn->journal->first = txn->position;
 	journal_clear(txn->journal, &txn->ctx);
 }
 
@@ -46,7 +50,8 @@ void txn_settle(struct txn *txn)
 void txn_settle_early(struct txn *txn)
 {
 	txn_settle(txn);
-	journal_open(txn->journal, &txn->ctx, txn->belt, txn->position);
+	if (!BATON_SABOTAGE(early_settle_without_header))
+		journal_open(txn->journal, &txn->ctx, txn->belt, txn->position);
 	txn->early_settles++;
 }
 
@@ -56,7 +61,7 @@ baton_verdict txn_refuse(struct txn *txn)
 	uint64_t settled = atomic_load_explicit(&consumer->commit->filled, memory_order_relaxed);
 
 	journal_undo_to(&txn->ctx, txn->ctx.limit - txn->max_undo);
-	while (consumer->filled != settled &&
+	while (consumer->filled != settled && !BATON_SABOTAGE(refused_keeps_cells) &&
 	       consumer->belt->out[(consumer->filled - 1) % BELT_OUT_CELLS].cause == txn->position)
 		consumer->filled--;
 	txn->ctx.overflow = 0;
@@ -71,7 +76,8 @@ void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t
 
 	if (ctx->used > JOURNAL_BYTES - txn->max_undo - journal_cost(sizeof(*last_tick)))
 		txn_settle_early(txn);
-	journal_save_word(ctx, txn->words, last_tick, sizeof(*last_tick));
+	if (!BATON_SABOTAGE(tick_outside))
+		journal_save_word(ctx, txn->words, last_tick, sizeof(*last_tick));
 	*(volatile uint64_t *)last_tick = number;
 	baton_compiler_fence();
 	ctx->time_ns = time_ns;
