@@ -12,6 +12,9 @@ HUGE_POOL=/sys/kernel/mm/hugepages/hugepages-2048kB
 say() { printf 'baton: %s\n' "$*"; }
 die() { printf 'baton: %s\n' "$*" >&2; exit 1; }
 
+# list WHAT WORDS...: in lines of readable length
+list() { local what=$1; shift; printf '%s\n' "$*" | fold -s -w 100 | sed "s/^/baton:   $what: /"; }
+
 need_root() { [ "$(id -u)" = 0 ] || die "$1 changes the machine and needs root: run it as root or with sudo"; }
 
 # journal KIND WORDS...: records a change before it is made, so that a kill in between is undone too.
@@ -75,7 +78,7 @@ run_remove() {
 			[ "${#a}" -ge 6 ] || continue
 			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
 				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* ;;
-		file) rm -rf "$a" ;;
+		file) rm -rf --one-file-system "$a" ;;
 		esac
 	done < <(tac "$1") 2>/dev/null
 	rm -f "$1"

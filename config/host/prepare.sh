@@ -22,8 +22,8 @@ prepare_packages() {
 		die "missing: ${missing[*]}; there is no apt-get here: install them by hand (Debian 12 is what Baton is made for)"
 	say "installing by apt: ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
-	local log options=(-y -q --no-install-recommends -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300)
-	log=$(mktemp)
+	local options=(-y -q --no-install-recommends -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300)
+	log=$(mktemp) # global: the trap runs when this function has returned
 	trap 'rm -f "$log"' EXIT
 	if ! apt-get install -s "${options[@]}" "${missing[@]}" >"$log" 2>&1; then
 		say "refreshing apt's package lists"
@@ -38,7 +38,7 @@ prepare_packages() {
 	sed -n 's/^Inst \([^ ]*\) \[.*/\1/p' "$log" | xargs -r echo "baton: apt also upgrades (not undone):"
 	apt-get install "${options[@]}" "${missing[@]}" >"$log" 2>&1 ||
 		{ tail -15 "$log" >&2; rm -f "$before"; die "apt-get install failed: see above"; }
-	installed | comm -13 "$before" - | xargs | fold -s -w 110 | sed 's/^/baton:   new package: /'
+	list "new package" $(installed | comm -13 "$before" -)
 	rm -f "$before"
 }
 

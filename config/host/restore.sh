@@ -46,8 +46,8 @@ if [ ${#packages[@]} -gt 0 ]; then
 			removed+=("$package")
 		fi
 	done
-	[ ${#removed[@]} -eq 0 ] || say "removed packages: ${removed[*]}"
-	[ ${#kept[@]} -eq 0 ] || say "still needed by other packages, kept: ${kept[*]}"
+	[ ${#removed[@]} -eq 0 ] || list "removed package" "${removed[@]}"
+	[ ${#kept[@]} -eq 0 ] || list "kept, other packages need it by now" "${kept[@]}"
 fi
 
 if [ -s "$left" ]; then
