@@ -69,7 +69,7 @@ static int render(const struct top_options *o, const struct snapshot *s, bool fi
 		break;
 	}
 	/* A closed pipe is the reader's way to say that it has seen enough. */
-	return fflush(stdout) != 0 || rc != 0 ? TOP_FAILED : TOP_OK;
+	return fflush(stdout) != 0 || ferror(stdout) || rc != 0 ? TOP_FAILED : TOP_OK;
 }
 
 /* Frames at a fixed rate, whatever drawing takes. */

@@ -1,0 +1,317 @@
+/* Layout of frames, the shape of the JSON, the command line: from snapshots made by hand, without a terminal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/top/options.h"
+#include "monitor/top/render.h"
+
+static struct snapshot s;
+static struct sample *a, *b;
+static char *text;
+static size_t text_len;
+
+static int make(void **state)
+{
+	(void)state;
+	a = sample_create();
+	b = sample_create();
+	if (a == NULL || b == NULL)
+		return -1;
+	sample_demo(a, 0, 1000000000);
+	sample_demo(b, 1, 1000000000);
+	snapshot_derive(&s, a, b);
+	return 0;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	free(a);
+	free(b);
+	free(text);
+	text = NULL;
+	return 0;
+}
+
+static void draw(void (*render)(FILE *, const struct snapshot *))
+{
+	free(text);
+	text = NULL;
+	FILE *out = open_memstream(&text, &text_len);
+	assert_non_null(out);
+	render(out, &s);
+	fclose(out);
+}
+
+static void has(const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+static void lines_fit(unsigned columns)
+{
+	for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		if (end - line > (long)columns)
+			fail_msg("%ld columns: %.*s", (long)(end - line), (int)(end - line), line);
+		for (const char *c = line; c < end; c++)
+			assert_in_range(*c, 0x20, 0x7e);
+	}
+}
+
+static void frame_shows_all_that_is_promised(void **state)
+{
+	(void)state;
+	draw(render_text);
+	has("demo-host  demo  up 0h02m06s  22:15:26Z\nOK");
+	has("rates over 1.00 s");
+	has(" io     io.0             7.1%   19.0    1.20M    1.20M");
+	has("   0 game.0         1.4.2        active      1    4100   2    2048");
+	has("standby");
+	has(" malformed               151200     1.20k  refused by the plugin as malformed");
+	has("RESIDENCE now       p50 ");
+	has("p99.9");
+	has("TOTALS    rx 151200000");
+	has("(difference 0)");
+	lines_fit(120);
+}
+
+/* Counters as large as they get, names as long as they may be, must not push the frame apart. */
+static void widest_frame_still_fits(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < s.cores; i++) {
+		struct snapshot_core *c = &s.core[i];
+		memset(c->name, 'W', sizeof(c->name) - 1);
+		c->rx_pps = c->tx_pps = c->drop_pps = 999.6e9;
+		c->busy = 1;
+		c->burst = 64;
+		c->cycles = 99999999;
+	}
+	for (uint32_t i = 0; i < s.workers; i++) {
+		struct stats_worker *w = &s.worker[i].entry;
+		memset(w->name, 'W', sizeof(w->name) - 1);
+		memset(w->version, 'V', sizeof(w->version) - 1);
+		w->pid = 4194304;
+		w->restarts = 99999999;
+	}
+	for (uint32_t i = 0; i < DROP_COUNT; i++)
+		s.drop[i].total = 999999999999;
+	draw(render_text);
+	lines_fit(120);
+}
+
+static void frame_without_rates_has_dashes_and_says_why(void **state)
+{
+	(void)state;
+	snapshot_derive(&s, NULL, b);
+	draw(render_text);
+	has("first look: no rates yet");
+	has(" io     io.0                -      -        -        -        -        -");
+	has("RESIDENCE now       no samples");
+	lines_fit(120);
+}
+
+static void verdict_line_gives_the_reasons(void **state)
+{
+	(void)state;
+	b->page[1].drop[DROP_belt_full] = 600000;
+	b->alive_tsc = 1;
+	snapshot_derive(&s, a, b);
+	draw(render_text);
+	has("\nCRIT  primary (pid 4096) silent for ");
+	has(" | losing 33.");
+	has("(belt_full)");
+}
+
+static void empty_instance_is_drawn(void **state)
+{
+	(void)state;
+	memset(&s, 0, sizeof(s));
+	draw(render_text);
+	has("no workers");
+	has("DROPS  none");
+	draw(render_summary);
+	lines_fit(120);
+}
+
+static void summary_has_totals_drop_rate_and_a_line_per_core(void **state)
+{
+	(void)state;
+	draw(render_summary);
+	has("rx 151200000  tx ");
+	has("processed 151200000  dropped 154224  drop rate 0.102%\n");
+	has("  io.0           cpu 1  1.20M pps  118 cycles/packet  busy 7.1%  burst 19.0\n");
+	has("  game.0         cpu 2  600k pps  64 cycles/packet");
+	assert_null(strstr(text, "main"));
+	lines_fit(120);
+}
+
+static json_t *parsed(void)
+{
+	json_error_t error;
+
+	free(text);
+	text = NULL;
+	FILE *out = open_memstream(&text, &text_len);
+	assert_non_null(out);
+	assert_int_equal(render_json(out, &s), 0);
+	fclose(out);
+	assert_ptr_equal(strchr(text, '\n'), text + text_len - 1); /* one object, one line */
+	json_t *root = json_loads(text, 0, &error);
+	assert_non_null(root);
+	return root;
+}
+
+static void json_carries_the_same_figures(void **state)
+{
+	(void)state;
+	json_t *root = parsed();
+	json_t *io = json_array_get(json_object_get(root, "cores"), 1);
+	json_t *worker = json_array_get(json_object_get(root, "workers"), 0);
+	json_t *drops = json_object_get(root, "drops");
+
+	assert_int_equal(json_integer_value(json_object_get(root, "schema")), 1);
+	assert_string_equal(json_string_value(json_object_get(root, "verdict")), "OK");
+	assert_string_equal(json_string_value(json_object_get(io, "role")), "io");
+	assert_true(json_real_value(json_object_get(io, "rx_pps")) > 1.19e6);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(io, "counters"), "rx_packets")), 151200000);
+	assert_int_equal(json_integer_value(json_object_get(worker, "pid")), 4100);
+	assert_string_equal(json_string_value(json_object_get(worker, "state")), "active");
+	assert_int_equal(json_object_size(drops), DROP_COUNT);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(drops, "malformed"), "total")), 151200);
+	assert_int_equal(json_object_size(json_object_get(root, "totals")), COUNTER_COUNT);
+	assert_true(json_integer_value(json_object_get(json_object_get(root, "residence"), "p99_ns")) > 0);
+	json_decref(root);
+}
+
+static void json_unknown_is_null_and_large_is_a_string(void **state)
+{
+	(void)state;
+	s.core[1].rx_pps = UNKNOWN;
+	s.total[COUNTER_busy_cycles] = (1ull << 53) - 1;
+	s.total[COUNTER_idle_cycles] = UINT64_MAX;
+	s.interval_s = 0;
+	json_t *root = parsed();
+	json_t *io = json_array_get(json_object_get(root, "cores"), 1), *totals = json_object_get(root, "totals");
+
+	assert_true(json_is_null(json_object_get(io, "rx_pps")));
+	assert_true(json_is_null(json_object_get(root, "interval_s")));
+	assert_true(json_integer_value(json_object_get(totals, "busy_cycles")) == (1ll << 53) - 1);
+	assert_string_equal(json_string_value(json_object_get(totals, "idle_cycles")), "18446744073709551615");
+	json_decref(root);
+}
+
+static void json_survives_names_that_are_no_text(void **state)
+{
+	(void)state;
+	strcpy(s.core[1].name, "\xff\xfe");
+	strcpy(s.worker[0].entry.version, "1\x80");
+	json_decref(parsed());
+}
+
+static void numbers_are_rounded_for_people(void **state)
+{
+	(void)state;
+	static const struct { double value; const char *want; } c[] = {
+		{ UNKNOWN, "-" }, { 0, "0" }, { 0.25, "0.2" }, { 7, "7" }, { 999, "999" }, { 999.96, "1.00k" },
+		{ 1234, "1.23k" }, { 9994, "9.99k" }, { 9996, "10.0k" }, { 99960, "100k" }, { 999600, "1.00M" },
+		{ 12e6, "12.0M" }, { 66.4e6, "66.4M" }, { 3e18, "3000P" },
+	};
+	static const struct { uint64_t value; const char *want; } n[] = {
+		{ 0, "0 ns" }, { 999, "999 ns" }, { 1000, "1.00 us" }, { 2500000, "2.50 ms" }, { 17000000000, "17.00 s" },
+	};
+	char got[16];
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+		assert_string_equal(render_count(got, sizeof(got), c[i].value), c[i].want);
+	for (size_t i = 0; i < sizeof(n) / sizeof(n[0]); i++)
+		assert_string_equal(render_ns(got, sizeof(got), n[i].value), n[i].want);
+}
+
+/* ---- command line ---- */
+
+static int parse(struct top_options *o, const char *line)
+{
+	char copy[256], *argv[16], errors[512] = "";
+	int argc = 0;
+
+	snprintf(copy, sizeof(copy), "baton-top %s", line);
+	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	FILE *out = fmemopen(errors, sizeof(errors), "w");
+	int rc = top_options_parse(o, argc, argv, out);
+	fclose(out);
+	/* every refusal says so in one line */
+	assert_true(rc == 0 ? errors[0] == 0 : strchr(errors, '\n') == errors + strlen(errors) - 1);
+	return rc;
+}
+
+static void options_mean_what_the_help_says(void **state)
+{
+	(void)state;
+	struct top_options o;
+
+	assert_int_equal(parse(&o, ""), 0);
+	assert_true(o.frames == 0 && o.output == OUTPUT_TEXT && o.interval_ns == 1000000000 && o.instance[0] == 0);
+	assert_int_equal(parse(&o, "--once -d 250ms -i demo"), 0);
+	assert_true(o.frames == 1 && o.interval_ns == 250000000 && strcmp(o.instance, "demo") == 0);
+	assert_int_equal(parse(&o, "--json"), 0);
+	assert_true(o.frames == 1 && o.output == OUTPUT_JSON);
+	assert_int_equal(parse(&o, "--json -n 3"), 0);
+	assert_true(o.frames == 3);
+	assert_int_equal(parse(&o, "--summary"), 0);
+	assert_true(o.frames == 0 && o.output == OUTPUT_SUMMARY && o.interval_ns == 5000000000);
+	assert_int_equal(parse(&o, "--summary -d 1.5s -n 2"), 0);
+	assert_true(o.frames == 2 && o.interval_ns == 1500000000);
+	assert_int_equal(parse(&o, "--demo -d 1m"), 0);
+	assert_true(o.demo && o.interval_ns == 60000000000);
+	assert_int_equal(parse(&o, "--help"), 0);
+	assert_true(o.help);
+	assert_int_equal(parse(&o, "--version"), 0);
+	assert_true(o.version);
+}
+
+static void senseless_options_are_refused_in_one_line(void **state)
+{
+	(void)state;
+	static const char *const line[] = {
+		"-d 1", "-d ms", "-d 1x", "-d -1s", "-d nans", "-d infs", "-d 9ms", "-d 2h", "-d 1e99s",
+		"-n 0", "-n -1", "-n 1x", "-n 99999999999999999999", "-i a-name-of-more-than-31-characters", "demo",
+	};
+	struct top_options o = { .frames = 42 };
+
+	for (size_t i = 0; i < sizeof(line) / sizeof(line[0]); i++) {
+		assert_int_equal(parse(&o, line[i]), -EINVAL);
+		assert_int_equal(o.frames, 42);
+	}
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, make, drop)
+	const struct CMUnitTest tests[] = {
+		T(frame_shows_all_that_is_promised),
+		T(widest_frame_still_fits),
+		T(frame_without_rates_has_dashes_and_says_why),
+		T(verdict_line_gives_the_reasons),
+		T(empty_instance_is_drawn),
+		T(summary_has_totals_drop_rate_and_a_line_per_core),
+		T(json_carries_the_same_figures),
+		T(json_unknown_is_null_and_large_is_a_string),
+		T(json_survives_names_that_are_no_text),
+		cmocka_unit_test(numbers_are_rounded_for_people),
+		cmocka_unit_test(options_mean_what_the_help_says),
+		cmocka_unit_test(senseless_options_are_refused_in_one_line),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
