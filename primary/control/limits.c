@@ -14,17 +14,19 @@
 
 #define FILES_WANTED 8192u /* EAL keeps a descriptor for every huge page it maps */
 
+/* As far as we may: without CAP_SYS_RESOURCE (in a container) the hard limit is the end. */
 static void raise_limit(int resource, const char *name, rlim_t wanted)
 {
-	struct rlimit limit;
+	struct rlimit limit, more;
 
 	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur >= wanted)
 		return;
-	limit.rlim_cur = wanted;
-	if (limit.rlim_max < wanted)
-		limit.rlim_max = wanted;
-	if (setrlimit(resource, &limit) != 0)
-		log_warn("cannot raise %s: %s (raise it in the service unit)", name, strerror(errno));
+	more = (struct rlimit){ .rlim_cur = wanted, .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max };
+	if (setrlimit(resource, &more) == 0)
+		return;
+	more.rlim_cur = more.rlim_max = limit.rlim_max;
+	if (setrlimit(resource, &more) != 0 || limit.rlim_max < wanted)
+		log_debug("%s stays at its hard limit: raise it in the service unit if a device or memory cannot be opened", name);
 }
 
 /* The kernel should kill anything else first: with the primary the network goes. */

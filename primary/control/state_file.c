@@ -9,29 +9,6 @@
 
 #define LOCK_WAIT_MS 5000u /* for the workers of a dead primary to leave: their death signal is on its way */
 
-static void explain(int rc, const char *path, const struct primary *primary)
-{
-	switch (rc) {
-	case -EWOULDBLOCK:
-		log_error("state file %s is held by another process: stop that batond or its workers (fuser %s)", path, path);
-		break;
-	case -ESTALE:
-		log_error("state file %s was laid out for other groups, buckets, records or worker slots: start with the "
-			  "configuration that made it, or remove it (its players are forgotten)", path);
-		break;
-	case -EPROTO:
-		log_error("%s is not a state file of this version of Baton: remove it, or name another one in state_file:", path);
-		break;
-	case -ENOSPC:
-	case -ENOMEM:
-		log_error("state file %s needs %llu free huge pages of 2 MiB: raise vm.nr_hugepages, or lower records:", path,
-			  (unsigned long long)(primary->plan.state_bytes / BATON_HUGE_PAGE));
-		break;
-	default:
-		log_error("state file %s: %s", path, strerror(-rc));
-	}
-}
-
 /* R3: every slot, valid or not, before any worker starts. */
 static void roll_back_all(struct primary *primary)
 {
@@ -68,10 +45,8 @@ int state_file_init(struct primary *primary)
 		return -EIO;
 	rc = state_open(&primary->state, path, primary->state_group, primary->config.groups,
 			primary->config.worker_slots, primary->config.io_cores, salt, LOCK_WAIT_MS, &fresh);
-	if (rc != 0) {
-		explain(rc, path, primary);
-		return rc;
-	}
+	if (rc != 0)
+		return rc; /* state_open() has said why and what to do */
 	log_info("state file %s: %s", path, fresh ? "created" : "taken over from the last run");
 	roll_back_all(primary);
 	return 0;
