@@ -6,7 +6,7 @@
 inner() {
 	mkdir -p "$WORK/inner"
 	{ echo ". '$TREE/tests/smoke/_init.sh'"; cat; } >"$WORK/inner/$1_test.sh"
-	env -u SCENARIO ONLY="$1" SMOKE_DIR="$WORK/inner" SMOKE_PREFIX=h SKIPS="$WORK/SKIPS" \
+	env -u SCENARIO ONLY="$1" SMOKE_DIR="$WORK/inner" INSTANCE_PREFIX=h SKIPS="$WORK/SKIPS" \
 		"$TREE/tests/smoke/run.sh" >"$WORK/out" 2>&1
 }
 last_line_is() { equal "last line" "$(tail -n 1 "$WORK/out")" "$1"; }
@@ -56,7 +56,7 @@ victim() {
 	echo "\$INSTANCE \$! \$WORK" >'$WORK/ready'
 	wait
 	END
-	env -u SCENARIO SMOKE_PREFIX=h bash "$WORK/90_victim_test.sh" &
+	env -u SCENARIO INSTANCE_PREFIX=h90 bash "$WORK/90_victim_test.sh" &
 	pid=$!
 	wait_for '[ -s "$WORK/ready" ]'
 	read -r instance child work <"$WORK/ready"

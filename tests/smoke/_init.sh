@@ -22,7 +22,7 @@ BIN=$O/bin
 PLUGINS=$O/plugins
 SCENARIO=${SCENARIO:-$(basename "$0" _test.sh)}
 SEED=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
-INSTANCE=${SMOKE_PREFIX:-t}${SCENARIO%%_*}-$(printf %07d $$)
+INSTANCE=${INSTANCE_PREFIX:-t${SCENARIO%%_*}}-$(printf %07d $$)
 SERVER=$INSTANCE-s
 CLIENT=$INSTANCE-c
 BATON_IP=10.77.0.1
@@ -198,20 +198,24 @@ batond_launch() {
 }
 batond_pid() { cat "$WORK/batond.pid" 2>/dev/null; }
 batond_lives() { [ -s "$WORK/batond.pid" ] && [ ! -e "$WORK/batond.rc" ]; }
-batond_answers() { local rc; ctl status >/dev/null 2>&1; rc=$?; [ $rc -le 1 ]; }
-workers_ready() { [ "$(ctl --json worker list 2>/dev/null | jq '[.. | objects | select(.state? == "active")] | length')" -ge "$1" ]; }
+# All buckets of all services have an active owner, and as many workers as were asked for are active.
+workers_ready() {
+	top_json | jq -e --argjson workers "$1" --argjson buckets "$2" \
+		'[.workers[] | select(.state == "active")] | length >= $workers and (map(.buckets) | add) == $buckets'
+}
 
-# batond_start [CONFIG]: until it answers and its workers are active. Without an argument by the variables above.
+# batond_start [CONFIG]: until the port is there and $WORKERS workers own all $BUCKETS buckets. Without an argument with a
+# configuration of the variables above.
 batond_start() {
 	local config=${1:-$WORK/baton.yaml}
 	[ $# -gt 0 ] || batond_config >"$config"
 	batond_launch "$config" || return 1
-	wait_for '! batond_lives || batond_answers' || return 1
-	batond_lives || { echo "batond ended with status $(cat "$WORK/batond.rc"):"; tail -5 "$WORK/batond.log"; return 1; }
 	if [ "${PORT_KIND:-}" = tap ]; then
-		wait_for 'ip -n "$SERVER" link show bt0' && client_address || return 1
+		wait_for '! batond_lives || ip -n "$CLIENT" link show "$CLIENT_DEV"' || return 1
+		! batond_lives || client_address || return 1
 	fi
-	wait_for "! batond_lives || workers_ready $WORKERS" && batond_lives
+	wait_for "! batond_lives || workers_ready $WORKERS $BUCKETS" || return 1
+	batond_lives || { echo "batond ended with status $(cat "$WORK/batond.rc"):"; tail -5 "$WORK/batond.log"; return 1; }
 }
 
 # Asks it to end and returns its exit status; a batond that does not end within 60 s is a failure.
@@ -226,24 +230,30 @@ batond_stop() {
 ctl() { "$BIN/batonctl" -i "$INSTANCE" "$@"; }
 top_json() { "$BIN/baton-top" -i "$INSTANCE" --json; }
 
-# counter NAME: sum of a counter or drop reason over all pages.
-counter() { top_json | jq --arg name "$1" '[.. | objects | .[$name]? | numbers] | add // 0'; }
+# counter NAME: a counter of CoreStats or a drop reason, summed over the primary's pages.
+counter() { top_json | jq --arg name "$1" '.totals[$name] // .drops[$name].total // error("no counter " + $name)'; }
+
+# What batond says when it has stopped; its status is not 0 if a ledger is out of balance or a pool is not full.
+ledger_balances() {
+	grep 'ledger io\.' "$WORK/batond.log" || { echo "batond printed no ledger"; return 1; }
+	[ -z "$(grep 'ledger io\.' "$WORK/batond.log" | grep -v ': balanced')" ]
+}
 
 # ---- clients --------------------------------------------------------------------------------------------------------
 
 # bots ARGUMENTS...: the client everyone uses, in the clients' namespace; its verdict is in $WORK/bots.json.
-bots() { in_client "$BIN/baton-bots" --server "$BATON_IP:$UDP_PORT" --json "$@" >"$WORK/bots.json" 2>"$WORK/bots.err"; }
+bots() { in_client "$BIN/baton-bots" --json "$@" "$BATON_IP:$UDP_PORT" >"$WORK/bots.json" 2>"$WORK/bots.err"; }
 # The same in the background: bots_start ARGUMENTS..., bots_wait.
 bots_start() {
 	rm -f "$WORK/bots.rc"
 	{
-		in_client "$BIN/baton-bots" --server "$BATON_IP:$UDP_PORT" --json "$@" >"$WORK/bots.json" 2>"$WORK/bots.err" &
+		in_client "$BIN/baton-bots" --json "$@" "$BATON_IP:$UDP_PORT" >"$WORK/bots.json" 2>"$WORK/bots.err" &
 		run_process $!
 		wait $!
 		echo $? >"$WORK/bots.rc"
 	} &
 }
-bots_run() { [ ! -e "$WORK/bots.rc" ]; }
+bots_running() { [ ! -e "$WORK/bots.rc" ]; }
 bots_wait() { wait_for '[ -s "$WORK/bots.rc" ]' && return "$(cat "$WORK/bots.rc")"; }
 bots_value() { jq -r ".$1" "$WORK/bots.json"; }
 # The four promises, and that there was traffic at all.
