@@ -103,7 +103,8 @@ LINK_baton-bots     = -ljansson -lpthread -lm
 # forked from it finds the SDK's functions in the program itself, so the runtime is linked whole and baton_* exported.
 ZYGOTE_DPDK := eal ring mempool mempool_ring mbuf kvargs telemetry
 LINK_baton-zygote   = -Wl,--whole-archive $(call lib,worker) $(foreach l,$(ZYGOTE_DPDK),$(DPDK_DIR)/librte_$l.a) \
-	-Wl,--no-whole-archive -Wl,--export-dynamic-symbol='baton_*' -lyaml -lseccomp -ljansson -lbsd -lnuma -lpthread -ldl -lm
+	-Wl,--no-whole-archive $(call lib,config shared) -Wl,--export-dynamic-symbol='baton_*' \
+	-lyaml -lseccomp -ljansson -lbsd -lnuma -lpthread -ldl -lm
 NEEDS_baton-zygote  = $(call lib,worker)
 
 # Bench programs: bench/NAME.c -> bench-NAME.
@@ -207,7 +208,7 @@ $(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call lib,$2) $(B)/fla
 	$$(Q)$(CC) $(LDBASE) -o $$@ $(call objects,$1) $(call test_plugin,$1) -Wl,--start-group $(call lib,$2) -Wl,--end-group \
 		$3 $(if $(filter %monitor/,$(dir $1)),$$(CURSES_LIBS)) -lcmocka -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 endef
-$(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test primary worker config shared,$$(DPDK_LIBS))))
+$(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test primary worker config shared,$$(DPDK_LIBS) -lrte_net_ring)))
 $(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test bots worker monitor config shared,)))
 
 -include $(shell [ -d $(OBJ) ] && find $(OBJ) -name '*.d')
