@@ -1,0 +1,214 @@
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ADOPTION_NS  1000000000ull
+#define FIRST_KEPT   3  /* behind standard input, output and error */
+#define FAR_AWAY     64 /* beyond every number that a kept descriptor gets */
+
+/* ---- before the fork ---- */
+
+int confine_maps_read(struct confine_maps *maps)
+{
+	FILE *file = fopen("/proc/self/maps", "re");
+	char *line = NULL;
+	size_t bytes = 0;
+	int rc = 0;
+
+	if (file == NULL)
+		return -errno;
+	maps->count = 0;
+	while (getline(&line, &bytes, file) > 0) {
+		unsigned long start, end;
+		char permissions[8];
+
+		if (sscanf(line, "%lx-%lx %7s", &start, &end, permissions) != 3 || permissions[3] != 's')
+			continue;
+		if (maps->count > 0 && maps->range[maps->count - 1].end == start) {
+			maps->range[maps->count - 1].end = end;
+		} else if (maps->count == CONFINE_RANGES) {
+			rc = -E2BIG;
+			break;
+		} else {
+			maps->range[maps->count++] = (struct confine_range){start, end};
+		}
+	}
+	free(line);
+	fclose(file);
+	return rc;
+}
+
+/* The kernel's form of the filter, by way of an unnamed file, which is all that the library writes to. */
+static int export_filter(const scmp_filter_ctx seccomp, struct confine_filter *filter)
+{
+	int fd = memfd_create("baton-filter", MFD_CLOEXEC);
+	ssize_t bytes;
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = seccomp_export_bpf(seccomp, fd);
+	if (rc == 0) {
+		bytes = pread(fd, filter->code, sizeof(filter->code), 0);
+		if (bytes < 0)
+			rc = -errno;
+		else if (bytes == 0 || (size_t)bytes % sizeof(filter->code[0]) != 0 || bytes == sizeof(filter->code))
+			rc = -E2BIG;
+		else
+			filter->count = (uint16_t)((size_t)bytes / sizeof(filter->code[0]));
+	}
+	close(fd);
+	return rc;
+}
+
+int confine_filter_build(struct confine_filter *filter)
+{
+	static const int refused[] = {
+		SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(execve), SCMP_SYS(execveat),
+		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(io_uring_setup),
+	};
+	scmp_filter_ctx seccomp = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = 0;
+
+	if (seccomp == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < sizeof(refused) / sizeof(refused[0]); i++)
+		rc = seccomp_rule_add(seccomp, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+	if (rc == 0)
+		rc = export_filter(seccomp, filter);
+	seccomp_release(seccomp);
+	return rc;
+}
+
+/* ---- after it ---- */
+
+int confine_descriptors(int *fd, uint32_t count)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	/* First away from the numbers they are to get, so that no dup2 overwrites one that is still to move. */
+	for (uint32_t i = 0; i < count; i++) {
+		fd[i] = fcntl(fd[i], F_DUPFD, FAR_AWAY);
+		if (fd[i] < 0)
+			return -errno;
+	}
+	null = fcntl(null, F_DUPFD, FAR_AWAY);
+	for (int i = 0; i < FIRST_KEPT; i++)
+		if (null < 0 || dup2(null, i) < 0)
+			return -errno;
+	for (uint32_t i = 0; i < count; i++) {
+		fd[i] = dup2(fd[i], FIRST_KEPT + (int)i);
+		if (fd[i] < 0)
+			return -errno;
+	}
+	return close_range(FIRST_KEPT + count, ~0u, 0) ? -errno : 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct confine_range *left = a, *right = b;
+
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+static int unmap(uintptr_t start, uintptr_t end)
+{
+	return start < end && munmap((void *)start, end - start) ? -errno : 0;
+}
+
+int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count)
+{
+	qsort(keep, count, sizeof(*keep), compare_ranges);
+	for (uint32_t i = 0, k = 0; i < maps->count; i++) {
+		uintptr_t at = maps->range[i].start, end = maps->range[i].end;
+		int rc;
+
+		while (k < count && keep[k].end <= at)
+			k++;
+		/* what is kept may end behind this range or begin before it */
+		for (uint32_t in = k; in < count && keep[in].start < end; in++) {
+			rc = unmap(at, keep[in].start);
+			if (rc != 0)
+				return rc;
+			at = keep[in].end;
+		}
+		rc = unmap(at, end);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int confine_cpu(int32_t cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return 0;
+	if (cpu >= CPU_SETSIZE)
+		return -EINVAL;
+	CPU_ZERO(&set);
+	CPU_SET((uint32_t)cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+void confine_signals(void)
+{
+	struct sigaction act = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			sigaction(number, &act, NULL); /* refused for the two that libc keeps for itself */
+	act.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &act, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int confine_system_calls(const struct confine_filter *filter)
+{
+	struct sock_fprog program = {.len = filter->count, .filter = (struct sock_filter *)(uintptr_t)filter->code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -errno;
+	/* Without the flag older kernels turn speculative store bypass off for a filtered process, which costs every
+	 * load of the data path. */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) != 0)
+		return -errno;
+	return 0;
+}
+
+int confine_die_with(pid_t parent)
+{
+	struct timespec start, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (getppid() != parent) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000000ull + (uint64_t)now.tv_nsec - (uint64_t)start.tv_nsec >
+		    ADOPTION_NS)
+			return -ESRCH;
+		sched_yield();
+	}
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH; /* it may have gone in between */
+}

@@ -1,0 +1,51 @@
+/* Confinement: what a worker takes from itself before it loads game code. In the order of use; each step alone returns
+ * 0 or -errno. The lists and the filter are made by the zygote before the fork, where there is time. */
+#ifndef BATON_CONFINE_H
+#define BATON_CONFINE_H
+
+#include <linux/filter.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONFINE_RANGES 4096u
+#define CONFINE_FILTER 256u
+
+struct confine_range {
+	uintptr_t start, end; /* end: first byte behind */
+};
+
+/* Every shared mapping of the process, ascending, neighbours joined. */
+struct confine_maps {
+	uint32_t count;
+	struct confine_range range[CONFINE_RANGES];
+};
+
+/* System calls refused with EPERM, as the kernel takes it. */
+struct confine_filter {
+	uint16_t count;
+	struct sock_filter code[CONFINE_FILTER];
+};
+
+/* Zygote: reads /proc/self/maps. -E2BIG if there are more than CONFINE_RANGES. */
+int confine_maps_read(struct confine_maps *maps);
+/* Zygote: clone, clone3, fork, vfork, execve, execveat, ptrace, process_vm_* and io_uring_setup (whose workers are
+ * threads) are refused; everything else is allowed. */
+int confine_filter_build(struct confine_filter *filter);
+
+/* Keeps the `count` descriptors of fd, as numbers 3, 4, ... in that order (written back), /dev/null as 0 to 2, and
+ * closes everything else. */
+int confine_descriptors(int *fd, uint32_t count);
+/* Unmaps every range of maps but what stands in keep (sorted in place). Bounds of keep must be multiples of the page
+ * size of their mapping. */
+int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count);
+/* Runs on this CPU alone; -1: leaves it as it is. */
+int confine_cpu(int32_t cpu);
+/* All dispositions and the mask as after exec, but SIGPIPE ignored. */
+void confine_signals(void);
+/* no_new_privs, then the filter, for good. */
+int confine_system_calls(const struct confine_filter *filter);
+/* Dies with `parent`. Waits (at most 1 s) until the process is the parent's child: the one that forked it may be leaving
+ * still, and the signal would be taken for its end. -ESRCH if the parent is gone. */
+int confine_die_with(pid_t parent);
+
+#endif

@@ -1,0 +1,270 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <x86intrin.h>
+
+#define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
+#define PLUGIN_AHEAD 6u  /* entries whose records are: their slots have arrived by then */
+
+int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt, struct belt_commit *commit,
+	      uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz, bool busy_poll)
+{
+	if (belts == 0 || belts > BATON_MAX_IO_LCORES || buckets == 0 || buckets > BATON_MAX_BUCKETS)
+		return -EINVAL;
+	loop->plugin = plugin;
+	loop->belts = belts;
+	loop->next = 0;
+	for (uint32_t i = 0; i < belts; i++) {
+		belt_consumer_init(&loop->belt[i], belt[i], &commit[i]);
+		loop->prefetched[i] = loop->belt[i].done;
+	}
+	loop->buckets = buckets;
+	loop->owned_buckets = 0;
+	memset(loop->owned, 0, buckets);
+	loop->stats = stats;
+	loop->tsc_hz = tsc_hz;
+	loop->turn_tsc = __rdtsc();
+	loop->primed_until = 0;
+	loop->idle_turns = 0;
+	loop->busy_poll = busy_poll;
+	loop->stop = false;
+	loop->undone_shown = loop->early_settles_shown = 0;
+	loop->table_full_shown = 0;
+	return 0;
+}
+
+/* ---- entries ---- */
+
+static inline void prefetch_for_write(const void *line)
+{
+	__asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)line));
+}
+
+/* What the plugin decided, as far as the primary may be told. A reply that is longer than its request, or a verdict that
+ * is none, is a mistake of the plugin: the entry is undone and dropped as malformed. */
+static inline bool verdict_is_sound(const struct baton_packet *packet, baton_verdict verdict)
+{
+	return verdict >> 16 <= packet->len && (verdict & 0xffffu) < BATON_VERDICT_COUNT;
+}
+
+static inline void run_packet(struct loop *loop, struct belt_slot *slot, uint8_t *data)
+{
+	struct txn *txn = &loop->txn;
+	baton_verdict verdict;
+
+	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
+	verdict = loop->plugin->packet(&txn->ctx, &slot->packet, data);
+	if (baton_unlikely(!verdict_is_sound(&slot->packet, verdict))) {
+		txn->ctx.overflow = 1;
+		txn_end(txn, verdict);
+		belt_verdict(txn->consumer, txn->position - 1, BATON_DROP_MALFORMED);
+		return;
+	}
+	txn_end(txn, verdict);
+}
+
+/* Adds `step` belts to the count of every bucket the entry names. */
+static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
+{
+	struct belt_buckets head;
+	const uint8_t *map = data + sizeof(head);
+
+	memcpy(&head, data, sizeof(head));
+	for (uint32_t i = 0; i < head.count && i < loop->buckets && head.first < loop->buckets - i; i++) {
+		uint8_t *owned = &loop->owned[head.first + i];
+
+		if (!head.all && !(map[i / 8] >> (i % 8) & 1u))
+			continue;
+		loop->owned_buckets -= *owned != 0;
+		*owned = (uint8_t)(*owned + step);
+		loop->owned_buckets += *owned != 0;
+	}
+}
+
+static void run_grant(struct loop *loop, const uint8_t *data)
+{
+	count_buckets(loop, data, 1);
+	txn_pass(&loop->txn);
+}
+
+static void run_revoke(struct loop *loop, const uint8_t *data)
+{
+	count_buckets(loop, data, (uint8_t)-1);
+	txn_pass(&loop->txn);
+}
+
+/* Ticks of one bucket up to `number`, in order. A bucket that has never had one starts with this one. */
+static void tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
+{
+	struct txn *txn = &loop->txn;
+	uint64_t last = txn_last_tick(txn, bucket);
+	uint64_t number = last != 0 ? last + 1 : tick->number;
+
+	for (uint32_t i = 0; i < LOOP_CATCH_UP && number > last && number <= tick->number; i++, number++) {
+		txn_begin_tick(txn, number, number * tick->period_ns, bucket);
+		loop->plugin->tick(&txn->ctx, number);
+		txn_end_tick(txn);
+	}
+}
+
+static void run_tick(struct loop *loop, const uint8_t *data)
+{
+	struct belt_tick tick;
+
+	memcpy(&tick, data, sizeof(tick));
+	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
+		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
+			if (loop->owned[bucket] != 0)
+				tick_bucket(loop, &tick, bucket);
+	txn_pass(&loop->txn);
+}
+
+static void run_prime(struct loop *loop, const uint8_t *data)
+{
+	struct belt_prime prime;
+
+	memcpy(&prime, data, sizeof(prime));
+	loop->primed_until = __rdtsc() + (uint64_t)prime.for_us * (loop->tsc_hz / 1000000u);
+	txn_pass(&loop->txn);
+}
+
+static void run_stop(struct loop *loop, const uint8_t *data)
+{
+	(void)data;
+	loop->stop = true;
+	txn_pass(&loop->txn);
+}
+
+/* By enum belt_kind; BELT_PACKET has a way of its own. */
+static const struct {
+	void (*run)(struct loop *loop, const uint8_t *data);
+	const char *name;
+} control_entries[] = {
+	[BELT_GRANT] = {run_grant, "grant"}, [BELT_REVOKE] = {run_revoke, "revoke"}, [BELT_TICK] = {run_tick, "tick"},
+	[BELT_PRIME] = {run_prime, "prime"}, [BELT_STOP] = {run_stop, "stop"},
+};
+
+static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
+{
+	if (kind < sizeof(control_entries) / sizeof(control_entries[0]) && control_entries[kind].run != NULL)
+		control_entries[kind].run(loop, data);
+	else
+		txn_pass(&loop->txn); /* of a later version; the ABI check should have kept it away */
+}
+
+/* ---- bursts ---- */
+
+/* Asks for the slots of the burst's next entries, and has the plugin ask for the records of those that are near. */
+static inline void prefetch_ahead(struct loop *loop, const struct belt_consumer *belt, uint64_t position, uint64_t ready)
+{
+	uint64_t far = position + SLOTS_AHEAD, near = position + PLUGIN_AHEAD;
+	uint64_t *at = &loop->prefetched[loop->txn.belt];
+
+	if (far < ready) {
+		prefetch_for_write(belt_slot_at(belt, far));
+		prefetch_for_write(belt_slot_at(belt, far)->inl + 32);
+	}
+	if (loop->plugin->prefetch == NULL)
+		return;
+	if (near > ready)
+		near = ready;
+	for (; *at < near; ++*at) {
+		struct belt_slot *slot = belt_slot_at(belt, *at);
+
+		if (baton_likely(slot->packet.kind == BELT_PACKET))
+			loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
+	}
+}
+
+/* Counts by txn->position: `done` may move in the middle of it (journal full). */
+static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t end, uint64_t ready)
+{
+	struct txn *txn = &loop->txn;
+
+	for (uint64_t at = txn->position; at < txn->position + SLOTS_AHEAD && at < ready; at++) {
+		prefetch_for_write(belt_slot_at(belt, at));
+		prefetch_for_write(belt_slot_at(belt, at)->inl + 32);
+	}
+	while (txn->position != end && !loop->stop) {
+		struct belt_slot *slot = belt_slot_at(belt, txn->position);
+
+		prefetch_ahead(loop, belt, txn->position, ready);
+		if (baton_likely(slot->packet.kind == BELT_PACKET))
+			run_packet(loop, slot, belt_slot_data(belt, slot));
+		else
+			run_control(loop, slot->packet.kind, belt_slot_data(belt, slot));
+	}
+}
+
+static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
+{
+	struct CoreStats *stats = loop->stats;
+	struct txn *txn = &loop->txn;
+
+	stats_add(&stats->processed, entries);
+	stats_add(&stats->processed_cycles, cycles);
+	stats_add(&stats->bursts, 1);
+	stats_add(&stats->burst_packets, entries);
+	if (baton_unlikely(txn->undone != loop->undone_shown)) {
+		stats_add(&stats->undone, txn->undone - loop->undone_shown);
+		loop->undone_shown = txn->undone;
+	}
+	if (baton_unlikely(txn->early_settles != loop->early_settles_shown)) {
+		stats_add(&stats->early_settles, txn->early_settles - loop->early_settles_shown);
+		loop->early_settles_shown = txn->early_settles;
+	}
+	if (baton_unlikely(txn->ctx.table_full != loop->table_full_shown)) {
+		stats_add(&stats->table_full, txn->ctx.table_full - loop->table_full_shown);
+		loop->table_full_shown = txn->ctx.table_full;
+	}
+}
+
+/* One open burst over all belts: it is settled before another is taken from. */
+static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
+{
+	struct belt_consumer *belt = &loop->belt[index];
+	struct txn *txn = &loop->txn;
+	uint32_t count = ready < BATON_BURST ? ready : BATON_BURST;
+	uint64_t start = __rdtsc(), first = belt->done;
+
+	txn_open(txn, belt, index);
+	run_burst(loop, belt, first + count, first + ready);
+	txn_settle(txn);
+	count = (uint32_t)(txn->position - first);
+	count_burst(loop, count, __rdtsc() - start);
+	return count;
+}
+
+uint32_t loop_turn(struct loop *loop)
+{
+	for (uint32_t i = 0; i < loop->belts && !loop->stop; i++) {
+		uint32_t index = loop->next;
+		/* more than a burst: the first entries of the next one are asked for while this one runs */
+		uint32_t ready = belt_take(&loop->belt[index], BATON_BURST + SLOTS_AHEAD);
+
+		loop->next = index + 1 == loop->belts ? 0 : index + 1;
+		if (ready != 0)
+			return loop_burst(loop, index, ready);
+	}
+	return 0;
+}
+
+void loop_run(struct loop *loop)
+{
+	struct CoreStats *stats = loop->stats;
+
+	while (!loop->stop) {
+		uint32_t count = loop_turn(loop);
+		if (count == 0)
+			idle_wait(loop);
+		else
+			loop->idle_turns = 0;
+		uint64_t now = __rdtsc();
+		stats_add(count != 0 ? &stats->busy_cycles : &stats->idle_cycles, now - loop->turn_tsc);
+		stats_add(&stats->loops, 1);
+		stats_add(&stats->busy_loops, count != 0);
+		*(volatile uint64_t *)&stats->heartbeat = now;
+		loop->turn_tsc = now;
+	}
+}

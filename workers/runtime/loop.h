@@ -1,0 +1,59 @@
+/* The worker's loop: take a burst, run its entries, settle it; and what to do when there is none. */
+#ifndef BATON_LOOP_H
+#define BATON_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "belt.h"
+#include "core_stats.h"
+#include "txn.h"
+
+#define LOOP_CATCH_UP 4u /* tick numbers that one tick entry makes up for, per bucket */
+
+/* All of it private to the worker but what it points to. */
+struct loop {
+	struct txn txn;
+	const struct baton_plugin *plugin;
+	uint32_t belts;
+	uint32_t next; /* belt to look at first: round robin */
+	struct belt_consumer belt[BATON_MAX_IO_LCORES];
+	uint64_t prefetched[BATON_MAX_IO_LCORES]; /* entries below have been prefetched for the plugin */
+
+	/* Ownership counts belts (protocol.md R7): a bucket is ours while any belt has granted and not revoked it. */
+	uint32_t buckets;
+	uint32_t owned_buckets;
+	uint8_t owned[BATON_MAX_BUCKETS];
+
+	struct CoreStats *stats; /* our page */
+	uint64_t tsc_hz;
+	uint64_t turn_tsc;       /* end of the turn before */
+	uint64_t primed_until;   /* TSC; 0: not primed */
+	uint32_t idle_turns;     /* turns without an entry, since the last that had one */
+	bool busy_poll;
+	bool stop;               /* BELT_STOP has been settled */
+	/* as last added to the page, which counts on over incarnations */
+	uint64_t undone_shown, early_settles_shown;
+	uint32_t table_full_shown;
+};
+
+/* loop->txn is bound. belt, commit: `belts` of them; commit is an array in the control block.
+ * Returns 0 or -EINVAL (belts or buckets out of range). */
+int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt, struct belt_commit *commit,
+	      uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz, bool busy_poll);
+
+/* One burst of the next belt that has entries, settled when it returns. Returns the number of entries, 0 if no belt
+ * has any. After BELT_STOP nothing is taken any more. */
+uint32_t loop_turn(struct loop *loop);
+
+/* Turns until BELT_STOP has been settled. */
+void loop_run(struct loop *loop);
+
+/* ---- idle.c ---- */
+
+/* After a turn without entries: spins, yields or sleeps. A worker that owns nothing gives its CPU away at once. */
+void idle_wait(struct loop *loop);
+/* Sleeps until a doorbell rings or the time is over; does not sleep if an entry waits. True if it slept. */
+bool idle_sleep(struct loop *loop, uint64_t most_ns);
+
+#endif

@@ -1,0 +1,194 @@
+#include "plugin.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "state.h"
+#include "version.h"
+
+static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int refuse(int error, char *why, size_t bytes, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, bytes, format, args);
+	va_end(args);
+	return -error;
+}
+
+/* ---- descriptor ---- */
+
+/* Names end up in tables, logs and JSON: short, printable, nothing to escape. */
+static bool is_name(const char *text)
+{
+	size_t len = text == NULL ? 0 : strnlen(text, BATON_NAME_BYTES);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\')
+			return false;
+	return len > 0 && len < BATON_NAME_BYTES;
+}
+
+static int check_key(const struct baton_plugin *d, char *why, size_t bytes)
+{
+	if (d->key != BATON_KEY_FLOW && d->key != BATON_KEY_PAYLOAD)
+		return refuse(EINVAL, why, bytes, ".key is %u: set it to BATON_KEY_FLOW or BATON_KEY_PAYLOAD", d->key);
+	if (d->key == BATON_KEY_PAYLOAD && (d->key_length < 1 || d->key_length > 8))
+		return refuse(EINVAL, why, bytes, ".key_length is %u: a payload key has 1 to 8 bytes", d->key_length);
+	if (d->key == BATON_KEY_PAYLOAD && d->key_offset + d->key_length > BELT_CELL_BYTES)
+		return refuse(EINVAL, why, bytes, ".key_offset is %u: the key must lie within the first %u bytes of a datagram",
+			      d->key_offset, BELT_CELL_BYTES);
+	return 0;
+}
+
+int plugin_check(const struct baton_plugin *d, char *why, size_t bytes)
+{
+	/* abi first: nothing behind it can be believed if it differs */
+	if (d->abi != BATON_PLUGIN_ABI)
+		return refuse(EPROTO, why, bytes, "built for plugin ABI %u, this Baton has %u: rebuild it with this version's baton.h",
+			      d->abi, BATON_PLUGIN_ABI);
+	if (d->size != sizeof(*d))
+		return refuse(EPROTO, why, bytes, "its descriptor has %u bytes, this Baton's %zu: use BATON_PLUGIN() of this version's "
+			      "baton.h and rebuild", d->size, sizeof(*d));
+	if (!is_name(d->name) || !is_name(d->version))
+		return refuse(EINVAL, why, bytes, ".name and .version must have 1 to %u printable characters, without blanks, quotes "
+			      "and backslashes", BATON_NAME_BYTES - 1);
+	if (d->packet == NULL)
+		return refuse(EINVAL, why, bytes, ".packet is missing: it is the function that handles a datagram");
+	if (d->record_size > STATE_MAX_RECORD)
+		return refuse(EINVAL, why, bytes, ".record_size is %u: at most %u bytes", d->record_size, STATE_MAX_RECORD);
+	if (d->max_undo_bytes > JOURNAL_BYTES / 2)
+		return refuse(EINVAL, why, bytes, ".max_undo_bytes is %u: at most %u, half of the journal", d->max_undo_bytes,
+			      JOURNAL_BYTES / 2);
+	return check_key(d, why, bytes);
+}
+
+static const char *key_name(uint32_t key)
+{
+	return key == BATON_KEY_FLOW ? "flow" : "payload";
+}
+
+int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size, char *why, size_t bytes)
+{
+	if (d->key != key)
+		return refuse(EINVAL, why, bytes, "plugin %s needs key %s, the group's service steers by %s: set `key: %s` in the service "
+			      "(or leave `key` out) and restart batond", d->name, key_name(d->key), key_name(key), key_name(d->key));
+	if (d->record_size > record_size)
+		return refuse(EINVAL, why, bytes, "plugin %s has records of %u bytes, the state file of the group %u: restart batond with "
+			      "another `state_file` or with the old one removed (the state is lost then)", d->name, d->record_size,
+			      record_size);
+	return 0;
+}
+
+/* ---- file ---- */
+
+static int check_elf(int fd, char *why, size_t bytes)
+{
+	Elf64_Ehdr header;
+
+	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+		return refuse(ENOEXEC, why, bytes, "not a shared object: build it with `cc -shared -fPIC` or by `make`");
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
+		return refuse(ENOEXEC, why, bytes, "built for another kind of machine: build it for x86-64");
+	if (header.e_type != ET_DYN)
+		return refuse(ENOEXEC, why, bytes, "an ELF file, but not a shared object: link it with -shared");
+	return 0;
+}
+
+static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
+{
+	char name[64];
+	void *handle;
+	int rc = check_elf(fd, why, bytes);
+
+	if (rc != 0)
+		return rc;
+	plugin->build_id[0] = 0;
+	rc = version_file_build_id(fd, plugin->build_id);
+	if (rc != 0 && rc != -ENOENT)
+		return refuse(-rc, why, bytes, "its build id cannot be read: %s; is the file complete?", strerror(-rc));
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	/* now: a symbol that is missing must show here, not under a packet */
+	handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	if (handle == NULL) {
+		const char *error = dlerror(), *text = strstr(error, ": ");
+
+		/* the name in front is that of the descriptor, which says nothing to anybody */
+		return refuse(ELIBACC, why, bytes, "cannot be linked: %s; a plugin uses baton.h, libc and libm alone",
+			      text != NULL ? text + 2 : error);
+	}
+	plugin->descriptor = dlsym(handle, BATON_PLUGIN_SYMBOL);
+	if (plugin->descriptor == NULL)
+		return refuse(ENOENT, why, bytes, "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
+	return plugin_check(plugin->descriptor, why, bytes);
+}
+
+int plugin_load(struct plugin *plugin, int fd, const char *path, char *why, size_t bytes)
+{
+	char detail[PLUGIN_WHY_BYTES];
+	int rc = load(plugin, fd, detail, sizeof(detail));
+
+	if (rc != 0)
+		snprintf(why, bytes, "plugin %s: %s", path, detail);
+	return rc;
+}
+
+void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
+{
+	const struct baton_plugin *d = plugin->descriptor;
+
+	*ready = (struct worker_ready){
+		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length, .schema = d->schema,
+		.record_size = d->record_size,
+	};
+	/* lengths: plugin_check() */
+	snprintf(ready->plugin_name, sizeof(ready->plugin_name), "%s", d->name);
+	snprintf(ready->version, sizeof(ready->version), "%s", d->version);
+	snprintf(ready->build_id, sizeof(ready->build_id), "%s", plugin->build_id);
+}
+
+/* ---- describe ---- */
+
+static int open_plugin(const char *path, char *why, size_t bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return refuse(errno, why, bytes, "cannot be opened: %s; is the path in the configuration right?", strerror(errno));
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return refuse(ENOEXEC, why, bytes, "not a file");
+	}
+	return fd;
+}
+
+int plugin_describe(const char *path)
+{
+	char why[PLUGIN_WHY_BYTES];
+	struct plugin plugin;
+	int fd = open_plugin(path, why, sizeof(why));
+	int rc = fd < 0 ? fd : load(&plugin, fd, why, sizeof(why));
+
+	if (rc < 0) {
+		fprintf(stderr, "%s\n", why); /* the caller knows the path and puts it in front */
+		return 1;
+	}
+	const struct baton_plugin *d = plugin.descriptor;
+	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
+	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u}\n",
+	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
+	       d->record_size, d->max_undo_bytes);
+	return fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,151 @@
+/* baton-zygote: attaches to the primary's memory once, forks workers for as long as the primary lives. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "plugin.h"
+#include "spawn.h"
+#include "version.h"
+
+/* Before the primary's own patience of 5 s is over, so that it is told why. */
+#define ATTACH_MS 4500
+
+static struct worker_host host; /* too large for the stack; its copy in every child is private */
+
+static void print_help(void)
+{
+	puts("usage: baton-zygote --describe FILE.so\n"
+	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
+	     "\n"
+	     "Started by batond, with its sockets and files: attaches to the primary's memory as a DPDK secondary,\n"
+	     "once, and forks the workers that batond asks for. Not to be started by hand, but for:\n"
+	     "\n"
+	     "  --describe FILE.so    check a plugin and print its descriptor as one line of JSON\n"
+	     "  --help                this text\n"
+	     "  --version             version, build id, ABI and build type\n"
+	     "\n"
+	     "Options of batond:\n"
+	     "  --parent PID          process id of the primary; the zygote ends with it\n"
+	     "  --file-prefix P       EAL's, of this boot of the primary\n"
+	     "  --runtime-dir DIR     where EAL keeps its files (default: $RUNTIME_DIRECTORY)\n"
+	     "  --huge-dir DIR        hugetlbfs mount of the primary\n"
+	     "  --io-lcores N         I/O lcores of the primary\n"
+	     "  --slots N             worker slots\n"
+	     "  --cpu N               CPU to live on; not one that polls");
+}
+
+static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most)
+{
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < least || value > most) {
+		fprintf(stderr, "baton-zygote: --%s is '%s': give a number from %u to %u\n", option, text, least, most);
+		exit(2);
+	}
+	return (uint32_t)value;
+}
+
+static void use_runtime_dir(const char *dir)
+{
+	if (setenv("RUNTIME_DIRECTORY", dir, 1) != 0) {
+		fprintf(stderr, "baton-zygote: --runtime-dir: %s\n", strerror(errno));
+		exit(1);
+	}
+}
+
+/* A plugin is described under the same restrictions as it is run, so that what works here works there. */
+static int describe(const char *path)
+{
+	int rc = confine_filter_build(&host.filter);
+
+	if (rc == 0)
+		rc = confine_system_calls(&host.filter);
+	if (rc != 0) {
+		fprintf(stderr, "cannot restrict system calls (seccomp): %s\n", strerror(-rc));
+		return 1;
+	}
+	return plugin_describe(path);
+}
+
+static void parse(int argc, char **argv, struct attach_options *options)
+{
+	static const struct option known[] = {
+		{"parent", required_argument, NULL, 'p'}, {"file-prefix", required_argument, NULL, 'f'},
+		{"runtime-dir", required_argument, NULL, 'r'}, {"huge-dir", required_argument, NULL, 'd'},
+		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
+		{"cpu", required_argument, NULL, 'c'}, {"describe", required_argument, NULL, 'D'},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (option) {
+		case 'p': options->parent = (int)number("parent", optarg, 1, 0x7fffffff); break;
+		case 'f': options->file_prefix = optarg; break;
+		case 'r': use_runtime_dir(optarg); break;
+		case 'd': options->huge_dir = optarg; break;
+		case 'i': options->io_lcores = number("io-lcores", optarg, 1, BATON_MAX_IO_LCORES); break;
+		case 's': options->slots = number("slots", optarg, 1, BATON_MAX_WORKERS); break;
+		case 'c': options->cpu = number("cpu", optarg, 0, 65535); break;
+		case 'D': exit(describe(optarg));
+		case 'h': print_help(); exit(0);
+		case 'V': version_print("baton-zygote"); exit(0);
+		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);
+		}
+	}
+	if (optind != argc || options->parent == 0 || options->file_prefix == NULL || options->huge_dir == NULL ||
+	    options->io_lcores == 0 || options->slots == 0) {
+		fprintf(stderr, "baton-zygote: an option is missing; batond starts this program, see baton-zygote --help\n");
+		exit(2);
+	}
+}
+
+/* EAL waits without end for a primary that is gone or hangs, in loops that no signal leaves: so the handler does. */
+static void attach_took_too_long(int number_of_signal)
+{
+	(void)number_of_signal;
+	spawn_say(ZYGOTE_FAILED, "the zygote did not attach to the primary's memory within 4.5 s: is the CPU it lives on "
+		  "(`main_core`) overloaded? Give it a CPU that no I/O lcore or worker polls on");
+	_exit(1);
+}
+
+static void watch(int ms)
+{
+	struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+
+	signal(SIGALRM, ms != 0 ? attach_took_too_long : SIG_DFL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	struct attach_options options = {.parent = 0};
+	char why[ATTACH_WHY_BYTES];
+
+	parse(argc, argv, &options);
+	/* Out of the terminal's reach: ^C is for the primary, which then stops its workers in order. */
+	setsid();
+	int rc = confine_die_with(options.parent);
+	if (rc != 0) {
+		fprintf(stderr, "baton-zygote: not a child of process %d: batond starts this program\n", options.parent);
+		return 1;
+	}
+	watch(ATTACH_MS);
+	rc = attach(&host, &options, why, sizeof(why));
+	watch(0);
+	if (rc != 0) {
+		fprintf(stderr, "baton-zygote: %s\n", why);
+		spawn_say(ZYGOTE_FAILED, why);
+		_exit(1);
+	}
+	spawn_serve(&host);
+}

@@ -1,0 +1,90 @@
+#define _GNU_SOURCE
+#include "spawn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rte_version.h>
+
+int spawn_say(uint32_t kind, const char *text)
+{
+	static struct zygote_message message;
+
+	message.magic = ZYGOTE_MAGIC;
+	message.abi = BATON_ABI;
+	message.kind = kind;
+	snprintf(message.text, sizeof(message.text), "%s", text);
+	return zygote_send(ZYGOTE_FD_CONTROL, &message, -1, -1);
+}
+
+/* glibc's fork twice: the one between leaves at once, so that the grandchild becomes the primary's. (Raw clone would
+ * leave malloc's locks as some EAL thread held them.) Returns true in the grandchild. */
+static bool fork_away(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pid = fork();
+		if (pid == 0)
+			return true;
+		_exit(pid < 0);
+	}
+	/* Nobody is there to be told of a failure: the worker's socket closes, and the primary sees that. */
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return false;
+}
+
+/* What the spare keeps: its own control socket and the two files, never the socket of EAL's IPC, which the primary
+ * would write to for ever. */
+static void become_spare(struct worker_host *host, int control)
+{
+	int fd[3] = {control, ZYGOTE_FD_STATE, ZYGOTE_FD_STATS};
+
+	if (confine_descriptors(fd, 3) != 0 || confine_die_with(host->primary) != 0)
+		_exit(1);
+	spawn_serve(host);
+}
+
+static void carry_out(struct worker_host *host, const struct zygote_message *message, int fd[2])
+{
+	bool spawn = message->kind == ZYGOTE_SPAWN && fd[0] >= 0 && fd[1] >= 0;
+	bool spare = message->kind == ZYGOTE_SPARE && fd[0] >= 0;
+
+	if ((spawn || spare) && fork_away()) {
+		if (spare)
+			become_spare(host, fd[0]);
+		worker_run(host, &message->spawn, fd[0], fd[1]);
+	}
+	for (int i = 0; i < 2; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	/* For the next one, while nobody waits: EAL's thread maps what the primary's heap might have grown by. */
+	(void)confine_maps_read(&host->maps);
+}
+
+void spawn_serve(struct worker_host *host)
+{
+	static struct zygote_message message;
+	int fd[2];
+
+	if (spawn_say(ZYGOTE_READY, rte_version()) != 0)
+		_exit(1);
+	for (;;) {
+		struct pollfd control = {.fd = ZYGOTE_FD_CONTROL, .events = POLLIN};
+
+		if (poll(&control, 1, -1) < 0 && errno != EINTR)
+			_exit(1);
+		int rc = zygote_receive(ZYGOTE_FD_CONTROL, &message, fd, NULL);
+		if (rc == 1)
+			carry_out(host, &message, fd);
+		else if (rc == -EPROTO)
+			spawn_say(ZYGOTE_FAILED, "the zygote got an order of another build: install batond and baton-zygote together");
+		else if (rc != -EAGAIN)
+			_exit(0); /* the primary hung up */
+	}
+}
