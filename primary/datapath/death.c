@@ -67,8 +67,10 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		take_back(io, slot);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
 		view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
+		/* The page must say so too: `done` will be stored as the end of what was written (R4), and a successor
+		 * that finds `offered` behind it would take slots nobody filled. */
+		belt_publish(&view->belt);
 		view->belt.reaped = view->belt.offered;
-		view->belt.published = view->belt.offered;
 		view->belt.long_tail = view->belt.long_head;
 	}
 	view->attached = 0;

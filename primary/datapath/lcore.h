@@ -153,7 +153,7 @@ struct io_lcore {
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
 	bool quit;
-	uint32_t idle_turns;
+	uint32_t turn, idle_turns;
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];
 	struct slot_view slot[BATON_MAX_WORKERS];
@@ -219,6 +219,7 @@ void housekeep(struct io_lcore *io);
 void doorbell_ring(struct io_lcore *io);
 void idle_wait(struct io_lcore *io);
 int idle_init(struct io_lcore *io);
+bool io_turn(struct io_lcore *io);
 int io_loop(void *arg);
 void io_stop(struct io_lcore *io);
 

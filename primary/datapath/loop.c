@@ -26,28 +26,33 @@ static void end_turn(struct io_lcore *io, bool worked)
 	stats_add(&io->stats->idle_cycles, rte_rdtsc() - io->tsc);
 }
 
+/* One turn of the loop. Returns true if it received or reaped anything. */
+bool io_turn(struct io_lcore *io)
+{
+	start_turn(io);
+	uint32_t received = rx_ports(io);
+	move_run(io);
+	steer_publish(io);
+	uint32_t reaped = reap_all(io);
+	if (reaped == 0)
+		tx_flush(io);
+	if (io->turn++ % HOUSEKEEP_TURNS == 0 || received + reaped == 0)
+		housekeep(io);
+	if (io->to_ring != 0)
+		doorbell_ring(io);
+	end_turn(io, received + reaped != 0);
+	return received + reaped != 0;
+}
+
 int io_loop(void *arg)
 {
 	struct io_lcore *io = arg;
-	uint32_t turn = 0;
 
 	idle_init(io);
 	start_turn(io);
 	local_announce(io);
-	while (baton_likely(!io->quit)) {
-		start_turn(io);
-		uint32_t received = rx_ports(io);
-		move_run(io);
-		steer_publish(io);
-		uint32_t reaped = reap_all(io);
-		if (reaped == 0)
-			tx_flush(io);
-		if (turn++ % HOUSEKEEP_TURNS == 0 || received + reaped == 0)
-			housekeep(io);
-		if (io->to_ring != 0)
-			doorbell_ring(io);
-		end_turn(io, received + reaped != 0);
-	}
+	while (baton_likely(!io->quit))
+		io_turn(io);
 	io_stop(io);
 	return 0;
 }

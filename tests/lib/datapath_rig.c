@@ -1,0 +1,176 @@
+#include "datapath_rig.h"
+
+#include <rte_eal.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "checksum.h"
+
+#define RIG_BUFFERS 8191u
+
+void rig_eal(void)
+{
+	static bool done;
+	char *argv[] = {"rig", "--no-huge", "--no-shconf", "-m", "512", "--no-pci", "--no-telemetry", "--lcores=0@0",
+			"--log-level=4", "--iova-mode=va"};
+
+	if (done)
+		return;
+	assert_true(rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv) >= 0);
+	done = true;
+}
+
+static void rig_queues(struct rig *rig, uint32_t lcores)
+{
+	static uint32_t serial;
+	struct rte_eth_conf conf = {0};
+	char name[32];
+	int id;
+
+	for (uint32_t i = 0; i < lcores; i++) {
+		snprintf(name, sizeof(name), "rig%u_pool%u", serial, i);
+		rig->pool[i] = rte_pktmbuf_pool_create_by_ops(name, RIG_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0, "ring_sp_sc");
+		snprintf(name, sizeof(name), "rig%u_rx%u", serial, i);
+		rig->rx[i] = rte_ring_create(name, 4096, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		snprintf(name, sizeof(name), "rig%u_tx%u", serial, i);
+		rig->tx[i] = rte_ring_create(name, 8192, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		assert_true(rig->pool[i] != NULL && rig->rx[i] != NULL && rig->tx[i] != NULL);
+	}
+	snprintf(name, sizeof(name), "rig%u", serial++);
+	id = rte_eth_from_rings(name, rig->rx, lcores, rig->tx, lcores, 0);
+	assert_true(id >= 0);
+	rig->port.ethdev = (uint16_t)id;
+	assert_int_equal(rte_eth_dev_configure((uint16_t)id, (uint16_t)lcores, (uint16_t)lcores, &conf), 0);
+	for (uint16_t i = 0; i < lcores; i++) {
+		assert_int_equal(rte_eth_rx_queue_setup((uint16_t)id, i, 256, 0, NULL, rig->pool[i]), 0);
+		assert_int_equal(rte_eth_tx_queue_setup((uint16_t)id, i, 256, 0, NULL), 0);
+	}
+	assert_int_equal(rte_eth_dev_start((uint16_t)id), 0);
+}
+
+static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+{
+	struct config *c = &rig->config;
+
+	snprintf(c->name, sizeof(c->name), "%s", rig->instance);
+	c->io_cores = lcores;
+	c->poll = POLL_BUSY;
+	c->worker_slots = slots;
+	c->pending = 8192;
+	c->ports = c->services = c->groups = 1;
+	c->service[0].udp_port = RIG_PORT;
+	c->service[0].key = KEY_PAYLOAD;
+	c->service[0].buckets = buckets;
+	rig->port.queues = (uint16_t)lcores;
+	rig->port.mtu = 1500;
+	rig->port.config = &c->port[0];
+	memcpy(rig->port.mac, "\x02\x00\x00\x00\x00\x01", 6);
+	rig->port.address[0].ip = RIG_IP;
+	rig->port.addresses = 1;
+}
+
+void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+{
+	struct datapath_setup setup = {.config = &rig->config, .port = &rig->port, .io_lcores = lcores};
+	struct state_group group;
+	bool fresh;
+
+	memset(rig, 0, sizeof(*rig));
+	snprintf(rig->instance, sizeof(rig->instance), "rig-%d", getpid());
+	snprintf(rig->path, sizeof(rig->path), "/dev/shm/%s.state", rig->instance);
+	unlink(rig->path);
+	rig_config(rig, lcores, slots, buckets);
+	rig_queues(rig, lcores);
+	assert_int_equal(stats_create(&rig->stats, rig->instance, lcores, slots, rte_get_tsc_hz(), &rig->stats_fd), 0);
+	assert_int_equal(state_group_init(&group, "game", buckets, 16, buckets, 1), 0);
+	assert_int_equal(state_open(&rig->state, rig->path, &group, 1, slots, lcores, 42, 1000, &fresh), 0);
+	assert_true(fresh);
+	for (uint32_t l = 0; l < lcores; l++)
+		for (uint32_t s = 0; s < slots; s++) {
+			rig->belt[l][s] = mmap(NULL, BATON_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			assert_true(rig->belt[l][s] != MAP_FAILED);
+			belt_init(rig->belt[l][s], l, s);
+			setup.belt[l][s] = rig->belt[l][s];
+		}
+	memcpy(setup.pool, rig->pool, sizeof(setup.pool));
+	setup.key[0] = (struct datapath_key){.key = BATON_KEY_PAYLOAD, .offset = 0, .length = 4};
+	setup.state = &rig->state;
+	setup.stats = &rig->stats;
+	assert_int_equal(datapath_create(&rig->dp, &setup), 0);
+}
+
+void rig_destroy(struct rig *rig)
+{
+	for (uint32_t l = 0; l < rig->config.io_cores; l++) {
+		struct ledger ledger;
+		struct rte_mbuf *mbuf;
+
+		io_stop(rig->dp->io[l]);
+		datapath_ledger(rig->dp, l, &ledger);
+		assert_int_equal(ledger_balance(&ledger), 0);
+		assert_int_equal(ledger.in_belts + ledger.pending + ledger.tx_backlog, 0);
+		while (rte_ring_dequeue(rig->tx[l], (void **)&mbuf) == 0)
+			rte_pktmbuf_free(mbuf);
+		assert_int_equal(rte_mempool_avail_count(rig->pool[l]), RIG_BUFFERS);
+	}
+	datapath_destroy(rig->dp);
+	rte_eth_dev_stop(rig->port.ethdev);
+	rte_eth_dev_close(rig->port.ethdev);
+	for (uint32_t l = 0; l < rig->config.io_cores; l++) {
+		for (uint32_t s = 0; s < rig->config.worker_slots; s++)
+			munmap(rig->belt[l][s], BATON_HUGE_PAGE);
+		rte_ring_free(rig->rx[l]);
+		rte_ring_free(rig->tx[l]);
+		rte_mempool_free(rig->pool[l]);
+	}
+	state_close(&rig->state);
+	unlink(rig->path);
+	close(rig->stats_fd);
+	stats_detach(&rig->stats);
+	stats_unlink(rig->instance);
+}
+
+struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload, uint32_t len)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(rig->pool[lcore]);
+	struct rte_ether_hdr *eth;
+	struct rte_ipv4_hdr *ip;
+	struct rte_udp_hdr *udp;
+
+	assert_non_null(mbuf);
+	assert_non_null(rte_pktmbuf_append(mbuf, (uint16_t)(sizeof(*eth) + sizeof(*ip) + sizeof(*udp) + len)));
+	eth = rte_pktmbuf_mtod(mbuf, struct rte_ether_hdr *);
+	ip = (void *)(eth + 1);
+	udp = (void *)(ip + 1);
+	memset(eth, 0, sizeof(*eth) + sizeof(*ip) + sizeof(*udp));
+	memcpy(&eth->dst_addr, rig->port.mac, 6);
+	memcpy(&eth->src_addr, "\x02\x00\x00\x00\x00\x02", 6);
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	ip->version_ihl = 0x45;
+	ip->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + sizeof(*udp) + len));
+	ip->time_to_live = 64;
+	ip->next_proto_id = IPPROTO_UDP;
+	ip->src_addr = rte_cpu_to_be_32(0x0a000002);
+	ip->dst_addr = RIG_IP;
+	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, sizeof(*ip));
+	udp->src_port = rte_cpu_to_be_16(40000);
+	udp->dst_port = rte_cpu_to_be_16(RIG_PORT);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + len));
+	memcpy(udp + 1, payload, len);
+	udp->dgram_cksum = (uint16_t)~checksum_udp(ip, udp, (uint32_t)sizeof(*udp) + len);
+	return mbuf;
+}
+
+void rig_inject(struct rig *rig, uint32_t lcore, struct rte_mbuf *mbuf)
+{
+	assert_int_equal(rte_ring_enqueue(rig->rx[lcore], mbuf), 0);
+}

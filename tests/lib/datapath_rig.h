@@ -1,0 +1,40 @@
+/* A data path without threads, for unit tests: real I/O lcores, belts, state file and a net_ring port, whose loop turns
+ * the test runs one by one; workers are the test's own. */
+#ifndef BATON_TESTS_DATAPATH_RIG_H
+#define BATON_TESTS_DATAPATH_RIG_H
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "lcore.h"
+
+#define RIG_IP   0x0100000au /* 10.0.0.1, network byte order */
+#define RIG_PORT 8080u
+
+struct rig {
+	struct config config;
+	struct port port;
+	struct datapath *dp;
+	struct state state;
+	struct stats stats;
+	struct rte_mempool *pool[BATON_MAX_IO_LCORES];
+	struct rte_ring *rx[BATON_MAX_IO_LCORES], *tx[BATON_MAX_IO_LCORES];
+	struct belt *belt[BATON_MAX_IO_LCORES][BATON_MAX_WORKERS];
+	char instance[BATON_NAME_BYTES];
+	char path[64];
+	int stats_fd;
+};
+
+/* Starts EAL without huge pages, once per program. */
+void rig_eal(void);
+/* One service on RIG_PORT, steered by the first four payload bytes. Fails the test if anything is missing. */
+void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets);
+/* Stops the lcores by hand and checks ledger and pools: every buffer is home again. */
+void rig_destroy(struct rig *rig);
+
+/* A valid UDP frame for the service: `len` bytes of payload. */
+struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload, uint32_t len);
+/* Puts a frame on the lcore's receive queue. */
+void rig_inject(struct rig *rig, uint32_t lcore, struct rte_mbuf *mbuf);
+
+#endif
