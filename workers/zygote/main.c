@@ -11,7 +11,7 @@
 
 #include "attach.h"
 #include "plugin.h"
-#include "spawn.h"
+#include "zygote_spawn.h"
 #include "version.h"
 
 /* Before the primary's own patience of 5 s is over, so that it is told why. */

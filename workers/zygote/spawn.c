@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "spawn.h"
+#include "zygote_spawn.h"
 
 #include <errno.h>
 #include <poll.h>
