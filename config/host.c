@@ -152,7 +152,7 @@ void loader_check_poll(struct loader *l)
 	char clash[64] = "";
 	if (s.crowded != CPUS)
 		snprintf(clash, sizeof(clash), " (%u of them on CPU %u)", s.on[s.crowded], s.crowded);
-	loader_error(l, spot->place, "eal.poll: busy needs a CPU for every polling thread: %u I/O lcores + %u workers = %u threads, on "
-		     "%u CPUs%s; name more CPUs, lower groups[].count or use poll: adaptive", c->io_cores, workers,
+	loader_error(l, spot->place, "eal.poll: busy needs a CPU for every polling thread: I/O lcores %u + workers %u = threads %u, on "
+		     "CPUs: %u%s; name more CPUs, lower groups[].count or use poll: adaptive", c->io_cores, workers,
 		     s.threads + s.floating, s.cpus + (s.floating < free_cpus ? s.floating : free_cpus), clash);
 }

@@ -24,9 +24,10 @@ const char *value_shown(const char *text, size_t bytes, char out[SHOWN_BYTES])
 	out[n++] = '\'';
 	for (size_t i = 0; i < bytes && i < 40; i++) {
 		unsigned char c = (unsigned char)text[i];
-		/* Bytes of other alphabets pass; C1 controls hide in them only after 0xc2. */
-		bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && i + 1 < bytes && (unsigned char)text[i + 1] < 0xa0);
-		out[n++] = control ? '?' : (char)c;
+		/* Bytes of other alphabets pass; C1 controls are two bytes, the first of them 0xc2. */
+		bool c1 = c == 0xc2 && i + 1 < bytes && (unsigned char)text[i + 1] < 0xa0;
+		out[n++] = c < 0x20 || c == 0x7f || c1 ? '?' : (char)c;
+		i += c1;
 	}
 	if (bytes > 40) {
 		/* Never cut a character in two. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -19,6 +20,7 @@ struct outcome {
 	int errors;
 	char text[32768];
 	struct config config;
+	const char *document;
 };
 static struct outcome outcome;
 
@@ -33,7 +35,23 @@ __attribute__((unused)) static void load_bytes(const char *text, size_t bytes)
 	fclose(out);
 }
 
-__attribute__((unused)) static void load_text(const char *text) { load_bytes(text, strlen(text)); }
+__attribute__((unused)) static void load_text(const char *text)
+{
+	load_bytes(text, strlen(text));
+	outcome.document = text;
+}
+
+/* Where `part` first stands in a line of the text loaded last, from 1. ASCII only. */
+__attribute__((unused)) static uint32_t column_of(uint32_t line, const char *part)
+{
+	const char *at = outcome.document;
+
+	for (uint32_t i = 1; i < line; i++)
+		at = strchr(at, '\n') + 1;
+	const char *found = strstr(at, part);
+	assert_true(found && (size_t)(found - at) < strcspn(at, "\n"));
+	return (uint32_t)(found - at) + 1;
+}
 
 __attribute__((unused)) static uint32_t lines_printed(void)
 {
@@ -208,7 +226,25 @@ __attribute__((unused)) static const char *row_within(const struct schema_row *r
 	return within;
 }
 
-/* The lines of a small valid document, for tests that change one of them: `text` stands in for %s. */
+/* Path of a file of the source tree, which is the working directory or one above it. */
+__attribute__((unused)) static const char *source_file(const char *name)
+{
+	static char path[512];
+	char up[256] = "";
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(path, sizeof(path), "%sconfig/schema.h", up);
+		if (access(path, R_OK) == 0) {
+			snprintf(path, sizeof(path), "%s%s", up, name);
+			return path;
+		}
+		strcat(up, "../");
+	}
+	fail_msg("run this inside the source tree: it reads %s", name);
+	return NULL;
+}
+
+/* The lines of a small valid document, for tests that change one of them. */
 #define PORTS "version: 1\nports:\n- {name: lan, device: net_tap0, addresses: [10.77.0.1/24]}\n"
 #define SERVICES "services:\n- {name: game, port: 8080, group: game}\n"
 #define GROUPS "groups:\n- {name: game, plugin: /p/game.so}\n"
