@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "reply.h"
 #include "supervisor.h"
 
 /* The phases that wait for others are bounded, so that an operation always ends. */
@@ -35,12 +36,11 @@ static bool late(const struct restart *r)
 static void finish(struct supervisor *sup, const char *error)
 {
 	struct restart *r = &sup->restart;
-	json_t *reply = json_pack("{s:i, s:b, s:s, s:o}", "schema", 1, "ok", error == NULL, "target", r->target, "workers",
-				  r->done_workers);
+	json_t *reply = error ? reply_error("failed", error) : reply_ok();
 
+	reply_set_text(reply, "target", r->target);
+	json_object_set_new(reply, "workers", r->done_workers);
 	if (error) {
-		json_object_set_new(reply, "error", json_string(error));
-		json_object_set_new(reply, "code", json_string("failed"));
 		sup->restarts_failed++;
 		log_error("restart of %s failed: %s", r->target, error);
 	} else {
@@ -104,8 +104,11 @@ static void note_old(struct supervisor *sup)
 	r->old = w->slot;
 	r->old_incarnation = old ? old->incarnation : 0;
 	json_decref(r->report);
-	r->report = json_pack("{s:s, s:i, s:s, s:s}", "name", w->name, "old_pid", old ? (int)old->pid : 0, "old_version",
-			      old ? old->ready.version : "", "old_build_id", old ? old->ready.build_id : "");
+	r->report = json_object();
+	reply_set_text(r->report, "name", w->name);
+	reply_set_count(r->report, "old_pid", old ? (uint64_t)old->pid : 0);
+	reply_set_text(r->report, "old_version", old ? old->ready.version : "");
+	reply_set_text(r->report, "old_build_id", old ? old->ready.build_id : "");
 }
 
 static void phase_spawn(struct supervisor *sup)
@@ -174,8 +177,9 @@ static void moved(struct supervisor *sup)
 	struct worker *w = at_work(sup);
 	const struct transfer *t = &w->transfer;
 
-	json_object_update_new(r->report, json_pack("{s:I, s:f, s:I}", "buckets", (json_int_t)t->report.buckets, "gap_us",
-						    (double)t->report.gap_ns / 1000, "parked", (json_int_t)t->report.parked));
+	reply_set_count(r->report, "buckets", t->report.buckets);
+	json_object_set_new(r->report, "gap_us", json_real((double)t->report.gap_ns / 1000));
+	reply_set_count(r->report, "parked", t->report.parked);
 	if (!slot_usable(sup, r->fresh)) {
 		fail(sup, "the new worker died as soon as it served; its buckets go back to the old one");
 		return;
@@ -231,12 +235,15 @@ static void phase_settle(struct supervisor *sup)
 	w->backoff_ns = 0;
 	w->failed_starts = 0;
 	w->restarts++;
-	json_object_update_new(r->report, json_pack("{s:i, s:s, s:s, s:s}", "pid", (int)fresh->pid, "version", fresh->ready.version,
-						    "build_id", fresh->ready.build_id, "plugin", fresh->path));
-	if (!json_object_get(r->report, "buckets"))
-		json_object_update_new(r->report, json_pack("{s:I, s:f, s:i}", "buckets",
-							    (json_int_t)datapath_owned(sup->primary->dp, r->fresh), "gap_us", 0.0,
-							    "parked", 0));
+	reply_set_count(r->report, "pid", (uint64_t)fresh->pid);
+	reply_set_text(r->report, "version", fresh->ready.version);
+	reply_set_text(r->report, "build_id", fresh->ready.build_id);
+	reply_set_text(r->report, "path", fresh->path);
+	if (!json_object_get(r->report, "buckets")) { /* nobody served before: there was no gap between two */
+		reply_set_count(r->report, "buckets", datapath_owned(sup->primary->dp, r->fresh));
+		json_object_set_new(r->report, "gap_us", json_null());
+		reply_set_count(r->report, "parked", 0);
+	}
 	if (old_alive(sup))
 		slot_event(sup, r->old, EVENT_STOP);
 	enter(r, RESTART_RETIRE, RETIRE_WAIT_NS);

@@ -11,11 +11,20 @@
 
 /* ---- what workers say ---- */
 
+/* A plugin's words are shown on terminals and stand in JSON. */
+static void clean(char *text, size_t bytes)
+{
+	text[bytes - 1] = 0;
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text >= 127)
+			*text = '?';
+}
+
 static void end_texts(struct worker_ready *ready)
 {
-	ready->plugin_name[sizeof(ready->plugin_name) - 1] = 0;
-	ready->version[sizeof(ready->version) - 1] = 0;
-	ready->build_id[sizeof(ready->build_id) - 1] = 0;
+	clean(ready->plugin_name, sizeof(ready->plugin_name));
+	clean(ready->version, sizeof(ready->version));
+	clean(ready->build_id, sizeof(ready->build_id));
 }
 
 /* One line, whatever the worker put there. */

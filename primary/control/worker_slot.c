@@ -47,32 +47,20 @@ void slot_publish(const struct supervisor *sup, uint32_t slot)
 {
 	const struct worker_slot *s = &sup->slot[slot];
 	const struct worker *w = &sup->worker[s->worker];
-	struct stats_worker *out = &sup->primary->stats.header->worker[slot];
-	uint32_t seq = atomic_load_explicit(&out->seq, memory_order_relaxed);
+	struct stats_worker entry = { .state = s->state, .incarnation = s->incarnation };
 
-	atomic_store_explicit(&out->seq, seq + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release); /* odd before any byte changes; pairs with stats_worker_read() */
-	out->state = s->state;
-	out->incarnation = s->incarnation;
-	if (s->state == WORKER_NONE) {
-		out->pid = out->buckets = out->restarts = out->crashes = 0;
-		memset(out->name, 0, sizeof(out->name));
-		memset(out->group, 0, sizeof(out->group));
-		memset(out->version, 0, sizeof(out->version));
-		memset(out->build_id, 0, sizeof(out->build_id));
-	} else {
-		out->pid = (uint32_t)s->pid;
-		out->cpu = s->cpu < 0 ? UINT32_MAX : (uint32_t)s->cpu;
-		out->buckets = datapath_owned(sup->primary->dp, slot);
-		out->restarts = w->restarts;
-		out->crashes = w->crashes;
-		memcpy(out->name, w->name, sizeof(out->name));
-		memcpy(out->group, sup->primary->config.group[w->group].name, sizeof(out->group));
-		memcpy(out->version, s->ready.version, sizeof(out->version));
-		memcpy(out->build_id, s->ready.build_id, sizeof(out->build_id));
+	if (s->state != WORKER_NONE) {
+		entry.pid = (uint32_t)s->pid;
+		entry.cpu = s->cpu < 0 ? UINT32_MAX : (uint32_t)s->cpu;
+		entry.buckets = datapath_owned(sup->primary->dp, slot);
+		entry.restarts = w->restarts;
+		entry.crashes = w->crashes;
+		memcpy(entry.name, w->name, sizeof(entry.name));
+		memcpy(entry.group, sup->primary->config.group[w->group].name, sizeof(entry.group));
+		memcpy(entry.version, s->ready.version, sizeof(entry.version));
+		memcpy(entry.build_id, s->ready.build_id, sizeof(entry.build_id));
 	}
-	/* release: pairs with the acquire in stats_worker_read() */
-	atomic_store_explicit(&out->seq, seq + 2, memory_order_release);
+	stats_worker_write(&sup->primary->stats, slot, &entry);
 }
 
 /* ---- actions: what a step of the table does ---- */

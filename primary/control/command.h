@@ -1,0 +1,75 @@
+/* The control socket: length-framed JSON from many clients, none of which can hold up or break the primary.
+ *
+ * A frame is 4 bytes of length (little-endian, 1 to 1 MiB) and that many bytes of one JSON object
+ * {"command": "worker.restart", "args": {...}, "id": anything}. The reply is framed alike and carries the same id. A
+ * client's commands are answered in order, one at a time; orders that take time are answered when they are done. */
+#ifndef BATON_PRIMARY_COMMAND_H
+#define BATON_PRIMARY_COMMAND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "primary.h"
+#include "status.h"
+
+#define COMMAND_FRAME_MAX  (1u << 20)
+#define COMMAND_CLIENTS    32u
+#define COMMAND_PATIENCE_NS 10000000000ull /* for the rest of a frame, and for a reader that does not read */
+
+struct command_counters {
+	uint64_t accepted, refused; /* connections; refused: all others are owed replies */
+	uint64_t evicted;   /* silent connections closed for new ones */
+	uint64_t commands, errors;  /* errors: answered with ok: false */
+	uint64_t garbage;   /* frames that are not a JSON object with a command */
+	uint64_t oversize;  /* frames longer than COMMAND_FRAME_MAX, or empty */
+	uint64_t stalled;   /* connections closed: half a frame, or replies unread, for too long */
+	uint64_t flooded;   /* connections closed: sent on and on while a reply was due */
+};
+
+struct command_client {
+	int fd; /* -1: free */
+	uint32_t generation;
+	uid_t uid;
+	pid_t pid;
+	bool ended;   /* has nothing more to say */
+	bool closing; /* goes once its last reply is written */
+	bool pending; /* its order is under way: the reply comes later */
+	uint8_t *in, *out;
+	size_t in_len, in_size, out_len, out_at;
+	uint64_t since_ns; /* of the half frame or unread reply; 0: neither */
+	uint64_t heard_ns; /* when it last sent anything */
+	json_t *id;
+};
+
+struct command {
+	int fd;
+	char path[108];
+	struct command_client client[COMMAND_CLIENTS];
+	struct command_counters counters;
+	struct status_history history;
+};
+
+/* One order as its handler sees it. */
+struct command_call {
+	struct primary *primary;
+	const json_t *args; /* an object, maybe empty */
+	uint64_t token;     /* for command_reply(), if the handler returns NULL */
+};
+
+struct command_verb {
+	const char *name;
+	/* Returns the reply, or NULL if it comes later, by command_reply() (never before this returns). */
+	json_t *(*handler)(const struct command_call *call);
+	bool mutating; /* only root and the daemon's own user; logged */
+};
+
+/* The verbs, ended by a NULL name: verbs.c. */
+extern const struct command_verb command_verbs[];
+
+/* Answers an order that took time. Takes the reference; a client that is gone is no error. */
+void command_reply(struct primary *primary, uint64_t token, json_t *reply);
+
+#endif

@@ -1,0 +1,279 @@
+#include "status.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "command.h"
+#include "process.h"
+#include "reply.h"
+#include "supervisor.h"
+#include "version.h"
+
+/* Shares of what arrived in the last seconds. */
+#define LOSS_WARN      0.0001
+#define LOSS_CRITICAL  0.01
+#define LOSS_LEAST     10u /* packets: below, a share says nothing */
+#define POOL_WARN      0.10
+#define POOL_CRITICAL  0.02
+#define SILENT_S       5.0 /* an I/O lcore turns every few ms at least */
+#define DRIFT_SAMPLES  5u  /* the same imbalance so often in a row is not a reading between two of its terms */
+
+enum verdict { STATUS_OK, STATUS_WARN, STATUS_CRITICAL };
+static const char *const verdict_name[] = { "ok", "warn", "critical" };
+
+/* Drops for want of room, a worker or a buffer. */
+static const enum core_drop loss[] = {
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict, DROP_tx_full,
+	DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
+};
+
+struct judge {
+	json_t *sentences;
+	enum verdict verdict;
+};
+
+static void say(struct judge *j, enum verdict verdict, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void say(struct judge *j, enum verdict verdict, const char *format, ...)
+{
+	json_t *sentence = json_object();
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	reply_set_text(sentence, "level", verdict_name[verdict]);
+	reply_set_text(sentence, "text", text);
+	json_array_append_new(j->sentences, sentence);
+	if (verdict > j->verdict)
+		j->verdict = verdict;
+}
+
+/* ---- samples ---- */
+
+static uint64_t drops(const struct primary *primary, uint32_t reason)
+{
+	uint64_t sum = stats_main(&primary->stats)->drop[reason];
+
+	for (uint32_t i = 0; i < primary->config.io_cores; i++)
+		sum += stats_io(&primary->stats, i)->drop[reason];
+	return sum;
+}
+
+static struct status_sample *sample_at(struct status_history *history, uint64_t number)
+{
+	return &history->sample[number % STATUS_SAMPLES];
+}
+
+void status_poll(struct primary *primary, struct status_history *history)
+{
+	uint64_t now = process_now_ns();
+
+	if (history->count && now - sample_at(history, history->count - 1)->at_ns < STATUS_SAMPLE_NS)
+		return;
+	struct status_sample *s = sample_at(history, history->count);
+	*s = (struct status_sample){ .at_ns = now };
+	for (uint32_t i = 0; i < sizeof(loss) / sizeof(loss[0]); i++)
+		s->lost += drops(primary, loss[i]);
+	for (uint32_t i = 0; i < primary->config.io_cores; i++) {
+		struct ledger ledger;
+
+		s->received += stats_io(&primary->stats, i)->rx_packets;
+		datapath_ledger(primary->dp, i, &ledger);
+		s->balance[i] = ledger_balance(&ledger);
+	}
+	s->received += drops(primary, DROP_device_missed) + drops(primary, DROP_device_nombuf);
+	history->count++;
+}
+
+/* ---- judges ---- */
+
+static void judge_worker(struct judge *j, const struct primary *primary, uint32_t worker)
+{
+	const struct supervisor *sup = primary->supervisor;
+	const struct worker *w = &sup->worker[worker];
+
+	if (worker_settled(sup, worker))
+		return;
+	bool serves = w->slot != SLOT_NONE && slot_usable(sup, w->slot) && datapath_owned(primary->dp, w->slot) > 0;
+	if (w->held && serves)
+		return; /* a restart moves its buckets: nobody is without a worker */
+	if (w->failed_starts && w->slot == SLOT_NONE)
+		say(j, STATUS_CRITICAL, "worker %s is down, its packets wait and then drop: %s (%u starts failed)", w->name, w->trouble,
+		    w->failed_starts);
+	else if (w->failed_starts && !serves)
+		say(j, STATUS_CRITICAL, "worker %s is down, another start is under way: %s (%u starts failed)", w->name, w->trouble,
+		    w->failed_starts);
+	else if (w->trouble[0] && !serves)
+		say(j, STATUS_CRITICAL, "worker %s is being replaced: %s", w->name, w->trouble);
+	else if (!serves)
+		say(j, primary->ready ? STATUS_CRITICAL : STATUS_WARN, "worker %s is starting", w->name);
+}
+
+static void judge_workers(struct judge *j, const struct primary *primary)
+{
+	const struct supervisor *sup = primary->supervisor;
+
+	if (!sup) {
+		say(j, STATUS_CRITICAL, "the primary is stopping");
+		return;
+	}
+	for (uint32_t i = 0; i < sup->workers; i++)
+		judge_worker(j, primary, i);
+	if (sup->zygote.current.fd < 0)
+		say(j, STATUS_CRITICAL, "the zygote and its spare are gone: no worker can be started until batond is restarted");
+	else if (sup->zygote.spare.fd < 0 || !sup->zygote.spare.ready)
+		say(j, STATUS_WARN, "the zygote, pid %d, has no spare: should it die now, no worker can be started any more",
+		    (int)sup->zygote.current.pid);
+	for (uint32_t i = 0; i < sup->slots; i++)
+		if (sup->slot[i].state == WORKER_STOPPING && sup->slot[i].kill_wanted &&
+		    process_now_ns() - sup->slot[i].spawned_ns > 10000000000ull)
+			say(j, STATUS_WARN, "slot %u: pid %d has been killed but does not end", i, (int)sup->slot[i].pid);
+}
+
+static void judge_losses(struct judge *j, struct primary *primary, struct status_history *history)
+{
+	uint32_t back = history->count < STATUS_SAMPLES ? (uint32_t)history->count : STATUS_SAMPLES;
+	enum core_drop worst = loss[0];
+	uint64_t most = 0;
+
+	if (back < 2)
+		return;
+	const struct status_sample *then = sample_at(history, history->count - back);
+	const struct status_sample *now = sample_at(history, history->count - 1);
+	uint64_t lost = now->lost - then->lost, received = now->received - then->received;
+	if (lost < LOSS_LEAST || (double)lost < LOSS_WARN * (double)received)
+		return;
+	for (uint32_t i = 0; i < sizeof(loss) / sizeof(loss[0]); i++) {
+		uint64_t n = drops(primary, loss[i]);
+		if (n > most) {
+			most = n;
+			worst = loss[i];
+		}
+	}
+	bool critical = (double)lost >= LOSS_CRITICAL * (double)received;
+	say(j, critical ? STATUS_CRITICAL : STATUS_WARN,
+	    "%" PRIu64 " of %" PRIu64 " packets of the last %.0f s were lost, mostly ever: %s (%s)", lost, received,
+	    (double)(now->at_ns - then->at_ns) / 1e9, core_drop_name(worst), core_drop_help(worst));
+}
+
+static void judge_ledger(struct judge *j, struct primary *primary, struct status_history *history, uint32_t lcore)
+{
+	if (history->count < DRIFT_SAMPLES)
+		return;
+	int64_t balance = sample_at(history, history->count - 1)->balance[lcore];
+	for (uint32_t i = 2; i <= DRIFT_SAMPLES; i++)
+		if (sample_at(history, history->count - i)->balance[lcore] != balance)
+			return;
+	if (balance != 0)
+		say(j, STATUS_CRITICAL, "the ledger of io.%u is off by %" PRId64 " buffers: report this as a bug of Baton, with the output "
+		    "of `batonctl --json status`; instance %s", lcore, balance, primary->config.name);
+}
+
+static void judge_lcores(struct judge *j, struct primary *primary, struct status_history *history)
+{
+	double hz = (double)primary->stats.header->tsc_hz;
+
+	for (uint32_t i = 0; i < primary->config.io_cores; i++) {
+		const struct CoreStats *page = stats_io(&primary->stats, i);
+		double free_share = page->pool_size ? (double)page->pool_free / (double)page->pool_size : 1;
+		double silent = page->heartbeat && hz > 0 ? (double)(int64_t)(__rdtsc() - page->heartbeat) / hz : 0;
+
+		if (free_share < POOL_WARN)
+			say(j, free_share < POOL_CRITICAL ? STATUS_CRITICAL : STATUS_WARN,
+			    "io.%u has %.1f %% of its buffers left (%" PRIu64 " of %" PRIu64 "): raise buffers", i, 100 * free_share,
+			    page->pool_free, page->pool_size);
+		if (silent > SILENT_S)
+			say(j, STATUS_CRITICAL, "io.%u has not turned for %.1f s", i, silent);
+		judge_ledger(j, primary, history, i);
+	}
+}
+
+/* ---- the reply ---- */
+
+static json_t *build_zygote(const struct supervisor *sup)
+{
+	json_t *o = json_object();
+
+	reply_set_count(o, "pid", (uint64_t)sup->zygote.current.pid);
+	reply_set_count(o, "spare_pid", sup->zygote.spare.ready ? (uint64_t)sup->zygote.spare.pid : 0);
+	reply_set_count(o, "deaths", sup->zygote.deaths);
+	reply_set_text(o, "dpdk", sup->zygote.dpdk);
+	return o;
+}
+
+static json_t *build_ledger(const struct primary *primary)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < primary->config.io_cores; i++) {
+		json_t *o = json_object();
+		struct ledger l;
+
+		datapath_ledger(primary->dp, i, &l);
+		reply_set_count(o, "io_lcore", i);
+		reply_set_count(o, "received", l.received);
+		reply_set_count(o, "allocated", l.allocated);
+		reply_set_count(o, "sent", l.sent);
+		reply_set_count(o, "freed", l.freed);
+		reply_set_count(o, "in_belts", l.in_belts);
+		reply_set_count(o, "pending", l.pending);
+		reply_set_count(o, "tx_backlog", l.tx_backlog);
+		json_object_set_new(o, "balance", json_integer(ledger_balance(&l)));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *build_control(const struct command *command)
+{
+	const struct command_counters *c = &command->counters;
+	json_t *o = json_object();
+
+	reply_set_count(o, "accepted", c->accepted);
+	reply_set_count(o, "refused", c->refused);
+	reply_set_count(o, "evicted", c->evicted);
+	reply_set_count(o, "commands", c->commands);
+	reply_set_count(o, "errors", c->errors);
+	reply_set_count(o, "garbage", c->garbage);
+	reply_set_count(o, "oversize", c->oversize);
+	reply_set_count(o, "stalled", c->stalled);
+	reply_set_count(o, "flooded", c->flooded);
+	return o;
+}
+
+json_t *status_build(struct primary *primary)
+{
+	struct status_history *history = &primary->command->history;
+	struct judge j = { .sentences = json_array() };
+	json_t *reply = reply_ok();
+
+	judge_workers(&j, primary);
+	judge_losses(&j, primary, history);
+	judge_lcores(&j, primary, history);
+	reply_set_text(reply, "verdict", verdict_name[j.verdict]);
+	json_object_set_new(reply, "sentences", j.sentences);
+	reply_set_text(reply, "instance", primary->config.name);
+	reply_set_text(reply, "version", BATON_VERSION);
+	reply_set_text(reply, "build_type", version_build_type());
+	reply_set_text(reply, "build_id", version_build_id());
+	reply_set_count(reply, "pid", (uint64_t)getpid());
+	json_object_set_new(reply, "ready", json_boolean(primary->ready));
+	if (primary->supervisor) {
+		const struct supervisor *sup = primary->supervisor;
+		json_object_set_new(reply, "zygote", build_zygote(sup));
+		reply_set_text(reply, "restarting", sup->restart.phase == RESTART_IDLE ? "" : sup->restart.target);
+		reply_set_count(reply, "restarts", sup->restarts_done);
+		reply_set_count(reply, "restarts_failed", sup->restarts_failed);
+		reply_set_count(reply, "fenced", sup->fences);
+	}
+	json_object_set_new(reply, "workers", status_workers(primary));
+	json_object_set_new(reply, "ledger", build_ledger(primary));
+	json_object_set_new(reply, "control_socket", build_control(primary->command));
+	return reply;
+}
