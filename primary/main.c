@@ -17,6 +17,7 @@ static const struct part parts[] = {
 	{ "signals", run_init, NULL },
 	{ "runtime directory", runtime_dir_init, runtime_dir_fini },
 	{ "limits", limits_init, NULL },
+	{ "machine", eal_check, NULL },
 	{ "plugins", supervisor_describe_plugins, NULL },
 	{ "memory plan", plan_init, NULL },
 	{ "state file", state_file_init, state_file_fini },

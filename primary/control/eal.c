@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 #define HEAP_LOW_PERCENT 10u
 
 static char first_error[256]; /* EAL's first error line while it starts: goes into ours */
+static char start_error[256]; /* that of rte_eal_init(), which ends well although a virtual device could not be made */
 static bool quiet;            /* EAL's errors are expected, or end in one line of ours */
 static FILE *log_stream;
 
@@ -66,6 +68,11 @@ void eal_quiet(bool on)
 const char *eal_first_error(void)
 {
 	return first_error[0] != '\0' ? first_error : "no reason given";
+}
+
+const char *eal_start_error(void)
+{
+	return start_error[0] != '\0' ? start_error : "no reason given";
 }
 
 static int route_log(void)
@@ -115,18 +122,22 @@ static uint64_t read_number(const char *path)
 
 #define PAGES_DIR "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
-static int check_pages(const struct primary *primary)
+static int check_mount(const char *dir)
 {
-	const char *dir = primary->config.huge_dir;
-	uint64_t unused = read_number(PAGES_DIR "free_hugepages"), reserved = read_number(PAGES_DIR "resv_hugepages");
-	uint64_t total = read_number(PAGES_DIR "nr_hugepages"), needed = primary->plan.eal_bytes / BATON_HUGE_PAGE;
 	struct statfs fs;
 
-	if (statfs(dir, &fs) != 0 || fs.f_type != HUGETLBFS || fs.f_bsize != BATON_HUGE_PAGE) {
-		log_error("eal.huge_dir: %s is not a hugetlbfs mount with 2 MiB pages: mount -t hugetlbfs -o pagesize=2M none %s",
-			  dir, dir);
-		return -ENODEV;
-	}
+	if (statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS && fs.f_bsize == BATON_HUGE_PAGE)
+		return 0;
+	log_error("eal.huge_dir: %s is not a hugetlbfs mount with 2 MiB pages: mount -t hugetlbfs -o pagesize=2M none %s", dir,
+		  dir);
+	return -ENODEV;
+}
+
+static int check_pages(const struct primary *primary)
+{
+	uint64_t unused = read_number(PAGES_DIR "free_hugepages"), reserved = read_number(PAGES_DIR "resv_hugepages");
+	uint64_t total = read_number(PAGES_DIR "nr_hugepages"), needed = primary->plan.eal_bytes / BATON_HUGE_PAGE;
+
 	unused = unused > reserved ? unused - reserved : 0;
 	if (unused >= needed)
 		return 0;
@@ -175,7 +186,7 @@ static int check_device(const struct config *config, uint32_t index)
 	return 0;
 }
 
-static int check_machine(const struct primary *primary)
+int eal_check(struct primary *primary)
 {
 	const struct config *config = &primary->config;
 	int rc = check_version();
@@ -188,7 +199,24 @@ static int check_machine(const struct primary *primary)
 		if (config->port[i].driver == DRIVER_EAL)
 			rc = check_device(config, i);
 	if (rc == 0)
-		rc = check_pages(primary);
+		rc = check_mount(config->huge_dir);
+	return rc;
+}
+
+/* An argument EAL does not know makes it print two screens of usage to standard output. */
+static int init_without_usage(struct eal_args *args)
+{
+	int kept = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), rc;
+
+	fflush(stdout);
+	if (kept >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	rc = rte_eal_init(args->argc, args->argv);
+	fflush(stdout);
+	if (kept >= 0 && null >= 0)
+		dup2(kept, STDOUT_FILENO);
+	close(null);
+	close(kept);
 	return rc;
 }
 
@@ -204,8 +232,9 @@ static int start(struct primary *primary)
 	for (int i = 1; i < args.argc; i++)
 		log_debug("EAL argument %s", args.argv[i]);
 	eal_quiet(true);
-	rc = rte_eal_init(args.argc, args.argv);
+	rc = init_without_usage(&args);
 	eal_quiet(false);
+	memcpy(start_error, first_error, sizeof(start_error));
 	if (rc >= 0)
 		return 0;
 	rc = rte_errno != 0 ? -rte_errno : -EIO;
@@ -216,7 +245,7 @@ static int start(struct primary *primary)
 
 int eal_init(struct primary *primary)
 {
-	int rc = check_machine(primary);
+	int rc = check_pages(primary); /* those of the state file are taken already */
 
 	if (rc != 0)
 		return rc;

@@ -32,6 +32,9 @@ void eal_quiet(bool on);
 /* The first error line since eal_quiet(true). */
 const char *eal_first_error(void);
 
+/* What went wrong while EAL started, if anything did. */
+const char *eal_start_error(void);
+
 /* Prints how full EAL's heap is, and warns if little is left: it must not grow while packets flow. */
 void eal_report_heap(const struct primary *primary);
 

@@ -86,8 +86,9 @@ static int create_belts(struct primary *primary, uint32_t lcore)
 	char name[RTE_MEMZONE_NAMESIZE];
 
 	snprintf(name, sizeof(name), BATON_BELT_ZONE_FMT, lcore);
-	zone = rte_memzone_reserve_aligned(name, (size_t)slots * BATON_HUGE_PAGE, (int)socket, RTE_MEMZONE_2MB,
-					   BATON_HUGE_PAGE);
+	/* The page size is a hint, as the mount decides it (eal_check); the alignment is not. */
+	zone = rte_memzone_reserve_aligned(name, (size_t)slots * BATON_HUGE_PAGE, (int)socket,
+					   RTE_MEMZONE_2MB | RTE_MEMZONE_SIZE_HINT_ONLY, BATON_HUGE_PAGE);
 	if (zone == NULL) {
 		log_error("belts of I/O lcore %u: %u huge pages: %s; raise eal.socket_memory or lower memory.worker_slots",
 			  lcore, slots, rte_strerror(rte_errno));

@@ -50,8 +50,7 @@ static int find_device(struct port *port)
 			  port->name, name, name);
 		return -ENODEV;
 	}
-	log_error("port '%s': %s is no Ethernet device: correct device: (net_tap0, net_af_packet0, net_af_xdp0, ...)",
-		  port->name, name);
+	log_error("port '%s': EAL has not made %s (%s): correct device:", port->name, port->config->device, eal_start_error());
 	return -ENODEV;
 }
 

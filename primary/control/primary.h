@@ -146,6 +146,7 @@ void plan_print(const struct primary *primary);                            /* ba
 int state_file_init(struct primary *primary);
 void state_file_fini(struct primary *primary);
 /* eal.c */
+int eal_check(struct primary *primary); /* what can be known before anything is made: CPUs, devices, hugetlbfs, version */
 int eal_init(struct primary *primary);
 void eal_fini(struct primary *primary);
 /* pool.c: CoreStats, pools, belts */
