@@ -107,7 +107,7 @@ static void cpu_that_is_not_there_stops_a_start_but_not_a_check(void **state)
 	assert_non_null(strstr(outcome.text, want));
 	snprintf(want, sizeof(want), "%s:3:13: error: eal.io_cores: there is no CPU 1022 here; online are ", path);
 	assert_non_null(strstr(outcome.text, want));
-	snprintf(want, sizeof(want), "%s:9:35: error: groups[0].cores: there is no CPU 1023 here; online are ", path);
+	snprintf(want, sizeof(want), "%s:10:35: error: groups[0].cores: there is no CPU 1023 here; online are ", path);
 	assert_non_null(strstr(outcome.text, want));
 	out = fopen("/dev/null", "w");
 	assert_int_equal(config_check_file(path, out), 0);
