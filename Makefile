@@ -44,7 +44,7 @@ endif
 WARN   := -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 BASE    = -std=gnu11 -g $(ARCH) $(OPT) $(WARN) -DBATON_BUILD_TYPE='"$(TYPE)"' $(EXTRA_CFLAGS)
 ROOMS  := -I. -Ishared -Iconfig -Iworkers/sdk -Iworkers/zygote -Iworkers/runtime -Iprimary/datapath -Iprimary/control \
-	  -Imonitor -Imonitor/top -Imonitor/ctl -Itests/lib -Itests/bots
+	  -Imonitor -Imonitor/top -Imonitor/ctl -Itests/lib -Itests/bots -Ibench -Ibench/harness
 LDBASE := -Wl,--build-id=sha1 -Wl,--as-needed $(filter -fsanitize=%,$(OPT)) $(EXTRA_LDFLAGS)
 
 # Asked for once, at the first recipe that needs the answer.
@@ -75,7 +75,8 @@ SRC_primary := $(call sources,primary primary/datapath primary/control)
 SRC_monitor := $(call sources,monitor monitor/top monitor/ctl monitor/exporter)
 SRC_bots    := $(call sources,tests/bots)
 SRC_test    := $(call sources,tests/lib)
-LIBS        := shared config worker primary monitor bots test
+SRC_bench   := $(call sources,bench/harness)
+LIBS        := shared config worker primary monitor bots test bench
 lib          = $(foreach l,$1,$(if $(SRC_$l),$(B)/lib$l.a))
 
 # ---- programs, where they have a main.c -----------------------------------------------------------------------------
@@ -107,8 +108,9 @@ LINK_baton-zygote   = -Wl,--whole-archive $(call lib,worker) $(foreach l,$(ZYGOT
 	-lyaml -lseccomp -ljansson -lbsd -lnuma -lpthread -ldl -lm
 NEEDS_baton-zygote  = $(call lib,worker)
 
-# Bench programs: bench/NAME.c -> bench-NAME.
+# Bench programs: bench/NAME.c -> bench-NAME. Benches: bench/NAME.sh; those that begin with _ are libraries.
 BENCHES := $(patsubst bench/%.c,bench-%,$(wildcard bench/*.c))
+BENCH_SCRIPTS := $(patsubst bench/%.sh,%,$(sort $(wildcard bench/[a-z]*.sh)))
 
 # ---- plugins --------------------------------------------------------------------------------------------------------
 PLUGIN_NAMES := $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard workers/plugins/*/*.c)))))
@@ -180,10 +182,10 @@ $(BIN)/$1: $(call objects,$(MAIN_$1)) $(call lib,$(USES_$1)) $(NEEDS_$1) $(B)/fl
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$p)))
 
-$(BIN)/bench-%: $(OBJ)/bench/%.o $(call lib,bots config shared) $(B)/flags
+$(BENCHES:%=$(BIN)/%): $(BIN)/bench-%: $(OBJ)/bench/%.o $(call lib,bench bots config shared) $(B)/flags
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDBASE) -o $@ $< -Wl,--start-group $(call lib,bots config shared) -Wl,--end-group -lyaml -ljansson -lpthread -lm
+	$(Q)$(CC) $(LDBASE) -o $@ $< -Wl,--start-group $(call lib,bench bots config shared) -Wl,--end-group -lyaml -ljansson -lpthread -lm
 
 # A plugin sees the SDK header and nothing else, unless its rules.mk says so (PLUGIN_CPPFLAGS_name, PLUGIN_SRC_name).
 define plugin
@@ -232,8 +234,9 @@ run:                  ## the main job: bots, a TAP port, hot restarts, a report 
 	$(Q)config/host/prepare.sh
 	+$(Q)$(BUILD_ALL)
 	$(Q)O='$(abspath $(O))' config/demo/run.sh
-bench: $(patsubst bench/%.sh,bench-%,$(sort $(wildcard bench/[a-z]*.sh))) ## all benches
-bench-%: all          ## one bench: bench/NAME.sh
+bench: build          ## all benches, one after the other; bench-NAME runs bench/NAME.sh
+	$(Q)for bench in $(BENCH_SCRIPTS); do O='$(abspath $(O))' bench/$$bench.sh || exit 1; done
+$(BENCH_SCRIPTS:%=bench-%): bench-%: build
 	$(Q)O='$(abspath $(O))' bench/$*.sh
 test-fresh:           ## `make test` of HEAD in a fresh Debian 12 (root, debootstrap)
 	$(Q)tests/fresh/run.sh
