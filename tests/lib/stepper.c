@@ -1,0 +1,70 @@
+/* Single steps by ptrace. */
+#define _GNU_SOURCE
+#include "stepper.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fail(const char *what)
+{
+	perror(what);
+	abort();
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) != pid)
+		if (errno != EINTR)
+			fail("stepper: waitpid");
+	return status;
+}
+
+pid_t stepper_start(void (*fn)(void *arg), void *arg)
+{
+	cpu_set_t one;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu < 0 ? 0 : cpu, &one);
+	(void)sched_setaffinity(0, sizeof(one), &one); /* only speed depends on it */
+	pid_t pid = fork();
+	if (pid < 0)
+		fail("stepper: fork");
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(1);
+		raise(SIGSTOP);
+		fn(arg);
+		_exit(0);
+	}
+	if (!WIFSTOPPED(wait_for(pid)))
+		fail("stepper: ptrace is refused on this machine");
+	return pid;
+}
+
+bool stepper_step(pid_t pid)
+{
+	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0)
+		fail("stepper: ptrace");
+	int status = wait_for(pid);
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
+		return true;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return false;
+	fprintf(stderr, "stepper: the child ended or stopped with status %#x\n", (unsigned int)status);
+	abort();
+}
+
+void stepper_kill(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	wait_for(pid);
+}

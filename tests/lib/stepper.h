@@ -1,0 +1,19 @@
+/* Runs a function in a child process one instruction at a time, so that a test can look at shared memory as a SIGKILL
+ * after each instruction would leave it: whatever the compiler made of the source. */
+#ifndef BATON_TEST_STEPPER_H
+#define BATON_TEST_STEPPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Forks; the child stands before fn(arg) and ends with _exit(0) after it. Parent and child share one CPU from here on:
+ * that makes a step several times cheaper. Aborts if ptrace is refused. */
+pid_t stepper_start(void (*fn)(void *arg), void *arg);
+
+/* One instruction. False: the child is gone (fn has returned). Aborts if it was killed by a signal. */
+bool stepper_step(pid_t pid);
+
+/* SIGKILL between two instructions; returns when no store of the child can come any more. */
+void stepper_kill(pid_t pid);
+
+#endif
