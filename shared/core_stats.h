@@ -133,6 +133,8 @@ struct CoreStats {
 	uint64_t tx_backlog;  /* gauge: packets waiting in TX buffers */
 	uint64_t pool_free;   /* gauge: buffers free in the lcore's pool */
 	uint64_t pool_size;
+	uint64_t move_began;  /* TSC: when the lcore's latest move began, and ended; 0: none yet */
+	uint64_t move_ended;
 #define X(name, help) uint64_t name;
 	CORE_STATS_COUNTERS(X)
 #undef X

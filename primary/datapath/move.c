@@ -63,6 +63,7 @@ static void move_end(struct io_lcore *io, struct lcore_move *part, bool failed)
 		atomic_fetch_add_explicit(&move->failed, 1, memory_order_relaxed);
 	else
 		stats_add(&io->stats->moves, 1);
+	*(volatile uint64_t *)&io->stats->move_ended = io->tsc;
 	part->phase = MOVE_NONE;
 	part->move = NULL;
 	io->moves--;
@@ -79,6 +80,7 @@ void move_begin(struct io_lcore *io, struct move *move)
 	uint8_t payload[16] = {0};
 
 	*part = (struct lcore_move){.move = move, .phase = MOVE_REVOKING, .parked_ns = io->now_ns};
+	*(volatile uint64_t *)&io->stats->move_began = io->tsc;
 	io->moves++;
 	move->report[io->index].gap_ns = 0;
 	move->report[io->index].parked = 0;
