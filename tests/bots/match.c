@@ -54,7 +54,8 @@ static bool identify(const struct model *model, const uint8_t *data, uint32_t le
 static bool was_lost(const struct model *model, uint32_t player, uint32_t type, uint32_t sequence)
 {
 	for (uint32_t i = 0; i < model->losts && i < MODEL_LOST; i++)
-		if (model->lost[i].player == player && model->lost[i].type == type && model->lost[i].sequence == sequence)
+		if (model->lost[i].player == player && model->lost[i].type == type &&
+		    model->lost[i].sequence == sequence)
 			return true;
 	return false;
 }
@@ -86,8 +87,10 @@ static void answer(struct model *model, struct request *r, const uint8_t *data, 
 	p->history[p->answers++ % MODEL_HISTORY] = hash_bytes(data, len);
 	if (r->overtaken)
 		model->tally->reordered++;
-	if (fault != NULL)
+	if (fault != NULL) {
 		tell(model, r, fault);
+		model_doubt(model, r);
+	}
 	for (uint32_t i = 0; i < p->opens; i++) {
 		struct request *other = &model->request[p->open[i]];
 		if (other->order < r->order)

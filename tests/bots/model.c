@@ -28,7 +28,8 @@ int model_create(struct model *model, const struct bots_options *options, struct
 	*model = (struct model){
 		.options = options, .tally = tally, .oldest = MODEL_NONE, .newest = MODEL_NONE,
 		.random = hash_mix64(options->seed), .socket_limit = socket_limit,
-		.sockets = options->sockets, .limit = FIRST_LIMIT < options->in_flight ? FIRST_LIMIT : options->in_flight,
+		.sockets = options->sockets,
+		.limit = FIRST_LIMIT < options->in_flight ? FIRST_LIMIT : options->in_flight,
 	};
 	model->player = calloc(options->players, sizeof(*model->player));
 	model->request = calloc(options->in_flight, sizeof(*model->request));
@@ -260,6 +261,17 @@ void model_close(struct model *model, struct request *r)
 		model->gap_from_ns = 0; /* silence is no gap when nothing was asked */
 }
 
+void model_doubt(struct model *model, const struct request *r)
+{
+	struct player *p = &model->player[r->player];
+
+	if (r->kind != REQUEST_MOVE)
+		return;
+	p->doubt = true;
+	p->doubt_order = r->order;
+	p->doubtful = r->want;
+}
+
 void model_gap(struct model *model, uint64_t now_ns)
 {
 	uint64_t gap = model->gap_from_ns != 0 ? now_ns - model->gap_from_ns : 0;
@@ -276,12 +288,7 @@ uint64_t model_expire(struct model *model, uint64_t now_ns)
 		struct request *r = &model->request[model->oldest];
 		if (!r->sent || r->sent_ns + after > now_ns)
 			return r->sent ? r->sent_ns + after : now_ns + after;
-		struct player *p = &model->player[r->player];
-		if (r->kind == REQUEST_MOVE) {
-			p->doubt = true;
-			p->doubt_order = r->order;
-			p->doubtful = r->want;
-		}
+		model_doubt(model, r);
 		uint32_t at = model->losts++ % MODEL_LOST;
 		model->lost[at].player = r->player;
 		model->lost[at].type = r->type;

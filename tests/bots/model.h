@@ -51,7 +51,7 @@ struct player {
 	uint32_t attempts;       /* to find a sequence that is new to the server */
 	bool synced;             /* a move was acknowledged: the server's state is known */
 	bool want_repeat, want_roam; /* once nothing of this player is under way; until then it sends nothing */
-	bool doubt;              /* a move was lost: whether it was applied is not known */
+	bool doubt;              /* see model_doubt() */
 	uint64_t doubt_order;
 	struct position doubtful, held, position; /* lost with that move; acknowledged; as predicted */
 	uint64_t orders;                          /* requests made so far */
@@ -103,6 +103,8 @@ void model_echo_fill(uint8_t *out, uint32_t len, uint32_t id, uint32_t sequence)
 uint64_t model_random(struct model *model);
 /* Ends a request. */
 void model_close(struct model *model, struct request *r);
+/* A move that got no good answer: until a newer one is acknowledged nobody knows whether it was applied. */
+void model_doubt(struct model *model, const struct request *r);
 /* Notes how long nothing came. */
 void model_gap(struct model *model, uint64_t now_ns);
 

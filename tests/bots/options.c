@@ -16,7 +16,8 @@ static const char usage[] =
 	"usage: baton-bots [options] ADDRESS[:PORT]\n"
 	"       baton-bots --serve honest|drop|double|swap|alter [--service game|echo] ADDRESS[:PORT]\n"
 	"Plays against a Baton service over kernel UDP sockets and checks every reply. Requests are never sent twice.\n"
-	"Exit status: 0 nothing lost, duplicated, reordered or wrong; 1 something was, or nothing was answered; 2 usage.\n"
+	"Exit status: 0 nothing lost, duplicated, reordered or wrong; 1 something was, or nothing was answered;\n"
+	"2 usage.\n"
 	"\n"
 	"      --service game|echo   protocol (game); PORT is 8080 unless given\n"
 	"      --players N           players (100)\n"
@@ -36,8 +37,8 @@ static const char usage[] =
 	"      --connect-timeout S   first wait so long for an answer to a probe\n"
 	"      --seed N              of everything random (printed in the report)\n"
 	"      --json                report as one JSON object\n"
-	"      --serve MODE          be the server, on a kernel socket, until ^C: to try the bots; all but honest lie in one\n"
-	"                            reply of 1000\n"
+	"      --serve MODE          be the server, on a kernel socket, until ^C, to try the bots; all but honest\n"
+	"                            lie in one reply of 1000\n"
 	"      --help  --version\n"
 	"\n"
 	"Example: baton-bots --players 1000 --seconds 60 --connect-timeout 10 10.77.0.1\n";
@@ -198,7 +199,8 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_JSON: o->json = true; return 0;
 	case OPT_SERVE:
 		o->serve = true;
-		return liar_mode(value, &o->lie) == 0 ? 0 : refuse("--serve", value, "honest, drop, double, swap or alter");
+		return liar_mode(value, &o->lie) == 0 ? 0
+			: refuse("--serve", value, "honest, drop, double, swap or alter");
 	default: return -EINVAL;
 	}
 }
@@ -211,8 +213,9 @@ static int finish(struct bots_options *o, bool force, int argc, char **argv)
 		return -EINVAL;
 	}
 	if (o->in_flight > BOTS_SAFE_FLIGHT && !force) {
-		fprintf(stderr, "baton-bots: --in-flight %u: more than %u can be lost in a buffer of the kernel, and then a loss is"
-			" nobody's fault; add --force if that is what you want\n", o->in_flight, BOTS_SAFE_FLIGHT);
+		fprintf(stderr, "baton-bots: --in-flight %u: more than %u can be lost in a buffer of the kernel, and"
+			" then a loss is nobody's fault; add --force if that is what you want\n", o->in_flight,
+			BOTS_SAFE_FLIGHT);
 		return -EINVAL;
 	}
 	if (o->sockets == 0)

@@ -24,11 +24,12 @@ static double rtt_us(const struct bots_tally *t, double q)
 
 static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
 {
-	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"wrong\":%llu,",
-		U(t->sent), U(t->received), U(t->lost), U(t->duplicated), U(t->reordered), U(t->wrong));
+	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,"
+		"\"wrong\":%llu,", U(t->sent), U(t->received), U(t->lost), U(t->duplicated), U(t->reordered),
+		U(t->wrong));
 	fprintf(out, "\"error_replies\":%llu,\"stale_replies\":%llu,\"full\":%llu,\"late\":%llu,\"probes\":%llu,"
-		"\"roams\":%llu,\"refused\":%llu,\"socket_drops\":%llu,", U(t->error_replies), U(t->stale_replies), U(t->full),
-		U(t->late), U(t->probes), U(t->roams), U(t->refused), U(t->socket_drops));
+		"\"roams\":%llu,\"refused\":%llu,\"socket_drops\":%llu,", U(t->error_replies), U(t->stale_replies),
+		U(t->full), U(t->late), U(t->probes), U(t->roams), U(t->refused), U(t->socket_drops));
 	fprintf(out, "\"rtt_p50_us\":%.1f,\"rtt_p90_us\":%.1f,\"rtt_p99_us\":%.1f,\"rtt_max_us\":%.1f,"
 		"\"longest_gap_ms\":%.3f,\"per_second\":%.0f,", rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99),
 		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
@@ -49,9 +50,11 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 	fprintf(out, "lost %llu  duplicated %llu  reordered %llu  wrong %llu\n", U(t->lost), U(t->duplicated),
 		U(t->reordered), U(t->wrong));
 	if (o->service == BOTS_GAME)
-		fprintf(out, "refused as they should be: %llu errors, %llu stale\n", U(t->error_replies), U(t->stale_replies));
-	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n", rtt_us(t, 0.5),
-		rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6);
+		fprintf(out, "refused as they should be: %llu errors, %llu stale\n", U(t->error_replies),
+			U(t->stale_replies));
+	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n",
+		rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3,
+		(double)t->longest_gap_ns / 1e6);
 	if (t->full != 0)
 		fprintf(out, "note: %llu requests met a full bucket: raise `records` of the group\n", U(t->full));
 	if (t->late != 0)
@@ -59,8 +62,8 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 	if (t->refused != 0)
 		fprintf(out, "note: the kernel reported %llu times that nothing listens there\n", U(t->refused));
 	if (t->socket_drops != 0)
-		fprintf(out, "note: the kernel dropped %llu replies at full buffers of these sockets: not the server's fault\n",
-			U(t->socket_drops));
+		fprintf(out, "note: the kernel dropped %llu replies at full buffers of these sockets: not the server's"
+			" fault\n", U(t->socket_drops));
 	fprintf(out, "%s\n", bots_passed(t) ? "PASSED" : t->received == 0 ? "FAILED: nothing was answered" : "FAILED");
 }
 

@@ -55,7 +55,8 @@ static int play(const struct bots_options *options, struct model *model, struct 
 	uint64_t made = 0, stuck_since = 0;
 
 	for (;;) {
-		bool sending = !*stop && now - start < length && (options->requests == 0 || made < options->requests);
+		bool sending = !*stop && now - start < length &&
+			       (options->requests == 0 || made < options->requests);
 		uint32_t count = sending ? make_requests(options, model, net, &made, now - start) : 0;
 		int flushed = net_flush(net, model);
 		if (flushed != 0 && flushed != -EAGAIN)
@@ -72,8 +73,8 @@ static int play(const struct bots_options *options, struct model *model, struct 
 			return -EINTR;
 		stuck_since = flushed == 0 ? 0 : stuck_since == 0 ? now : stuck_since;
 		if (stuck_since != 0 && now - stuck_since > options->lost_after_ms * 1000000ull) {
-			fprintf(stderr, "baton-bots: the kernel took no datagram for %u ms: is the link up, is there a route?\n",
-				options->lost_after_ms);
+			fprintf(stderr, "baton-bots: the kernel took no datagram for %u ms: is the link up, is there"
+				" a route?\n", options->lost_after_ms);
 			return -ETIMEDOUT;
 		}
 	}

@@ -1,6 +1,8 @@
-/* Runs a plugin's callbacks over plain memory: no worker, no belt, no root. Every call is checked as a transaction: it is
- * run, undone from the journal, compared with the bytes before, run again and compared with the first run; a change
- * that was not saved, a write into another bucket or a result that depends on anything but its inputs fails the test. */
+/* Runs a plugin's callbacks over plain memory: no worker, no belt, no root.
+ *
+ * Every call is checked as a transaction: it is run, undone from the journal, compared with the bytes before, run again
+ * and compared with the first run. A change that was not saved, a write into another bucket, a result that depends on
+ * anything but its inputs: each fails the test. */
 #ifndef BATON_TESTS_PLUGIN_HARNESS_H
 #define BATON_TESTS_PLUGIN_HARNESS_H
 
@@ -17,8 +19,8 @@ struct plugin_harness {
 	uint32_t undone;         /* calls refused for needing more than max_undo_bytes */
 };
 
-/* Empty records, bucket_slots (a power of two) per bucket; forgets settings and log of the harness before. Does not call
- * the plugin's init. Fails the test if memory is short. */
+/* Empty records, bucket_slots (a power of two) per bucket; forgets settings and log of the harness before. Does not
+ * call the plugin's init. Fails the test if memory is short. */
 void harness_create(struct plugin_harness *h, const struct baton_plugin *plugin, uint32_t buckets,
 		    uint32_t bucket_slots);
 void harness_destroy(struct plugin_harness *h);

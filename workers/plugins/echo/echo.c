@@ -1,6 +1,6 @@
 /* echo: sends every datagram back as it came. The template: copy this folder, then edit (docs/sdk.md).
  *
- * A plugin is one shared object made of the *.c files of its folder. It includes "baton.h" and nothing else of Baton. */
+ * A plugin is one shared object made of the *.c files of its folder. Of Baton it includes "baton.h" alone. */
 #include "baton.h"
 
 /* Once per process, before any datagram; for settings and tables. Nothing built here may change later. */

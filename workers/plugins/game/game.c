@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* of a tick that removes as many as it may; a packet needs far less: an insertion and three saves */
+#define GAME_MAX_UNDO (PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE)
+static_assert(GAME_MAX_UNDO >= PLAYER_UNDO_INSERT + 3 * PLAYER_UNDO(sizeof(struct player)), "undo bytes of a packet");
+
 struct game_handler {
 	baton_verdict (*handle)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
 	uint16_t min_len; /* wire_parse() has checked it */
@@ -70,17 +74,19 @@ static int parse_duration(const char *text, uint64_t *out_ns)
 
 static int game_init(struct baton_ctx *ctx)
 {
-	static struct game_settings settings = { .idle_ns = 60000000000 };
+	static struct game_settings settings;
 	const char *idle = baton_setting(ctx, "player.idle");
 
+	settings.idle_ns = 60000000000;
 	if (idle != NULL && (parse_duration(idle, &settings.idle_ns) != 0 || settings.idle_ns < 1000000)) {
 		baton_log(ctx, "game: setting player.idle is '%s'; give a whole number and a unit (ns us ms s m h), "
 			  "1ms to 168h, for example '60s'", idle);
 		return -EINVAL;
 	}
 	ctx->user = &settings;
-	baton_log(ctx, "game: answers %s and %s; removes players idle for more than %llu ms", handlers[PLAYER_MOVE].name,
-		  handlers[HEARTBEAT].name, (unsigned long long)(settings.idle_ns / 1000000));
+	baton_log(ctx, "game: answers %s and %s; removes players idle for more than %llu ms",
+		  handlers[PLAYER_MOVE].name, handlers[HEARTBEAT].name,
+		  (unsigned long long)(settings.idle_ns / 1000000));
 	return 0;
 }
 
@@ -92,8 +98,7 @@ BATON_PLUGIN(
 	.key_length = GAME_KEY_LENGTH,
 	.schema = 1,
 	.record_size = sizeof(struct player),
-	/* a tick that removes as many as it may; a packet needs far less */
-	.max_undo_bytes = (PLAYER_REMOVED_PER_TICK + 1) * PLAYER_UNDO_WHOLE,
+	.max_undo_bytes = GAME_MAX_UNDO,
 	.init = game_init,
 	.prefetch = game_prefetch,
 	.packet = game_packet,

@@ -22,10 +22,9 @@ static_assert(sizeof(struct player) == 48, "with struct baton_record one cache l
 
 #define PLAYER_MOVE_BYTES offsetof(struct player, flags)
 
-/* One save of `bytes` costs this much of the journal. */
+/* Undo bytes of one save; of an insertion, which saves the whole record with the runtime's header. */
 #define PLAYER_UNDO(bytes) (sizeof(struct baton_undo) + (((bytes) + 7u) & ~7u))
-/* Insertion and removal save the whole record, the runtime's header included. */
-#define PLAYER_UNDO_WHOLE PLAYER_UNDO(sizeof(struct player) + sizeof(struct baton_record))
+#define PLAYER_UNDO_INSERT PLAYER_UNDO(sizeof(struct player) + sizeof(struct baton_record))
 
 /* Idle players that one tick of one bucket removes at most: bounds its time and its undo bytes; the rest waits for
  * the next tick. */
