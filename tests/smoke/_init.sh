@@ -199,9 +199,9 @@ batond_launch() {
 batond_pid() { cat "$WORK/batond.pid" 2>/dev/null; }
 batond_lives() { [ -s "$WORK/batond.pid" ] && [ ! -e "$WORK/batond.rc" ]; }
 # All buckets of all services have an active owner, and as many workers as were asked for are active.
-workers_ready() {
-	top_json | jq -e --argjson workers "$1" --argjson buckets "$2" \
-		'[.workers[] | select(.state == "active")] | length >= $workers and (map(.buckets) | add) == $buckets'
+workers_ready() { # jq 1.6 ends with status 0 on empty input, so its answer is compared
+	[ "$(top_json 2>/dev/null | jq --argjson workers "$1" --argjson buckets "$2" \
+		'[.workers[] | select(.state == "active")] | length >= $workers and (map(.buckets) | add) == $buckets')" = true ]
 }
 
 # batond_start [CONFIG]: until the port is there and $WORKERS workers own all $BUCKETS buckets. Without an argument with a
