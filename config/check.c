@@ -1,4 +1,4 @@
-/* Checks across values. Each looks only at values that were read without an error, so that one mistake gives one message. */
+/* Checks across values. Each looks only at values that were read without an error: one mistake, one message. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
@@ -44,8 +44,8 @@ static void check_unique(struct loader *l, const char *shown, const void *first,
 
 		if (loader_good(l, other) && strcmp(name, other) == 0) {
 			struct place place = field_place(l, other);
-			wrong(l, name, "%s[%u].name: '%s' is already used by %s[%u] (line %u column %u)", shown, index, name, shown, i,
-			      place.line + 1, place.column + 1);
+			wrong(l, name, "%s[%u].name: '%s' is already used by %s[%u] (line %u column %u)", shown, index,
+			      name, shown, i, place.line + 1, place.column + 1);
 			return;
 		}
 	}
@@ -96,17 +96,18 @@ static void check_addresses(struct loader *l, uint32_t p)
 			continue;
 		ip_text(port->address[a].ip, text);
 		if (address_problem(port->address[a]))
-			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s/%u %s", p, a, text, port->address[a].prefix,
-				     address_problem(port->address[a]));
+			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s/%u %s", p, a, text,
+				     port->address[a].prefix, address_problem(port->address[a]));
 		else if (address_twice(l, p, a, &other))
-			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s is already an address of ports[%u]", p, a, text,
-				     other);
+			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s is already an address of ports[%u]",
+				     p, a, text, other);
 		inside = inside || ((port->gateway ^ port->address[a].ip) & mask_of(port->address[a].prefix)) == 0;
 		if (port->gateway == port->address[a].ip && loader_good(l, &port->gateway))
 			wrong(l, &port->gateway, "ports[%u].gateway: %s is the port's own address", p, text);
 	}
 	if (port->gateway && loader_good(l, &port->gateway) && loader_good(l, port->address) && !inside)
-		wrong(l, &port->gateway, "ports[%u].gateway: %s is in none of the port's networks", p, ip_text(port->gateway, text));
+		wrong(l, &port->gateway, "ports[%u].gateway: %s is in none of the port's networks", p,
+		      ip_text(port->gateway, text));
 }
 
 static void check_driver(struct loader *l, uint32_t p)
@@ -150,8 +151,8 @@ static void check_ports(struct loader *l)
 		for (uint32_t o = 0; o < p; o++)
 			if (bytes && bytes == strcspn(c->port[o].device, ",") &&
 			    strncmp(c->port[p].device, c->port[o].device, bytes) == 0)
-				wrong(l, c->port[p].device, "ports[%u].device: '%.*s' already belongs to ports[%u]", p, (int)bytes,
-				      c->port[p].device, o);
+				wrong(l, c->port[p].device, "ports[%u].device: '%.*s' already belongs to ports[%u]", p,
+				      (int)bytes, c->port[p].device, o);
 	}
 }
 
@@ -171,14 +172,16 @@ static void check_service_address(struct loader *l, uint32_t s)
 			known = known || c->port[p].address[a].ip == service->ip;
 	}
 	if (!known && loader_good(l, &c->ports))
-		wrong(l, &service->ip, "services[%u].address: %s is an address of no port", s, ip_text(service->ip, text));
+		wrong(l, &service->ip, "services[%u].address: %s is an address of no port", s,
+		      ip_text(service->ip, text));
 	for (uint32_t o = 0; o < s && loader_good(l, &service->udp_port); o++) {
 		const struct config_service *other = &c->service[o];
 
 		if (loader_good(l, &other->ip) && other->udp_port == service->udp_port &&
 		    (other->ip == service->ip || !other->ip || !service->ip))
 			wrong(l, &service->udp_port, "services[%u].port: services[%u] already has UDP port %u%s", s, o,
-			      service->udp_port, other->ip == service->ip ? " on this address" : "; 'any' takes it on every address");
+			      service->udp_port,
+			      other->ip == service->ip ? " on this address" : "; 'any' takes it on every address");
 	}
 }
 
@@ -205,8 +208,10 @@ static void check_service_group(struct loader *l, uint32_t s)
 	service->group_index = g;
 	for (uint32_t o = 0; o < s; o++)
 		if (strcmp(c->service[o].group, service->group) == 0)
-			wrong(l, service->group, "services[%u].group: '%s' already serves services[%u]; a bucket's records have one "
-			      "owner, so each service needs a group of its own", s, service->group, o);
+			wrong(l, service->group,
+			      "services[%u].group: '%s' already serves services[%u]; a bucket's records have one "
+			      "owner, so each service needs a group of its own",
+			      s, service->group, o);
 }
 
 static void check_services(struct loader *l)
@@ -222,8 +227,9 @@ static void check_services(struct loader *l)
 		while (above < buckets)
 			above *= 2;
 		if (loader_good(l, &c->service[s].buckets) && above != buckets)
-			wrong(l, &c->service[s].buckets, "services[%u].buckets: %u is not a power of two; the nearest are %u and %u", s,
-			      buckets, above / 2, above);
+			wrong(l, &c->service[s].buckets,
+			      "services[%u].buckets: %u is not a power of two; the nearest are %u and %u", s, buckets,
+			      above / 2, above);
 	}
 }
 
@@ -245,16 +251,20 @@ static void check_groups(struct loader *l)
 			check_unique(l, shown, group->version, sizeof(group->version[0]), v);
 		}
 		for (uint32_t s = 0; s < c->services; s++)
-			used = used || !loader_good(l, c->service[s].group) || strcmp(c->service[s].group, group->name) == 0;
+			used = used || !loader_good(l, c->service[s].group) ||
+			       strcmp(c->service[s].group, group->name) == 0;
 		if (!used)
-			wrong(l, group->name, "groups[%u].name: no service names group '%s'; its workers would have nothing to do", g,
+			wrong(l, group->name,
+			      "groups[%u].name: no service names group '%s'; its workers would have nothing to do", g,
 			      group->name);
 		whole = whole && loader_good(l, &group->count);
 		workers += group->count;
 	}
 	if (whole && workers + 1 > c->worker_slots)
-		wrong(l, &c->worker_slots, "memory.worker_slots: %u slots are too few for %u workers and 1 standby (a restart starts the "
-		      "new worker before the old one goes); at least %u%s", c->worker_slots, workers, workers + 1,
+		wrong(l, &c->worker_slots,
+		      "memory.worker_slots: %u slots are too few for %u workers and 1 standby (a restart starts the "
+		      "new worker before the old one goes); at least %u%s",
+		      c->worker_slots, workers, workers + 1,
 		      workers + 1 > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count" : "");
 }
 
@@ -264,14 +274,23 @@ static void check_extra_args(struct loader *l)
 	static const struct {
 		const char *argument, *why;
 	} refused[] = {
-		{ "--no-shconf", "switches multi-process off" }, { "--no-huge", "rules out secondary processes" },
-		{ "--in-memory", "rules out secondary processes" }, { "--huge-unlink", "rules out secondary processes" },
-		{ "--proc-type", "is set by batond" }, { "--file-prefix", "is set by batond" },
-		{ "--base-virtaddr", "is set by batond" }, { "--main-lcore", "is set by eal.main_core" },
-		{ "--lcores", "is set by eal.io_cores" }, { "-l", "is set by eal.io_cores" }, { "-c", "is set by eal.io_cores" },
-		{ "-n", "is set by eal.memory_channels" }, { "-m", "is set by eal.socket_memory" },
-		{ "--socket-mem", "is set by eal.socket_memory" }, { "--huge-dir", "is set by eal.huge_dir" },
-		{ "--vdev", "belongs in ports[].device" }, { "-a", "belongs in ports[].device" },
+		{ "--no-shconf", "switches multi-process off" },
+		{ "--no-huge", "rules out secondary processes" },
+		{ "--in-memory", "rules out secondary processes" },
+		{ "--huge-unlink", "rules out secondary processes" },
+		{ "--proc-type", "is set by batond" },
+		{ "--file-prefix", "is set by batond" },
+		{ "--base-virtaddr", "is set by batond" },
+		{ "--main-lcore", "is set by eal.main_core" },
+		{ "--lcores", "is set by eal.io_cores" },
+		{ "-l", "is set by eal.io_cores" },
+		{ "-c", "is set by eal.io_cores" },
+		{ "-n", "is set by eal.memory_channels" },
+		{ "-m", "is set by eal.socket_memory" },
+		{ "--socket-mem", "is set by eal.socket_memory" },
+		{ "--huge-dir", "is set by eal.huge_dir" },
+		{ "--vdev", "belongs in ports[].device" },
+		{ "-a", "belongs in ports[].device" },
 		{ "--allow", "belongs in ports[].device" },
 	};
 	const char *args = l->config->extra_args;
@@ -302,7 +321,8 @@ void loader_check(struct loader *l)
 	check_groups(l);
 	check_extra_args(l);
 	if (loader_good(l, &c->socket_memory) && c->socket_memory % BATON_HUGE_PAGE)
-		wrong(l, &c->socket_memory, "eal.socket_memory: %" PRIu64 " bytes are not a multiple of 2MiB, the size of a huge page",
+		wrong(l, &c->socket_memory,
+		      "eal.socket_memory: %" PRIu64 " bytes are not a multiple of 2MiB, the size of a huge page",
 		      c->socket_memory);
 	for (uint32_t p = 0; p < c->ports; p++)
 		c->port[p].line = field_place(l, c->port[p].name).line + 1;

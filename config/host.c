@@ -1,4 +1,4 @@
-/* Where the configuration meets the CPUs of the machine: `auto`, CPUs that exist, and the arithmetic of busy polling. */
+/* Where the configuration meets the machine's CPUs: `auto`, CPUs that exist, and the arithmetic of busy polling. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -129,7 +129,8 @@ void loader_check_poll(struct loader *l)
 	uint32_t free_cpus = 0, workers = 0;
 	cpu_set_t allowed;
 
-	if (!loader_good(l, &c->poll) || c->poll != POLL_BUSY || !loader_good(l, c->io_core) || !loader_good(l, &c->groups))
+	if (!loader_good(l, &c->poll) || c->poll != POLL_BUSY || !loader_good(l, c->io_core) ||
+	    !loader_good(l, &c->groups))
 		return;
 	for (uint32_t i = 0; i < c->io_cores; i++)
 		spin(&s, c->io_core[i]);
@@ -152,7 +153,9 @@ void loader_check_poll(struct loader *l)
 	char clash[64] = "";
 	if (s.crowded != CPUS)
 		snprintf(clash, sizeof(clash), " (%u of them on CPU %u)", s.on[s.crowded], s.crowded);
-	loader_error(l, spot->place, "eal.poll: busy needs a CPU for every polling thread: I/O lcores %u + workers %u = threads %u, on "
-		     "CPUs: %u%s; name more CPUs, lower groups[].count or use poll: adaptive", c->io_cores, workers,
-		     s.threads + s.floating, s.cpus + (s.floating < free_cpus ? s.floating : free_cpus), clash);
+	loader_error(l, spot->place,
+		     "eal.poll: busy needs a CPU for every polling thread: I/O lcores %u + workers %u = threads %u, on "
+		     "CPUs: %u%s; name more CPUs, lower groups[].count or use poll: adaptive",
+		     c->io_cores, workers, s.threads + s.floating,
+		     s.cpus + (s.floating < free_cpus ? s.floating : free_cpus), clash);
 }

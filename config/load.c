@@ -200,10 +200,11 @@ int config_check_file(const char *path, FILE *out)
 	for (uint32_t i = 0; i < config->groups; i++)
 		workers += config->group[i].count;
 	if (count == 0)
-		fprintf(out, "%s: ok (instance %s: ports %u, services %u, workers %u, I/O lcores %u)\n", path, config->name,
-			config->ports, config->services, workers, config->io_cores);
+		fprintf(out, "%s: ok (instance %s: ports %u, services %u, workers %u, I/O lcores %u)\n", path,
+			config->name, config->ports, config->services, workers, config->io_cores);
 	else
-		fprintf(out, "%s: errors %d%s\n", path, count, count > (int)LOADER_ERRORS ? ", the first 20 are shown" : "");
+		fprintf(out, "%s: errors %d%s\n", path, count,
+			count > (int)LOADER_ERRORS ? ", the first 20 are shown" : "");
 	free(config);
 	return count;
 }

@@ -71,8 +71,8 @@ static int out_of_range(const struct schema_row *row, const char *shown, struct 
 	schema_format_number(row->type, row->max, max, sizeof(max));
 	if (row->min == row->max)
 		return problem_set(problem, "%s is out of range; allowed is %s", shown, min);
-	return problem_set(problem, "%s is out of range; allowed %s to %s%s%s", shown, min, max, row->zero ? ", or " : "",
-			   row->zero ? row->zero : "");
+	return problem_set(problem, "%s is out of range; allowed %s to %s%s%s", shown, min, max,
+			   row->zero ? ", or " : "", row->zero ? row->zero : "");
 }
 
 static int not_a_number(const struct schema_row *row, const char *shown, struct problem *problem)
@@ -89,7 +89,8 @@ static size_t digits_parse(const char *text, uint64_t *value)
 
 	*value = 0;
 	for (; text[n] >= '0' && text[n] <= '9'; n++)
-		if (__builtin_mul_overflow(*value, 10u, value) || __builtin_add_overflow(*value, (uint64_t)(text[n] - '0'), value))
+		if (__builtin_mul_overflow(*value, 10u, value) ||
+		    __builtin_add_overflow(*value, (uint64_t)(text[n] - '0'), value))
 			over = true;
 	if (over)
 		*value = UINT64_MAX;

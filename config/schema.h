@@ -56,7 +56,7 @@ extern const size_t schema_rows;
 /* The row with this path, or NULL. */
 const struct schema_row *schema_find(const char *path);
 
-/* The row of `key` in the section or list element with path `parent` ("" at the top, "eal", "ports[]"); NULL: unknown. */
+/* The row of `key` in the section or list element `parent` ("" at the top, "eal", "ports[]"); NULL: unknown. */
 const struct schema_row *schema_child(const char *parent, const char *key);
 
 /* Whether `row` stands directly in `parent`. */

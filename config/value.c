@@ -64,7 +64,8 @@ static int length_check(const struct schema_row *row, size_t bytes, struct probl
 	if (bytes < row->min)
 		return problem_set(problem, "must not be empty; for example '%s'", row->example);
 	if (bytes > row->max)
-		return problem_set(problem, "%zu bytes are too long; allowed are %llu", bytes, (unsigned long long)row->max);
+		return problem_set(problem, "%zu bytes are too long; allowed are %llu", bytes,
+				   (unsigned long long)row->max);
 	return 0;
 }
 
@@ -115,13 +116,16 @@ static int path_parse(const struct schema_row *row, const char *text, size_t byt
 		keep = 0;
 	int length = snprintf(joined, sizeof(joined), "%.*s/%s", (int)keep, base, text);
 	if (length < 0 || (uint64_t)length > row->max)
-		return problem_set(problem, "the path is too long once joined with the configuration's directory (%d bytes, "
-				   "allowed are %llu)", length, (unsigned long long)row->max);
+		return problem_set(problem,
+				   "the path is too long once joined with the configuration's directory (%d bytes, "
+				   "allowed are %llu)",
+				   length, (unsigned long long)row->max);
 	memcpy(out, joined, (size_t)length + 1);
 	return 0;
 }
 
-static int enum_parse(const struct schema_row *row, const char *text, size_t bytes, uint64_t *out, struct problem *problem)
+static int enum_parse(const struct schema_row *row, const char *text, size_t bytes, uint64_t *out,
+		      struct problem *problem)
 {
 	char shown[SHOWN_BYTES], list[128] = "";
 	const char *near = NULL;
@@ -147,7 +151,19 @@ static void store(void *field, uint32_t width, uint64_t value)
 	uint16_t v2 = (uint16_t)value;
 	uint32_t v4 = (uint32_t)value;
 
-	memcpy(field, width == 1 ? (void *)&v1 : width == 2 ? (void *)&v2 : width == 4 ? (void *)&v4 : (void *)&value, width);
+	switch (width) {
+	case 1:
+		memcpy(field, &v1, sizeof(v1));
+		break;
+	case 2:
+		memcpy(field, &v2, sizeof(v2));
+		break;
+	case 4:
+		memcpy(field, &v4, sizeof(v4));
+		break;
+	default:
+		memcpy(field, &value, sizeof(value));
+	}
 }
 
 static int bool_parse(const char *text, size_t bytes, uint64_t *out, struct problem *problem)
@@ -228,7 +244,8 @@ int value_parse_cores(const char *text, uint32_t *cores, uint32_t *count, uint32
 			last = cpu_parse(&at);
 		}
 		if (first < 0 || last < first || (*at != '\0' && *at != ','))
-			return problem_set(problem, "expected CPU numbers (0 to 1023) such as [0, 2-3], found %s", shown);
+			return problem_set(problem, "expected CPU numbers (0 to 1023) such as [0, 2-3], found %s",
+					   shown);
 		for (; first <= last; first++) {
 			if (n >= max)
 				return problem_set(problem, "too many CPUs; allowed are %u", max);
@@ -245,10 +262,12 @@ int value_parse(const struct schema_row *row, const char *text, size_t bytes, bo
 	uint64_t number = 0;
 	uint32_t ip = 0;
 	int err = 0;
-	bool numeric = row->type == SCHEMA_INT || row->type == SCHEMA_COUNT || row->type == SCHEMA_RATE || row->type == SCHEMA_BOOL;
+	bool numeric = row->type == SCHEMA_INT || row->type == SCHEMA_COUNT || row->type == SCHEMA_RATE ||
+		       row->type == SCHEMA_BOOL;
 
 	if (numeric && !plain)
-		return problem_set(problem, "expected %s, found text in quotes; take the quotes off", schema_type_phrase(row->type));
+		return problem_set(problem, "expected %s, found text in quotes; take the quotes off",
+				   schema_type_phrase(row->type));
 	bool zero = row->zero && strcmp(text, row->zero) == 0;
 	switch (row->type) {
 	case SCHEMA_STRING:

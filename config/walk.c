@@ -1,4 +1,4 @@
-/* Walks the document along the schema: finds each key's row, stores its value, fills in defaults, names what is wrong. */
+/* Walks the document along the schema: stores each key's value, fills in defaults, names what is wrong. */
 #include <assert.h>
 #include <string.h>
 
@@ -39,13 +39,15 @@ static const char *node_shown(const yaml_node_t *node, char out[SHOWN_BYTES])
 }
 
 /* Text of a scalar that can be kept as a C string and printed; NULL with an error otherwise. what: "a size". */
-static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *shown, const char *what, const char *example)
+static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *shown, const char *what,
+			       const char *example)
 {
 	char found[SHOWN_BYTES];
 
-	if (node->type != YAML_SCALAR_NODE || (node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)) {
-		loader_error(l, place_of(node->start_mark), "%s: expected %s such as %s, found %s", shown, what, example,
-			     node_shown(node, found));
+	if (node->type != YAML_SCALAR_NODE ||
+	    (node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)) {
+		loader_error(l, place_of(node->start_mark), "%s: expected %s such as %s, found %s", shown, what,
+			     example, node_shown(node, found));
 		return NULL;
 	}
 	const unsigned char *text = node->data.scalar.value;
@@ -59,21 +61,23 @@ static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *
 	return (const char *)text;
 }
 
-static bool walk_scalar(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, void *field)
+static bool walk_scalar(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+			void *field)
 {
 	struct problem problem;
 	const char *text = scalar_text(l, node, shown, schema_type_phrase(row->type), row->example);
 
 	if (!text)
 		return false;
-	if (!value_parse(row, text, node->data.scalar.length, node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, l->base,
-			 field, &problem))
+	if (!value_parse(row, text, node->data.scalar.length, node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE,
+			 l->base, field, &problem))
 		return true;
 	loader_error(l, place_of(node->start_mark), "%s: %s", shown, problem.text);
 	return false;
 }
 
-static bool length_ok(struct loader *l, const struct schema_row *row, uint64_t count, yaml_node_t *node, const char *shown)
+static bool length_ok(struct loader *l, const struct schema_row *row, uint64_t count, yaml_node_t *node,
+		      const char *shown)
 {
 	if (count >= row->min && count <= row->max)
 		return true;
@@ -94,12 +98,13 @@ static bool expect_sequence(struct loader *l, const struct schema_row *row, yaml
 
 	if (node->type == YAML_SEQUENCE_NODE)
 		return length_ok(l, row, sequence_length(node), node, shown);
-	loader_error(l, place_of(node->start_mark), "%s: expected a list%s%s, found %s", shown, row->example ? " such as " : "",
-		     row->example ? row->example : "", node_shown(node, found));
+	loader_error(l, place_of(node->start_mark), "%s: expected a list%s%s, found %s", shown,
+		     row->example ? " such as " : "", row->example ? row->example : "", node_shown(node, found));
 	return false;
 }
 
-static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
+static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+		       uint8_t *base)
 {
 	uint32_t *cores = (uint32_t *)(void *)(base + row->offset), count = 0;
 	struct problem problem;
@@ -109,14 +114,16 @@ static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node
 		return false;
 	uint64_t length = node->type == YAML_SEQUENCE_NODE ? sequence_length(node) : 1;
 	for (uint64_t i = 0; i < length; i++) {
-		yaml_node_t *item = node->type == YAML_SEQUENCE_NODE ? node_of(l, node->data.sequence.items.start[i]) : node;
+		yaml_node_t *item =
+			node->type == YAML_SEQUENCE_NODE ? node_of(l, node->data.sequence.items.start[i]) : node;
 		const char *text = scalar_text(l, item, shown, schema_type_phrase(row->type), row->example);
 
 		if (text && item == node && row->zero && strcmp(text, row->zero) == 0)
 			continue;
 		if (text && value_parse_cores(text, cores, &count, (uint32_t)row->max, &problem))
 			loader_error(l, place_of(item->start_mark), "%s: %s%s%s", shown, problem.text,
-				     item == node && row->zero ? ", or " : "", item == node && row->zero ? row->zero : "");
+				     item == node && row->zero ? ", or " : "",
+				     item == node && row->zero ? row->zero : "");
 		else if (text)
 			continue;
 		ok = false;
@@ -125,7 +132,8 @@ static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node
 	return ok;
 }
 
-static bool walk_prefixes(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
+static bool walk_prefixes(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+			  uint8_t *base)
 {
 	struct config_address *address = (struct config_address *)(void *)(base + row->offset);
 	struct problem problem;
@@ -162,8 +170,10 @@ static bool walk_setting(struct loader *l, yaml_node_t *key, yaml_node_t *value,
 	const char *name = (const char *)key->data.scalar.value;
 
 	if (!bytes || !value_is_setting_key(name, bytes)) {
-		loader_error(l, place_of(key->start_mark), "%s: %s is not a setting's name: use letters, digits, '-', '_' and '.', "
-			     "at most %u", shown, node_shown(key, found), BATON_NAME_BYTES - 1);
+		loader_error(l, place_of(key->start_mark),
+			     "%s: %s is not a setting's name: use letters, digits, '-', '_' and '.', "
+			     "at most %u",
+			     shown, node_shown(key, found), BATON_NAME_BYTES - 1);
 		return false;
 	}
 	for (uint32_t i = 0; i < count; i++) {
@@ -186,7 +196,8 @@ static bool walk_setting(struct loader *l, yaml_node_t *key, yaml_node_t *value,
 	return true;
 }
 
-static bool walk_settings(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
+static bool walk_settings(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+			  uint8_t *base)
 {
 	struct config_setting *setting = (struct config_setting *)(void *)(base + row->offset);
 	char found[SHOWN_BYTES];
@@ -194,8 +205,8 @@ static bool walk_settings(struct loader *l, const struct schema_row *row, yaml_n
 	bool ok = true;
 
 	if (node->type != YAML_MAPPING_NODE) {
-		loader_error(l, place_of(node->start_mark), "%s: expected a section such as %s, found %s", shown, row->example,
-			     node_shown(node, found));
+		loader_error(l, place_of(node->start_mark), "%s: expected a section such as %s, found %s", shown,
+			     row->example, node_shown(node, found));
 		return false;
 	}
 	if (!length_ok(l, row, (uint64_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start), node, shown))
@@ -210,7 +221,8 @@ static bool walk_settings(struct loader *l, const struct schema_row *row, yaml_n
 	return ok;
 }
 
-static void walk_list(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
+static void walk_list(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+		      uint8_t *base)
 {
 	uint32_t count = 0;
 	char parent[64];
@@ -279,9 +291,11 @@ static void walk_absent(struct loader *l, const struct schema_row *row, const st
 	}
 	shown_child(level, schema_key(row), shown);
 	if (row->required)
-		loader_error(l, place, "%s%s'%s' is missing: %s", level->shown, level->shown[0] ? ": " : "", schema_key(row), row->help);
+		loader_error(l, place, "%s%s'%s' is missing: %s", level->shown, level->shown[0] ? ": " : "",
+			     schema_key(row), row->help);
 	/* A list without a default, and one whose default is its zero word, is empty: the memory is zero already. */
-	bool list = row->type == SCHEMA_CORES || row->type == SCHEMA_LIST || row->type == SCHEMA_PREFIXES || row->type == SCHEMA_SETTINGS;
+	bool list = row->type == SCHEMA_CORES || row->type == SCHEMA_LIST || row->type == SCHEMA_PREFIXES ||
+		    row->type == SCHEMA_SETTINGS;
 	bool bad = row->required;
 	if (!list && row->fallback && value_parse(row, row->fallback, strlen(row->fallback), true, l->base,
 						  level->base + row->offset, &problem)) {
@@ -289,7 +303,8 @@ static void walk_absent(struct loader *l, const struct schema_row *row, const st
 		bad = true;
 	}
 	if (row->width)
-		loader_note(l, level->base + (row->type == SCHEMA_LIST ? row->count_offset : row->offset), place, false, false, bad);
+		loader_note(l, level->base + (row->type == SCHEMA_LIST ? row->count_offset : row->offset), place, false,
+			    false, bad);
 }
 
 static void unknown_key(struct loader *l, yaml_node_t *key, const struct level *level)
@@ -304,8 +319,8 @@ static void unknown_key(struct loader *l, yaml_node_t *key, const struct level *
 		return;
 	}
 	if (near) {
-		loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; did you mean '%s'?", node_shown(key, found), in,
-			     level->shown, near);
+		loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; did you mean '%s'?",
+			     node_shown(key, found), in, level->shown, near);
 		return;
 	}
 	for (size_t i = 0; i < schema_rows; i++) {
@@ -314,7 +329,8 @@ static void unknown_key(struct loader *l, yaml_node_t *key, const struct level *
 		if (schema_inside(&schema[i], level->parent))
 			snprintf(known + used, sizeof(known) - used, "%s%s", used ? " " : "", schema_key(&schema[i]));
 	}
-	loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; known are: %s", node_shown(key, found), in, level->shown, known);
+	loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; known are: %s", node_shown(key, found), in,
+		     level->shown, known);
 }
 
 static void walk_map(struct loader *l, yaml_node_t *node, const struct level *level)
@@ -324,8 +340,8 @@ static void walk_map(struct loader *l, yaml_node_t *node, const struct level *le
 	char found[SHOWN_BYTES];
 
 	if (node->type != YAML_MAPPING_NODE) {
-		loader_error(l, place_of(node->start_mark), "%s%sexpected a section (key: value), found %s", level->shown,
-			     level->shown[0] ? ": " : "", node_shown(node, found));
+		loader_error(l, place_of(node->start_mark), "%s%sexpected a section (key: value), found %s",
+			     level->shown, level->shown[0] ? ": " : "", node_shown(node, found));
 		return;
 	}
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
@@ -338,8 +354,9 @@ static void walk_map(struct loader *l, yaml_node_t *node, const struct level *le
 			unknown_key(l, key, level);
 		} else if (given[row - schema]) {
 			struct place first = seen[row - schema];
-			loader_error(l, place_of(key->start_mark), "duplicate key '%s'%s%s; first at line %u column %u", schema_key(row),
-				     level->shown[0] ? " in " : "", level->shown, first.line + 1, first.column + 1);
+			loader_error(l, place_of(key->start_mark), "duplicate key '%s'%s%s; first at line %u column %u",
+				     schema_key(row), level->shown[0] ? " in " : "", level->shown, first.line + 1,
+				     first.column + 1);
 		} else {
 			given[row - schema] = true;
 			seen[row - schema] = place_of(key->start_mark);
@@ -358,7 +375,8 @@ void loader_walk(struct loader *l)
 
 	assert(schema_rows <= SCHEMA_MAX);
 	if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
-		loader_error(l, (struct place){ 0, 0 }, "the file is empty; see config/minimal.yaml for the shortest that works");
+		loader_error(l, (struct place){ 0, 0 },
+			     "the file is empty; see config/minimal.yaml for the shortest that works");
 	else
 		walk_map(l, root, &top);
 }

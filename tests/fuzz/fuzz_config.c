@@ -1,5 +1,5 @@
 /* libFuzzer entry of the configuration loader: any bytes give errors or a configuration, and never both.
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -Ishared -Iconfig tests/fuzz/fuzz_config.c config/NAME.c ... -lyaml */
+ *   clang -g -O1 -fsanitize=fuzzer,address -Ishared -Iconfig tests/fuzz/fuzz_config.c config/NAME.c ... -lyaml */
 #include <stdlib.h>
 
 #include "config.h"

@@ -120,7 +120,8 @@ static bool is_wanted(const struct document *d, const struct schema_row *row)
 
 	if (row == d->target)
 		return d->shape != SHAPE_MISSING;
-	if (strncmp(d->target->path, row->path, bytes) == 0 && (d->target->path[bytes] == '.' || d->target->path[bytes] == '['))
+	if (strncmp(d->target->path, row->path, bytes) == 0 &&
+	    (d->target->path[bytes] == '.' || d->target->path[bytes] == '['))
 		return row->type != SCHEMA_MAP || d->shape != SHAPE_MISSING;
 	if (strcmp(row->path, "ports[].device") == 0)
 		return !is_generator_key(d->target);
@@ -190,8 +191,8 @@ static void put_map(struct document *d, const char *parent, uint32_t indent)
 }
 
 /* Writes the document and loads it. */
-__attribute__((unused)) static struct document *load_row(const struct schema_row *row, const char *value, enum shape shape,
-							 const char *sibling)
+__attribute__((unused)) static struct document *load_row(const struct schema_row *row, const char *value,
+							 enum shape shape, const char *sibling)
 {
 	static struct document d;
 

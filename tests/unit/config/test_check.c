@@ -26,10 +26,11 @@ static void good_document_fills_in_the_configuration(void **state)
 	const struct config *c = &outcome.config;
 
 	(void)state;
-	load_two_ports("services:\n- {name: a, address: 198.51.100.7, port: 9, group: two, key: flow, buckets: 64}\n"
-		       "- {name: b, port: 10, group: one}\n"
-		       "groups:\n- {name: one, plugin: /p/1.so}\n"
-		       "- {name: two, plugin: ../2.so, count: 3, cores: 2-3, settings: {player.idle: 60s, x: \"a b\"}}\n");
+	load_two_ports(
+		"services:\n- {name: a, address: 198.51.100.7, port: 9, group: two, key: flow, buckets: 64}\n"
+		"- {name: b, port: 10, group: one}\n"
+		"groups:\n- {name: one, plugin: /p/1.so}\n"
+		"- {name: two, plugin: ../2.so, count: 3, cores: 2-3, settings: {player.idle: 60s, x: \"a b\"}}\n");
 	expect_good();
 	assert_int_equal(c->ports, 2);
 	assert_int_equal(c->port[1].addresses, 2);
@@ -56,13 +57,16 @@ static void good_document_fills_in_the_configuration(void **state)
 static void names_are_unique(void **state)
 {
 	(void)state;
-	load_text("version: 1\nports:\n- {name: p, device: a, addresses: [10.0.0.1/8]}\n- {name: p, device: b, addresses: [11.0.0.1/8]}\n"
+	load_text("version: 1\nports:\n- {name: p, device: a, addresses: [10.0.0.1/8]}\n- {name: p, device: b, "
+		  "addresses: [11.0.0.1/8]}\n"
 		  "services:\n- {name: s, port: 1, group: g}\n- {name: s, port: 2, group: h}\n"
-		  "groups:\n- {name: g, plugin: /a}\n- {name: h, plugin: /a, versions: [{name: '1', plugin: /b}, {name: '1', plugin: /c}]}\n"
+		  "groups:\n- {name: g, plugin: /a}\n- {name: h, plugin: /a, versions: [{name: '1', plugin: /b}, "
+		  "{name: '1', plugin: /c}]}\n"
 		  "- {name: g, plugin: /a}\n");
 	expect_error(4, 10, "ports[1].name: 'p' is already used by ports[0] (line 3 column 10)");
 	expect_error(7, 10, "services[1].name: 's' is already used by services[0] (line 6 column 10)");
-	expect_error(10, column_of(10, "'1', plugin: /c"), "groups[1].versions[1].name: '1' is already used by groups[1].versions[0] (line 10 column 43)");
+	expect_error(10, column_of(10, "'1', plugin: /c"),
+		     "groups[1].versions[1].name: '1' is already used by groups[1].versions[0] (line 10 column 43)");
 	expect_error(11, 10, "groups[2].name: 'g' is already used by groups[0] (line 9 column 10)");
 	assert_int_equal(outcome.errors, 4);
 }
@@ -71,8 +75,8 @@ static void device_belongs_to_one_port(void **state)
 {
 	(void)state;
 	load_text("version: 1\nports:\n- {name: a, device: \"net_tap0,iface=x\", addresses: [10.0.0.1/8]}\n"
-		  "- {name: b, device: net_tap0, addresses: [11.0.0.1/8]}\n- {name: c, device: net_tap01, addresses: [12.0.0.1/8]}\n"
-		  SERVICES GROUPS);
+		  "- {name: b, device: net_tap0, addresses: [11.0.0.1/8]}\n- {name: c, device: net_tap01, addresses: "
+		  "[12.0.0.1/8]}\n" SERVICES GROUPS);
 	expect_only(4, 21, "ports[1].device: 'net_tap0' already belongs to ports[0]");
 }
 
@@ -106,7 +110,8 @@ static void address_must_be_one_a_host_can_have(void **state)
 {
 	(void)state;
 	port_line("device: x, addresses: [0.0.0.1/8, 224.0.0.1/8, 127.0.0.1/8]");
-	expect_error(3, column_of(3, "0.0.0.1/8"), "ports[0].addresses[0]: 0.0.0.1/8 is not an address a host can have");
+	expect_error(3, column_of(3, "0.0.0.1/8"),
+		     "ports[0].addresses[0]: 0.0.0.1/8 is not an address a host can have");
 	expect_error(3, column_of(3, "224"), "ports[0].addresses[1]: 224.0.0.1/8 is not an address");
 	expect_error(3, column_of(3, "127"), "ports[0].addresses[2]: 127.0.0.1/8 is not an address");
 	assert_int_equal(outcome.errors, 3);
@@ -116,27 +121,33 @@ static void address_must_be_one_a_host_can_have(void **state)
 	port_line("device: x, addresses: [10.0.0.0/31, 10.0.1.255/32]");
 	expect_good();
 	port_line("device: x, addresses: [10.0.0.1/24, 10.0.0.1/16]");
-	expect_only(3, column_of(3, "10.0.0.1/16"), "ports[0].addresses[1]: 10.0.0.1 is already an address of ports[0]");
+	expect_only(3, column_of(3, "10.0.0.1/16"),
+		    "ports[0].addresses[1]: 10.0.0.1 is already an address of ports[0]");
 }
 
 static void address_is_written_in_full(void **state)
 {
-	static const char *const bad[] = { "10.0.0/24", "10.0.0.1/", "10.0.0.1/x", "10.0.0.1/024", "10.0.0.1/24/2", "010.0.0.1/24",
-					   "10.0.0.256/24", "::1/64", "/24", "10.0.0.1 /24", "host/24" };
+	static const char *const bad[] = { "10.0.0/24",	    "10.0.0.1/",    "10.0.0.1/x",    "10.0.0.1/024",
+					   "10.0.0.1/24/2", "010.0.0.1/24", "10.0.0.256/24", "::1/64",
+					   "/24",	    "10.0.0.1 /24", "host/24" };
 	char line[128];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(line, sizeof(line), "device: x, addresses: ['%s']", bad[i]);
 		port_line(line);
-		expect_only(3, column_of(3, "[") + 1, "ports[0].addresses[0]: expected ADDRESS/PREFIX such as 10.77.0.1/24, found ");
+		expect_only(3, column_of(3, "[") + 1,
+			    "ports[0].addresses[0]: expected ADDRESS/PREFIX such as 10.77.0.1/24, found ");
 	}
 	port_line("device: x, addresses: [10.0.0.1]");
-	expect_only(3, column_of(3, "[") + 1, "ports[0].addresses[0]: '10.0.0.1' needs a prefix length, for example '10.0.0.1/24'");
+	expect_only(3, column_of(3, "[") + 1,
+		    "ports[0].addresses[0]: '10.0.0.1' needs a prefix length, for example '10.0.0.1/24'");
 	port_line("device: x, addresses: [10.0.0.1/0]");
-	expect_only(3, column_of(3, "[") + 1, "ports[0].addresses[0]: '10.0.0.1/0': prefix length out of range; allowed 1 to 32");
+	expect_only(3, column_of(3, "[") + 1,
+		    "ports[0].addresses[0]: '10.0.0.1/0': prefix length out of range; allowed 1 to 32");
 	port_line("device: x, addresses: [10.0.0.1/33]");
-	expect_only(3, column_of(3, "[") + 1, "ports[0].addresses[0]: '10.0.0.1/33': prefix length out of range; allowed 1 to 32");
+	expect_only(3, column_of(3, "[") + 1,
+		    "ports[0].addresses[0]: '10.0.0.1/33': prefix length out of range; allowed 1 to 32");
 }
 
 static void gateway_stands_in_a_network_of_the_port(void **state)
@@ -171,7 +182,8 @@ static void udp_port_is_taken_once_on_an_address(void **state)
 		 "- {name: t, port: 1, group: b, address: 10.77.0.1}\n%s", groups);
 	load_two_ports(text);
 	expect_only(7, 19, "services[1].port: services[0] already has UDP port 1 on this address");
-	snprintf(text, sizeof(text), "services:\n- {name: s, port: 1, group: a, address: 10.77.0.1}\n- {name: t, port: 1, group: b}\n%s",
+	snprintf(text, sizeof(text),
+		 "services:\n- {name: s, port: 1, group: a, address: 10.77.0.1}\n- {name: t, port: 1, group: b}\n%s",
 		 groups);
 	load_two_ports(text);
 	expect_only(7, 19, "services[1].port: services[0] already has UDP port 1; 'any' takes it on every address");
@@ -208,14 +220,16 @@ static void workers_and_a_standby_fit_the_slots(void **state)
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 7}\n");
 	expect_good();
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 8}\n");
-	expect_only(1, 1, "memory.worker_slots: 8 slots are too few for 8 workers and 1 standby (a restart starts the new worker before "
-			  "the old one goes); at least 9");
+	expect_only(1, 1,
+		    "memory.worker_slots: 8 slots are too few for 8 workers and 1 standby (a restart starts the new "
+		    "worker before the old one goes); at least 9");
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 8}\nmemory:\n  worker_slots: 9\n");
 	expect_good();
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 3}\nmemory:\n  worker_slots: 3\n");
 	expect_only(9, 17, "memory.worker_slots: 3 slots are too few for 3 workers");
 	load_text(PORTS "services:\n- {name: a, port: 1, group: a}\n- {name: b, port: 2, group: b}\n"
-		  "groups:\n- {name: a, plugin: /p, count: 60}\n- {name: b, plugin: /p, count: 4}\nmemory: {worker_slots: 64}\n");
+			"groups:\n- {name: a, plugin: /p, count: 60}\n- {name: b, plugin: /p, count: 4}\nmemory: "
+			"{worker_slots: 64}\n");
 	expect_only(10, 24, "memory.worker_slots: 64 slots are too few for 64 workers and 1 standby");
 	assert_non_null(strstr(outcome.text, "lower groups[].count"));
 }
@@ -230,7 +244,8 @@ static void socket_memory_is_whole_huge_pages(void **state)
 static void eal_arguments_that_break_baton_are_refused_with_the_reason(void **state)
 {
 	(void)state;
-	load_text("eal: {extra_args: \"--log-level=8 --in-memory --lcores=0@1 --no-shconf -l0\"}\n" PORTS SERVICES GROUPS);
+	load_text("eal: {extra_args: \"--log-level=8 --in-memory --lcores=0@1 --no-shconf -l0\"}\n" PORTS SERVICES
+			  GROUPS);
 	expect_error(1, 19, "eal.extra_args: '--in-memory' rules out secondary processes");
 	expect_error(1, 19, "eal.extra_args: '--lcores' is set by eal.io_cores");
 	expect_error(1, 19, "eal.extra_args: '--no-shconf' switches multi-process off");

@@ -59,11 +59,15 @@ static void every_spinning_thread_needs_a_cpu_of_its_own(void **state)
 	load_busy("[900, 902]", "cores: [901, 903], count: 2");
 	expect_good();
 	load_busy("[900]", "cores: [901], count: 2");
-	expect_only(1, 13, "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 2 = threads 3, on CPUs: 2 "
-			   "(2 of them on CPU 901); name more CPUs, lower groups[].count or use poll: adaptive");
+	expect_only(
+		1, 13,
+		"eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 2 = threads 3, on CPUs: 2 "
+		"(2 of them on CPU 901); name more CPUs, lower groups[].count or use poll: adaptive");
 	load_busy("[900]", "cores: [900]");
-	expect_only(1, 13, "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 1 = threads 2, on CPUs: 1 "
-			   "(2 of them on CPU 900)");
+	expect_only(
+		1, 13,
+		"eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 1 = threads 2, on CPUs: 1 "
+		"(2 of them on CPU 900)");
 	load_busy("[900, 900]", "cores: [901]");
 	expect_only(1, 13, "eal.poll: busy needs a CPU");
 	/* The second worker would have a CPU of its own, the first is put on the I/O lcore's. */
@@ -77,15 +81,20 @@ static void workers_without_cores_share_what_is_left(void **state)
 	load_busy("[900]", "count: 1");
 	expect_good(); /* the one CPU of this process is free for it */
 	load_busy("[900]", "count: 2");
-	expect_only(1, 13, "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 2 = threads 3, on CPUs: 2;");
+	expect_only(1, 13,
+		    "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 2 = threads 3, on "
+		    "CPUs: 2;");
 	load_busy("auto", "count: 1");
-	expect_only(1, 13, "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 1 = threads 2, on CPUs: 1;");
+	expect_only(1, 13,
+		    "eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 1 = threads 2, on "
+		    "CPUs: 1;");
 }
 
 static void adaptive_threads_may_share(void **state)
 {
 	(void)state;
-	load_text("eal: {io_cores: [900, 900]}\n" PORTS SERVICES "groups:\n- {name: game, plugin: /p, cores: [900], count: 5}\n");
+	load_text("eal: {io_cores: [900, 900]}\n" PORTS SERVICES
+		  "groups:\n- {name: game, plugin: /p, cores: [900], count: 5}\n");
 	expect_good();
 }
 

@@ -109,7 +109,8 @@ static void unreadable_file_is_one_error(void **state)
 		char want[256];
 
 		assert_int_equal(load(cases[i].path), 1);
-		snprintf(want, sizeof(want), "%s:1:1: error: cannot read the configuration: %s\n", cases[i].path, cases[i].why);
+		snprintf(want, sizeof(want), "%s:1:1: error: cannot read the configuration: %s\n", cases[i].path,
+			 cases[i].why);
 		assert_string_equal(outcome.text, want);
 	}
 }

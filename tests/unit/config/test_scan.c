@@ -30,7 +30,8 @@ static void billion_laughs_are_not_laughed(void **state)
 
 	(void)state;
 	for (char c = 'b'; c < 'k'; c++)
-		sprintf(text + strlen(text), "%c: &%c [*%c, *%c, *%c, *%c, *%c]\n", c, c, c - 1, c - 1, c - 1, c - 1, c - 1);
+		sprintf(text + strlen(text), "%c: &%c [*%c, *%c, *%c, *%c, *%c]\n", c, c, c - 1, c - 1, c - 1, c - 1,
+			c - 1);
 	load_text(text);
 	assert_int_equal(outcome.errors, 10 + 45);
 	assert_int_equal(lines_printed(), 20);

@@ -146,10 +146,11 @@ static void numbers_are_printed_in_their_largest_unit(void **state)
 		uint64_t value;
 		const char *text;
 	} cases[] = {
-		{ SCHEMA_SIZE, 2097152, "2MiB" }, { SCHEMA_SIZE, 1ull << 30, "1GiB" }, { SCHEMA_SIZE, 1025, "1025B" },
-		{ SCHEMA_SIZE, 0, "0B" }, { SCHEMA_DURATION, 3600000000000, "1h" }, { SCHEMA_DURATION, 90000000000, "90s" },
-		{ SCHEMA_DURATION, 1500000, "1500us" }, { SCHEMA_DURATION, 7, "7ns" }, { SCHEMA_COUNT, 16000, "16000" },
-		{ SCHEMA_INT, 0, "0" },
+		{ SCHEMA_SIZE, 2097152, "2MiB" },	  { SCHEMA_SIZE, 1ull << 30, "1GiB" },
+		{ SCHEMA_SIZE, 1025, "1025B" },		  { SCHEMA_SIZE, 0, "0B" },
+		{ SCHEMA_DURATION, 3600000000000, "1h" }, { SCHEMA_DURATION, 90000000000, "90s" },
+		{ SCHEMA_DURATION, 1500000, "1500us" },	  { SCHEMA_DURATION, 7, "7ns" },
+		{ SCHEMA_COUNT, 16000, "16000" },	  { SCHEMA_INT, 0, "0" },
 	};
 
 	(void)state;

@@ -78,17 +78,45 @@ static void units_of_other_kinds_and_fractions_are_refused(void **state)
 	refused("ports[].mtu", " 1500", "expected a number");
 }
 
+static void number_that_wraps_around_is_out_of_range(void **state)
+{
+	(void)state;
+	refused("eal.socket_memory", "17179869185GiB", "is out of range"); /* 2^64 bytes and 1 GiB */
+	refused("ports[].mtu", "18446744073709553116", "is out of range"); /* 2^64 + 1500 */
+	refused("memory.pending", "18446744073709568000", "is out of range");
+}
+
+static void number_in_quotes_is_text(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < schema_rows; i++) {
+		const struct schema_row *row = &schema[i];
+		char value[64], want[256];
+
+		if (row->type != SCHEMA_INT && row->type != SCHEMA_COUNT && row->type != SCHEMA_RATE &&
+		    row->type != SCHEMA_BOOL)
+			continue;
+		snprintf(value, sizeof(value), "\"%s\"", row->example);
+		struct document *d = load_row(row, value, SHAPE_PLAIN, NULL);
+		snprintf(want, sizeof(want), "%s: expected %s, found text in quotes", row_shown(row),
+			 schema_type_phrase(row->type));
+		expect_only(d->value_line, d->value_column, want);
+	}
+}
+
 static void leading_zero_is_not_octal(void **state)
 {
 	(void)state;
 	refused("ports[].mtu", "01500", "'01500' has a leading zero; numbers are decimal here, never octal");
 	refused("groups[].tick_period", "010s", "has a leading zero");
+	refused("eal.main_core", "08", "has a leading zero");
 	assert_int_equal(number("eal.main_core", "0"), 0);
 }
 
 static void only_true_and_false_are_bools(void **state)
 {
-	static const char *const others[] = { "yes", "no", "on", "off", "True", "FALSE", "1", "0", "y", "~", "null", "tru" };
+	static const char *const others[] = { "yes", "no", "on", "off", "True", "FALSE",
+					      "1",   "0",  "y",	 "~",	"null", "tru" };
 	bool value = false;
 
 	(void)state;
@@ -102,12 +130,15 @@ static void only_true_and_false_are_bools(void **state)
 
 static void names_cannot_leave_their_directory(void **state)
 {
-	static const char *const bad[] = { "..", ".", "a/b", "a b", "-a", "_a", ".a", "a.b", "\xc3\xa4", "a%s", "a\\b" };
+	static const char *const bad[] = {
+		"..", ".", "a/b", "a b", "-a", "_a", ".a", "a.b", "\xc3\xa4", "a%s", "a\\b"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refused("name", bad[i], "is not a name: use letters, digits, '-' and '_'");
-	refused("groups[].versions[].name", "../1", "is not a version name: use letters, digits, '-', '_', '.' and '+'");
+	refused("groups[].versions[].name", "../1",
+		"is not a version name: use letters, digits, '-', '_', '.' and '+'");
 	refused("services[].group", "01234567890123456789012345678", "29 bytes are too long; allowed are 28");
 }
 
@@ -116,7 +147,8 @@ static void version_names_may_hold_dots(void **state)
 	char name[BATON_NAME_BYTES];
 
 	(void)state;
-	assert_int_equal(value_parse(schema_find("groups[].versions[].name"), "1.4.2+b_7-x", 11, true, "/", name, &problem), 0);
+	assert_int_equal(
+		value_parse(schema_find("groups[].versions[].name"), "1.4.2+b_7-x", 11, true, "/", name, &problem), 0);
 	assert_string_equal(name, "1.4.2+b_7-x");
 }
 
@@ -161,7 +193,8 @@ static void path_too_long_once_joined_is_refused(void **state)
 	(void)state;
 	memset(base + 1, 'd', 249);
 	assert_true(value_parse(schema_find("groups[].plugin"), "game.so", 7, true, base, field, &problem) < 0);
-	assert_non_null(strstr(problem.text, "the path is too long once joined with the configuration's directory (258 bytes"));
+	assert_non_null(
+		strstr(problem.text, "the path is too long once joined with the configuration's directory (258 bytes"));
 	base[247] = '\0';
 	assert_int_equal(value_parse(schema_find("groups[].plugin"), "game.so", 7, true, base, field, &problem), 0);
 	assert_int_equal(strlen((char *)field), 255);
@@ -169,7 +202,8 @@ static void path_too_long_once_joined_is_refused(void **state)
 
 static void cores_are_numbers_and_ranges(void **state)
 {
-	static const char *const bad[] = { "", "-1", "1-", "3-2", "a", "1,", ",1", "1,,2", "1 ,2", "01", "1024", "0-1024", "1-2-3", "99999" };
+	static const char *const bad[] = { "",	   "-1",   "1-", "3-2",	 "a",	   "1,",    ",1",
+					   "1,,2", "1 ,2", "01", "1024", "0-1024", "1-2-3", "99999" };
 	uint32_t cores[16], count = 0;
 
 	(void)state;
@@ -192,7 +226,8 @@ static void cores_are_numbers_and_ranges(void **state)
 
 static void addresses_are_dotted_quads(void **state)
 {
-	static const char *const bad[] = { "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "0x1.2.3.4", "1.2.3.4 ", "localhost", "::1" };
+	static const char *const bad[] = { "1.2.3",	"1.2.3.4.5", "1.2.3.256", "01.2.3.4",
+					   "0x1.2.3.4", "1.2.3.4 ",  "localhost", "::1" };
 	uint32_t ip = 0;
 
 	(void)state;
@@ -221,6 +256,8 @@ int main(void)
 		cmocka_unit_test(units_multiply),
 		cmocka_unit_test(words_stand_for_zero),
 		cmocka_unit_test(units_of_other_kinds_and_fractions_are_refused),
+		cmocka_unit_test(number_that_wraps_around_is_out_of_range),
+		cmocka_unit_test(number_in_quotes_is_text),
 		cmocka_unit_test(leading_zero_is_not_octal),
 		cmocka_unit_test(only_true_and_false_are_bools),
 		cmocka_unit_test(names_cannot_leave_their_directory),

