@@ -73,9 +73,9 @@ int supervisor_init(struct primary *primary)
 {
 	struct supervisor *sup = calloc(1, sizeof(*sup));
 	struct zygote_args args = {
-		.file_prefix = primary->file_prefix, .huge_dir = primary->config.huge_dir, .io_lcores = primary->config.io_cores,
-		.slots = primary->config.worker_slots, .cpu = primary->config.main_core, .state_fd = primary->state.fd,
-		.stats_fd = primary->stats_fd,
+		.file_prefix = primary->file_prefix, .runtime_dir = PRIMARY_EAL_DIR, .huge_dir = primary->config.huge_dir,
+		.io_lcores = primary->config.io_cores, .slots = primary->config.worker_slots, .cpu = primary->config.main_core,
+		.state_fd = primary->state.fd, .stats_fd = primary->stats_fd,
 	};
 	char why[1200];
 	int rc;

@@ -98,8 +98,9 @@ static int start_process(struct zygote_client *client, const struct zygote_args 
 	snprintf(slots, sizeof(slots), "%u", args->slots);
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	snprintf(cpu, sizeof(cpu), "%u", args->cpu);
-	const char *argv[] = { client->path, "--file-prefix", args->file_prefix, "--huge-dir", args->huge_dir, "--io-lcores",
-			       io_lcores, "--slots", slots, "--parent", parent, "--cpu", cpu, NULL };
+	const char *argv[] = { client->path, "--parent", parent, "--file-prefix", args->file_prefix, "--runtime-dir",
+			       args->runtime_dir, "--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots,
+			       "--cpu", cpu, NULL };
 
 	rc = make_pair(&ours, &theirs);
 	if (rc)

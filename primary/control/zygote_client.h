@@ -29,7 +29,7 @@ struct zygote_client {
 };
 
 struct zygote_args {
-	const char *file_prefix, *huge_dir;
+	const char *file_prefix, *runtime_dir, *huge_dir;
 	uint32_t io_lcores, slots;
 	uint32_t cpu;
 	int state_fd, stats_fd;

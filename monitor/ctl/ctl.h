@@ -1,0 +1,76 @@
+/* batonctl: orders and questions to a running batond, over its control socket. */
+#ifndef BATON_CTL_H
+#define BATON_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "abi.h"
+
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1,      /* refused or failed; `status`: warn */
+	CTL_USAGE = 2,       /* `status`: critical */
+	CTL_UNREACHABLE = 3, /* no daemon, or it does not answer */
+	CTL_NOT_FOUND = 4,
+	CTL_TIMEOUT = 5,     /* gave up waiting; the daemon goes on */
+	CTL_DENIED = 8,
+};
+
+struct ctl_options {
+	char instance[BATON_NAME_BYTES]; /* empty: the only one there is */
+	char socket[108];                /* empty: that of the instance */
+	bool json;
+	const struct ctl_command *command;
+	/* of the command */
+	const char *target;  /* points into argv, as version does */
+	const char *version;
+	uint64_t timeout_ms;
+	uint64_t interval_ms;
+	bool help, show_version; /* instead of the command */
+};
+
+/* One command: its words, its options, what it does. */
+struct ctl_command {
+	const char *noun, *verb; /* verb NULL: the noun is the command */
+	const char *argument;    /* name of its one argument; NULL: takes none */
+	const char *options;     /* letters of ctl_option that it takes */
+	const char *summary;
+	const char *help;
+	int (*run)(const struct ctl_options *o, FILE *out, FILE *err);
+};
+extern const struct ctl_command ctl_commands[]; /* ended by a NULL noun: ctl_commands.c */
+
+/* The whole program but for main(): parses, runs, prints. Returns the exit code. */
+int ctl_main(int argc, char **argv, FILE *out, FILE *err);
+
+/* ctl_options.c. Returns 0, or -EINVAL after one line on `err` that says what to write instead. */
+int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err);
+void ctl_help(const struct ctl_command *command, FILE *out); /* NULL: of the program */
+
+/* The word of `words` (ended by NULL) that `word` was probably meant to be, or NULL. At most two edits away. */
+const char *ctl_suggest(const char *word, const char *const *words);
+
+/* Fills in instance and socket where they were left out. Returns CTL_OK or the exit code after a line on `err`. */
+int ctl_find_socket(struct ctl_options *o, FILE *err);
+
+/* One question, one answer, within timeout_ms. Takes the reference to args. Returns CTL_OK and *reply (ok may still be
+ * false), or the exit code after a line on `err`. */
+int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply, FILE *err);
+
+/* Says on `err` what the daemon refused, as JSON if asked for. Returns the exit code that its code stands for. */
+int ctl_refused(const struct ctl_options *o, const json_t *reply, FILE *err);
+
+/* One line on `err`, as JSON if asked for. Returns `code`. */
+int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* ctl_print.c */
+void ctl_print_json(FILE *out, const json_t *reply);
+void ctl_print_status(FILE *out, const json_t *reply);
+void ctl_print_workers(FILE *out, const json_t *rows);
+void ctl_print_restart(FILE *out, const json_t *reply);
+
+#endif

@@ -1,0 +1,335 @@
+/* Command line of batonctl: words of one table, options that a command says it takes, did-you-mean for the rest. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+#define WORDS_MOST 32u
+
+enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
+       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n' };
+
+static const struct option_row {
+	const char *name;
+	char letter;    /* in ctl_command.options, if it is not for all */
+	char shorthand; /* 0: none */
+	const char *value; /* what it takes; NULL: nothing */
+	const char *help;
+} option_table[] = {
+	{ "instance", OPTION_INSTANCE, 'i', "NAME", "instance to talk to (default: the only one that runs)" },
+	{ "socket", OPTION_SOCKET, 's', "PATH", "control socket to talk to, instead of -i" },
+	{ "json", OPTION_JSON, 'j', NULL, "print JSON: schema 1, one object" },
+	{ "help", OPTION_HELP, 'h', NULL, "this text; after a command: its own" },
+	{ "version", OPTION_SHOW_VERSION, 'V', NULL, "version, build id, ABI and build type" },
+	{ "version", OPTION_VERSION, 0, "V", "version to run: a name of the group's `versions`, or the path of a plugin "
+					     "(default: the group's current file, read again)" },
+	{ "timeout", OPTION_TIMEOUT, 0, "TIME", "wait no longer: 500ms, 30s, 5m (default 60s)" },
+	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
+};
+#define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
+#define FOR_ALL "isjh"
+
+/* ---- did you mean ---- */
+
+/* Optimal string alignment (Damerau 1964, restricted): insert, delete, replace, swap neighbours cost one each. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[3][64] = { { 0 } };
+	size_t n = strlen(a), m = strlen(b);
+
+	if (n > 60 || m > 60)
+		return 99;
+	for (unsigned j = 0; j <= m; j++)
+		row[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return row[n % 3][m];
+}
+
+const char *ctl_suggest(const char *word, const char *const *words)
+{
+	const char *best = NULL;
+	unsigned least = 3;
+
+	for (; *words; words++) {
+		unsigned d = distance(word, *words);
+		if (d < least && d < strlen(word)) {
+			least = d;
+			best = *words;
+		}
+	}
+	return best;
+}
+
+static int unknown(const struct ctl_options *o, FILE *err, const char *what, const char *word, const char *const *words)
+{
+	const char *meant = ctl_suggest(word, words);
+
+	if (meant)
+		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': did you mean '%s'?", what, word, meant);
+	else
+		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': see `batonctl --help`", what, word);
+	return -EINVAL;
+}
+
+/* ---- values ---- */
+
+static int parse_time(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint64_t *ms)
+{
+	static const struct { const char *unit; double ms; } unit[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "", 1000 } };
+	char *end;
+	double value = strtod(text, &end);
+
+	for (size_t i = 0; i < sizeof(unit) / sizeof(unit[0]) && end != text; i++) {
+		double total = value * unit[i].ms;
+		if (strcmp(end, unit[i].unit) == 0 && total >= 1 && total <= 86400000) {
+			*ms = (uint64_t)total;
+			return 0;
+		}
+	}
+	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a time from 1ms to 1440m, such as 500ms, 30s, 5m", option, text);
+	return -EINVAL;
+}
+
+static int copy(const struct ctl_options *o, FILE *err, const char *option, const char *text, char *out, size_t bytes)
+{
+	if (!text[0] || strlen(text) >= bytes) {
+		ctl_fail(o, CTL_USAGE, err, "--%s: give 1 to %zu characters", option, bytes - 1);
+		return -EINVAL;
+	}
+	memcpy(out, text, strlen(text) + 1);
+	return 0;
+}
+
+static int set(struct ctl_options *o, FILE *err, const struct option_row *row, const char *value)
+{
+	switch (row->letter) {
+	case OPTION_INSTANCE:
+		if (strchr(value, '/')) {
+			ctl_fail(o, CTL_USAGE, err, "-i '%s': give the name of an instance; for a path use -s", value);
+			return -EINVAL;
+		}
+		return copy(o, err, row->name, value, o->instance, sizeof(o->instance));
+	case OPTION_SOCKET: return copy(o, err, row->name, value, o->socket, sizeof(o->socket));
+	case OPTION_JSON: o->json = true; return 0;
+	case OPTION_HELP: o->help = true; return 0;
+	case OPTION_SHOW_VERSION: o->show_version = true; return 0;
+	case OPTION_VERSION: o->version = value; return 0;
+	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
+	default: return parse_time(o, err, row->name, value, &o->interval_ms);
+	}
+}
+
+/* ---- options ---- */
+
+static bool takes(const struct ctl_options *o, const struct option_row *row)
+{
+	if (strchr(FOR_ALL, row->letter))
+		return true;
+	/* --version asks for ours until a command is named that takes one of its own. */
+	if (row->letter == OPTION_SHOW_VERSION)
+		return !o->command || !strchr(o->command->options, OPTION_VERSION);
+	return o->command && strchr(o->command->options, row->letter);
+}
+
+static int unknown_option(const struct ctl_options *o, FILE *err, const char *word)
+{
+	const char *names[OPTIONS + 1] = { NULL };
+	size_t n = 0;
+
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (takes(o, &option_table[i]))
+			names[n++] = option_table[i].name;
+	return unknown(o, err, "option", word + strspn(word, "-"), names);
+}
+
+/* argv[*at] starts with '-'. Moves *at behind what was used. */
+static int parse_option(struct ctl_options *o, int argc, char **argv, int *at, FILE *err)
+{
+	const char *word = argv[(*at)++], *value = NULL;
+	const struct option_row *row = NULL;
+	size_t len = strcspn(word, "=");
+
+	for (size_t i = 0; i < OPTIONS && !row; i++) {
+		const struct option_row *r = &option_table[i];
+		bool is_long = word[1] == '-' && len - 2 == strlen(r->name) && strncmp(word + 2, r->name, len - 2) == 0;
+		bool is_short = word[1] == r->shorthand && r->shorthand && word[2] == 0;
+		if ((is_long || is_short) && takes(o, r))
+			row = r;
+	}
+	if (!row)
+		return unknown_option(o, err, word);
+	if (word[len] == '=')
+		value = word + len + 1;
+	if (value && !row->value) {
+		ctl_fail(o, CTL_USAGE, err, "--%s takes no value", row->name);
+		return -EINVAL;
+	}
+	if (row->value && !value && *at < argc)
+		value = argv[(*at)++];
+	if (row->value && !value) {
+		ctl_fail(o, CTL_USAGE, err, "--%s needs a value: %s", row->name, row->value);
+		return -EINVAL;
+	}
+	return set(o, err, row, value);
+}
+
+/* ---- words ---- */
+
+/* Nouns, or the verbs of a noun, each once. */
+static void list_words(const char *noun, const char **words)
+{
+	size_t n = 0;
+
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		const char *word = noun ? (strcmp(c->noun, noun) == 0 ? c->verb : NULL) : c->noun;
+		if (word && (n == 0 || strcmp(words[n - 1], word) != 0) && n < WORDS_MOST - 1)
+			words[n++] = word;
+	}
+	words[n] = NULL;
+}
+
+/* The word itself or the only one that begins so. */
+static const char *match(const char *word, const char *const *words)
+{
+	const char *found = NULL;
+	size_t hits = 0;
+
+	for (; *words; words++) {
+		if (strcmp(word, *words) == 0)
+			return *words;
+		if (word[0] && strncmp(word, *words, strlen(word)) == 0) {
+			found = *words;
+			hits++;
+		}
+	}
+	return hits == 1 ? found : NULL;
+}
+
+static int take_word(struct ctl_options *o, const char **noun, const char *word, FILE *err)
+{
+	const char *words[WORDS_MOST];
+	const char *found;
+
+	if (o->command) {
+		if (!o->command->argument || o->target) {
+			ctl_fail(o, CTL_USAGE, err, "'%s' is one word too many: see `batonctl %s --help`", word, o->command->noun);
+			return -EINVAL;
+		}
+		o->target = word;
+		return 0;
+	}
+	list_words(*noun, words);
+	found = match(word, words);
+	if (!found)
+		return unknown(o, err, *noun ? "verb" : "command", word, words);
+	for (const struct ctl_command *c = ctl_commands; c->noun && !o->command; c++) {
+		if (!*noun && strcmp(c->noun, found) == 0 && !c->verb)
+			o->command = c;
+		if (*noun && strcmp(c->noun, *noun) == 0 && c->verb && strcmp(c->verb, found) == 0)
+			o->command = c;
+	}
+	if (!*noun)
+		*noun = found;
+	return 0;
+}
+
+static int need_verb(const struct ctl_options *o, const char *noun, FILE *err)
+{
+	const char *words[WORDS_MOST];
+	char list[128] = "";
+
+	list_words(noun, words);
+	for (size_t i = 0; words[i]; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
+	if (noun)
+		ctl_fail(o, CTL_USAGE, err, "'%s' needs one of: %s", noun, list);
+	else
+		ctl_fail(o, CTL_USAGE, err, "give a command: %s; see `batonctl --help`", list);
+	return -EINVAL;
+}
+
+int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
+{
+	struct ctl_options o = { .timeout_ms = 60000, .interval_ms = 1000 };
+	const char *noun = NULL;
+	int at = 1, rc = 0;
+
+	for (int i = 1; i < argc; i++) /* also for the errors of options before it */
+		o.json = o.json || strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0;
+	while (at < argc && rc == 0) {
+		if (argv[at][0] == '-' && argv[at][1])
+			rc = parse_option(&o, argc, argv, &at, err);
+		else
+			rc = take_word(&o, &noun, argv[at++], err);
+	}
+	if (rc)
+		return rc;
+	if (!o.help && !o.show_version) {
+		if (!o.command)
+			return need_verb(&o, noun, err);
+		if (o.command->argument && !o.target) {
+			ctl_fail(&o, CTL_USAGE, err, "`batonctl %s %s` needs %s", o.command->noun, o.command->verb, o.command->argument);
+			return -EINVAL;
+		}
+	}
+	if (o.instance[0] && o.socket[0]) {
+		ctl_fail(&o, CTL_USAGE, err, "give -i or -s, not both");
+		return -EINVAL;
+	}
+	*out = o;
+	return 0;
+}
+
+/* ---- help ---- */
+
+static void print_option(FILE *out, const struct option_row *row)
+{
+	char left[40];
+
+	snprintf(left, sizeof(left), "%s%c%s --%s%s%s", row->shorthand ? "-" : " ", row->shorthand ? row->shorthand : ' ',
+		 row->shorthand ? "," : " ", row->name, row->value ? " " : "", row->value ? row->value : "");
+	fprintf(out, "  %-24s %s\n", left, row->help);
+}
+
+void ctl_help(const struct ctl_command *command, FILE *out)
+{
+	const struct ctl_options o = { .command = command };
+
+	if (command) {
+		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s%s%s%s%s%s\n\n%s\n\noptions:\n", command->noun,
+			command->verb ? " " : "", command->verb ? command->verb : "", command->argument ? " " : "",
+			command->argument ? command->argument : "", command->options[0] ? " [options]" : "", command->help);
+		for (size_t i = 0; i < OPTIONS; i++)
+			if (takes(&o, &option_table[i]) && option_table[i].letter != OPTION_SHOW_VERSION)
+				print_option(out, &option_table[i]);
+		return;
+	}
+	fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\nAsks a running batond, or orders it. Commands (the first "
+	      "letters are enough):\n\n", out);
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		char left[40];
+		snprintf(left, sizeof(left), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->argument ? " " : "",
+			 c->argument ? c->argument : "");
+		fprintf(out, "  %-28s %s\n", left, c->summary);
+	}
+	fputs("\noptions:\n", out);
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (takes(&o, &option_table[i]))
+			print_option(out, &option_table[i]);
+	fputs("\nexit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon reached, 4 no such object, 5 timed out,\n"
+	      "8 permission denied; of `status`: 0 ok, 1 warn, 2 critical, 3 no daemon reached\n", out);
+}
