@@ -160,6 +160,25 @@ static void spoil(struct generator *g, struct rte_mbuf *mbuf)
 	stats_add(&g->stats->gen_malformed, 1);
 }
 
+static void count_lost(struct generator *g, struct player *player)
+{
+	uint32_t lost = (uint32_t)__builtin_popcount(player->open);
+
+	stats_add(&g->stats->gen_lost, lost);
+	g->in_flight -= lost;
+	player->open = 0;
+}
+
+/* Nothing came back for LOST_SECONDS though the window is full: give up what is older, so that the play goes on. */
+static void sweep_lost(struct generator *g, uint64_t tsc)
+{
+	if (tsc - g->last_reply_tsc < g->lost_tsc)
+		return;
+	for (uint32_t i = 0; i < g->players; i++)
+		if (g->player[i].open != 0 && tsc - g->player[i].sent_tsc >= g->lost_tsc)
+			count_lost(g, &g->player[i]);
+}
+
 /* The next player that may send, or NULL: its turn came while its last requests are still under way. */
 static struct player *next_player(struct generator *g, uint64_t tsc)
 {
@@ -171,10 +190,7 @@ static struct player *next_player(struct generator *g, uint64_t tsc)
 			g->next = g->next + 1 < g->players ? g->next + 1 : 0;
 			return NULL;
 		}
-		uint32_t lost = (uint32_t)__builtin_popcount(player->open);
-		stats_add(&g->stats->gen_lost, lost);
-		g->in_flight -= lost;
-		player->open = 0;
+		count_lost(g, player);
 	}
 	return player;
 }
@@ -198,7 +214,9 @@ static uint32_t allowance(struct generator *g, uint64_t tsc, uint32_t most)
 uint32_t generator_rx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf, uint32_t most)
 {
 	if (baton_unlikely(g->start_tsc == 0))
-		g->start_tsc = tsc;
+		g->start_tsc = g->last_reply_tsc = tsc;
+	if (baton_unlikely(g->in_flight >= g->window))
+		sweep_lost(g, tsc);
 	uint32_t count = allowance(g, tsc, most), made = 0, valid = 0;
 
 	if (count == 0 || rte_pktmbuf_alloc_bulk(g->pool, mbuf, count) != 0)
@@ -307,7 +325,7 @@ uint32_t generator_tx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf,
 	stats_add(&g->stats->gen_ok, answered - (g->stats->gen_wrong - wrong));
 	if (answered != 0) {
 		uint64_t ns = (uint64_t)((double)(tsc - g->last_reply_tsc) * 1e9 / (double)g->tsc_hz);
-		if (g->last_reply_tsc != 0 && baton_unlikely(ns >= STATS_GAP_NS)) {
+		if (baton_unlikely(ns >= STATS_GAP_NS)) {
 			g->stats->gap[g->stats->gen_gaps % STATS_GAPS] = (struct stats_gap){.end_tsc = tsc, .ns = ns};
 			baton_compiler_fence(); /* the entry before its number */
 			stats_add(&g->stats->gen_gaps, 1);

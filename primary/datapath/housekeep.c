@@ -96,9 +96,20 @@ static void show_gauges(struct io_lcore *io)
 	io->stats->heartbeat = io->tsc;
 }
 
+static bool all_owned(const struct io_lcore *io)
+{
+	for (uint32_t i = 0; i < io->services; i++)
+		for (uint32_t b = 0; b <= io->steering[i].mask; b++)
+			if (STEER_SLOT(io->steering[i].entry[b]) == SLOT_NONE)
+				return false;
+	return true;
+}
+
 void housekeep(struct io_lcore *io)
 {
 	read_mailbox(io);
+	if (baton_unlikely(!io->owned))
+		io->owned = all_owned(io);
 	if (io->index == 0)
 		post_ticks(io);
 	steer_publish(io);

@@ -153,6 +153,7 @@ struct io_lcore {
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
 	bool quit;
+	bool owned; /* every bucket has had an owner: generators may play */
 	uint32_t turn, idle_turns;
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];

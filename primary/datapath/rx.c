@@ -8,7 +8,7 @@ static uint32_t rx_port(struct io_lcore *io, struct port *port)
 	uint32_t count;
 
 	if (port->driver == DRIVER_GENERATOR)
-		count = generator_rx(port->generator[io->index], io->tsc, mbuf, BATON_BURST);
+		count = baton_unlikely(!io->owned) ? 0 :  generator_rx(port->generator[io->index], io->tsc, mbuf, BATON_BURST);
 	else
 		count = rte_eth_rx_burst(port->ethdev, (uint16_t)io->index, mbuf, BATON_BURST);
 	if (count == 0)
