@@ -104,17 +104,14 @@ int options_parse(int argc, char **argv, struct primary *primary)
 	case ACTION_USAGE:
 		fputs("try: batond --help\n", stderr);
 		return EXIT_USAGE;
-	case ACTION_RUN:
 	case ACTION_CHECK:
+		return config_check_file(argv[optind], stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	case ACTION_RUN:
 	case ACTION_PLAN:
 		break;
 	}
 	if (!load(argv[optind], primary))
 		return EXIT_FAILURE;
-	if (action == ACTION_CHECK) {
-		printf("%s: ok\n", argv[optind]);
-		return EXIT_SUCCESS;
-	}
 	log_init("batond", (enum log_level)primary->config.log_level);
 	return action == ACTION_PLAN ? plan(primary) : -1;
 }
