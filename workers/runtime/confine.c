@@ -160,12 +160,12 @@ int confine_cpu(int32_t cpu)
 {
 	cpu_set_t set;
 
-	if (cpu < 0)
-		return 0;
 	if (cpu >= CPU_SETSIZE)
 		return -EINVAL;
 	CPU_ZERO(&set);
-	CPU_SET((uint32_t)cpu, &set);
+	for (uint32_t i = 0; i < CPU_SETSIZE; i++)
+		if (cpu < 0 || i == (uint32_t)cpu)
+			CPU_SET(i, &set); /* the kernel takes away what is not there or not allowed */
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
@@ -196,17 +196,23 @@ int confine_system_calls(const struct confine_filter *filter)
 	return 0;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 int confine_die_with(pid_t parent)
 {
-	struct timespec start, now;
+	static const struct timespec pause = {.tv_nsec = 20000};
+	uint64_t start = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (getppid() != parent) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((uint64_t)(now.tv_sec - start.tv_sec) * 1000000000ull + (uint64_t)now.tv_nsec - (uint64_t)start.tv_nsec >
-		    ADOPTION_NS)
+		if (now_ns() - start > ADOPTION_NS)
 			return -ESRCH;
-		sched_yield();
+		nanosleep(&pause, NULL); /* not a yield: on a busy CPU that gives away a whole time slice */
 	}
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return -errno;

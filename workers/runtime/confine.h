@@ -38,7 +38,7 @@ int confine_descriptors(int *fd, uint32_t count);
 /* Unmaps every range of maps but what stands in keep (sorted in place). Bounds of keep must be multiples of the page
  * size of their mapping. */
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count);
-/* Runs on this CPU alone; -1: leaves it as it is. */
+/* Runs on this CPU alone; -1: on any that the machine and its cpuset have, wherever the parent was pinned. */
 int confine_cpu(int32_t cpu);
 /* All dispositions and the mask as after exec, but SIGPIPE ignored. */
 void confine_signals(void);

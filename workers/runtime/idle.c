@@ -12,6 +12,7 @@
 
 #define SPIN_TURNS  256u /* some microseconds; then yield */
 #define YIELD_TURNS 64u  /* more of them; then sleep */
+#define YIELD_LONG_HZ 20000u /* 1 / 50 us: more than a yield to nobody takes */
 #define SLEEP_NS    100000000ull /* the doorbell ends it; the time is for a ring that a dying primary never gave */
 /* Busy polling I/O lcores look at no `sleeping` word and ring no bell. */
 #define STANDBY_SLEEP_NS 200000ull
@@ -88,7 +89,12 @@ void idle_wait(struct loop *loop)
 		return;
 	}
 	if (turns < SPIN_TURNS + YIELD_TURNS) {
+		uint64_t before = __rdtsc();
+
 		sched_yield();
+		/* Others want this CPU. A yield costs a time slice then, a wake-up does not: sleep at once. */
+		if (__rdtsc() - before > loop->tsc_hz / YIELD_LONG_HZ)
+			loop->idle_turns = SPIN_TURNS + YIELD_TURNS;
 		return;
 	}
 	idle_sleep(loop, SLEEP_NS);

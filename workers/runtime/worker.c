@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -119,7 +120,7 @@ static void name_page(struct CoreStats *page, const struct zygote_spawn *spawn)
 {
 	page->kind = CORE_WORKER;
 	page->index = spawn->slot;
-	page->cpu = (uint32_t)(spawn->cpu >= 0 ? spawn->cpu : 0);
+	page->cpu = (uint32_t)spawn->cpu; /* UINT32_MAX: any */
 	page->incarnation = spawn->incarnation;
 	memcpy(page->name, spawn->name, sizeof(page->name));
 }
@@ -160,6 +161,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 
 	first_acts(host, spawn, fd);
 	name_page(stats, spawn);
+	prctl(PR_SET_NAME, spawn->name); /* what ps and top show; cut to 15 characters */
 	if (host_say(WORKER_HELLO, "") != 0)
 		_exit(1);
 	load(host, spawn, fd[2], &plugin);

@@ -38,7 +38,7 @@ struct zygote_spawn {
 	uint32_t group;
 	uint32_t service;       /* index of the group's service, for the records' geometry */
 	uint32_t io_lcores;     /* belts 0 .. io_lcores - 1 */
-	int32_t cpu;            /* -1: leave as it is */
+	int32_t cpu;            /* -1: any; the zygote's own is not inherited */
 	uint32_t busy_poll;     /* 1: never sleep */
 	uint32_t buckets;
 	uint32_t key;           /* enum baton_key the service steers by */
