@@ -165,21 +165,24 @@ static uint64_t growth(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
+void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before)
+{
+	stats_add(&page->drop[DROP_device_missed], growth(now->imissed, before->imissed));
+	stats_add(&page->drop[DROP_device_nombuf], growth(now->rx_nombuf, before->rx_nombuf));
+	stats_add(&page->drop[DROP_device_rx_errors], growth(now->ierrors, before->ierrors));
+	stats_add(&page->drop[DROP_device_tx_errors], growth(now->oerrors, before->oerrors));
+}
+
 void port_poll_device_stats(struct primary *primary)
 {
-	struct CoreStats *page = stats_main(&primary->stats);
 	struct rte_eth_stats now;
 
 	for (uint32_t i = 0; i < primary->config.ports; i++) {
 		const struct port *port = &primary->port[i];
-		const struct rte_eth_stats *before = &counted[i];
 
 		if (port->driver != DRIVER_EAL || rte_eth_stats_get(port->ethdev, &now) != 0)
 			continue;
-		stats_add(&page->drop[DROP_device_missed], growth(now.imissed, before->imissed));
-		stats_add(&page->drop[DROP_device_nombuf], growth(now.rx_nombuf, before->rx_nombuf));
-		stats_add(&page->drop[DROP_device_rx_errors], growth(now.ierrors, before->ierrors));
-		stats_add(&page->drop[DROP_device_tx_errors], growth(now.oerrors, before->oerrors));
+		port_add_losses(stats_main(&primary->stats), &now, &counted[i]);
 		counted[i] = now;
 	}
 }

@@ -4,7 +4,9 @@
 
 #include "primary.h"
 
+struct CoreStats;
 struct rte_eth_dev_info;
+struct rte_eth_stats;
 
 /* Configures port->ethdev as far as the device can do it, starts it, fills in queues, offloads, MTU and *info.
  * Returns 0 or -errno, having logged why. */
@@ -15,5 +17,8 @@ void port_remove_device(struct primary *primary, struct port *port);
 /* One generator per I/O lcore. */
 int port_setup_generator(struct primary *primary, struct port *port);
 void port_remove_generator(struct primary *primary, struct port *port);
+
+/* What the device lost between two looks at its counters, added to the page's drops. */
+void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before);
 
 #endif

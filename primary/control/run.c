@@ -164,7 +164,7 @@ static void report_ready(struct primary *primary)
 	primary->ready = true;
 	for (uint32_t g = 0; g < config->groups; g++)
 		workers += config->group[g].count;
-	log_info("ready: instance %s, %u ports, %u I/O lcores, %u workers, control socket %s/" BATON_CONTROL_SOCKET,
+	log_info("ready: instance %s, ports %u, I/O lcores %u, workers %u, control socket %s/" BATON_CONTROL_SOCKET,
 		 config->name, config->ports, config->io_cores, workers, primary->run_dir);
 }
 
