@@ -104,7 +104,8 @@ fail:
 	return rc;
 }
 
-/* Returns 0, or -EINVAL for huge pages of another size: regions could not be unmapped one by one. */
+/* Returns 1 on hugetlbfs, 0 elsewhere, or -EINVAL for huge pages of another size: regions could not be unmapped one by
+ * one. */
 static int check_file_system(int fd, const char *path)
 {
 	struct statfs fs;
@@ -117,8 +118,9 @@ static int check_file_system(int fd, const char *path)
 		return 0;
 	}
 	if (fs.f_bsize == BATON_HUGE_PAGE)
-		return 0;
-	log_error("state file %s: this hugetlbfs has pages of %ld KiB; mount one with pagesize=2M", path, (long)fs.f_bsize / 1024);
+		return 1;
+	log_error("state file %s: this hugetlbfs has pages of %ld KiB; mount one with pagesize=2M", path,
+		  (long)fs.f_bsize / 1024);
 	return -EINVAL;
 }
 
@@ -153,14 +155,15 @@ static void write_header(struct state *state, const struct wanted *wanted, uint6
 	atomic_store_explicit(magic, STATE_MAGIC, memory_order_release);
 }
 
-static int create(struct state *state, int fd, const struct wanted *wanted, uint64_t salt)
+/* Room is claimed here, whole: a full file system would be a SIGBUS later. On hugetlbfs mmap claims it, and fails with
+ * ENOMEM before it takes a single page. */
+static int create(struct state *state, int fd, bool huge, const struct wanted *wanted, uint64_t salt)
 {
 	int rc = 0;
 
-	/* ENOMEM is hugetlbfs without the pages, EOPNOTSUPP a file system without fallocate: mmap will say. */
 	if (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)wanted->bytes) != 0 ||
-	    (fallocate(fd, 0, 0, (off_t)wanted->bytes) != 0 && errno != EOPNOTSUPP))
-		rc = errno == ENOMEM ? -ENOSPC : -errno;
+	    (!huge && fallocate(fd, 0, 0, (off_t)wanted->bytes) != 0))
+		rc = -errno;
 	if (rc == 0) {
 		state->base = map(fd, wanted->bytes, PROT_READ | PROT_WRITE, MAP_POPULATE);
 		rc = state->base != NULL ? 0 : errno == ENOMEM ? -ENOSPC : -errno;
@@ -170,7 +173,10 @@ static int create(struct state *state, int fd, const struct wanted *wanted, uint
 		write_header(state, wanted, salt);
 		return 0;
 	}
-	if (rc == -ENOSPC)
+	if (rc == -ENOSPC && !huge)
+		log_error("state file %s: needs %" PRIu64 " MiB; its file system has not so much left", wanted->path,
+			  wanted->bytes >> 20);
+	else if (rc == -ENOSPC)
 		log_error("state file %s: needs %" PRIu64 " free pages of 2 MiB (%" PRIu64 " MiB); raise vm.nr_hugepages, or "
 			  "lower memory.worker_slots, buckets or records", wanted->path, wanted->bytes / BATON_HUGE_PAGE, wanted->bytes >> 20);
 	else
@@ -322,6 +328,7 @@ int state_open(struct state *state, const char *path, struct state_group *groups
 	struct wanted wanted = {.path = path, .groups = groups, .count = count, .slots = slots, .belts = belts};
 	struct state opened = {.fd = -1};
 	struct stat file;
+	bool huge;
 	int rc;
 
 	if (count > BATON_MAX_GROUPS || slots == 0 || slots > BATON_MAX_WORKERS || belts == 0 || belts > BATON_MAX_IO_LCORES)
@@ -331,16 +338,17 @@ int state_open(struct state *state, const char *path, struct state_group *groups
 	if (opened.fd < 0)
 		return opened.fd;
 	rc = check_file_system(opened.fd, path);
-	if (rc == 0 && fstat(opened.fd, &file) != 0)
+	huge = rc == 1;
+	if (rc >= 0 && fstat(opened.fd, &file) != 0)
 		rc = -errno;
-	if (rc == 0)
+	if (rc >= 0)
 		rc = file.st_size == 0 ? 1 : open_existing(&opened, opened.fd, (uint64_t)file.st_size, &wanted);
 	if (rc < 0) {
 		close(opened.fd);
 		return rc;
 	}
 	bool made = rc == 1;
-	if (made && (rc = create(&opened, opened.fd, &wanted, fresh_salt)) != 0) {
+	if (made && (rc = create(&opened, opened.fd, huge, &wanted, fresh_salt)) != 0) {
 		close(opened.fd);
 		return rc;
 	}
