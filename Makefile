@@ -211,7 +211,7 @@ $(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call lib,$2) $(B)/fla
 		$3 $(if $(filter %monitor/,$(dir $1)),$$(CURSES_LIBS)) -lcmocka -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 endef
 $(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test primary worker config shared,$$(DPDK_LIBS) -lrte_net_ring)))
-$(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test bots worker monitor config shared,)))
+$(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test bench bots worker monitor config shared,)))
 
 -include $(shell [ -d $(OBJ) ] && find $(OBJ) -name '*.d')
 
