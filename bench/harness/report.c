@@ -1,0 +1,184 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report.h"
+
+int report_read(struct report *r, FILE *in)
+{
+	r->count = 0;
+	while (r->count < REPORT_LINES && fgets(r->line[r->count], REPORT_LINE_BYTES, in) != NULL)
+		if (strchr(r->line[r->count++], '\n') == NULL && !feof(in))
+			return -E2BIG;
+	return fgetc(in) == EOF ? 0 : -E2BIG;
+}
+
+enum bench_state report_state(const char *line)
+{
+	double before, after, lost_before, lost_after;
+
+	if (!line_value(line, "before_pingpong_ns", &before) || !line_value(line, "after_pingpong_ns", &after) ||
+	    !line_value(line, "before_lost", &lost_before) || !line_value(line, "after_lost", &lost_after))
+		return STATE_DISTURBED;
+	return judge_state(before, after, lost_before, lost_after);
+}
+
+uint32_t report_rounds(const struct report *r, const char *kind, enum bench_state state)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		count += line_is(r->line[i], kind) && report_state(r->line[i]) == state;
+	return count;
+}
+
+bool report_enough(const struct report *r, const char *kind)
+{
+	return report_rounds(r, kind, STATE_NEAR) >= ROUNDS || report_rounds(r, kind, STATE_FAR) >= ROUNDS;
+}
+
+enum bench_state report_majority(const struct report *r, const char *const *kind, uint32_t kinds)
+{
+	uint32_t near = 0, far = 0;
+
+	for (uint32_t i = 0; i < kinds; i++) {
+		near += report_rounds(r, kind[i], STATE_NEAR);
+		far += report_rounds(r, kind[i], STATE_FAR);
+	}
+	return far > near ? STATE_FAR : STATE_NEAR;
+}
+
+bool report_median(const struct report *r, const char *kind, enum bench_state state, const char *key, double *value)
+{
+	double found[REPORT_LINES];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if (line_is(r->line[i], kind) && report_state(r->line[i]) == state &&
+		    !line_value(r->line[i], key, &found[count++]))
+			return false;
+	if (count == 0)
+		return false;
+	*value = judge_median(found, count);
+	return true;
+}
+
+double report_sum(const struct report *r, const char *kind, const char *key)
+{
+	double sum = 0, value;
+
+	for (uint32_t i = 0; i < r->count; i++)
+		if (line_is(r->line[i], kind) && line_value(r->line[i], key, &value))
+			sum += value;
+	return sum;
+}
+
+int report_gaps(const struct report *r, FILE *out)
+{
+	static const char *const key[] = { "gap", "restart_gap", "told", "move", "restart" };
+	double value[REPORT_LINES], unseen = report_sum(r, "handover", "unseen");
+
+	for (size_t k = 0; k < sizeof(key) / sizeof(key[0]); k++) {
+		char name[32];
+		uint32_t count = 0;
+		snprintf(name, sizeof(name), "%s_us", key[k]);
+		for (uint32_t i = 0; i < r->count; i++)
+			count += line_is(r->line[i], "handover") && line_value(r->line[i], name, &value[count]);
+		if (count == 0)
+			return -ENODATA;
+		fprintf(out, "%s%s_p50_us=%.2f %s_p99_us=%.2f", k == 0 ? "" : " ", key[k], judge_quantile(value, count, 0.5),
+			key[k], judge_quantile(value, count, 0.99));
+	}
+	fprintf(out, " unseen=%.0f\n", unseen);
+	return 0;
+}
+
+/* "key":value from the median, null if there is none. */
+static void put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
+		       const char *key, int digits)
+{
+	double value;
+
+	if (report_median(r, kind, state, key, &value))
+		fprintf(out, ",\"%s\":%.*f", name, digits, value);
+	else
+		fprintf(out, ",\"%s\":null", name);
+}
+
+static bool put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
+		     enum bench_state state)
+{
+	bool disturbed = false;
+
+	for (uint32_t i = 0; i < kinds; i++)
+		disturbed |= report_rounds(r, kind[i], state) < ROUNDS;
+	fprintf(out, "{\"bench\":\"%s\",\"state\":\"%s\"", bench, judge_name(state));
+	put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
+	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
+	return disturbed;
+}
+
+static const char *const fault[] = { "lost", "duplicated", "reordered", "wrong", "dropped" };
+#define FAULTS (sizeof(fault) / sizeof(fault[0]))
+
+/* Sums over all rounds of the kinds. */
+static double put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds)
+{
+	double all = 0;
+
+	for (size_t f = 0; f < FAULTS; f++) {
+		double sum = 0;
+		for (uint32_t k = 0; k < kinds; k++)
+			sum += report_sum(r, kind[k], fault[f]);
+		fprintf(out, ",\"%s\":%.0f", fault[f], sum);
+		all += sum;
+	}
+	return all;
+}
+
+int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight)
+{
+	static const char *const kind[] = { "offload", "software", "residence", "control" };
+	enum bench_state state = report_majority(r, kind, 4);
+
+	put_head(out, r, "pipeline", kind, 4, state);
+	fprintf(out, ",\"frame_bytes\":%u", frame_bytes);
+	put_median(out, r, "mpps", "offload", state, "mpps", 2);
+	put_median(out, r, "mpps_sw", "software", state, "mpps", 2);
+	put_median(out, r, "worker_cycles", "offload", state, "worker_cycles", 1);
+	put_median(out, r, "io_cycles", "offload", state, "io_cycles", 1);
+	fprintf(out, ",\"in_flight\":%u", in_flight);
+	put_median(out, r, "p50_ns", "residence", state, "p50_ns", 0);
+	put_median(out, r, "p90_ns", "residence", state, "p90_ns", 0);
+	put_median(out, r, "p99_ns", "residence", state, "p99_ns", 0);
+	put_median(out, r, "residence_mpps", "residence", state, "mpps", 3);
+	put_median(out, r, "control_p50_ns", "control", state, "rtt_p50_ns", 0);
+	put_median(out, r, "control_p90_ns", "control", state, "rtt_p90_ns", 0);
+	put_median(out, r, "control_p99_ns", "control", state, "rtt_p99_ns", 0);
+	put_median(out, r, "worker_burst", "offload", state, "worker_burst", 1);
+	double faults = put_faults(out, r, kind, 3);
+	fprintf(out, "}\n");
+	return faults != 0;
+}
+
+int report_handover(const struct report *r, FILE *out)
+{
+	static const char *const kind[] = { "handover", "control" };
+	enum bench_state state = report_majority(r, kind, 2);
+
+	put_head(out, r, "handover", kind, 2, state);
+	fprintf(out, ",\"moves\":%.0f", report_sum(r, "handover", "moves"));
+	double faults = put_faults(out, r, kind, 1);
+	put_median(out, r, "gap_p50_us", "handover", state, "gap_p50_us", 2);
+	put_median(out, r, "gap_p99_us", "handover", state, "gap_p99_us", 2);
+	put_median(out, r, "control_p50_us", "control", state, "gap_p50_us", 2);
+	put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
+	/* told: what the data path itself reports; restart: the whole operation, starting the new process included */
+	put_median(out, r, "told_p50_us", "handover", state, "told_p50_us", 2);
+	put_median(out, r, "told_p99_us", "handover", state, "told_p99_us", 2);
+	put_median(out, r, "restart_gap_p50_us", "handover", state, "restart_gap_p50_us", 2);
+	put_median(out, r, "restart_gap_p99_us", "handover", state, "restart_gap_p99_us", 2);
+	put_median(out, r, "restart_p50_us", "handover", state, "restart_p50_us", 0);
+	fprintf(out, ",\"unseen\":%.0f}\n", report_sum(r, "handover", "unseen"));
+	return faults != 0;
+}

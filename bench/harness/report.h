@@ -1,0 +1,45 @@
+/* From the lines of all rounds to the one JSON object a bench ends with. */
+#ifndef BATON_BENCH_REPORT_H
+#define BATON_BENCH_REPORT_H
+
+#include <stdio.h>
+
+#include "bench.h"
+
+#define REPORT_LINES 1024u
+#define REPORT_LINE_BYTES 640u
+
+struct report {
+	uint32_t count;
+	char line[REPORT_LINES][REPORT_LINE_BYTES];
+};
+
+/* Reads all lines; those beyond the limits are an error. Returns 0 or -E2BIG. */
+int report_read(struct report *r, FILE *in);
+
+/* State of a round's line, from its before_ and after_ probes; a line without them is disturbed. */
+enum bench_state report_state(const char *line);
+
+/* Undisturbed rounds of a kind in a state. */
+uint32_t report_rounds(const struct report *r, const char *kind, enum bench_state state);
+
+/* True if a kind has ROUNDS undisturbed rounds in one state. */
+bool report_enough(const struct report *r, const char *kind);
+
+/* The state in which there are the most undisturbed rounds of these kinds (near if equally many). */
+enum bench_state report_majority(const struct report *r, const char *const *kind, uint32_t kinds);
+
+/* Median over the undisturbed rounds of the kind in the state. Returns false if there is none or a line lacks the key. */
+bool report_median(const struct report *r, const char *kind, enum bench_state state, const char *key, double *value);
+
+/* Sum over all rounds of the kind, disturbed or not: for what must never happen. */
+double report_sum(const struct report *r, const char *kind, const char *key);
+
+/* Quantiles over the lines of single handovers of a round. Prints key=value pairs. Returns 0 or -ENODATA. */
+int report_gaps(const struct report *r, FILE *out);
+
+/* The last line of a bench. Returns 0, or 1 if something happened that never may (lost, duplicated, ...). */
+int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight);
+int report_handover(const struct report *r, FILE *out);
+
+#endif
