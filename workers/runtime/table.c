@@ -1,8 +1,17 @@
 /* The keyed table as plugins see it: one open-addressed sub-table per bucket, changed only inside a transaction.
  *
  * A key stays where it was inserted until it is removed: readers in other processes and undo rely on it. A removed
- * record becomes GONE, which probes pass and inserts take; or EMPTY, which ends probes, where none has to pass. */
+ * record becomes GONE, which probes pass and inserts take, as long as the probe for some other key has to pass; else
+ * EMPTY, which ends probes. */
 #include "baton.h"
+
+#define REMOVE_LOOKS 8u /* places in front of a removed record that are looked at for leftovers */
+
+/* Where probes for `key` start; baton_find() has the same line. */
+static uint32_t home_of(uint64_t key)
+{
+	return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32);
+}
 
 static struct baton_record *slot_at(const struct baton_ctx *ctx, uint32_t at)
 {
@@ -21,10 +30,8 @@ bool baton_save_refused(struct baton_ctx *ctx, const void *ptr, uint32_t len)
 
 void *baton_insert(struct baton_ctx *ctx, uint64_t key)
 {
-	uint32_t home = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32);
-
 	for (uint32_t i = 0; i < ctx->bucket_slots; i++) {
-		struct baton_record *record = slot_at(ctx, home + i);
+		struct baton_record *record = slot_at(ctx, home_of(key) + i);
 
 		if (record->state == BATON_RECORD_USED)
 			continue;
@@ -47,17 +54,18 @@ static bool set_state(struct baton_ctx *ctx, struct baton_record *record, uint32
 	return true;
 }
 
-/* True if no used record follows before the next empty one (or, in a table without one, at all): then no probe has to
- * pass this place. */
-static bool ends_a_run(const struct baton_ctx *ctx, uint32_t at)
+/* True if the probe for some used record passes this place: then it must not become EMPTY. */
+static bool is_passed(const struct baton_ctx *ctx, uint32_t at)
 {
 	for (uint32_t i = 1; i < ctx->bucket_slots; i++) {
-		uint32_t state = slot_at(ctx, at + i)->state;
+		const struct baton_record *record = slot_at(ctx, at + i);
 
-		if (state != BATON_RECORD_GONE)
-			return state == BATON_RECORD_EMPTY;
+		if (record->state == BATON_RECORD_EMPTY)
+			return false;
+		if (record->state == BATON_RECORD_USED && ((at + i - home_of(record->key)) & (ctx->bucket_slots - 1)) >= i)
+			return true;
 	}
-	return true;
+	return false;
 }
 
 bool baton_remove(struct baton_ctx *ctx, void *data)
@@ -69,17 +77,18 @@ bool baton_remove(struct baton_ctx *ctx, void *data)
 
 	if (offset >= ctx->bucket_bytes || offset % ctx->stride != 0)
 		return baton_save_refused(ctx, data, 0);
-	if (!ends_a_run(ctx, at))
-		return set_state(ctx, record, BATON_RECORD_GONE);
-	if (!set_state(ctx, record, BATON_RECORD_EMPTY))
+	if (!set_state(ctx, record, is_passed(ctx, at) ? BATON_RECORD_GONE : BATON_RECORD_EMPTY))
 		return false;
-	/* Removed ones around it lead nowhere any more. */
-	for (uint32_t i = 1; more != 0 && slot_at(ctx, at - i)->state == BATON_RECORD_GONE; i++, more--)
-		if (!set_state(ctx, slot_at(ctx, at - i), BATON_RECORD_EMPTY))
+	/* Removed ones that were kept for this one's sake, and what stands around it since the bucket was fuller. */
+	for (uint32_t i = 1; i <= REMOVE_LOOKS && more != 0; i++) {
+		struct baton_record *before = slot_at(ctx, at - i);
+
+		if (before->state != BATON_RECORD_GONE || is_passed(ctx, at - i))
+			continue;
+		if (!set_state(ctx, before, BATON_RECORD_EMPTY))
 			return false;
-	for (uint32_t i = 1; more != 0 && slot_at(ctx, at + i)->state == BATON_RECORD_GONE; i++, more--)
-		if (!set_state(ctx, slot_at(ctx, at + i), BATON_RECORD_EMPTY))
-			return false;
+		more--;
+	}
 	return true;
 }
 
