@@ -245,14 +245,20 @@ ledger_balances() {
 bots() { in_client "$BIN/baton-bots" --json "$@" "$BATON_IP:$UDP_PORT" >"$WORK/bots.json" 2>"$WORK/bots.err"; }
 # The same in the background: bots_start ARGUMENTS..., bots_wait.
 bots_start() {
-	rm -f "$WORK/bots.rc"
+	rm -f "$WORK/bots.rc" "$WORK/bots.pid"
 	{
-		in_client "$BIN/baton-bots" --json "$@" "$BATON_IP:$UDP_PORT" >"$WORK/bots.json" 2>"$WORK/bots.err" &
+		# not in_client: $! would be a shell around it, and a signal would end that one
+		ip netns exec "$CLIENT" "$BIN/baton-bots" --json "$@" "$BATON_IP:$UDP_PORT" >"$WORK/bots.json" 2>"$WORK/bots.err" &
 		run_process $!
-		wait $!
-		echo $? >"$WORK/bots.rc"
+		echo $! >"$WORK/bots.pid"
+		local rc=0
+		wait $! || rc=$? # a claim runs under set -e
+		echo $rc >"$WORK/bots.rc"
 	} &
+	wait_for '[ -s "$WORK/bots.pid" ]' 10
 }
+# Ends the run early; what is under way is still waited for and judged.
+bots_stop() { kill -TERM "$(cat "$WORK/bots.pid")"; }
 bots_running() { [ ! -e "$WORK/bots.rc" ]; }
 bots_wait() { wait_for '[ -s "$WORK/bots.rc" ]' && return "$(cat "$WORK/bots.rc")"; }
 bots_value() { jq -r ".$1" "$WORK/bots.json"; }
