@@ -9,7 +9,7 @@
 
 void ctl_print_json(FILE *out, const json_t *reply)
 {
-	char *text = json_dumps(reply, JSON_COMPACT);
+	char *text = json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(12));
 
 	fprintf(out, "%s\n", text ? text : "{}");
 	free(text);

@@ -77,7 +77,7 @@ static void client_answer(struct command *command, struct command_client *c, jso
 	else
 		json_decref(c->id);
 	c->id = NULL;
-	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	char *text = reply ? json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	size_t len = text ? strlen(text) : 0;
 	if (!text || len > COMMAND_FRAME_MAX) {
 		static const char sorry[] = "{\"schema\":1,\"ok\":false,\"code\":\"failed\",\"error\":\"the reply cannot be built\"}";
