@@ -119,28 +119,58 @@ static void remove_stale(const struct primary *primary)
 	stats_unlink(primary->config.name);
 }
 
-/* The kernel gives the lock back however its holder ends, so it is never stale. */
-static int take_lock(struct primary *primary)
+/* Opens the lock file and takes the lock. -ESTALE: its holder left in between and took the file along. */
+static int try_lock(struct primary *primary, const char *path)
 {
-	char path[BATON_PATH_BYTES + 32], owner[32] = "";
+	struct stat held, named;
+	int rc = 0;
+
+	primary->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (primary->lock_fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno; /* the directory went with the file */
+	if (flock(primary->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return -errno;
+	if (fstat(primary->lock_fd, &held) != 0 || stat(path, &named) != 0 || held.st_ino != named.st_ino)
+		rc = -ESTALE;
+	if (rc != 0)
+		close(primary->lock_fd);
+	return rc;
+}
+
+static void explain_lock(const struct primary *primary, int rc, const char *path)
+{
+	char owner[32] = "";
 	ssize_t got;
 
-	snprintf(path, sizeof(path), "%s/lock", primary->run_dir);
-	primary->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (primary->lock_fd < 0) {
-		int rc = -errno;
-		log_error("cannot open %s: %s", path, strerror(errno));
-		return rc;
+	if (rc != -EWOULDBLOCK || primary->lock_fd < 0) {
+		log_error("cannot lock %s: %s", path, strerror(-rc));
+		return;
 	}
-	if (flock(primary->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
 	got = pread(primary->lock_fd, owner, sizeof(owner) - 1, 0);
 	owner[got > 0 ? strcspn(owner, "\n") : 0] = '\0';
 	log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this configuration another 'name:'",
 		  primary->config.name, owner[0] != '\0' ? owner : "unknown", path);
-	close(primary->lock_fd);
+}
+
+/* The directory and the lock in it, which the kernel gives back however its holder ends: it is never stale. */
+static int take_lock(struct primary *primary)
+{
+	char path[BATON_PATH_BYTES + 32];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/lock", primary->run_dir);
+	do {
+		rc = make_directory(primary->run_dir, 0755);
+		if (rc == 0)
+			rc = try_lock(primary, path);
+	} while (rc == -ESTALE);
+	if (rc == 0)
+		return 0;
+	explain_lock(primary, rc, path);
+	if (primary->lock_fd >= 0)
+		close(primary->lock_fd);
 	primary->lock_fd = -1;
-	return -EBUSY;
+	return rc == -EWOULDBLOCK ? -EBUSY : rc;
 }
 
 static int write_pid(const struct primary *primary, const char *path)
@@ -173,10 +203,8 @@ int runtime_dir_init(struct primary *primary)
 	}
 	snprintf(primary->run_dir, sizeof(primary->run_dir), BATON_RUN_DIR_FMT, primary->config.name);
 	rc = make_directory(PRIMARY_EAL_DIR, 0755);
-	if (rc == 0)
-		rc = make_directory(primary->run_dir, 0755);
 	if (rc != 0) {
-		log_error("cannot make %s: %s", primary->run_dir, strerror(-rc));
+		log_error("cannot make " PRIMARY_EAL_DIR ": %s", strerror(-rc));
 		return rc;
 	}
 	rc = take_lock(primary);
@@ -207,7 +235,10 @@ void runtime_dir_fini(struct primary *primary)
 	remove_boot_files(primary, primary->config.huge_dir, "map_");
 	snprintf(path, sizeof(path), "%s/pid", primary->run_dir);
 	unlink(path);
-	/* The lock file stays: removing it would let two primaries hold locks on two files of one name. */
+	/* While the lock is held: who has opened the file already sees that its name is gone, and makes a new one. */
+	snprintf(path, sizeof(path), "%s/lock", primary->run_dir);
+	unlink(path);
+	rmdir(primary->run_dir);
 	close(primary->lock_fd);
 	primary->lock_fd = -1;
 }
