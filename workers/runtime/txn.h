@@ -17,7 +17,6 @@
 
 #include "baton.h"
 #include "belt.h"
-#include "hash.h"
 #include "journal.h"
 #include "state.h"
 
@@ -36,7 +35,8 @@ struct txn {
 };
 
 /* Binds to the control block of `slot` and the records of `group`; ctx.user and ctx.worker stay as they are.
- * max_undo_bytes: as the plugin declares; salt: for baton_random(), the same for all workers of the file.
+ * max_undo_bytes: as the plugin declares; salt: for baton_random(), the same for all workers of the file, and
+ * not the one that steers: whoever sees a whole random number can compute it.
  * Returns 0, -E2BIG (max_undo_bytes is more than half of the journal), -ESTALE (the journal was not rolled back) or
  * -EINVAL (no such slot or group). */
 int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t group, uint32_t max_undo_bytes,
@@ -54,10 +54,11 @@ baton_verdict txn_refuse(struct txn *txn);
 /* Commits (R1): filled, done, used = 0. */
 void txn_settle(struct txn *txn);
 
-/* The same for the same entry, whoever handles it and however often. */
+/* The same for the same entry, whoever handles it and however often. baton_random() mixes it; the factor is none of its
+ * own steps, so that neighbouring buckets do not draw each other's numbers. */
 static inline uint64_t txn_seed(const struct txn *txn, uint64_t time_ns, uint32_t bucket)
 {
-	return hash_mix64(time_ns + txn->salt + bucket * 0x9e3779b97f4a7c15ull);
+	return (time_ns ^ txn->salt) + bucket * 0xd1342543de82ef95ull;
 }
 
 /* Begins the entry at txn->position for the records of `bucket`. */

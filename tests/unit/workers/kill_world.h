@@ -18,6 +18,7 @@ static enum sabotage sabotage;
 #include "workers/runtime/txn.c"
 
 #include "fake.h"
+#include "hash.h"
 
 #define BELTS       2u
 #define BUCKETS     4u
