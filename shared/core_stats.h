@@ -135,6 +135,7 @@ struct CoreStats {
 	uint64_t pool_size;
 	uint64_t move_began;  /* TSC: when the lcore's latest move began, and ended; 0: none yet */
 	uint64_t move_ended;
+	uint64_t move_gap_ns; /* longest of the gaps (see gap[]) that overlap that move */
 #define X(name, help) uint64_t name;
 	CORE_STATS_COUNTERS(X)
 #undef X
@@ -222,9 +223,12 @@ void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_w
  * *missed: gaps asked for that have been overwritten. Returns their number. */
 uint32_t stats_gaps_read(const struct CoreStats *page, uint64_t from, struct stats_gap *out, uint64_t *missed);
 
-/* Writer's side of gap[]: one call per gap of STATS_GAP_NS or more. */
-static inline void stats_gap_add(struct CoreStats *page, uint64_t end_tsc, uint64_t ns)
+/* Writer's side of gap[]: one call per gap of STATS_GAP_NS or more, between replies at start_tsc and end_tsc. */
+static inline void stats_gap_add(struct CoreStats *page, uint64_t start_tsc, uint64_t end_tsc, uint64_t ns)
 {
+	bool moving = page->move_ended < page->move_began || (page->move_ended != 0 && start_tsc <= page->move_ended);
+	if (moving && ns > page->move_gap_ns)
+		*(volatile uint64_t *)&page->move_gap_ns = ns;
 	struct stats_gap *gap = &page->gap[page->gen_gaps % STATS_GAPS];
 	*(volatile uint64_t *)&gap->end_tsc = end_tsc;
 	*(volatile uint64_t *)&gap->ns = ns;

@@ -325,11 +325,8 @@ uint32_t generator_tx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf,
 	stats_add(&g->stats->gen_ok, answered - (g->stats->gen_wrong - wrong));
 	if (answered != 0) {
 		uint64_t ns = (uint64_t)((double)(tsc - g->last_reply_tsc) * 1e9 / (double)g->tsc_hz);
-		if (baton_unlikely(ns >= STATS_GAP_NS)) {
-			g->stats->gap[g->stats->gen_gaps % STATS_GAPS] = (struct stats_gap){.end_tsc = tsc, .ns = ns};
-			baton_compiler_fence(); /* the entry before its number */
-			stats_add(&g->stats->gen_gaps, 1);
-		}
+		if (baton_unlikely(ns >= STATS_GAP_NS))
+			stats_gap_add(g->stats, g->last_reply_tsc, tsc, ns);
 		g->last_reply_tsc = tsc;
 	}
 	rte_pktmbuf_free_bulk(mbuf, count);

@@ -81,6 +81,7 @@ void move_begin(struct io_lcore *io, struct move *move)
 
 	*part = (struct lcore_move){.move = move, .phase = MOVE_REVOKING, .parked_ns = io->now_ns};
 	*(volatile uint64_t *)&io->stats->move_began = io->tsc;
+	*(volatile uint64_t *)&io->stats->move_gap_ns = 0;
 	io->moves++;
 	move->report[io->index].gap_ns = 0;
 	move->report[io->index].parked = 0;

@@ -287,19 +287,37 @@ static void gaps_since_a_number_are_found_and_overwritten_ones_told(void **state
 	assert_int_equal(stats_gaps_read(&page, 0, gap, &missed), 0);
 	assert_int_equal(missed, 0);
 	for (uint64_t i = 0; i < 10; i++)
-		stats_gap_add(&page, 1000 + i, 5000 + i);
+		stats_gap_add(&page, 900 + i, 1000 + i, 5000 + i);
 	assert_int_equal(stats_gaps_read(&page, 7, gap, &missed), 3);
 	assert_int_equal(missed, 0);
 	assert_int_equal(gap[0].end_tsc, 1007);
 	assert_int_equal(gap[2].ns, 5009);
 	for (uint64_t i = 10; i < 200; i++)
-		stats_gap_add(&page, 1000 + i, 5000 + i);
+		stats_gap_add(&page, 900 + i, 1000 + i, 5000 + i);
 	uint32_t n = stats_gaps_read(&page, 7, gap, &missed);
 	assert_int_equal(n + missed, 193);
 	assert_int_equal(n, STATS_GAPS - 1); /* the oldest may be under the writer's pen */
 	assert_int_equal(gap[n - 1].end_tsc, 1199);
 	assert_int_equal(stats_gaps_read(&page, 200, gap, &missed), 0);
 	assert_int_equal(missed, 0);
+}
+
+static void gap_belongs_to_the_move_it_overlaps(void **state)
+{
+	(void)state;
+	static struct CoreStats page;
+
+	stats_gap_add(&page, 100, 200, 9000); /* no move ever */
+	assert_int_equal(page.move_gap_ns, 0);
+	page.move_began = 1000;
+	stats_gap_add(&page, 900, 1100, 5000); /* under way */
+	stats_gap_add(&page, 1100, 1200, 4000);
+	assert_int_equal(page.move_gap_ns, 5000);
+	page.move_ended = 1300;
+	stats_gap_add(&page, 1250, 1300, 7000); /* ends it */
+	assert_int_equal(page.move_gap_ns, 7000);
+	stats_gap_add(&page, 1301, 1400, 90000);
+	assert_int_equal(page.move_gap_ns, 7000);
 }
 
 int main(void)
@@ -316,6 +334,7 @@ int main(void)
 		cmocka_unit_test_teardown(directory_entry_is_never_seen_torn, clean),
 		cmocka_unit_test_teardown(writer_that_died_half_way_does_not_stop_readers, clean),
 		cmocka_unit_test(gaps_since_a_number_are_found_and_overwritten_ones_told),
+		cmocka_unit_test(gap_belongs_to_the_move_it_overlaps),
 	};
 
 	snprintf(instance, sizeof(instance), "test-%d", (int)getpid());
