@@ -71,8 +71,8 @@ static int attach(struct stats *stats, const char *instance)
 			return 0;
 		}
 	}
-	fprintf(stderr, "bench-measure: %s: %s within %d s\n", instance, rc != 0 ? "no such instance" : "nothing was answered",
-		WAIT_S);
+	fprintf(stderr, "bench-measure: %s: %s within %d s\n", instance,
+		rc != 0 ? "no such instance" : "nothing was answered", WAIT_S);
 	return 1;
 }
 
@@ -86,14 +86,15 @@ static int print_faults(const struct sums *a, const struct sums *b)
 		faults += b->io[i] - a->io[i];
 	for (uint32_t i = 0; i < DROP_COUNT; i++) {
 		uint64_t n = b->drop[i] - a->drop[i];
-		if (i == DROP_bad_ip_header || i == DROP_bad_ip_length || i == DROP_bad_udp_length ||
-		    i == DROP_unknown_ethertype || i == DROP_malformed)
+		if (i == DROP_bad_ip_version || i == DROP_bad_ip_length || i == DROP_bad_udp_length ||
+		    i == DROP_unknown_ethertype || i == DROP_malformed) /* the ways in which the generator spoils a frame */
 			refused += n;
 		else
 			other += n;
 	}
 	malformed = b->io[COUNTER_gen_malformed] - a->io[COUNTER_gen_malformed];
-	printf(" lost=%llu duplicated=%llu reordered=%llu wrong=%llu malformed_sent=%llu malformed_counted=%llu dropped=%llu\n",
+	printf(" lost=%llu duplicated=%llu reordered=%llu wrong=%llu malformed_sent=%llu malformed_counted=%llu"
+	       " dropped=%llu\n",
 	       (unsigned long long)(b->io[COUNTER_gen_lost] - a->io[COUNTER_gen_lost]),
 	       (unsigned long long)(b->io[COUNTER_gen_duplicated] - a->io[COUNTER_gen_duplicated]),
 	       (unsigned long long)(b->io[COUNTER_gen_reordered] - a->io[COUNTER_gen_reordered]),
@@ -124,7 +125,8 @@ static int throughput(const struct stats *stats, double seconds)
 	double measured = (double)(b.tsc - a.tsc) / (double)stats->header->tsc_hz;
 	uint64_t residence[STATS_HIST_BUCKETS] = { 0 };
 	hist_add(residence, b.residence, a.residence);
-	printf("mpps=%.4f worker_cycles=%.2f io_cycles=%.2f worker_burst=%.1f io_burst=%.1f p50_ns=%llu p90_ns=%llu p99_ns=%llu",
+	printf("mpps=%.4f worker_cycles=%.2f io_cycles=%.2f worker_burst=%.1f io_burst=%.1f p50_ns=%llu p90_ns=%llu"
+	       " p99_ns=%llu",
 	       (double)GREW(io, gen_ok) / measured / 1e6, per(GREW(worker, processed_cycles), GREW(worker, processed)),
 	       per(GREW(io, busy_cycles), GREW(io, rx_packets)), per(GREW(worker, burst_packets), GREW(worker, bursts)),
 	       per(GREW(io, burst_packets), GREW(io, bursts)), (unsigned long long)hist_quantile(residence, 0.5),
@@ -170,30 +172,37 @@ static json_t *run_command(char **argv)
 /* Longest times without a reply: around the move itself, and in all of the restart. */
 struct handover {
 	double gap_us, restart_gap_us, move_us;
-	bool unseen; /* gaps around the move may have been overwritten before they were read */
+	bool unseen; /* some gaps of the restart were overwritten before they were read: restart_gap_us may be too small */
 };
 
-static void read_gaps(const struct CoreStats *page, uint64_t from, uint64_t start_tsc, double per_us, struct handover *h)
+static void read_gaps(const struct CoreStats *page, uint64_t from, double tsc_per_us, struct handover *h)
 {
 	struct stats_gap gap[STATS_GAPS];
-	uint64_t missed, began = page->move_began, ended = page->move_ended;
+	uint64_t missed;
 	uint32_t count = stats_gaps_read(page, from, gap, &missed);
+	double us = (double)page->move_gap_ns / 1e3, move_us = (double)(page->move_ended - page->move_began) / tsc_per_us;
 
-	if (began < start_tsc || ended < began) { /* no window: all of the restart is the move */
-		began = start_tsc;
-		ended = UINT64_MAX;
-	} else {
-		h->move_us = (double)(ended - began) / per_us;
+	if (us > h->gap_us)
+		h->gap_us = us;
+	if (move_us > h->move_us)
+		h->move_us = move_us;
+	h->unseen |= missed != 0;
+	for (uint32_t i = 0; i < count; i++)
+		if ((double)gap[i].ns / 1e3 > h->restart_gap_us)
+			h->restart_gap_us = (double)gap[i].ns / 1e3;
+	if (h->gap_us > h->restart_gap_us)
+		h->restart_gap_us = h->gap_us;
+}
+
+/* Every lcore has begun and ended a move since `start`. */
+static bool moved(const struct stats *stats, uint64_t start)
+{
+	for (uint32_t i = 0; i < stats->header->io_lcores; i++) {
+		const struct CoreStats *page = stats_io(stats, i);
+		if (page->move_began < start || page->move_ended < page->move_began)
+			return false;
 	}
-	h->unseen |= missed != 0 && (count == 0 || gap[0].end_tsc > began);
-	for (uint32_t i = 0; i < count; i++) {
-		double us = (double)gap[i].ns / 1e3;
-		uint64_t start = gap[i].end_tsc - (uint64_t)(us * per_us);
-		if (us > h->restart_gap_us)
-			h->restart_gap_us = us;
-		if (gap[i].end_tsc >= began && start <= ended && us > h->gap_us)
-			h->gap_us = us;
-	}
+	return true;
 }
 
 static int one_handover(const struct stats *stats, char **argv, uint32_t n)
@@ -213,17 +222,17 @@ static int one_handover(const struct stats *stats, char **argv, uint32_t n)
 	json_t *worker = json_array_get(json_object_get(reply, "workers"), 0);
 	told = json_number_value(json_object_get(worker, "gap_us"));
 	pid = (int)json_integer_value(json_object_get(worker, "pid"));
-	bool other = pid != 0 && pid != (int)json_integer_value(json_object_get(worker, "old_pid"));
+	bool other = moved(stats, start) && pid != 0 && pid != (int)json_integer_value(json_object_get(worker, "old_pid"));
 	json_decref(reply);
 	if (!other) {
-		fprintf(stderr, "bench-measure: handover %u: the worker has the pid it had\n", n);
+		fprintf(stderr, "bench-measure: handover %u: the worker has the pid it had, or nothing moved\n", n);
 		return 1;
 	}
 	nap(BETWEEN_NS);
 	for (uint32_t i = 0; i < lcores; i++)
-		read_gaps(stats_io(stats, i), from[i], start, (double)stats->header->tsc_hz / 1e6, &h);
-	printf("handover n=%u gap_us=%.2f move_us=%.2f told_us=%.2f restart_gap_us=%.2f restart_us=%.0f unseen=%d\n", n, h.gap_us,
-	       h.move_us, told, h.restart_gap_us, took, h.unseen);
+		read_gaps(stats_io(stats, i), from[i], (double)stats->header->tsc_hz / 1e6, &h);
+	printf("handover n=%u gap_us=%.2f move_us=%.2f told_us=%.2f restart_gap_us=%.2f restart_us=%.0f unseen=%d\n", n,
+	       h.gap_us, h.move_us, told, h.restart_gap_us, took, h.unseen);
 	return 0;
 }
 

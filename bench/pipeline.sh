@@ -1,13 +1,14 @@
 #!/bin/bash
-# Smallest valid MOVE to acknowledgement, one I/O lcore and one worker: throughput with and without checksum offload, and
-# the time a packet stays at 1 Mpps, beside the round trip of a bare word at that rate. Root. About two minutes.
+# Smallest valid MOVE to acknowledgement, one I/O lcore and one worker: throughput with and without checksum offload,
+# and the time a packet stays at 1 Mpps, beside the round trip of a bare word at that rate. Root. About two minutes.
 #   SECONDS_EACH  time of one measurement (default 2)
 . "$(dirname "$0")/_lib.sh"
 SECONDS_EACH=${SECONDS_EACH:-2}
 
-measure_offload() { bench_config unlimited true; with_batond "$BIN/bench-measure" throughput "$INSTANCE" "$SECONDS_EACH"; }
-measure_software() { bench_config unlimited false; with_batond "$BIN/bench-measure" throughput "$INSTANCE" "$SECONDS_EACH"; }
-measure_residence() { bench_config 1M true; with_batond "$BIN/bench-measure" throughput "$INSTANCE" "$SECONDS_EACH"; }
+throughput() { with_batond "$BIN/bench-measure" throughput "$INSTANCE" "$SECONDS_EACH"; }
+measure_offload() { bench_config unlimited true; throughput; }
+measure_software() { bench_config unlimited false; throughput; }
+measure_residence() { bench_config 1M true; throughput; }
 measure_control() { "$BIN/bench-control" "$IO_CPU" "$WORKER_CPU" 1000000 0 "$SECONDS_EACH"; }
 
 rounds offload software residence control

@@ -7,7 +7,7 @@
 #include "bench.h"
 
 #define REPORT_LINES 1024u
-#define REPORT_LINE_BYTES 640u
+#define REPORT_LINE_BYTES 2048u
 
 struct report {
 	uint32_t count;
@@ -29,7 +29,7 @@ bool report_enough(const struct report *r, const char *kind);
 /* The state in which there are the most undisturbed rounds of these kinds (near if equally many). */
 enum bench_state report_majority(const struct report *r, const char *const *kind, uint32_t kinds);
 
-/* Median over the undisturbed rounds of the kind in the state. Returns false if there is none or a line lacks the key. */
+/* Median over the undisturbed rounds of the kind in the state. Returns false if there is none, or one lacks the key. */
 bool report_median(const struct report *r, const char *kind, enum bench_state state, const char *key, double *value);
 
 /* Sum over all rounds of the kind, disturbed or not: for what must never happen. */

@@ -139,7 +139,9 @@ static void file_cut_at_any_byte_is_refused(void **state)
 static void hostile_lengths_stay_within_the_file(void **state)
 {
 	(void)state;
-	static const uint32_t evil[] = { 0, 1, 3, 5, 19, 21, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd, 0xffffffff };
+	static const uint32_t evil[] = {
+		0, 1, 3, 5, 19, 21, 0x7fffffff, 0x80000000, 0xfffffffc, 0xfffffffd, 0xffffffff,
+	};
 	char id[41];
 
 	for (size_t i = 0; i < sizeof(evil) / sizeof(evil[0]); i++)
