@@ -26,6 +26,8 @@ static int refuse(int error, char *why, size_t bytes, const char *format, ...)
 	return -error;
 }
 
+#define PROGRAM_HEADERS 64u /* linkers write about ten */
+
 /* ---- descriptor ---- */
 
 /* Names end up in tables, logs and JSON: short, printable, nothing to escape. */
@@ -92,6 +94,23 @@ int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size
 
 /* ---- file ---- */
 
+/* The dynamic loader maps what the program headers say, and dies of a bus error where the file ends before that. */
+static bool is_whole(int fd, const Elf64_Ehdr *header)
+{
+	Elf64_Phdr program[PROGRAM_HEADERS];
+	size_t size = header->e_phnum * sizeof(program[0]);
+	struct stat status;
+
+	if (header->e_phnum == 0 || header->e_phnum > PROGRAM_HEADERS || header->e_phentsize != sizeof(program[0]) ||
+	    fstat(fd, &status) != 0 || pread(fd, program, size, (off_t)header->e_phoff) != (ssize_t)size)
+		return false;
+	for (uint32_t i = 0; i < header->e_phnum; i++)
+		if (program[i].p_filesz > (uint64_t)status.st_size ||
+		    program[i].p_offset > (uint64_t)status.st_size - program[i].p_filesz)
+			return false;
+	return true;
+}
+
 static int check_elf(int fd, char *why, size_t bytes)
 {
 	Elf64_Ehdr header;
@@ -103,6 +122,9 @@ static int check_elf(int fd, char *why, size_t bytes)
 		return refuse(ENOEXEC, why, bytes, "built for another kind of machine: build it for x86-64");
 	if (header.e_type != ET_DYN)
 		return refuse(ENOEXEC, why, bytes, "an ELF file, but not a shared object: link it with -shared");
+	if (!is_whole(fd, &header))
+		return refuse(ENOEXEC, why, bytes, "not a whole shared object, it ends too early: was it still being written? "
+			      "Build it again, best by a rename into place");
 	return 0;
 }
 
@@ -130,8 +152,12 @@ static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 	}
 	plugin->descriptor = dlsym(handle, BATON_PLUGIN_SYMBOL);
 	if (plugin->descriptor == NULL)
-		return refuse(ENOENT, why, bytes, "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
-	return plugin_check(plugin->descriptor, why, bytes);
+		rc = refuse(ENOENT, why, bytes, "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
+	else
+		rc = plugin_check(plugin->descriptor, why, bytes);
+	if (rc != 0)
+		dlclose(handle); /* or the next file open under the same number would be taken for it */
+	return rc;
 }
 
 int plugin_load(struct plugin *plugin, int fd, const char *path, char *why, size_t bytes)
