@@ -105,17 +105,19 @@ static void put_median(FILE *out, const struct report *r, const char *name, cons
 		fprintf(out, ",\"%s\":null", name);
 }
 
-static bool put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
+static void put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
 		     enum bench_state state)
 {
-	bool disturbed = false;
+	bool disturbed = false, any = false;
 
-	for (uint32_t i = 0; i < kinds; i++)
+	for (uint32_t i = 0; i < kinds; i++) {
 		disturbed |= report_rounds(r, kind[i], state) < ROUNDS;
-	fprintf(out, "{\"bench\":\"%s\",\"state\":\"%s\"", bench, judge_name(state));
+		any |= report_rounds(r, kind[i], state) != 0;
+	}
+	fprintf(out, any ? "{\"bench\":\"%s\",\"state\":\"%s\"" : "{\"bench\":\"%s\",\"state\":null", bench,
+		judge_name(state));
 	put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
 	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
-	return disturbed;
 }
 
 static const char *const fault[] = { "lost", "duplicated", "reordered", "wrong", "dropped" };

@@ -154,8 +154,15 @@ static void too_few_rounds_are_called_disturbed(void **state)
 	r.count = 0;
 	add("offload", LOST, "mpps=61.5 lost=0");
 	assert_int_equal(object(pipeline), 0);
+	has("\"state\":null");
 	has("\"disturbed\":true");
 	has("\"mpps\":null");
+	for (int i = 0; i < 4; i++)
+		add("offload", FAR, "mpps=50");
+	assert_int_equal(object(pipeline), 0);
+	has("\"state\":\"far\"");
+	has("\"disturbed\":true");
+	has("\"mpps\":50.00");
 }
 
 static void one_lost_packet_in_a_disturbed_round_is_not_forgotten(void **state)
