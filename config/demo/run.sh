@@ -30,7 +30,7 @@ BUCKETS=4096
 netns_make "$SERVER" || give_up "cannot make a network namespace: root with CAP_SYS_ADMIN is needed (container: --privileged)"
 sed -e "s|^name: .*|name: $INSTANCE|" -e "s|plugin: .*/plugins/|plugin: $PLUGINS/|" "$TREE/config/demo.yaml" >"$WORK/demo.yaml"
 began=$EPOCHREALTIME
-said=$(batond_start "$WORK/demo.yaml") || give_up "batond did not start: $said"
+batond_start "$WORK/demo.yaml" >"$WORK/start.log" 2>&1 || give_up "batond did not start: $(cat "$WORK/start.log")"
 say "batond $(batond_pid) with $WORKERS workers is up after $(seconds_since "$began") s: instance $INSTANCE, in namespace $SERVER"
 say "port: TAP device $CLIENT_DEV; Baton is $BATON_IP:$UDP_PORT, the players $CLIENT_IP on the kernel's side"
 in_client ping -c 1 -W 5 "$BATON_IP" >"$WORK/ping.log" 2>&1 || give_up "no answer to a ping of $BATON_IP"

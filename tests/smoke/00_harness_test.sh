@@ -54,7 +54,7 @@ victim() {
 	in_server tail -f /dev/null &
 	run_process \$!
 	echo "\$INSTANCE \$! \$WORK" >'$WORK/ready'
-	wait
+	claim waits_for_ever wait_for false 60
 	END
 	env -u SCENARIO INSTANCE_PREFIX=h90 bash "$WORK/90_victim_test.sh" &
 	pid=$!

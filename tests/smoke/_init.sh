@@ -30,6 +30,7 @@ CLIENT_IP=10.77.0.2
 UDP_PORT=8080
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/baton.XXXXXX")
 FAILED=0
+CLAIM_PID=
 
 # What batond_config writes; a scenario sets what it needs before batond_start.
 POLL=adaptive
@@ -42,6 +43,7 @@ CHECKSUM_OFFLOAD=true
 DESCRIPTORS=512
 PENDING=4k
 DEVICE=
+EAL_EXTRA=    # further lines of `eal:`, "  key: value"
 PORT_EXTRA=   # further lines of the port, "    key: value"
 GROUP_EXTRA=  # further lines of the group
 
@@ -54,6 +56,7 @@ smoke_end() {
 	trap - EXIT INT TERM HUP
 	[ "$FAILED" -eq 0 ] || { [ "$rc" -ne 0 ] || rc=1; }
 	[ -z "${KEEP:-}" ] || { cp -r "$WORK" "$KEEP/$INSTANCE"; echo "# logs kept in $KEEP/$INSTANCE"; }
+	[ -z "$CLAIM_PID" ] || kill -KILL "$CLAIM_PID" 2>/dev/null
 	run_remove "$RUN_FILE"
 	exit "$rc"
 }
@@ -71,8 +74,11 @@ seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b 
 claim() {
 	local name=$1 began=$EPOCHREALTIME rc
 	shift
-	( set -eE; trap 'echo "failed: $BASH_COMMAND (${FUNCNAME[0]:-$SCENARIO}, line $LINENO)" >&2' ERR; "$@" ) >"$WORK/claim.log" 2>&1
+	( set -eE; trap 'echo "failed: $BASH_COMMAND (${FUNCNAME[0]:-$SCENARIO}, line $LINENO)" >&2' ERR; "$@" ) >"$WORK/claim.log" 2>&1 &
+	CLAIM_PID=$!
+	wait "$CLAIM_PID" # a signal ends this at once, a command in the foreground would be waited for
 	rc=$?
+	CLAIM_PID=
 	if [ $rc -eq 0 ]; then
 		printf 'ok %s %s\n' "$name" "$(seconds_since "$began")"
 		sed -n 's/^note: /# /p' "$WORK/claim.log"
@@ -158,6 +164,7 @@ batond_config() {
 	name: $INSTANCE
 	eal:
 	  poll: $POLL
+	$EAL_EXTRA
 	memory:
 	  worker_slots: $SLOTS
 	  pending: $PENDING
@@ -193,7 +200,7 @@ batond_launch() {
 		echo $! >"$WORK/batond.pid"
 		wait $!
 		echo $? >"$WORK/batond.rc"
-	} &
+	} >/dev/null 2>&1 & # it must not hold the output of whoever waits for its end
 	wait_for '[ -s "$WORK/batond.pid" ]' 10
 }
 batond_pid() { cat "$WORK/batond.pid" 2>/dev/null; }
