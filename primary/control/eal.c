@@ -18,6 +18,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_malloc.h>
+#include <rte_memory.h>
 #include <rte_version.h>
 
 #include "eal.h"
@@ -89,7 +90,8 @@ static int check_version(void)
 {
 	uint32_t year = 0, month = 0, minor = 0;
 
-	if (sscanf(rte_version(), "DPDK %u.%u.%u", &year, &month, &minor) == 3 && year == 22 && month == 11 && minor >= 6)
+	if (sscanf(rte_version(), "DPDK %u.%u.%u", &year, &month, &minor) == 3 && year == 22 && month == 11 &&
+	    minor >= 6)
 		return 0;
 	log_error("%s is installed, 22.11.6 or a later 22.11 is needed: apt-get install --only-upgrade 'librte-*'",
 		  rte_version());
@@ -128,8 +130,8 @@ static int check_mount(const char *dir)
 
 	if (statfs(dir, &fs) == 0 && fs.f_type == HUGETLBFS && fs.f_bsize == BATON_HUGE_PAGE)
 		return 0;
-	log_error("eal.huge_dir: %s is not a hugetlbfs mount with 2 MiB pages: mount -t hugetlbfs -o pagesize=2M none %s", dir,
-		  dir);
+	log_error("eal.huge_dir: %s is no hugetlbfs mount with 2 MiB pages: mount -t hugetlbfs -o pagesize=2M none %s",
+		  dir, dir);
 	return -ENODEV;
 }
 
@@ -141,8 +143,8 @@ static int check_pages(const struct primary *primary)
 	unused = unused > reserved ? unused - reserved : 0;
 	if (unused >= needed)
 		return 0;
-	log_error("%llu huge pages of 2 MiB are needed and %llu are free: sysctl -w vm.nr_hugepages=%llu (batond --plan tells "
-		  "what they are for)", (unsigned long long)needed, (unsigned long long)unused,
+	log_error("%llu huge pages of 2 MiB are needed and %llu are free: sysctl -w vm.nr_hugepages=%llu (batond --plan "
+		  "tells what they are for)", (unsigned long long)needed, (unsigned long long)unused,
 		  (unsigned long long)(total + needed - unused));
 	return -ENOMEM;
 }
@@ -179,8 +181,8 @@ static int check_device(const struct config *config, uint32_t index)
 	if ((strncmp(name, "net_af_packet", 13) == 0 || strncmp(name, "eth_af_packet", 13) == 0 ||
 	     strncmp(name, "net_af_xdp", 10) == 0) &&
 	    eal_device_argument(port->device, "iface", iface, sizeof(iface)) && if_nametoindex(iface) == 0) {
-		log_error("port '%s': there is no interface %s for %s: create it first, or correct device:", port->name, iface,
-			  name);
+		log_error("port '%s': there is no interface %s for %s: create it first, or correct device:", port->name,
+			  iface, name);
 		return -ENODEV;
 	}
 	return 0;
@@ -243,6 +245,18 @@ static int start(struct primary *primary)
 	return rc;
 }
 
+/* Everything is allocated before the first packet: growth under traffic is a fault of the arithmetic, and a danger, for
+ * it asks the zygote and takes locks in shared memory. */
+static void on_growth(enum rte_mem_event event, const void *at, size_t bytes, void *arg)
+{
+	const struct primary *primary = arg;
+
+	(void)at;
+	if (event == RTE_MEM_EVENT_ALLOC && primary->running)
+		log_error("EAL memory grew by %zu MiB under traffic: raise eal.socket_memory (now %llu MiB) and report it",
+			  bytes >> 20, (unsigned long long)(primary->plan.eal_bytes >> 20));
+}
+
 int eal_init(struct primary *primary)
 {
 	int rc = check_pages(primary); /* those of the state file are taken already */
@@ -262,6 +276,8 @@ int eal_init(struct primary *primary)
 		return rc;
 	log_info("%s, IOVA as %s, files in %s/dpdk/%s", rte_version(), rte_eal_iova_mode() == RTE_IOVA_VA ? "VA" : "PA",
 		 PRIMARY_EAL_DIR, primary->file_prefix);
+	if (rte_mem_event_callback_register("baton", on_growth, primary) != 0)
+		log_debug("EAL memory cannot grow: nothing to watch");
 	primary->setup.io_lcores = primary->config.io_cores;
 	for (uint32_t i = 0; i < primary->config.io_cores; i++)
 		primary->setup.lcore_id[i] = i + 1;
@@ -295,6 +311,6 @@ void eal_report_heap(const struct primary *primary)
 			 (unsigned long long)(total >> 20), (unsigned long long)(primary->plan.eal_bytes >> 20),
 			 (unsigned long long)(total + total / 4) >> 20);
 	else if (unused < total / 100 * HEAP_LOW_PERCENT)
-		log_warn("less than %u %% of EAL's memory is left: raise eal.socket_memory, it must not grow while packets flow",
+		log_warn("less than %u %% of EAL's memory is left: raise eal.socket_memory, it must not grow under traffic",
 			 HEAP_LOW_PERCENT);
 }

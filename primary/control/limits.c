@@ -26,7 +26,7 @@ static void raise_limit(int resource, const char *name, rlim_t wanted)
 		return;
 	more.rlim_cur = more.rlim_max = limit.rlim_max;
 	if (setrlimit(resource, &more) != 0 || limit.rlim_max < wanted)
-		log_debug("%s stays at its hard limit: raise it in the service unit if a device or memory cannot be opened", name);
+		log_debug("%s stays at its hard limit: raise it in the service unit if a device cannot be opened", name);
 }
 
 /* The kernel should kill anything else first: with the primary the network goes. */

@@ -19,7 +19,7 @@ static const char usage[] =
 	"       batond --limits         print the hard limits of this build\n"
 	"       batond --version | --help\n"
 	"\n"
-	"The primary of Baton: owns ports, buffers, belts and steering, and starts the workers. Runs in the foreground and\n"
+	"The primary of Baton: owns ports, buffers, belts and steering, and starts the workers. Runs in the foreground,\n"
 	"logs to standard error; SIGTERM or SIGINT stops it in order. docs/operations.md tells the rest.\n"
 	"\n"
 	"exit code: 0 stopped in order with every buffer accounted for, 1 error (one line says why), 2 usage\n";
@@ -58,18 +58,12 @@ static enum action parse(int argc, char **argv)
 /* Errors of the file have been printed when this returns false. */
 static bool load(const char *path, struct primary *primary)
 {
-	int errors;
-
 	if (snprintf(primary->config_path, sizeof(primary->config_path), "%s", path) >=
 	    (int)sizeof(primary->config_path)) {
 		fprintf(stderr, "batond: path of the configuration is longer than %u bytes\n", BATON_PATH_BYTES - 1);
 		return false;
 	}
-	errors = config_load(path, &primary->config, stderr);
-	if (errors == 0)
-		return true;
-	fprintf(stderr, "batond: %s: %d error%s; nothing was started\n", path, errors, errors == 1 ? "" : "s");
-	return false;
+	return config_load(path, &primary->config, stderr) == 0;
 }
 
 static int plan(struct primary *primary)

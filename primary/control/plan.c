@@ -15,6 +15,7 @@
 #define FRAME_OVERHEAD     26u   /* Ethernet header, two VLAN tags, checksum */
 #define POOL_FIXED         (2u << 20) /* caches of RTE_MAX_LCORE lcores, ring, zone headers */
 #define PORT_FIXED         (1u << 20) /* what a driver takes from the heap besides its rings */
+#define PLAYER_BYTES       32u        /* of a generator, at most */
 #define DESCRIPTOR_BYTES   128u
 #define EAL_FIXED          (8u << 20) /* EAL's own tables and services */
 #define HEADROOM_PERCENT   30u
@@ -57,6 +58,13 @@ static uint32_t buffer_bytes(const struct config *config)
 	return RTE_PKTMBUF_HEADROOM + (uint32_t)round_up(room, RTE_CACHE_LINE_SIZE);
 }
 
+static uint64_t port_bytes(const struct config *config, const struct config_port *port)
+{
+	if (port->driver == DRIVER_GENERATOR)
+		return PORT_FIXED + (uint64_t)PLAYER_BYTES * port->players;
+	return PORT_FIXED + (uint64_t)DESCRIPTOR_BYTES * config->io_cores * (port->rx_descriptors + port->tx_descriptors);
+}
+
 int plan_compute(const struct config *config, struct memory_plan *plan)
 {
 	uint64_t computed = (uint64_t)ports_buffers(config) + (uint64_t)BELT_SLOTS * config->worker_slots +
@@ -76,8 +84,7 @@ int plan_compute(const struct config *config, struct memory_plan *plan)
 	plan->belt_bytes = (uint64_t)(config->worker_slots + 1) * config->io_cores * BATON_HUGE_PAGE;
 	plan->port_bytes = 0;
 	for (uint32_t i = 0; i < config->ports; i++)
-		plan->port_bytes += PORT_FIXED + (uint64_t)DESCRIPTOR_BYTES * config->io_cores *
-						     (config->port[i].rx_descriptors + config->port[i].tx_descriptors);
+		plan->port_bytes += port_bytes(config, &config->port[i]);
 	needed = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + EAL_FIXED;
 	plan->eal_bytes = config->socket_memory != 0
 			      ? config->socket_memory

@@ -50,7 +50,8 @@ static int find_device(struct port *port)
 			  port->name, name, name);
 		return -ENODEV;
 	}
-	log_error("port '%s': EAL has not made %s (%s): correct device:", port->name, port->config->device, eal_start_error());
+	log_error("port '%s': EAL has not made %s (%s): correct device:", port->name, port->config->device,
+		  eal_start_error());
 	return -ENODEV;
 }
 

@@ -81,8 +81,8 @@ struct primary {
 	struct datapath_setup setup; /* lcores, pools, belts */
 	struct datapath *dp;
 	bool running; /* the I/O lcores have been started */
-	/* Buffers of I/O lcore i's pool that drivers will not give back when closed (net_af_xdp leaves what its rings hold):
-	 * at least, and at most. */
+	/* Buffers of I/O lcore i's pool that drivers will not give back when closed (net_af_xdp leaves what its rings
+	 * hold): at least, and at most. */
 	uint32_t kept_least[BATON_MAX_IO_LCORES], kept_most[BATON_MAX_IO_LCORES];
 
 	/* processes and operators */
@@ -114,12 +114,12 @@ void primary_run(struct primary *primary);
 
 /* Asks `baton-zygote --describe` about every group's plugin; fills primary->plugin. Before EAL init. 0 or -errno. */
 int supervisor_describe_plugins(struct primary *primary);
-/* Starts the zygote and waits (at most 5 s) until it is attached and has its spare; workers are started by the polls. */
+/* Starts the zygote and waits (at most 5 s) until it is attached and has its spare; the polls start workers. */
 int supervisor_init(struct primary *primary);
 /* Every turn of the main loop. */
 void supervisor_poll(struct primary *primary);
 /* Stops and reaps all workers (SIGKILL after a bounded wait), then the zygotes. Called with the I/O lcores running, so
- * that what is settled is still sent; and once more later, or after a start that failed: must then find nothing to do. */
+ * that what is settled is still sent; and again later, or after a start that failed: must find nothing to do then. */
 void supervisor_fini(struct primary *primary);
 
 /* ---- command.c, status.c ---- */
@@ -128,7 +128,7 @@ int command_init(struct primary *primary);
 void command_poll(struct primary *primary);
 void command_fini(struct primary *primary);
 
-/* ---- the other parts that main.c starts; each *_init returns 0 or -errno, having logged one line that says why ---- */
+/* ---- the other parts that main.c starts; each *_init returns 0 or -errno, having logged one line: why ---- */
 
 /* options.c. Returns -1 to go on, else the exit code. */
 int options_parse(int argc, char **argv, struct primary *primary);
@@ -146,7 +146,7 @@ void plan_print(const struct primary *primary);                            /* ba
 int state_file_init(struct primary *primary);
 void state_file_fini(struct primary *primary);
 /* eal.c */
-int eal_check(struct primary *primary); /* what can be known before anything is made: CPUs, devices, hugetlbfs, version */
+int eal_check(struct primary *primary); /* what can be known before anything is made: CPUs, devices, mounts */
 int eal_init(struct primary *primary);
 void eal_fini(struct primary *primary);
 /* pool.c: CoreStats, pools, belts */

@@ -25,7 +25,7 @@ static void on_signal(int number)
 	int saved = errno;
 	uint64_t one = 1;
 
-	/* Again changes nothing: sudo and timeout often send a signal twice. SIGKILL is the way out of a stop that hangs. */
+	/* Again changes nothing: sudo and timeout send a signal twice. SIGKILL is the way out of a stop that hangs. */
 	signalled->quit = number;
 	if (write(wake_fd, &one, sizeof(one)) < 0) {
 		/* the next turn comes within 10 ms anyway */

@@ -148,7 +148,7 @@ static void explain_lock(const struct primary *primary, int rc, const char *path
 	}
 	got = pread(primary->lock_fd, owner, sizeof(owner) - 1, 0);
 	owner[got > 0 ? strcspn(owner, "\n") : 0] = '\0';
-	log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this configuration another 'name:'",
+	log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this one another 'name:'",
 		  primary->config.name, owner[0] != '\0' ? owner : "unknown", path);
 }
 

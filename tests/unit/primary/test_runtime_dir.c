@@ -113,8 +113,8 @@ static void the_longest_name_leaves_room_for_sockets_of_eal(void **state)
 	(void)state;
 	memset(primary.config.name, 'n', sizeof(primary.config.name) - 1);
 	assert_int_equal(runtime_dir_init(&primary), 0);
-	assert_true(snprintf(path, sizeof(path), "%s/dpdk/%s/mp_socket_%d_%s", PRIMARY_EAL_DIR, primary.file_prefix, 4194304,
-			     BOOT) < (int)sizeof(address.sun_path));
+	assert_true(snprintf(path, sizeof(path), "%s/dpdk/%s/mp_socket_%d_%s", PRIMARY_EAL_DIR, primary.file_prefix,
+			     4194304, BOOT) < (int)sizeof(address.sun_path));
 	runtime_dir_fini(&primary);
 }
 
