@@ -50,7 +50,8 @@ static void sleep_on(_Atomic uint32_t *bell, uint32_t value)
 
 static void ring(struct answerer *side)
 {
-	atomic_fetch_add(&side->bell, 1);
+	/* release: pairs with the acquire of the answerer, who sees what was written before it was rung */
+	atomic_fetch_add_explicit(&side->bell, 1, memory_order_release);
 	syscall(SYS_futex, &side->bell, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
@@ -67,12 +68,12 @@ static void answer(struct table *t, uint32_t me)
 				last = word;
 				atomic_store_explicit(&t->answer, word, memory_order_release);
 			}
-			bell = atomic_load(&side->bell);
+			bell = atomic_load_explicit(&side->bell, memory_order_acquire);
 			atomic_store_explicit(&side->awake, 0, memory_order_relaxed);
-		} else if (atomic_load(&side->bell) == bell) {
+		} else if (atomic_load_explicit(&side->bell, memory_order_acquire) == bell) {
 			sleep_on(&side->bell, bell);
 		} else { /* rung: about to become the owner */
-			atomic_store(&side->awake, 1);
+			atomic_store_explicit(&side->awake, 1, memory_order_release);
 			sched_yield();
 		}
 	}
@@ -119,7 +120,7 @@ static double hand_over(struct asker *a, uint32_t to)
 	uint64_t limit = __rdtsc() + PRIME_NS * (a->hz / 1000000u) / 1000u;
 
 	ring(side);
-	while (atomic_load(&side->awake) == 0) {
+	while (atomic_load_explicit(&side->awake, memory_order_acquire) == 0) {
 		exchange(a);
 		if (__rdtsc() > limit)
 			return -1;
@@ -146,7 +147,7 @@ static pid_t start_answerer(struct table *t, uint32_t me, int cpu)
 
 static void stop_answerers(struct table *t, const pid_t pid[2])
 {
-	atomic_store(&t->quit, 1);
+	atomic_store_explicit(&t->quit, 1, memory_order_relaxed);
 	for (uint32_t i = 0; i < 2; i++)
 		if (pid[i] > 0) {
 			ring(&t->side[i]);
@@ -173,7 +174,8 @@ static int measure(struct asker *a, uint32_t handovers, double seconds)
 		exchange_for(a, QUIET_NS);
 		gap[i] = hand_over(a, (i + 1) % 2);
 		if (gap[i] < 0) {
-			fprintf(stderr, "\nbench-control: the other process did not wake within %llu ms\n", PRIME_NS / 1000000u);
+			fprintf(stderr, "\nbench-control: the other process did not wake within %llu ms\n",
+				PRIME_NS / 1000000u);
 			free(gap);
 			return 1;
 		}
@@ -191,7 +193,8 @@ int main(int argc, char **argv)
 {
 	if (argc < 5) {
 		fputs("usage: bench-control ASKER_CPU ANSWERER_CPU RATE HANDOVERS [SECONDS]\n"
-		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers.\n", stderr);
+		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers.\n",
+		      stderr);
 		return 2;
 	}
 	int cpu[2] = { atoi(argv[1]), atoi(argv[2]) };

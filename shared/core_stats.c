@@ -96,7 +96,7 @@ int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, 
 	if (io_lcores > BATON_MAX_IO_LCORES || slots > BATON_MAX_WORKERS || tsc_hz == 0 ||
 	    stats_path(path, instance, false) != 0 || stats_path(fresh, instance, true) != 0)
 		return -EINVAL;
-	/* Written aside and renamed, so that a monitor sees the old file or a whole new one, and keeps what it has mapped. */
+	/* Written aside and renamed: a monitor sees the old file or a whole new one, and keeps what it has mapped. */
 	unlink(fresh);
 	int file = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (file < 0)

@@ -19,7 +19,8 @@ static inline uint32_t hist_bucket(uint64_t ns)
 /* Smallest value of a bucket, in ns. */
 uint64_t hist_floor(uint32_t bucket);
 
-/* The value below which the fraction q (0 to 1) of the samples lies (upper edge of the bucket, so never too good), 0 if none. */
+/* The value below which the fraction q (0 to 1) of the samples lies: upper edge of its bucket, so never too good.
+ * 0 if there are no samples. */
 uint64_t hist_quantile(const uint64_t *buckets, double q);
 
 /* Total number of samples. */

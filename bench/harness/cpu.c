@@ -1,3 +1,4 @@
+/* Pinning, and how fast the TSC ticks. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>

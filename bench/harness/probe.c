@@ -29,7 +29,7 @@ static void *echo(void *arg)
 	uint64_t last = 0;
 	int rc = bench_pin(c->cpu);
 
-	atomic_store(&c->ready, rc == 0 ? 1 : rc);
+	atomic_store_explicit(&c->ready, rc == 0 ? 1 : rc, memory_order_release);
 	while (rc == 0 && last != ECHO_STOP) {
 		uint64_t ball = atomic_load_explicit(&c->ping, memory_order_acquire);
 		if (ball != last) {
@@ -74,14 +74,14 @@ static void *play(void *arg)
 	if (m->rc != 0)
 		return NULL;
 	int ready;
-	while ((ready = atomic_load(&court.ready)) == 0)
+	while ((ready = atomic_load_explicit(&court.ready, memory_order_acquire)) == 0)
 		;
 	if (ready > 0)
 		for (uint32_t i = 0; i < BLOCKS; i++)
 			ns[i] = block_ns(&court, &ball, hz);
 	else
 		m->rc = ready;
-	atomic_store(&court.ping, ECHO_STOP);
+	atomic_store_explicit(&court.ping, ECHO_STOP, memory_order_release);
 	pthread_join(other, NULL);
 	if (m->rc == 0)
 		m->ns = judge_median(ns, BLOCKS);

@@ -1,3 +1,4 @@
+/* Medians over undisturbed rounds, sums over all, and the object a bench ends with. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -37,8 +37,8 @@ static int open_instance(struct source *source, struct top_options *o)
 		fprintf(stderr, "baton-top: %s: its stats file is of another version: use the baton-top of that batond\n",
 			o->instance);
 	else if (count == 0)
-		fprintf(stderr, "baton-top: no instance is running (no " BATON_STATS_PATH_FMT "): start batond, or try --demo\n",
-			"*");
+		fprintf(stderr, "baton-top: no instance is running (no " BATON_STATS_PATH_FMT
+			"): start batond, or try --demo\n", "*");
 	else if (rc == -ENOENT || rc == -EINVAL) {
 		fprintf(stderr, "baton-top: no instance '%s': there is ", o->instance);
 		print_instances(names, count);

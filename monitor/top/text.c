@@ -166,8 +166,8 @@ static void print_totals(FILE *out, const struct snapshot *s)
 		(unsigned long long)t[COUNTER_error_replies], (unsigned long long)t[COUNTER_moves],
 		(unsigned long long)t[COUNTER_parked]);
 	/* Read while the lcores run, so the two sides need not agree to the packet; the primary's own check does. */
-	fprintf(out, "BUFFERS   received %llu + allocated %llu\n        = sent %llu + freed %llu + belts %llu + pending %llu"
-		" + tx backlog %llu  (difference %lld)\n",
+	fprintf(out, "BUFFERS   received %llu + allocated %llu\n"
+		"        = sent %llu + freed %llu + belts %llu + pending %llu + tx backlog %llu  (difference %lld)\n",
 		(unsigned long long)t[COUNTER_rx_packets], (unsigned long long)t[COUNTER_allocated],
 		(unsigned long long)t[COUNTER_tx_packets], (unsigned long long)t[COUNTER_freed],
 		(unsigned long long)s->in_belts, (unsigned long long)s->pending, (unsigned long long)s->tx_backlog,

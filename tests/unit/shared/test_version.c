@@ -135,7 +135,7 @@ static void file_cut_at_any_byte_is_refused(void **state)
 		assert_true(build_id_of(&f, len, id) < 0);
 }
 
-/* Every field takes hostile values; the parser may find the id or not, but must stay within the bytes (ASan watches). */
+/* Every field takes hostile values; the parser may find the id or not, but stays within the bytes (ASan watches). */
 static void hostile_lengths_stay_within_the_file(void **state)
 {
 	(void)state;
