@@ -115,25 +115,40 @@ static inline __attribute__((always_inline)) bool baton_save(struct baton_ctx *c
 	uint64_t in_bucket = offset - ctx->bucket * ctx->bucket_bytes;
 	uint32_t in_record = (uint32_t)offset & (ctx->stride - 1);
 	uint32_t need = (uint32_t)sizeof(struct baton_undo) + ((len + 7u) & ~7u);
+	uint32_t used = ctx->used;
 
 	if (__builtin_expect(in_bucket >= ctx->bucket_bytes || len > ctx->stride - in_record ||
-				 need > ctx->limit - ctx->used, 0))
-		return baton_save_refused(ctx, ptr, len);
-	struct baton_undo *undo = (struct baton_undo *)(void *)(ctx->journal + ctx->used);
+				 need > ctx->limit - used, 0)) {
+		baton_save_refused(ctx, ptr, len);
+		return false; /* a constant, so that nothing of the caller's must survive the call */
+	}
+	/* all addresses before the first fence: after one, everything is loaded again */
+	struct baton_undo *undo = (struct baton_undo *)(void *)(ctx->journal + used);
+	struct baton_record *record = (struct baton_record *)(void *)((uint8_t *)(uintptr_t)ptr - in_record);
+	volatile uint32_t *published = ctx->journal_used;
 	undo->len = len;
 	undo->prev = ctx->last;
 	undo->offset = offset;
 	memcpy(undo + 1, ptr, len);
-	ctx->last = ctx->used;
-	ctx->used += need;
+	ctx->last = used;
+	used += need;
+	ctx->used = used;
 	baton_sdk_fence(); /* the undo record must be whole before it counts */
-	*(volatile uint32_t *)ctx->journal_used = ctx->used;
+	*published = used;
 	baton_sdk_fence(); /* and must count before the caller changes the bytes */
-	struct baton_record *record =
-	    (struct baton_record *)(void *)(ctx->records + (offset & ~(uint64_t)(ctx->stride - 1)));
 	*(volatile uint32_t *)&record->seq |= 1u;
 	baton_sdk_fence();
 	return true;
+}
+
+/* The first place where `key` of the entry's bucket can stand: its record if it does, NULL if not. */
+static inline void *baton_find_first(struct baton_ctx *ctx, uint64_t key)
+{
+	uint32_t at = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (ctx->bucket_slots - 1);
+	struct baton_record *record = (struct baton_record *)(void *)
+	    (ctx->records + ctx->bucket * ctx->bucket_bytes + (size_t)at * ctx->stride);
+
+	return __builtin_expect(record->key == key && record->state == BATON_RECORD_USED, 1) ? record + 1 : NULL;
 }
 
 /* Looks up `key` in the bucket of the entry being handled. Returns the plugin's bytes of the record, or NULL. */
@@ -153,14 +168,15 @@ static inline void *baton_find(struct baton_ctx *ctx, uint64_t key)
 	return NULL;
 }
 
-/* For a plugin's prefetch(): starts to load the record where `key` most likely stands. */
+/* For a plugin's prefetch(): starts to load the record where `key` most likely stands, its first 128 bytes. */
 static inline void baton_prefetch(const struct baton_ctx *ctx, uint32_t bucket, uint64_t key)
 {
 	uint32_t at = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (ctx->bucket_slots - 1);
 	const uint8_t *record = ctx->records + bucket * ctx->bucket_bytes + (size_t)at * ctx->stride;
 
-	for (uint32_t line = 0; line < ctx->record_size + sizeof(struct baton_record); line += 64)
-		__builtin_prefetch(record + line, 1);
+	__builtin_prefetch(record, 1);
+	if (ctx->stride > 64)
+		__builtin_prefetch(record + 64, 1);
 }
 
 /* Inserts `key`, zero-filled, in the bucket of the entry; the record is already saved for the whole of its length.

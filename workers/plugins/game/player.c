@@ -12,7 +12,7 @@ struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *p
 
 bool player_reach(struct baton_ctx *ctx, struct player *player, const struct baton_peer *peer)
 {
-	if (__builtin_expect(memcmp(&player->peer, peer, sizeof(*peer)) == 0, 1))
+	if (player_is_at(player, peer))
 		return true;
 	if (!baton_save(ctx, &player->peer, sizeof(player->peer)))
 		return false;

@@ -38,6 +38,17 @@ static inline struct player *player_find(struct baton_ctx *ctx, uint32_t id)
 /* A new player at the origin, reached by the packet's way back. NULL: the bucket is full. */
 struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *packet, uint32_t id);
 
+/* True if the way back is still this one: 16 bytes without padding. */
+static inline bool player_is_at(const struct player *player, const struct baton_peer *peer)
+{
+	uint64_t was[2], is[2];
+
+	memcpy(was, &player->peer, sizeof(was));
+	memcpy(is, peer, sizeof(is));
+	return ((was[0] ^ is[0]) | (was[1] ^ is[1])) == 0;
+}
+static_assert(sizeof(struct baton_peer) == 16, "compared as two words");
+
 /* Keeps the way back up to date; saves only if it changed. False: undo bytes spent. */
 bool player_reach(struct baton_ctx *ctx, struct player *player, const struct baton_peer *peer);
 
