@@ -24,6 +24,12 @@ static json_t *figure(double value)
 	return value < 0 ? json_null() : json_real(value);
 }
 
+/* Not pinned: no CPU of its own. */
+static json_t *cpu(uint32_t number)
+{
+	return number > INT32_MAX ? json_null() : json_integer(number);
+}
+
 /* Names come from configuration and plugins: what is not UTF-8 must not cost the whole object. */
 static json_t *name(const char *text)
 {
@@ -49,7 +55,7 @@ static json_t *cores(const struct snapshot *s)
 		json_t *o = json_object();
 		json_object_set_new(o, "role", json_string(core_kind_name(c->kind)));
 		json_object_set_new(o, "index", json_integer(c->index));
-		json_object_set_new(o, "cpu", json_integer(c->cpu));
+		json_object_set_new(o, "cpu", cpu(c->cpu));
 		json_object_set_new(o, "name", name(c->name));
 		json_object_set_new(o, "busy_ratio", figure(c->busy));
 		json_object_set_new(o, "mean_burst", figure(c->burst));
@@ -84,7 +90,7 @@ static json_t *workers(const struct snapshot *s)
 		json_object_set_new(o, "state", json_string(worker_state_name(w->entry.state)));
 		json_object_set_new(o, "incarnation", json_integer(w->entry.incarnation));
 		json_object_set_new(o, "pid", json_integer(w->entry.pid));
-		json_object_set_new(o, "cpu", json_integer(w->entry.cpu));
+		json_object_set_new(o, "cpu", cpu(w->entry.cpu));
 		json_object_set_new(o, "buckets", json_integer(w->entry.buckets));
 		json_object_set_new(o, "restarts", json_integer(w->entry.restarts));
 		json_object_set_new(o, "crashes", json_integer(w->entry.crashes));

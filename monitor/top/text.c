@@ -65,6 +65,16 @@ static const char *number(char *text, size_t size, double value, int digits)
 	return text;
 }
 
+/* A worker that was not pinned has no CPU of its own. */
+static const char *cpu(char *text, size_t size, uint32_t index)
+{
+	if (index > INT32_MAX)
+		snprintf(text, size, "any");
+	else
+		snprintf(text, size, "%u", index);
+	return text;
+}
+
 static void print_verdict(FILE *out, const struct snapshot *s)
 {
 	char clock[CELL];
@@ -86,14 +96,14 @@ static void print_verdict(FILE *out, const struct snapshot *s)
 
 static void print_cores(FILE *out, const struct snapshot *s)
 {
-	char a[CELL], b[CELL], c[CELL], d[CELL], e[CELL], f[CELL], g[CELL];
+	char a[CELL], b[CELL], c[CELL], d[CELL], e[CELL], f[CELL], g[CELL], h[CELL];
 
 	fprintf(out, "\n CPU ROLE   NAME             BUSY  BURST   RX pps   TX pps DROP pps  CYC/PKT"
 		"   BELTS PENDING  POOL FREE\n");
 	for (uint32_t i = 0; i < s->cores; i++) {
 		const struct snapshot_core *k = &s->core[i];
-		fprintf(out, "%4u %-6s %-14.14s %6s %6s %8s %8s %8s %8s %7llu %7llu", k->cpu, core_kind_name(k->kind),
-			k->name, percent(a, sizeof(a), k->busy), number(b, sizeof(b), k->burst, 1),
+		fprintf(out, "%4s %-6s %-14.14s %6s %6s %8s %8s %8s %8s %7llu %7llu", cpu(h, sizeof(h), k->cpu),
+			core_kind_name(k->kind), k->name, percent(a, sizeof(a), k->busy), number(b, sizeof(b), k->burst, 1),
 			render_count(c, sizeof(c), k->rx_pps), render_count(d, sizeof(d), k->tx_pps),
 			render_count(e, sizeof(e), k->drop_pps), number(f, sizeof(f), k->cycles, 0),
 			(unsigned long long)k->belt_depth, (unsigned long long)k->pending);
@@ -105,7 +115,7 @@ static void print_cores(FILE *out, const struct snapshot *s)
 
 static void print_workers(FILE *out, const struct snapshot *s)
 {
-	char a[CELL], b[CELL];
+	char a[CELL], b[CELL], c[CELL];
 
 	if (s->workers == 0) {
 		fprintf(out, "\n no workers\n");
@@ -115,9 +125,9 @@ static void print_workers(FILE *out, const struct snapshot *s)
 		" RESTARTS CRASHES BUILD\n");
 	for (uint32_t i = 0; i < s->workers; i++) {
 		const struct snapshot_worker *w = &s->worker[i];
-		fprintf(out, "%4u %-14.14s %-12.12s %-8.8s %4u %7u %3u %7u %5llu %9s %9s %8u %7u %.8s\n", w->slot,
+		fprintf(out, "%4u %-14.14s %-12.12s %-8.8s %4u %7u %3s %7u %5llu %9s %9s %8u %7u %.8s\n", w->slot,
 			w->entry.name, w->entry.version, worker_state_name(w->entry.state), w->entry.incarnation,
-			w->entry.pid, w->entry.cpu, w->entry.buckets, (unsigned long long)w->belt_depth,
+			w->entry.pid, cpu(c, sizeof(c), w->entry.cpu), w->entry.buckets, (unsigned long long)w->belt_depth,
 			render_count(a, sizeof(a), w->pps), number(b, sizeof(b), w->cycles, 0), w->entry.restarts,
 			w->entry.crashes, w->entry.build_id);
 	}
@@ -189,7 +199,7 @@ void render_text(FILE *out, const struct snapshot *s)
 void render_summary(FILE *out, const struct snapshot *s)
 {
 	const uint64_t *t = s->total;
-	char clock[CELL], a[CELL], b[CELL], c[CELL], d[CELL];
+	char clock[CELL], a[CELL], b[CELL], c[CELL], d[CELL], e[CELL];
 
 	fprintf(out, "%s %s %s  rx %llu  tx %llu  processed %llu  dropped %llu  drop rate %s\n",
 		render_clock(clock, sizeof(clock), s->wall_ns), s->instance, verdict_name(s->verdict),
@@ -200,7 +210,8 @@ void render_summary(FILE *out, const struct snapshot *s)
 		const struct snapshot_core *k = &s->core[i];
 		if (k->kind == CORE_MAIN)
 			continue;
-		fprintf(out, "  %-14s cpu %u  %s pps  %s cycles/packet  busy %s  burst %s\n", k->name, k->cpu,
+		fprintf(out, "  %-14s cpu %s  %s pps  %s cycles/packet  busy %s  burst %s\n", k->name,
+			cpu(e, sizeof(e), k->cpu),
 			render_count(a, sizeof(a), k->rx_pps), number(b, sizeof(b), k->cycles, 0),
 			percent(c, sizeof(c), k->busy), number(d, sizeof(d), k->burst, 1));
 	}

@@ -109,6 +109,37 @@ static void widest_frame_still_fits(void **state)
 	lines_fit(120);
 }
 
+static json_t *parsed(void)
+{
+	json_error_t error;
+
+	free(text);
+	text = NULL;
+	FILE *out = open_memstream(&text, &text_len);
+	assert_non_null(out);
+	assert_int_equal(render_json(out, &s), 0);
+	fclose(out);
+	assert_ptr_equal(strchr(text, '\n'), text + text_len - 1); /* one object, one line */
+	json_t *root = json_loads(text, 0, &error);
+	assert_non_null(root);
+	return root;
+}
+
+static void worker_that_is_not_pinned_has_no_cpu(void **state)
+{
+	(void)state;
+	s.core[2].cpu = s.worker[0].entry.cpu = UINT32_MAX;
+	draw(render_text);
+	has(" any worker game.0 ");
+	has("   1    4100 any    2048");
+	draw(render_summary);
+	has("game.0         cpu any ");
+	json_t *root = parsed();
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(root, "cores"), 2), "cpu")));
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(root, "workers"), 0), "cpu")));
+	json_decref(root);
+}
+
 static void frame_without_rates_has_dashes_and_says_why(void **state)
 {
 	(void)state;
@@ -153,22 +184,6 @@ static void summary_has_totals_drop_rate_and_a_line_per_core(void **state)
 	has("  game.0         cpu 2  600k pps  64 cycles/packet");
 	assert_null(strstr(text, "main"));
 	lines_fit(120);
-}
-
-static json_t *parsed(void)
-{
-	json_error_t error;
-
-	free(text);
-	text = NULL;
-	FILE *out = open_memstream(&text, &text_len);
-	assert_non_null(out);
-	assert_int_equal(render_json(out, &s), 0);
-	fclose(out);
-	assert_ptr_equal(strchr(text, '\n'), text + text_len - 1); /* one object, one line */
-	json_t *root = json_loads(text, 0, &error);
-	assert_non_null(root);
-	return root;
 }
 
 static void json_carries_the_same_figures(void **state)
@@ -302,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(frame_shows_all_that_is_promised),
 		T(widest_frame_still_fits),
+		T(worker_that_is_not_pinned_has_no_cpu),
 		T(frame_without_rates_has_dashes_and_says_why),
 		T(verdict_line_gives_the_reasons),
 		T(empty_instance_is_drawn),
