@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,4 +78,48 @@ void process_reap_pid(pid_t pid)
 	siginfo_t info;
 
 	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
+}
+
+static uint32_t kill_children_of(const char *path)
+{
+	FILE *list = fopen(path, "re");
+	uint32_t count = 0;
+	int pid;
+
+	while (list && fscanf(list, "%d", &pid) == 1) {
+		int pidfd = process_open(pid); /* a child that nobody has reaped: the pid is its own */
+		if (pidfd < 0)
+			continue;
+		if (!process_ended(pidfd) && process_kill(pidfd, SIGKILL) == 0)
+			count++;
+		close(pidfd);
+	}
+	if (list)
+		fclose(list);
+	return count;
+}
+
+uint32_t process_end_children(uint32_t timeout_ms)
+{
+	uint64_t end = process_now_ns() + timeout_ms * 1000000ull;
+	uint32_t killed = 0;
+	glob_t found = { .gl_pathc = 0 };
+	siginfo_t info;
+
+	/* Children are listed by the thread that has them; adopted ones go to any. */
+	glob("/proc/self/task/*/children", 0, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		killed += kill_children_of(found.gl_pathv[i]);
+	globfree(&found);
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG))
+			break;
+		if (info.si_pid == 0) {
+			if (process_now_ns() >= end)
+				break;
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		}
+	}
+	return killed;
 }

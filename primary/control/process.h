@@ -36,4 +36,8 @@ pid_t process_any_ended(void);
 /* Reaps exactly this child if it has ended. */
 void process_reap_pid(pid_t pid);
 
+/* At the end: kills every child there still is, adopted ones too, and reaps them, for at most timeout_ms.
+ * Returns the number that had to be killed. */
+uint32_t process_end_children(uint32_t timeout_ms);
+
 #endif

@@ -378,10 +378,9 @@ void supervisor_fini(struct primary *primary)
 		turn(sup, 1);
 	}
 	zygote_client_stop(&sup->zygote);
-	for (pid_t pid; (pid = process_any_ended()) > 0;)
-		process_reap_pid(pid);
-	if (any_process(sup))
-		log_error("supervisor: workers are left that cannot be killed; they die with this process");
+	uint32_t strays = process_end_children(1000); /* of whom nobody ever heard, or who did not end in time */
+	if (strays)
+		log_warn("supervisor: %u processes had to be killed at the end", strays);
 	if (sup->busy)
 		primary->operations--;
 	primary_unwatch(primary, sup->epoll);

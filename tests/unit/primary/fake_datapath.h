@@ -1,0 +1,220 @@
+/* The data path as the supervisor's tests see it: the calls of datapath.h over a table of owners, slow by a few polls as
+ * the real one is, and strict: what the contract forbids fails the test. Include once per program. */
+#ifndef TEST_FAKE_DATAPATH_H
+#define TEST_FAKE_DATAPATH_H
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "datapath.h"
+#include "fake_zygote.h"
+#include "supervisor.h"
+
+#define FAKE_SERVICES 2u
+#define FAKE_BUCKETS  64u
+#define FAKE_LATENCY  3u /* calls until an order is carried out */
+
+struct fake_move {
+	bool open;
+	struct move_order order;
+	uint64_t map[BATON_MAX_BUCKETS / 64];
+	uint32_t left;
+	int id;
+	bool to_died;
+};
+
+struct fake_slot {
+	bool attached, dead, recovered, stopped;
+	uint32_t acks_left, dead_left;
+	uint32_t attaches, deaths, stops;
+};
+
+static struct fake {
+	struct primary *primary;
+	struct fake_shared *shared;
+	uint8_t owner[FAKE_SERVICES][FAKE_BUCKETS];
+	struct fake_slot slot[BATON_MAX_WORKERS];
+	struct fake_move move[FAKE_SERVICES];
+	bool hold_moves;     /* they do not end */
+	uint32_t fence;      /* slot to report once */
+	int64_t imbalance;
+	int next_id;
+} fake;
+
+#define fake_require(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: the data path's contract is broken: %s\n", __FILE__, __LINE__, #condition); \
+			abort(); \
+		} \
+	} while (0)
+
+void datapath_poll(struct datapath *dp) { (void)dp; }
+
+void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	(void)dp;
+	(void)group;
+	fake_require(datapath_owned(dp, slot) == 0);
+	fake_require(!s->attached || (s->dead && s->recovered));
+	*s = (struct fake_slot){ .attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths,
+				 .stops = s->stops };
+}
+
+bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	(void)dp;
+	if (s->attached && s->acks_left)
+		s->acks_left--;
+	return s->attached && !s->acks_left;
+}
+
+int datapath_move(struct datapath *dp, const struct move_order *order)
+{
+	struct fake_move *move = &fake.move[order->service];
+	uint32_t count = 0;
+
+	(void)dp;
+	fake_require(order->service < FAKE_SERVICES);
+	if (move->open)
+		return -EBUSY;
+	fake_require(order->to != order->from);
+	if (!fake.slot[order->to].attached || fake.slot[order->to].acks_left || fake.slot[order->to].dead)
+		return -ENOENT;
+	if (order->from != SLOT_NONE && (!fake.slot[order->from].attached ||
+					 (fake.slot[order->from].dead && (!fake.slot[order->from].recovered || order->map))))
+		return -ENOENT;
+	memset(move->map, 0, sizeof(move->map));
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
+		bool wanted = !order->map || (order->map[b / 64] >> (b % 64) & 1);
+		if (fake.owner[order->service][b] != order->from || !wanted)
+			continue;
+		move->map[b / 64] |= 1ull << (b % 64);
+		count++;
+	}
+	if (!count)
+		return -EALREADY;
+	move->order = *order;
+	move->open = true;
+	move->to_died = false;
+	move->left = FAKE_LATENCY;
+	move->id = ++fake.next_id;
+	return move->id;
+}
+
+bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
+{
+	(void)dp;
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++) {
+		struct fake_move *move = &fake.move[i];
+		if (!move->open || move->id != id)
+			continue;
+		/* A dead owner is replaced by its roll back; a dead target ends the move as failed. */
+		bool from_ready = move->order.from == SLOT_NONE || !fake.slot[move->order.from].dead ||
+				  fake.slot[move->order.from].dead_left == 0;
+		move->to_died = fake.slot[move->order.to].dead;
+		if (!move->to_died && (fake.hold_moves || !from_ready || (move->left && --move->left)))
+			return false;
+		*report = (struct move_report){ .gap_ns = 1500, .parked = 3, .failed = move->to_died };
+		for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
+			if (!(move->map[b / 64] >> (b % 64) & 1))
+				continue;
+			fake.owner[i][b] = (uint8_t)move->order.to;
+			report->buckets++;
+		}
+		move->open = false;
+		return true;
+	}
+	fake_require(!"a move that is not under way was asked for");
+	return false;
+}
+
+void datapath_slot_stop(struct datapath *dp, uint32_t slot)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	fake_require(s->attached && !s->dead);
+	fake_require(fake.primary->supervisor->stopping || datapath_owned(dp, slot) == 0);
+	s->stopped = true;
+	s->stops++;
+	atomic_store_explicit(&fake.shared->stop[slot], fake.primary->supervisor->slot[slot].incarnation, memory_order_release);
+	syscall(SYS_futex, &fake.shared->stop[slot], FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+void datapath_slot_dead(struct datapath *dp, uint32_t slot)
+{
+	struct fake_slot *s = &fake.slot[slot];
+	pid_t pid = fake.primary->supervisor->slot[slot].pid;
+
+	(void)dp;
+	fake_require(pid == 0 || (kill(pid, 0) == -1 && errno == ESRCH)); /* reaped: no store of it can come any more */
+	if (s->dead)
+		return;
+	s->dead = true;
+	s->recovered = false;
+	s->deaths++;
+	s->dead_left = FAKE_LATENCY;
+}
+
+bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	if (s->dead_left)
+		s->dead_left--;
+	if (!s->dead || s->dead_left)
+		return false;
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++)
+		if (fake.move[i].open && (fake.move[i].order.from == slot || fake.move[i].order.to == slot))
+			return false;
+	s->recovered = true;
+	*orphans = datapath_owned(dp, slot);
+	return true;
+}
+
+uint32_t datapath_slot_to_fence(struct datapath *dp)
+{
+	uint32_t slot = fake.fence;
+
+	(void)dp;
+	fake.fence = SLOT_NONE;
+	return slot;
+}
+
+uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)
+{
+	uint32_t count = 0;
+
+	(void)dp;
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++)
+		for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+			count += fake.owner[i][b] == slot;
+	return count;
+}
+
+void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *out)
+{
+	(void)dp;
+	(void)lcore;
+	*out = (struct ledger){ .received = (uint64_t)(100 + fake.imbalance), .sent = 100 };
+}
+
+static void fake_datapath_init(struct primary *primary, struct fake_shared *shared)
+{
+	memset(&fake, 0, sizeof(fake));
+	memset(fake.owner, SLOT_NONE, sizeof(fake.owner));
+	fake.primary = primary;
+	fake.shared = shared;
+	fake.fence = SLOT_NONE;
+}
+
+#endif
