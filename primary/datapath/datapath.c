@@ -194,9 +194,10 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 	s->recovered = false;
 	s->orphans = 0;
 	s->fence_reported = 0;
-	atomic_store(&s->attach_acks, 0);
-	atomic_store(&s->dead_acks, 0);
-	atomic_store(&s->fence, 0);
+	/* relaxed, here and below: post() publishes them with the order */
+	atomic_store_explicit(&s->attach_acks, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->dead_acks, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->fence, 0, memory_order_relaxed);
 	post(dp, &order);
 }
 
@@ -248,10 +249,10 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	if (++dp->next_id <= 0)
 		dp->next_id = 1;
 	move->id = (uint32_t)dp->next_id;
-	atomic_store(&move->revoked, 0);
-	atomic_store(&move->ended, 0);
-	atomic_store(&move->failed, 0);
-	atomic_store(&move->rolled_back, 0);
+	atomic_store_explicit(&move->revoked, 0, memory_order_relaxed);
+	atomic_store_explicit(&move->ended, 0, memory_order_relaxed);
+	atomic_store_explicit(&move->failed, 0, memory_order_relaxed);
+	atomic_store_explicit(&move->rolled_back, 0, memory_order_relaxed);
 	dp->move_open[order->service] = 1;
 	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
 	return (int)move->id;
@@ -267,7 +268,8 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 		/* acquire: pairs with the release in move_end() */
 		if (atomic_load_explicit(&move->ended, memory_order_acquire) != move->lcores)
 			return false;
-		*report = (struct move_report){.buckets = move->buckets, .failed = atomic_load(&move->failed) != 0};
+		*report = (struct move_report){.buckets = move->buckets};
+		report->failed = atomic_load_explicit(&move->failed, memory_order_relaxed) != 0;
 		for (uint32_t l = 0; l < move->lcores; l++) {
 			if (move->report[l].gap_ns > report->gap_ns)
 				report->gap_ns = move->report[l].gap_ns;
@@ -296,7 +298,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 		return;
 	dp->slot[slot].dead = true;
 	dp->slot[slot].recovered = false;
-	atomic_store(&dp->slot[slot].dead_acks, 0);
+	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 }
 
@@ -353,7 +355,7 @@ uint32_t datapath_slot_to_fence(struct datapath *dp)
 	for (uint32_t slot = 0; slot < dp->setup.config->worker_slots; slot++) {
 		struct datapath_slot *s = &dp->slot[slot];
 
-		if (s->attached && !s->dead && s->fence_reported == 0 && atomic_load(&s->fence) != 0) {
+		if (s->attached && !s->dead && s->fence_reported == 0 && atomic_load_explicit(&s->fence, memory_order_relaxed) != 0) {
 			s->fence_reported = 1;
 			return slot;
 		}

@@ -108,8 +108,10 @@ static bool all_owned(const struct io_lcore *io)
 void housekeep(struct io_lcore *io)
 {
 	read_mailbox(io);
-	if (baton_unlikely(!io->owned))
-		io->owned = all_owned(io);
+	/* What comes before the first workers are ready waits in the device instead of being dropped; but ARP, ping and the
+	 * counters must work even if no worker ever starts. */
+	if (baton_unlikely(!io->open))
+		io->open = all_owned(io) || io->now_ns >= io->open_ns;
 	if (io->index == 0)
 		post_ticks(io);
 	steer_publish(io);

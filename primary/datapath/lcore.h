@@ -153,7 +153,8 @@ struct io_lcore {
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
 	bool quit;
-	bool owned; /* every bucket has had an owner: generators may play */
+	bool open; /* receiving: every bucket has an owner, or the workers are overdue */
+	uint64_t open_ns; /* when it receives in any case */
 	uint32_t turn, idle_turns;
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];

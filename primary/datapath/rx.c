@@ -8,7 +8,7 @@ static uint32_t rx_port(struct io_lcore *io, struct port *port)
 	uint32_t count;
 
 	if (port->driver == DRIVER_GENERATOR)
-		count = baton_unlikely(!io->owned) ? 0 :  generator_rx(port->generator[io->index], io->tsc, mbuf, BATON_BURST);
+		count = generator_rx(port->generator[io->index], io->tsc, mbuf, BATON_BURST);
 	else
 		count = rte_eth_rx_burst(port->ethdev, (uint16_t)io->index, mbuf, BATON_BURST);
 	if (count == 0)
@@ -26,6 +26,8 @@ uint32_t rx_ports(struct io_lcore *io)
 {
 	uint32_t count = 0;
 
+	if (baton_unlikely(!io->open))
+		return 0;
 	for (uint32_t i = 0; i < io->ports; i++)
 		if (io->index < io->port[i].queues)
 			count += rx_port(io, &io->port[i]);

@@ -106,6 +106,8 @@ void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t bucke
 	setup.state = &rig->state;
 	setup.stats = &rig->stats;
 	assert_int_equal(datapath_create(&rig->dp, &setup), 0);
+	for (uint32_t l = 0; l < lcores; l++)
+		rig->dp->io[l]->open = true;
 }
 
 void rig_destroy(struct rig *rig)
