@@ -74,7 +74,7 @@ static void descriptors_arrive_in_order(void **state)
 		assert_int_equal(zygote_receive(end[1], &got, fds, NULL), 1);
 		for (int i = 0; i < count; i++) {
 			assert_int_equal(fcntl(fds[i], F_GETFD), FD_CLOEXEC);
-			assert_int_equal(write(fds[i], "01" + i, 1), 1);
+			assert_int_equal(write(fds[i], &"01"[i], 1), 1);
 			assert_int_equal(read(ab[i][0], &byte, 1), 1);
 			assert_int_equal(byte, '0' + i);
 			close(fds[i]);
