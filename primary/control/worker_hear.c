@@ -48,9 +48,10 @@ static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_
 	}
 	s->ready = message->ready;
 	end_texts(&s->ready);
+	if (s->pidfd < 0)
+		slot_event(sup, slot, EVENT_HELLO); /* it was skipped; the message has the pid as well */
 	if (s->pidfd < 0) {
-		snprintf(s->words, sizeof(s->words), "ready without hello: install batond and baton-zygote together");
-		slot_event(sup, slot, EVENT_UNFIT);
+		slot_event(sup, slot, EVENT_UNFIT); /* its words stand there already */
 	} else if (plugin_info_fits(&sup->primary->plugin[sup->worker[s->worker].group], &s->ready, why, sizeof(why))) {
 		memcpy(s->words, why, sizeof(s->words));
 		slot_event(sup, slot, EVENT_UNFIT);
@@ -63,10 +64,10 @@ static void on_message(struct supervisor *sup, uint32_t slot, const struct zygot
 {
 	struct worker_slot *s = &sup->slot[slot];
 
+	if (s->pid == 0) /* once, by its first message: a plugin must not name another process */
+		s->pid = pid;
 	switch (message->kind) {
 	case WORKER_HELLO:
-		if (s->pid == 0) /* once: a plugin must not name another process */
-			s->pid = pid;
 		slot_event(sup, slot, EVENT_HELLO);
 		break;
 	case WORKER_READY:
