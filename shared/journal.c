@@ -80,7 +80,7 @@ void journal_undo_to(struct baton_ctx *ctx, uint32_t mark)
 {
 	if (ctx->used == mark)
 		return;
-	/* All of the entry's records have an odd sequence word since they were saved; it stays until all are restored. */
+	/* The entry's records have had an odd sequence word since they were saved; it stays until all are restored. */
 	for (uint32_t at = ctx->last, next = JOURNAL_NONE; at != JOURNAL_NONE && at >= mark; at = next) {
 		const struct baton_undo *undo = (const struct baton_undo *)(const void *)(ctx->journal + at);
 

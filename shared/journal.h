@@ -1,7 +1,13 @@
 /* The undo journal of a worker's open burst: written by the worker as it changes records, rolled back by the primary.
  *
  * Valid exactly when header.first >= done[header.belt]: then every record below `used` is undone, backwards; otherwise
- * the burst was settled and nothing is. Rules R1 to R3 of the protocol give the order of every store. */
+ * the burst was settled and nothing is. Rules R1 to R3 of the protocol give the order of every store.
+ *
+ * The journal also owns the records' sequence words, a seqlock for readers in other processes (state_read_record()):
+ *	- one writer: the owner of the bucket, after its end the primary;
+ *	- odd from the first save of a record in an entry to the end of that entry, and while it is rolled back;
+ *	- it only counts up, an undo does not take it back: who copied undone bytes sees that it moved;
+ *	- even says whole, not settled: a reader may see what a kill is about to undo. */
 #ifndef BATON_SHARED_JOURNAL_H
 #define BATON_SHARED_JOURNAL_H
 

@@ -144,7 +144,8 @@ static int read_slot(const struct baton_record *record, uint64_t key, void *out,
 	return live->seq == seq ? rc : -EAGAIN;
 }
 
-int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out, uint32_t size)
+int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out,
+		      uint32_t size)
 {
 	const struct state_group *g = &state->header->group[group];
 	uint32_t tries = 256; /* some microseconds in all; a handler takes less */

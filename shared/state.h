@@ -86,11 +86,11 @@ int state_group_init(struct state_group *group, const char *name, uint32_t bucke
 uint64_t state_layout(struct state_group *groups, uint32_t count, uint32_t slots);
 
 /* Primary: opens `path`, takes flock before anything is read (waits at most timeout_ms for workers of a dead primary to
- * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt is used on creation.
+ * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt: for creation.
  * The caller then rolls every slot back (R3). Each failure leaves one line in the log that says what to do.
- * Returns 0; -EWOULDBLOCK another primary lives; -ESTALE made by another ABI or for another layout or schema (the message
- * says what differs); -EPROTO not a state file; -ENOSPC not enough huge pages; -EINVAL a hugetlbfs with pages of another
- * size than 2 MiB; else -errno of open, flock, ftruncate or mmap. */
+ * Returns 0; -EWOULDBLOCK another primary lives; -ESTALE made by another ABI or for another layout or schema (the
+ * message says what differs); -EPROTO not a state file; -ENOSPC not enough huge pages; -EINVAL a hugetlbfs with pages
+ * of another size than 2 MiB; else -errno of open, flock, ftruncate or mmap. */
 int state_open(struct state *state, const char *path, struct state_group *groups, uint32_t count, uint32_t slots,
 	       uint32_t belts, uint64_t fresh_salt, uint32_t timeout_ms, bool *fresh);
 
@@ -112,8 +112,9 @@ int state_roll_back(const struct state *state, uint32_t slot, struct journal_rep
 void state_bind(const struct state *state, uint32_t slot, uint32_t group, struct baton_ctx *ctx);
 
 /* Reader in any process: copies the plugin's bytes of a record, at most `size`, if they are whole; bounded tries, never
- * waits. What it sees may not be settled yet. Returns 0, -ENOENT, or -EAGAIN when a transaction kept changing it (or its
- * worker died in one and is not rolled back yet). */
-int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out, uint32_t size);
+ * waits. What it sees may not be settled yet. Returns 0, -ENOENT, or -EAGAIN when a transaction kept changing it (or
+ * its worker died in one and is not rolled back yet). */
+int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out,
+		      uint32_t size);
 
 #endif

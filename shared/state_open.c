@@ -18,6 +18,7 @@
 /* Stands in the header while the file is being made: who finds it, under the lock, starts over. */
 #define STATE_MAGIC_UNFINISHED 0x3130656b614d7453ull
 #define LOCK_POLL_US 1000
+#define START_EMPTY "change it back, or move the file away to start empty"
 
 /* What the caller wants, and where. */
 struct wanted {
@@ -79,7 +80,8 @@ static int open_locked(const char *path, uint32_t timeout_ms)
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 		if (fd < 0) {
 			rc = -errno;
-			log_error("state file %s: cannot open: %s; check memory.state_file and its directory", path, strerror(-rc));
+			log_error("state file %s: cannot open: %s; check memory.state_file and its directory", path,
+				  strerror(-rc));
 			return rc;
 		}
 		while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -96,8 +98,8 @@ static int open_locked(const char *path, uint32_t timeout_ms)
 	}
 fail:
 	if (rc == -EWOULDBLOCK)
-		log_error("state file %s: another batond or a worker of one holds it; stop it, or give this instance another "
-			  "memory.state_file", path);
+		log_error("state file %s: another batond or a worker of one holds it; stop it, or give this instance "
+			  "another memory.state_file", path);
 	else
 		log_error("state file %s: cannot lock: %s", path, strerror(-rc));
 	close(fd);
@@ -113,8 +115,8 @@ static int check_file_system(int fd, const char *path)
 	if (fstatfs(fd, &fs) != 0)
 		return -errno;
 	if (fs.f_type != HUGETLBFS_MAGIC) {
-		log_warn("state file %s: not on hugetlbfs: the death of a worker that has touched 256 MiB of it is seen "
-			 "12-28 ms later; use a directory below a hugetlbfs mount with 2 MiB pages", path);
+		log_warn("state file %s: not on hugetlbfs: the death of a worker that has touched 256 MiB of it is "
+			 "seen 12-28 ms later; use a directory below a hugetlbfs mount with 2 MiB pages", path);
 		return 0;
 	}
 	if (fs.f_bsize == BATON_HUGE_PAGE)
@@ -177,8 +179,9 @@ static int create(struct state *state, int fd, bool huge, const struct wanted *w
 		log_error("state file %s: needs %" PRIu64 " MiB; its file system has not so much left", wanted->path,
 			  wanted->bytes >> 20);
 	else if (rc == -ENOSPC)
-		log_error("state file %s: needs %" PRIu64 " free pages of 2 MiB (%" PRIu64 " MiB); raise vm.nr_hugepages, or "
-			  "lower memory.worker_slots, buckets or records", wanted->path, wanted->bytes / BATON_HUGE_PAGE, wanted->bytes >> 20);
+		log_error("state file %s: needs %" PRIu64 " free pages of 2 MiB (%" PRIu64 " MiB); raise "
+			  "vm.nr_hugepages, or lower memory.worker_slots, buckets or records", wanted->path,
+			  wanted->bytes / BATON_HUGE_PAGE, wanted->bytes >> 20);
 	else
 		log_error("state file %s: cannot make it: %s", wanted->path, strerror(-rc));
 	unlink(wanted->path); /* ours: made or restarted under the lock */
@@ -197,15 +200,15 @@ static int compare_group(const struct wanted *wanted, uint32_t i, const struct s
 	};
 
 	if (strncmp(file->name, want->name, sizeof(file->name)) != 0) {
-		log_error("state file %s: group %u is '%.*s' in the file, '%s' in the configuration; change it back, or move the "
-			  "file away to start empty", wanted->path, i, (int)sizeof(file->name), file->name, want->name);
+		log_error("state file %s: group %u is '%.*s' in the file, '%s' in the configuration; " START_EMPTY,
+			  wanted->path, i, (int)sizeof(file->name), file->name, want->name);
 		return -ESTALE;
 	}
 	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
 		if (rows[r].file == rows[r].want)
 			continue;
-		log_error("state file %s: group %s has %s %u in the file, %u wanted; change it back, or move the file away to "
-			  "start empty", wanted->path, want->name, rows[r].what, rows[r].file, rows[r].want);
+		log_error("state file %s: group %s has %s %u in the file, %u wanted; " START_EMPTY, wanted->path,
+			  want->name, rows[r].what, rows[r].file, rows[r].want);
 		return -ESTALE;
 	}
 	return 0;
@@ -222,8 +225,8 @@ static int compare(const struct state_header *header, const struct wanted *wante
 	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
 		if (rows[r].file == rows[r].want)
 			continue;
-		log_error("state file %s: made for %u %s, %u configured; change it back, or move the file away to start empty",
-			  wanted->path, rows[r].file, rows[r].what, rows[r].want);
+		log_error("state file %s: made for %u %s, %u configured; " START_EMPTY, wanted->path,
+			  rows[r].file, rows[r].what, rows[r].want);
 		return -ESTALE;
 	}
 	for (uint32_t i = 0; i < wanted->count; i++) {
@@ -246,11 +249,12 @@ static int check_header(const struct state_header *header, uint64_t size, const 
 	if (header->magic != STATE_MAGIC)
 		return not_a_state_file(wanted->path, "not a Baton state file");
 	if (header->abi != BATON_ABI) {
-		log_error("state file %s: made by ABI %u, this is ABI %u; start the batond that made it, or move the file away to "
-			  "start empty", wanted->path, header->abi, BATON_ABI);
+		log_error("state file %s: made by ABI %u, this is ABI %u; start the batond that made it, or move the "
+			  "file away to start empty", wanted->path, header->abi, BATON_ABI);
 		return -ESTALE;
 	}
-	if (header->groups > BATON_MAX_GROUPS || header->slots > BATON_MAX_WORKERS || header->belts > BATON_MAX_IO_LCORES ||
+	if (header->groups > BATON_MAX_GROUPS || header->slots > BATON_MAX_WORKERS ||
+	    header->belts > BATON_MAX_IO_LCORES ||
 	    header->layout_hash != layout_hash(header->slots, header->belts, header->group, header->groups))
 		return not_a_state_file(wanted->path, "its header is damaged (layout hash)");
 	if (header->bytes != size)
@@ -331,7 +335,8 @@ int state_open(struct state *state, const char *path, struct state_group *groups
 	bool huge;
 	int rc;
 
-	if (count > BATON_MAX_GROUPS || slots == 0 || slots > BATON_MAX_WORKERS || belts == 0 || belts > BATON_MAX_IO_LCORES)
+	if (count > BATON_MAX_GROUPS || slots == 0 || slots > BATON_MAX_WORKERS || belts == 0 ||
+	    belts > BATON_MAX_IO_LCORES)
 		return -EINVAL;
 	wanted.bytes = state_layout(groups, count, slots);
 	opened.fd = open_locked(path, timeout_ms);

@@ -40,7 +40,10 @@ uint64_t fake_seed(const char *test)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)now.tv_nsec * 1000003u + (uint64_t)now.tv_sec;
+	uint64_t seed = (uint64_t)now.tv_nsec * 1000003u + (uint64_t)now.tv_sec;
+
+	if (given != NULL)
+		seed = strtoull(given, NULL, 0);
 	seed |= 1u; /* xorshift knows no zero */
 	printf("%s: BATON_TEST_SEED=%#llx\n", test, (unsigned long long)seed);
 	fflush(stdout);

@@ -22,6 +22,11 @@ static inline uint64_t fake_random(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dull;
 }
 
+static inline uint32_t fake_below(uint64_t *state, uint32_t n)
+{
+	return (uint32_t)(fake_random(state) >> 32) % n;
+}
+
 /* A seed from BATON_TEST_SEED, else from the clock; printed, so that a failure can be repeated. */
 uint64_t fake_seed(const char *test);
 

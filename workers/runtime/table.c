@@ -62,7 +62,8 @@ static bool is_passed(const struct baton_ctx *ctx, uint32_t at)
 
 		if (record->state == BATON_RECORD_EMPTY)
 			return false;
-		if (record->state == BATON_RECORD_USED && ((at + i - home_of(record->key)) & (ctx->bucket_slots - 1)) >= i)
+		if (record->state == BATON_RECORD_USED &&
+		    ((at + i - home_of(record->key)) & (ctx->bucket_slots - 1)) >= i)
 			return true;
 	}
 	return false;

@@ -81,11 +81,11 @@ static void entries_come_back_in_order_through_many_wraps(void **context)
 
 	(void)context;
 	while (reaped.next < 6 * BELT_SLOTS) {
-		uint32_t burst = (uint32_t)(fake_random(&random) >> 32) % 200;
+		uint32_t burst = fake_below(&random, 200);
 		for (uint32_t i = 0; i < burst; i++) {
 			struct fake_entry *entry = &entries[offered % BELT_SLOTS];
-			uint16_t len = (uint16_t)(fake_random(&random) >> 32 & 3 ? (fake_random(&random) >> 32) % (BELT_INLINE + 1)
-									     : (fake_random(&random) >> 32) % (BELT_CELL_BYTES + 1));
+			uint32_t most = fake_below(&random, 4) != 0 ? BELT_INLINE : BELT_CELL_BYTES;
+			uint16_t len = (uint16_t)fake_below(&random, most + 1);
 			uint32_t kept = offered - reaped.next;
 			if (kept == BELT_SLOTS)
 				break;
@@ -96,8 +96,8 @@ static void entries_come_back_in_order_through_many_wraps(void **context)
 		}
 		uint32_t ready = belt_take(&consumer, BELT_SLOTS);
 		assert_int_equal(ready, offered - worked);
-		work(ready == 0 ? 0 : (uint32_t)(fake_random(&random) >> 32) % (ready + 1), &worked);
-		if (fake_random(&random) >> 32 & 1)
+		work(ready == 0 ? 0 : fake_below(&random, ready + 1), &worked);
+		if (fake_below(&random, 2) != 0)
 			assert_true(fake_reap(&primary, check_reply, &reaped) >= 0);
 	}
 }

@@ -314,8 +314,8 @@ static void a_header_that_says_nothing_undoes_nothing(void **context)
 	assert_int_equal(get(0, 0, 0), 1);
 }
 
-/* Bytes of a journal are whatever a worker gone wild wrote: nothing outside the area may be touched (stop() looks at the
- * canaries, sanitizers at the rest), the journal ends empty, and it always ends. */
+/* Bytes of a journal are whatever a worker gone wild wrote: nothing outside the area may be touched (stop() looks at
+ * the canaries, sanitizers at the rest), the journal ends empty, and it always ends. */
 static void a_journal_of_noise_harms_nobody(void **context)
 {
 	uint64_t random = fake_seed("test_journal");
@@ -326,13 +326,13 @@ static void a_journal_of_noise_harms_nobody(void **context)
 	for (uint32_t round = 0; round < 3000; round++) {
 		journal_open(journal, &ctx, (uint32_t)round % BELTS, 0);
 		for (uint32_t i = 0; i < 20; i++)
-			set((uint32_t)(fake_random(&random) >> 40) % BUCKETS, (uint32_t)(fake_random(&random) >> 40) % SLOTS,
-			    (uint32_t)(fake_random(&random) >> 40) % 100, (uint8_t)i);
+			set(fake_below(&random, BUCKETS), fake_below(&random, SLOTS), fake_below(&random, 100),
+			    (uint8_t)i);
 		uint8_t *bytes = (uint8_t *)journal;
-		for (uint32_t flips = (uint32_t)(fake_random(&random) >> 40) % 4; flips != 0; flips--)
-			bytes[(fake_random(&random) >> 32) % (64 + ctx.used)] ^= (uint8_t)(1u << (fake_random(&random) >> 40) % 8);
-		if (fake_random(&random) >> 40 & 1) /* a wild `used` */
-			atomic_store(&journal->used, (uint32_t)(fake_random(&random) >> 40) % (2 * JOURNAL_BYTES));
+		for (uint32_t flips = fake_below(&random, 4); flips != 0; flips--)
+			bytes[fake_below(&random, 64 + ctx.used)] ^= (uint8_t)(1u << fake_below(&random, 8));
+		if (fake_below(&random, 2) != 0) /* a wild `used` */
+			atomic_store(&journal->used, fake_below(&random, 2 * JOURNAL_BYTES));
 		int rc = roll_back(&report);
 		assert_true(rc == 0 || rc == -EBADMSG);
 		sound += rc == 0;

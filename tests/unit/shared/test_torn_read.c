@@ -33,6 +33,7 @@ struct shared {
 	_Atomic uint64_t again;   /* -EAGAIN */
 	_Atomic uint64_t torn;
 	_Atomic uint32_t over baton_aligned(64);
+	_Atomic uint32_t kills, undone; /* w: the test itself */
 };
 static struct shared *shared;
 
@@ -65,6 +66,7 @@ static void writer(uint64_t random, bool save)
 	struct control_block *control = state_control(&state, 0);
 	struct journal *journal = &control->journal;
 	struct baton_ctx ctx = {0};
+	uint64_t written = atomic_load(&shared->written);
 
 	state_bind(&state, 0, 0, &ctx);
 	ctx.limit = JOURNAL_BYTES;
@@ -75,19 +77,22 @@ static void writer(uint64_t random, bool save)
 
 			write_record(&ctx, fake_random(&random), save);
 			journal_end_entry(&ctx, mark);
-			atomic_store_explicit(&shared->written, atomic_load_explicit(&shared->written, memory_order_relaxed) + 1,
-					      memory_order_relaxed);
+			atomic_store_explicit(&shared->written, ++written, memory_order_relaxed);
 		}
 		atomic_store_explicit(&control->commit[0].done, position + BURST, memory_order_release);
 		journal_clear(journal, &ctx);
 	}
 }
 
+/* Reads at least `reads` whole records, and until enough has happened meanwhile to make them count. */
 static void reader(uint64_t reads)
 {
 	uint64_t last[KEYS] = {0}, changes = 0, again = 0, whole = 0;
 
-	for (uint64_t n = 0; whole < reads && !atomic_load_explicit(&shared->over, memory_order_relaxed); n++) {
+	for (uint64_t n = 0; !atomic_load_explicit(&shared->over, memory_order_relaxed); n++) {
+		if (whole >= reads && changes > 1000 && atomic_load_explicit(&shared->kills, memory_order_relaxed) > 8 &&
+		    atomic_load_explicit(&shared->undone, memory_order_relaxed) > 4)
+			break;
 		uint64_t at[WORDS];
 		int rc = state_read_record(&state, 0, 0, n % KEYS, at, sizeof(at));
 
@@ -130,13 +135,11 @@ static void end(pid_t pid)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* Until the reader is through: lets the writer work a while, kills it, rolls back. Returns the number of kills. */
-static uint32_t kill_over_and_over(uint32_t *undone)
+/* Until the reader is through: lets the writer work a while, kills it, rolls back. */
+static void kill_over_and_over(void)
 {
-	uint32_t kills = 0;
-
 	while (!atomic_load(&shared->over)) {
-		uint64_t until = atomic_load(&shared->written) + (fake_random(&seed) >> 32) % 20000;
+		uint64_t until = atomic_load(&shared->written) + fake_below(&seed, 20000);
 		struct journal_report report;
 		pid_t pid = start_writer(true);
 
@@ -144,10 +147,9 @@ static uint32_t kill_over_and_over(uint32_t *undone)
 			sched_yield();
 		end(pid);
 		assert_int_equal(state_roll_back(&state, 0, &report), 0);
-		*undone += report.valid != 0;
-		kills++;
+		atomic_fetch_add(&shared->undone, report.valid != 0);
+		atomic_fetch_add(&shared->kills, 1);
 	}
-	return kills;
 }
 
 static int start(void **context)
@@ -169,22 +171,21 @@ static int stop(void **context)
 
 static void ten_million_reads_are_whole_under_a_writer_that_is_killed(void **context)
 {
-	uint32_t undone = 0;
 	int status;
 
 	(void)context;
 	pid_t pid = fork();
 	if (pid == 0)
 		reader(READS);
-	uint32_t kills = kill_over_and_over(&undone);
+	kill_over_and_over();
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	printf("%llu reads (%llu saw a change, %llu tried again), %llu writes, %u kills, %u bursts undone\n",
-	       (unsigned long long)shared->reads, (unsigned long long)shared->changes, (unsigned long long)shared->again,
-	       (unsigned long long)shared->written, kills, undone);
-	assert_int_equal(shared->reads, READS);
+	       (unsigned long long)shared->reads, (unsigned long long)shared->changes,
+	       (unsigned long long)shared->again, (unsigned long long)shared->written, shared->kills,
+	       shared->undone);
+	assert_true(shared->reads >= READS);
 	assert_int_equal(shared->torn, 0);
-	assert_true(shared->changes > 100 && kills > 3 && undone > 0);
 }
 
 static void a_writer_that_does_not_save_is_noticed(void **context)

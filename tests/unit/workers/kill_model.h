@@ -153,9 +153,8 @@ static bool check_rolled_back(const struct model *model, const struct script *sc
 	if (state_control(state, 0)->journal.used != 0)
 		return broken("the journal still counts");
 	for (uint32_t at = 0; at < sizeof(image.records); at += STRIDE) {
-		const struct baton_record *record = (const struct baton_record *)(const void *)(state_records(state, 0) + at);
-		const struct baton_record *old =
-		    (const struct baton_record *)(const void *)(state_records(&before->state, 0) + at);
+		const struct baton_record *record = (const void *)(state_records(state, 0) + at);
+		const struct baton_record *old = (const void *)(state_records(&before->state, 0) + at);
 
 		if (record->seq & 1)
 			return broken("a sequence word stayed odd");
@@ -199,7 +198,8 @@ static uint32_t settled_count(const struct world *world)
 }
 
 /* Everything about one cut; `copy` is scratch. */
-static bool check_cut(const struct model *model, const struct world *world, const struct state *copy, struct image *last)
+static bool check_cut(const struct model *model, const struct world *world, const struct state *copy,
+		      struct image *last)
 {
 	struct journal_report report;
 

@@ -4,9 +4,9 @@
 #define BATON_TEST_KILL_WORLD_H
 
 #define SABOTAGES(X) \
-	X(none) X(no_undo) X(undo_forwards) X(used_before_undo) X(only_valid_cleared) X(seq_restored) X(used_before_done) \
-	X(header_while_used) X(early_settle_without_header) X(save_after_write) X(tick_outside) X(done_before_filled) \
-	X(refused_keeps_cells)
+	X(none) X(no_undo) X(undo_forwards) X(used_before_undo) X(only_valid_cleared) X(seq_restored) \
+	X(used_before_done) X(header_while_used) X(early_settle_without_header) X(save_after_write) X(tick_outside) \
+	X(done_before_filled) X(refused_keeps_cells)
 #define X(name) SABOTAGE_##name,
 enum sabotage { SABOTAGES(X) SABOTAGE_COUNT };
 #undef X
@@ -73,7 +73,8 @@ static void world_change(struct baton_ctx *ctx, uint8_t *at, uint32_t len)
 /* Saves and changes some bytes of a record; false if refused. */
 static bool world_write(struct baton_ctx *ctx, uint8_t *data)
 {
-	uint32_t from = (uint32_t)(baton_random(ctx) % RECORD), len = 1 + (uint32_t)(baton_random(ctx) % (RECORD - from));
+	uint32_t from = (uint32_t)(baton_random(ctx) % RECORD);
+	uint32_t len = 1 + (uint32_t)(baton_random(ctx) % (RECORD - from));
 
 	if (len > 12)
 		len = 12;
@@ -218,14 +219,14 @@ static void script_fill(struct script *script, uint64_t *random, uint32_t max_un
 	*script = (struct script){.burst = 5, .max_undo = max_undo};
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		struct fake_entry *entry = &script->entry[i];
-		struct body body = {.index = i, .number = i + 1, .group = (uint32_t)(fake_random(random) >> 33) % 2};
+		struct body body = {.index = i, .number = i + 1, .group = fake_below(random, 2)};
 
-		if (fake_random(random) >> 32 & 1)
+		if (fake_below(random, 2) != 0)
 			belt ^= 1;
 		script->belt[i] = belt;
-		entry->kind = fake_random(random) >> 32 & 7 ? BELT_PACKET : BELT_TICK;
-		entry->bucket = (uint16_t)((fake_random(random) >> 33) % BUCKETS);
-		entry->len = fake_random(random) >> 32 & 3 ? BELT_INLINE : sizeof(body);
+		entry->kind = fake_below(random, 8) != 0 ? BELT_PACKET : BELT_TICK;
+		entry->bucket = (uint16_t)fake_below(random, BUCKETS);
+		entry->len = fake_below(random, 4) != 0 ? BELT_INLINE : sizeof(body);
 		entry->time_ns = 1000000 + i + (fake_random(random) & ~0xffull);
 		memcpy(entry->data, &body, sizeof(body));
 	}

@@ -58,7 +58,8 @@ struct sweep {
 
 /* Cuts one run of the worker after each instruction. recover_every: cuts between two in which the roll back is swept as
  * well; 0: none. */
-static bool sweep_worker(const struct model *model, const struct script *script, uint32_t recover_every, struct sweep *sweep)
+static bool sweep_worker(const struct model *model, const struct script *script, uint32_t recover_every,
+			 struct sweep *sweep)
 {
 	static struct watch watch;
 	struct image last = {0};
@@ -233,7 +234,7 @@ static bool storm_run(const struct model *model, const struct script *script, ui
 
 	world_create(&world, script);
 	while (good && storm.reaped != ENTRIES) {
-		uint64_t steps = (fake_random(&seed) >> 32) % (*kills % 4 == 0 ? 300 : run_steps / 3);
+		uint32_t steps = fake_below(&seed, *kills % 4 == 0 ? 300 : (uint32_t)run_steps / 3);
 		pid_t pid = stepper_start(world_work, &world);
 
 		while (steps != 0 && stepper_step(pid))

@@ -55,7 +55,7 @@ static void the_table_is_a_map_per_bucket(void **context)
 
 	(void)context;
 	for (uint32_t round = 0; round < 200000; round++) {
-		uint32_t bucket = (uint32_t)(fake_random(&random) >> 33) % BUCKETS, key = (uint32_t)(fake_random(&random) >> 33) % KEYS;
+		uint32_t bucket = fake_below(&random, BUCKETS), key = fake_below(&random, KEYS);
 		uint64_t value = fake_random(&random);
 
 		begin(bucket);
@@ -136,7 +136,7 @@ static void probes_stay_short_while_players_come_and_go(void **context)
 		end();
 	}
 	for (uint32_t round = 0; round < 20000; round++) {
-		uint32_t i = (uint32_t)(fake_random(&random) >> 33) % (SLOTS / 4);
+		uint32_t i = fake_below(&random, SLOTS / 4);
 
 		begin(0);
 		assert_true(baton_remove(&ctx, baton_find(&ctx, live[i])));
@@ -180,7 +180,8 @@ static void only_records_of_the_entrys_bucket_can_be_saved(void **context)
 	uint8_t *base = ctx.records + 2 * ctx.bucket_bytes;
 	const struct { const uint8_t *at; uint32_t len; bool good; } rows[] = {
 		{base, 64, true}, {base + 16, 48, true}, {base + 63, 1, true}, {base + ctx.bucket_bytes - 1, 1, true},
-		{base + 16, 49, false}, {base + 63, 2, false}, {base - 1, 1, false}, {base + ctx.bucket_bytes, 1, false},
+		{base + 16, 49, false}, {base + 63, 2, false}, {base - 1, 1, false},
+		{base + ctx.bucket_bytes, 1, false},
 		{base + 16, UINT32_MAX, false}, {base + 16, UINT32_MAX - 7, false}, {ctx.records, 8, false},
 		{NULL, 8, false}, {(const uint8_t *)&rows, 8, false},
 	};
