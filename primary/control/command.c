@@ -315,7 +315,7 @@ void command_poll(struct primary *primary)
 
 		if (c->fd >= 0 && (c->ended || c->closing))
 			client_serve(primary, c);
-		if (c->fd >= 0 && c->since_ns && now > c->since_ns && now - c->since_ns > COMMAND_PATIENCE_NS) {
+		if (c->fd >= 0 && c->since_ns && now > c->since_ns && now - c->since_ns > command->patience_ns) {
 			command->counters.stalled++;
 			client_close(primary, c);
 		}
@@ -348,6 +348,7 @@ int command_init(struct primary *primary)
 	if (!command)
 		return rc;
 	command->fd = -1;
+	command->patience_ns = COMMAND_PATIENCE_NS;
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++)
 		command->client[i].fd = -1;
 	int len = snprintf(command->path, sizeof(command->path), "%s/%s", primary->run_dir, BATON_CONTROL_SOCKET);

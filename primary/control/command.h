@@ -17,7 +17,7 @@
 
 #define COMMAND_FRAME_MAX  (1u << 20)
 #define COMMAND_CLIENTS    32u
-#define COMMAND_PATIENCE_NS 10000000000ull /* for the rest of a frame, and for a reader that does not read */
+#define COMMAND_PATIENCE_NS 10000000000ull
 
 struct command_counters {
 	uint64_t accepted, refused; /* connections; refused: all others are owed replies */
@@ -49,6 +49,7 @@ struct command {
 	char path[108];
 	struct command_client client[COMMAND_CLIENTS];
 	struct command_counters counters;
+	uint64_t patience_ns; /* for the rest of a frame, and for a reader that does not read */
 	struct status_history history;
 };
 
