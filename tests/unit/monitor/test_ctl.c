@@ -1,0 +1,422 @@
+/* batonctl against a lying and an honest daemon: words, exit codes, what it prints. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core_stats.h"
+#include "ctl.h"
+
+static char dir[64], path[108];
+
+/* ---- a daemon with one answer ---- */
+
+static struct daemon {
+	pthread_t thread;
+	int fd;
+	const char *answer; /* NULL: hangs up; "": never answers */
+	uint32_t announced; /* length of the frame, if not that of the answer */
+	char heard[4096];   /* the last question */
+} server;
+
+static void *serve(void *unused)
+{
+	int client = accept(server.fd, NULL, NULL);
+	uint32_t len = 0;
+
+	(void)unused;
+	if (client < 0)
+		return NULL;
+	if (recv(client, &len, 4, MSG_WAITALL) == 4 && len < sizeof(server.heard)) {
+		recv(client, server.heard, len, MSG_WAITALL);
+		server.heard[len] = 0;
+	}
+	if (server.answer && !server.answer[0])
+		recv(client, &len, 1, 0); /* until the other side has had enough */
+	if (server.answer && server.answer[0]) {
+		len = server.announced ? server.announced : (uint32_t)strlen(server.answer);
+		send(client, &len, 4, MSG_NOSIGNAL);
+		send(client, server.answer, strlen(server.answer), MSG_NOSIGNAL);
+	}
+	close(client);
+	return NULL;
+}
+
+static void daemon_start(const char *answer)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	server = (struct daemon){ .answer = answer, .fd = socket(AF_UNIX, SOCK_STREAM, 0) };
+	memcpy(address.sun_path, path, sizeof(address.sun_path));
+	unlink(path);
+	assert_int_equal(bind(server.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(server.fd, 1), 0);
+	assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
+}
+
+static void daemon_end(void)
+{
+	shutdown(server.fd, SHUT_RDWR); /* nobody came: ends the accept */
+	pthread_join(server.thread, NULL);
+	close(server.fd);
+	unlink(path);
+}
+
+/* ---- a run ---- */
+
+static struct run {
+	int rc;
+	char *out, *err;
+} last;
+
+static void run(const char *words, ...)
+{
+	char text[1024], *argv[32] = { (char *)(uintptr_t) "batonctl" }, *rest = text;
+	size_t out_len, err_len;
+	int argc = 1;
+	va_list args;
+
+	va_start(args, words);
+	vsnprintf(text, sizeof(text), words, args);
+	va_end(args);
+	for (char *word; (word = strsep(&rest, " ")) != NULL && argc < 31;)
+		if (*word)
+			argv[argc++] = word;
+	free(last.out);
+	free(last.err);
+	FILE *out = open_memstream(&last.out, &out_len), *err = open_memstream(&last.err, &err_len);
+	last.rc = ctl_main(argc, argv, out, err);
+	fclose(out);
+	fclose(err);
+}
+
+/* Runs it against a daemon with this answer. */
+static void run_with(const char *answer, const char *words)
+{
+	daemon_start(answer);
+	run("-s %s %s", path, words);
+	daemon_end();
+}
+
+static void says(const char *where, const char *what)
+{
+	if (!strstr(where, what))
+		fail_msg("'%s' does not say '%s'", where, what);
+}
+
+/* One line and no more. */
+static void one_line(const char *text)
+{
+	assert_true(text[0] != 0);
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+/* ---- words ---- */
+
+static void wrong_words_are_usage_errors_with_a_hint(void **unused)
+{
+	static const struct { const char *words, *hint; } wrong[] = {
+		{ "", "give a command: status, worker, stats, ping" },
+		{ "staus", "did you mean 'status'?" },
+		{ "wroker list", "did you mean 'worker'?" },
+		{ "worker", "needs one of: list, restart" },
+		{ "worker lsit", "did you mean 'list'?" },
+		{ "xyzzy", "see `batonctl --help`" },
+		{ "st", "unknown command" }, /* status or stats */
+		{ "status now", "one word too many" },
+		{ "worker restart", "needs NAME|GROUP" },
+		{ "worker restart game again", "one word too many" },
+		{ "--jsno status", "did you mean 'json'?" },
+		{ "-x status", "unknown option" },
+		{ "status --timeout 3s", "unknown option" },
+		{ "worker restart game --timeout", "needs a value" },
+		{ "worker restart game --timeout 3x", "give a time" },
+		{ "worker restart game --timeout 0", "give a time" },
+		{ "worker restart game --timeout -5", "give a time" },
+		{ "worker restart game --timeout nan", "give a time" },
+		{ "stats --interval 2d", "give a time" },
+		{ "--json=yes status", "takes no value" },
+		{ "-i a -s b status", "not both" },
+		{ "-i a/b status", "use -s" },
+		{ "-i 12345678901234567890123456789012 status", "31 characters" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		run("%s", wrong[i].words);
+		assert_int_equal(last.rc, CTL_USAGE);
+		assert_string_equal(last.out, "");
+		one_line(last.err);
+		says(last.err, wrong[i].hint);
+	}
+}
+
+static void help_is_there_for_the_program_and_each_command(void **unused)
+{
+	(void)unused;
+	run("--help");
+	assert_int_equal(last.rc, CTL_OK);
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		says(last.out, c->summary);
+	}
+	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
+		run("%s %s --help", c->noun, c->verb ? c->verb : "");
+		assert_int_equal(last.rc, CTL_OK);
+		says(last.out, c->help);
+		says(last.out, "--json");
+		assert_string_equal(last.err, "");
+	}
+	run("worker restart -h");
+	says(last.out, "--timeout");
+	says(last.out, "--version V");
+	run("status -h");
+	assert_null(strstr(last.out, "--timeout"));
+}
+
+static void the_nearest_word_is_suggested_if_it_is_near(void **unused)
+{
+	static const char *const words[] = { "status", "stats", "worker", NULL };
+
+	(void)unused;
+	assert_string_equal(ctl_suggest("statsu", words), "status"); /* a swap is one edit, as a deletion is; the first wins */
+	assert_string_equal(ctl_suggest("statuss", words), "status");
+	assert_string_equal(ctl_suggest("owrker", words), "worker");
+	assert_null(ctl_suggest("", words));
+	assert_null(ctl_suggest("w", words));
+	assert_null(ctl_suggest("banana", words));
+	assert_null(ctl_suggest("a word that is longer than any that could be meant by anybody at all, ever", words));
+}
+
+static void beginnings_of_words_are_enough(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"workers\":[]}", "w l");
+	assert_int_equal(last.rc, CTL_OK);
+	says(server.heard, "\"worker.list\"");
+}
+
+/* ---- exit codes ---- */
+
+static void status_exits_with_the_verdict(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"verdict\":\"ok\",\"instance\":\"demo\",\"sentences\":[]}", "status");
+	assert_int_equal(last.rc, 0);
+	says(last.out, "demo: ok");
+	run_with("{\"ok\":true,\"verdict\":\"warn\",\"sentences\":[{\"level\":\"warn\",\"text\":\"no spare\"}]}", "status");
+	assert_int_equal(last.rc, 1);
+	says(last.out, "warn: no spare");
+	run_with("{\"ok\":true,\"verdict\":\"critical\"}", "--json status");
+	assert_int_equal(last.rc, 2);
+	run_with("{\"ok\":true}", "status"); /* no verdict is not a good one */
+	assert_int_equal(last.rc, 2);
+	run("-s %s status", path);
+	assert_int_equal(last.rc, CTL_UNREACHABLE);
+	one_line(last.err);
+	run_with(NULL, "status");
+	assert_int_equal(last.rc, CTL_UNREACHABLE);
+}
+
+static void refusals_exit_with_what_their_code_means(void **unused)
+{
+	static const struct { const char *code; int exit_code; } codes[] = {
+		{ "usage", 2 }, { "not_found", 4 }, { "denied", 8 }, { "busy", 1 }, { "failed", 1 }, { "never heard of it", 1 },
+	};
+	char answer[200];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		snprintf(answer, sizeof(answer), "{\"ok\":false,\"code\":\"%s\",\"error\":\"because of %zu\"}", codes[i].code, i);
+		run_with(answer, "worker restart game");
+		assert_int_equal(last.rc, codes[i].exit_code);
+		one_line(last.err);
+		says(last.err, "because of");
+		run_with(answer, "worker restart game --json");
+		assert_int_equal(last.rc, codes[i].exit_code);
+		assert_string_equal(last.out, "");
+		json_t *error = json_loads(last.err, 0, NULL);
+		assert_true(json_is_false(json_object_get(error, "ok")));
+		json_decref(error);
+	}
+}
+
+static void a_daemon_that_does_not_answer_is_given_up(void **unused)
+{
+	(void)unused;
+	run_with("", "worker restart game --timeout 50ms");
+	assert_int_equal(last.rc, CTL_TIMEOUT);
+	says(last.err, "within 0.1 s");
+}
+
+static void answers_that_are_none_are_errors(void **unused)
+{
+	static const char *const junk[] = { "x", "[]", "{\"ok\":tru", "\xff\xfe" };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
+		run_with(junk[i], "status");
+		assert_int_equal(last.rc, CTL_FAILED);
+		one_line(last.err);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		daemon_start("{}");
+		server.announced = i ? 0xffffffff : 100; /* impossible; more than comes */
+		run("-s %s status", path);
+		daemon_end();
+		assert_int_equal(last.rc, i ? CTL_FAILED : CTL_UNREACHABLE);
+		one_line(last.err);
+	}
+	run_with("{\"ok\":true,\"verdict\":7,\"workers\":{\"a\":1},\"sentences\":\"x\",\"instance\":[]}", "status");
+	assert_int_equal(last.rc, 2);
+	run_with("{\"ok\":true,\"workers\":[1,{\"name\":[],\"pid\":\"x\"},null]}", "worker list");
+	assert_int_equal(last.rc, 0);
+}
+
+static void errors_are_json_if_that_was_asked_for(void **unused)
+{
+	(void)unused;
+	run("--json -s %s status", path);
+	assert_int_equal(last.rc, CTL_UNREACHABLE);
+	json_t *error = json_loads(last.err, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(error, "exit_code")), CTL_UNREACHABLE);
+	assert_int_equal(json_integer_value(json_object_get(error, "schema")), 1);
+	json_decref(error);
+	run("staus --json");
+	error = json_loads(last.err, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(error, "exit_code")), CTL_USAGE);
+	json_decref(error);
+}
+
+/* ---- what is sent and printed ---- */
+
+static void a_restart_says_what_moved(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"workers\":[{\"name\":\"game.0\",\"old_pid\":11,\"pid\":12,\"old_version\":\"1.0\",\"version\":\"1.1\","
+		 "\"build_id\":\"0123456789abcdef\",\"buckets\":2048,\"gap_us\":12.34,\"parked\":5}]}", "worker restart game.0 --version 1.1");
+	assert_int_equal(last.rc, 0);
+	assert_string_equal(last.out, "game.0: pid 11 -> 12, version 1.0 -> 1.1, build 0123456789ab, 2048 buckets, gap 12.3 us, "
+				      "5 packets waited\n");
+	json_t *heard = json_loads(server.heard, 0, NULL), *args = json_object_get(heard, "args");
+	assert_string_equal(json_string_value(json_object_get(heard, "command")), "worker.restart");
+	assert_string_equal(json_string_value(json_object_get(args, "target")), "game.0");
+	assert_string_equal(json_string_value(json_object_get(args, "version")), "1.1");
+	json_decref(heard);
+	run_with("{\"ok\":false,\"code\":\"failed\",\"error\":\"game.1: no\",\"workers\":[{\"name\":\"game.0\",\"pid\":12}]}",
+		 "worker restart game");
+	assert_int_equal(last.rc, 1);
+	says(last.out, "game.0"); /* what was done before it failed */
+	assert_null(strstr(server.heard, "version"));
+}
+
+static void a_path_is_sent_as_the_daemon_can_open_it(void **unused)
+{
+	char here[PATH_MAX], want[PATH_MAX + 64];
+
+	(void)unused;
+	assert_non_null(getcwd(here, sizeof(here)));
+	run_with("{\"ok\":true}", "worker restart game --version ./no/such.so");
+	snprintf(want, sizeof(want), "\"version\":\"%s/./no/such.so\"", here);
+	says(server.heard, want);
+	run_with("{\"ok\":true}", "worker restart game --version=/tmp/../tmp/");
+	says(server.heard, "\"version\":\"/tmp\"");
+}
+
+static void workers_are_a_table_that_lines_up(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"workers\":["
+		 "{\"name\":\"a.0\",\"role\":\"serving\",\"state\":\"active\",\"slot\":0,\"pid\":123456,\"cpu\":null,\"version\":\"1\","
+		 "\"build_id\":\"0123456789abcdef0123\",\"buckets\":64,\"restarts\":1,\"crashes\":0,\"age_s\":1.25,\"trouble\":\"\"},"
+		 "{\"name\":\"a-longer-name.1\",\"role\":\"serving\",\"state\":\"none\",\"trouble\":\"it died\"}]}", "worker list");
+	assert_int_equal(last.rc, 0);
+	char *second = strchr(last.out, '\n') + 1, *third = strchr(second, '\n') + 1;
+	assert_int_equal(strstr(last.out, "STATE") - last.out, strstr(second, "active") - second);
+	assert_int_equal(strstr(last.out, "STATE") - last.out, strstr(third, "none") - third);
+	says(second, "0123456789ab ");
+	says(third, "a-longer-name.1: it died");
+}
+
+static void json_is_what_the_daemon_said(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"schema\":1,\"workers\":[{\"gap_us\":0.1}]}", "-j worker list");
+	assert_string_equal(last.out, "{\"ok\":true,\"schema\":1,\"workers\":[{\"gap_us\":0.1}]}\n");
+}
+
+/* ---- stats, without a daemon ---- */
+
+static void stats_needs_no_daemon_that_answers(void **unused)
+{
+	char name[BATON_NAME_BYTES];
+	struct stats stats;
+	int fd;
+
+	(void)unused;
+	snprintf(name, sizeof(name), "unit-ctl-%d", (int)getpid());
+	assert_int_equal(stats_create(&stats, name, 1, 2, 1000000000, &fd), 0);
+	stats_io(&stats, 0)->kind = CORE_IO;
+	stats_add(&stats_io(&stats, 0)->rx_packets, 77);
+	run("-i %s --json stats --interval 1ms", name);
+	stats_unlink(name);
+	stats_detach(&stats);
+	close(fd);
+	assert_int_equal(last.rc, CTL_OK);
+	json_t *object = json_loads(last.out, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(object, "instance")), name);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(object, "totals"), "rx_packets")), 77);
+	json_decref(object);
+	run("-i %s stats --interval 1ms", name);
+	assert_int_equal(last.rc, CTL_UNREACHABLE);
+	one_line(last.err);
+}
+
+static int start(void **unused)
+{
+	(void)unused;
+	snprintf(dir, sizeof(dir), "/tmp/baton-ctl.XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/control.sock", dir);
+	return 0;
+}
+
+static int end(void **unused)
+{
+	(void)unused;
+	free(last.out);
+	free(last.err);
+	last.out = last.err = NULL;
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrong_words_are_usage_errors_with_a_hint),
+		cmocka_unit_test(help_is_there_for_the_program_and_each_command),
+		cmocka_unit_test(the_nearest_word_is_suggested_if_it_is_near),
+		cmocka_unit_test(beginnings_of_words_are_enough),
+		cmocka_unit_test(status_exits_with_the_verdict),
+		cmocka_unit_test(refusals_exit_with_what_their_code_means),
+		cmocka_unit_test(a_daemon_that_does_not_answer_is_given_up),
+		cmocka_unit_test(answers_that_are_none_are_errors),
+		cmocka_unit_test(errors_are_json_if_that_was_asked_for),
+		cmocka_unit_test(a_restart_says_what_moved),
+		cmocka_unit_test(a_path_is_sent_as_the_daemon_can_open_it),
+		cmocka_unit_test(workers_are_a_table_that_lines_up),
+		cmocka_unit_test(json_is_what_the_daemon_said),
+		cmocka_unit_test(stats_needs_no_daemon_that_answers),
+	};
+
+	return cmocka_run_group_tests(tests, start, end);
+}
