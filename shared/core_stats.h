@@ -79,7 +79,7 @@
 	X(no_worker, "no worker owns the bucket") \
 	X(belt_full, "the owner's belt is full") \
 	X(pending_full, "the pending list of a move is full") \
-	X(worker_died, "unsettled when the worker died") \
+	X(worker_died, "unsettled when the worker died and not redelivered") \
 	X(malformed, "refused by the plugin as malformed") \
 	X(runt, "refused by the plugin: shorter than its reply") \
 	X(refused, "undone: the entry needed more undo bytes than declared") \
@@ -140,7 +140,7 @@ struct CoreStats {
 	CORE_STATS_COUNTERS(X)
 #undef X
 	uint64_t drop[DROP_COUNT];
-	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to hand-over to the port, I/O lcores */
+	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to reap, I/O lcores; of bursts over 8, one in 8 */
 	struct stats_gap gap[STATS_GAPS];       /* generator's; see above */
 } baton_aligned(4096);
 static_assert(sizeof(struct CoreStats) == 4096, "one page");

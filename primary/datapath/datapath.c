@@ -93,7 +93,8 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 		rc = steering_create(io, i);
 	if (rc == 0)
 		rc = belts_create(io);
-	return rc != 0 ? rc : pending_pool_init(&io->pending, config->pending);
+	io->pending_most = config->pending;
+	return rc != 0 ? rc : pending_pool_init(&io->pending, io->pool->size);
 }
 
 int datapath_create(struct datapath **out, const struct datapath_setup *setup)

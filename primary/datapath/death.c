@@ -33,17 +33,13 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 			continue;
 		view->packets--;
 		io->ledger.in_belts--;
-#ifdef BATON_DROP_UNSETTLED
-		drop_packet(io, shadow->cookie, DROP_worker_died);
-#else
 		shadow->attempts++;
 		if (pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
 		} else {
-			drop_packet(io, shadow->cookie, DROP_pending_full);
+			drop_packet(io, shadow->cookie, DROP_worker_died); /* never: there is a node for every buffer */
 		}
-#endif
 	}
 }
 

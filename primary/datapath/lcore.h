@@ -161,6 +161,7 @@ struct io_lcore {
 	struct slot_view slot[BATON_MAX_WORKERS];
 	struct lcore_move move[BATON_MAX_SERVICES];
 	struct pending_pool pending;
+	uint32_t pending_most; /* packets that may arrive and wait */
 	struct pending list[LISTS];
 	struct tx_queue tx[BATON_MAX_PORTS];
 	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */

@@ -1,7 +1,8 @@
 /* Pending lists: packets of buckets that move, in arrival order, as the shadows they will be offered with.
  *
- * All lists of an I/O lcore share one pool of nodes, allocated before the first packet, so that a list may grow to
- * whatever the lcore has room for and a whole list changes hands in O(1). Private to the lcore. */
+ * All lists of an I/O lcore share one pool of nodes, one for every buffer of the lcore, allocated before the first packet,
+ * so that a whole list changes hands in O(1) and a packet that was offered once always finds a place. What may arrive
+ * and wait is limited apart (memory.pending). Private to the lcore. */
 #ifndef BATON_PRIMARY_PENDING_H
 #define BATON_PRIMARY_PENDING_H
 
@@ -24,6 +25,7 @@ struct pending_pool {
 	uint32_t free; /* first free node */
 	uint32_t capacity;
 	uint32_t used;
+	uint32_t returned; /* of those, taken back from a dead worker's belt: they may not be dropped for lack of room */
 };
 
 struct pending {
@@ -43,6 +45,7 @@ static inline int pending_pool_init(struct pending_pool *pool, uint32_t capacity
 	pool->free = capacity > 0 ? 0 : PENDING_NIL;
 	pool->capacity = capacity;
 	pool->used = 0;
+	pool->returned = 0;
 	return 0;
 }
 
@@ -80,7 +83,8 @@ static inline bool pending_append(struct pending_pool *pool, struct pending *lis
 	return true;
 }
 
-/* In front of what waits: for unsettled entries of a dead worker, which are older; call with the youngest first. */
+/* In front of what waits: for unsettled entries of a dead worker (attempts > 0), which are older; call with the youngest
+ * first. The pool has a node for every buffer of the lcore, so it never fails for them. */
 static inline bool pending_prepend(struct pending_pool *pool, struct pending *list, const struct belt_shadow *packet)
 {
 	uint32_t at = pending_node_take(pool, packet);
@@ -92,6 +96,7 @@ static inline bool pending_prepend(struct pending_pool *pool, struct pending *li
 	else
 		pool->node[at].next = list->head;
 	list->head = at;
+	pool->returned++;
 	return true;
 }
 
@@ -106,6 +111,7 @@ static inline void pending_drop_first(struct pending_pool *pool, struct pending 
 
 	list->head = pool->node[at].next;
 	list->count--;
+	pool->returned -= pool->node[at].packet.attempts != 0;
 	pool->node[at].next = pool->free;
 	pool->free = at;
 	pool->used--;

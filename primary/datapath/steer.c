@@ -55,7 +55,8 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 
 static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *packet)
 {
-	if (baton_unlikely(!pending_append(&io->pending, &io->list[list], packet)))
+	if (baton_unlikely(io->pending.used - io->pending.returned >= io->pending_most ||
+			   !pending_append(&io->pending, &io->list[list], packet)))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
 	io->ledger.pending++;
 	stats_add(&io->stats->parked, 1);
