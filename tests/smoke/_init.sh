@@ -198,8 +198,9 @@ batond_launch() {
 		ip netns exec "$SERVER" "$BIN/batond" "$1" >>"$WORK/batond.log" 2>&1 </dev/null &
 		run_process $!
 		echo $! >"$WORK/batond.pid"
-		wait $!
-		echo $? >"$WORK/batond.rc"
+		local rc=0
+		wait $! || rc=$? # a claim runs under set -e
+		echo $rc >"$WORK/batond.rc"
 	} >/dev/null 2>&1 & # it must not hold the output of whoever waits for its end
 	wait_for '[ -s "$WORK/batond.pid" ]' 10
 }
@@ -235,7 +236,7 @@ batond_stop() {
 }
 
 ctl() { "$BIN/batonctl" -i "$INSTANCE" "$@"; }
-top_json() { "$BIN/baton-top" -i "$INSTANCE" --json; }
+top_json() { "$BIN/baton-top" -i "$INSTANCE" --json -d 10ms; }
 
 # counter NAME: a counter of CoreStats or a drop reason, summed over the primary's pages.
 counter() { top_json | jq --arg name "$1" '.totals[$name] // .drops[$name].total // error("no counter " + $name)'; }
