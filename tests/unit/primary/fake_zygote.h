@@ -87,6 +87,12 @@ static inline void fake_ready(int fd, const char *version, uint32_t schema)
 		_exit(1);
 }
 
+static inline void fake_crash(void)
+{
+	signal(SIGSEGV, SIG_DFL); /* not a sanitizer's */
+	raise(SIGSEGV);
+}
+
 static inline void fake_forever(void)
 {
 	for (;;)
@@ -138,7 +144,7 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 		_exit(1);
 	}
 	if (!strcmp(text, "crash"))
-		raise(SIGSEGV);
+		fake_crash();
 	if (!strcmp(text, "hang"))
 		fake_forever();
 	fake_say(fd, WORKER_LOG, "a line\nwith another below");
@@ -208,7 +214,7 @@ static inline int fake_describe(const char *path)
 	if (!strcmp(plugin.text, "hang"))
 		fake_forever();
 	if (!strcmp(plugin.text, "crash"))
-		raise(SIGSEGV);
+		fake_crash();
 	if (!strncmp(plugin.text, "raw ", 4)) {
 		puts(plugin.text + 4);
 		return 0;

@@ -518,7 +518,7 @@ static void random_bytes_from_many_clients_break_nothing(void **unused)
 	for (uint32_t i = 0; i < 8; i++)
 		fd[i] = connect_client();
 	for (uint32_t round = 0; round < 20000; round++) {
-		uint8_t bytes[64];
+		uint8_t bytes[72];
 		char drain[4096];
 		for (size_t i = 0; i < sizeof(bytes); i++) {
 			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
