@@ -1,4 +1,4 @@
-/* Dies in init. */
+/* Dies in init. Its key is the game's, so that it gets as far as init in the game's place. */
 #include "baton.h"
 
 static int crash(struct baton_ctx *ctx)
@@ -15,4 +15,5 @@ static baton_verdict echo(struct baton_ctx *ctx, const struct baton_packet *pack
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "init-crash", .version = "1", .key = BATON_KEY_FLOW, .schema = 1, .init = crash, .packet = echo);
+BATON_PLUGIN(.name = "init-crash", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4, .schema = 1,
+	     .init = crash, .packet = echo);

@@ -1,4 +1,4 @@
-/* Refuses to start and says why. */
+/* Refuses to start and says why. Its key is the game's, so that it gets as far as init in the game's place. */
 #include <errno.h>
 
 #include "baton.h"
@@ -16,4 +16,5 @@ static baton_verdict echo(struct baton_ctx *ctx, const struct baton_packet *pack
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "init-refuse", .version = "1", .key = BATON_KEY_FLOW, .schema = 1, .init = refuse, .packet = echo);
+BATON_PLUGIN(.name = "init-refuse", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4, .schema = 1,
+	     .init = refuse, .packet = echo);

@@ -1,4 +1,5 @@
-/* Takes its time in init: for the group's setting `init_ms` if there is one, else for ever. Then it is an echo. */
+/* Takes its time in init: for the group's setting `init_ms` if there is one, else for ever. Then it is an echo.
+ * Its key is the game's, so that it gets as far as init in the game's place. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -23,4 +24,5 @@ static baton_verdict echo(struct baton_ctx *ctx, const struct baton_packet *pack
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "slow-init", .version = "1", .key = BATON_KEY_FLOW, .schema = 1, .init = slow, .packet = echo);
+BATON_PLUGIN(.name = "slow-init", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4, .schema = 1,
+	     .init = slow, .packet = echo);
