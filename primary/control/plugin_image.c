@@ -31,9 +31,10 @@ static int check_elf(const char *path, const Elf64_Ehdr *elf, ssize_t got, off_t
 	if (elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_ident[EI_DATA] != ELFDATA2LSB || elf->e_machine != EM_X86_64)
 		return refuse(ENOEXEC, why, bytes, "%s is built for another machine: build it for x86-64", path);
 	if (elf->e_type != ET_DYN)
-		return refuse(ENOEXEC, why, bytes, "%s is not a shared object (ELF type %u): link it with -shared", path, elf->e_type);
-	if (elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phnum == 0 ||
-	    elf->e_phoff > (uint64_t)size || (uint64_t)size - elf->e_phoff < (uint64_t)elf->e_phnum * sizeof(Elf64_Phdr))
+		return refuse(ENOEXEC, why, bytes, "%s is not a shared object (ELF type %u): link it with -shared",
+			      path, elf->e_type);
+	if (elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phnum == 0 || elf->e_phoff > (uint64_t)size ||
+	    (uint64_t)size - elf->e_phoff < (uint64_t)elf->e_phnum * sizeof(Elf64_Phdr))
 		return refuse(ENOEXEC, why, bytes, "%s is cut short: copy or build it again", path);
 	return 0;
 }
@@ -49,7 +50,8 @@ static int copy_all(int from, int to, off_t size, const char *path, char *why, s
 		if (n < 0)
 			return refuse(errno, why, bytes, "cannot copy %s: %s", path, strerror(errno));
 		if (n == 0) /* truncated while it was read: half a plugin must not run */
-			return refuse(ESTALE, why, bytes, "%s shrank while it was read: try again when it is complete", path);
+			return refuse(ESTALE, why, bytes, "%s shrank while it was read: try again when it is complete",
+				      path);
 	}
 	return 0;
 }
@@ -63,13 +65,15 @@ int plugin_image_open(const char *path, int *fd, char *why, size_t bytes)
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (file < 0)
-		return refuse(errno, why, bytes, "cannot open plugin %s: %s", path, strerror(errno));
+		return refuse(errno, why, bytes, "cannot open plugin %s: %s; is the path right?", path,
+			      strerror(errno));
 	if (fstat(file, &st) || !S_ISREG(st.st_mode)) {
 		rc = refuse(EINVAL, why, bytes, "plugin %s is not a regular file", path);
 		goto out;
 	}
 	if (st.st_size > (off_t)PLUGIN_IMAGE_MAX) {
-		rc = refuse(EFBIG, why, bytes, "plugin %s has %lld bytes, %u are the most", path, (long long)st.st_size, PLUGIN_IMAGE_MAX);
+		rc = refuse(EFBIG, why, bytes, "plugin %s has %lld bytes, %u are the most", path, (long long)st.st_size,
+			    PLUGIN_IMAGE_MAX);
 		goto out;
 	}
 	rc = check_elf(path, &elf, pread(file, &elf, sizeof(elf), 0), st.st_size, why, bytes);

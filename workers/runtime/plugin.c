@@ -188,7 +188,7 @@ void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
 
 static int open_plugin(const char *path, char *why, size_t bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO in its place must not hold up the start */
 	struct stat status;
 
 	if (fd < 0)
