@@ -132,8 +132,10 @@ int main(int argc, char **argv)
 	char why[ATTACH_WHY_BYTES];
 
 	parse(argc, argv, &options);
-	/* Out of the terminal's reach: ^C is for the primary, which then stops its workers in order. */
-	setsid();
+	/* Out of the terminal's reach: ^C is for the primary, which then stops its workers in order. A group, not a session:
+	 * with autogroups the kernel would schedule a session of its own against whole other sessions, and has left it
+	 * runnable for seconds beside an I/O lcore that polls on the same CPU. */
+	setpgid(0, 0);
 	int rc = confine_die_with(options.parent);
 	if (rc != 0) {
 		fprintf(stderr, "baton-zygote: not a child of process %d: batond starts this program\n", options.parent);
