@@ -58,7 +58,8 @@ int ctl_find_socket(struct ctl_options *o, FILE *err);
 
 /* One question, one answer, within timeout_ms. Takes the reference to args. Returns CTL_OK and *reply (ok may still be
  * false), or the exit code after a line on `err`. */
-int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply, FILE *err);
+int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
+	    FILE *err);
 
 /* Says on `err` what the daemon refused, as JSON if asked for. Returns the exit code that its code stands for. */
 int ctl_refused(const struct ctl_options *o, const json_t *reply, FILE *err);

@@ -32,7 +32,8 @@ int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const c
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (o->json) {
-		json_t *object = json_pack("{s:i, s:b, s:i, s:s}", "schema", 1, "ok", 0, "exit_code", (int)code, "error", text);
+		json_t *object =
+			json_pack("{s:i, s:b, s:i, s:s}", "schema", 1, "ok", 0, "exit_code", (int)code, "error", text);
 		ctl_print_json(err, object);
 		json_decref(object);
 	} else {
@@ -90,8 +91,9 @@ static int find_only(struct ctl_options *o, FILE *err)
 		last = i;
 	}
 	if (living == 0)
-		rc = ctl_fail(o, CTL_UNREACHABLE, err, "no instance is running (no " BATON_RUN_DIR_FMT "/%s that answers): start batond",
-			      "*", BATON_CONTROL_SOCKET);
+		rc = ctl_fail(o, CTL_UNREACHABLE, err,
+			      "no instance is running (no " BATON_RUN_DIR_FMT "/%s that answers): start batond", "*",
+			      BATON_CONTROL_SOCKET);
 	else if (living > 1)
 		rc = ctl_fail(o, CTL_USAGE, err, "several instances are running: choose one by -i: %s", names);
 	else {
@@ -120,7 +122,8 @@ static int transfer(int fd, void *data, size_t len, bool out, int64_t deadline_m
 	size_t at = 0;
 
 	while (at < len) {
-		ssize_t n = out ? send(fd, (uint8_t *)data + at, len - at, MSG_NOSIGNAL) : recv(fd, (uint8_t *)data + at, len - at, 0);
+		ssize_t n = out ? send(fd, (uint8_t *)data + at, len - at, MSG_NOSIGNAL)
+				: recv(fd, (uint8_t *)data + at, len - at, 0);
 		if (n == 0)
 			return -EPIPE;
 		if (n > 0) {
@@ -184,11 +187,12 @@ static int not_connected(const struct ctl_options *o, int rc, FILE *err)
 {
 	if (rc == -EACCES || rc == -EPERM)
 		return ctl_fail(o, CTL_DENIED, err, "%s: permission denied: run batonctl as root", o->socket);
-	return ctl_fail(o, CTL_UNREACHABLE, err, "%s: %s: is batond running? (see `batonctl --help` for -i and -s)", o->socket,
-			strerror(-rc));
+	return ctl_fail(o, CTL_UNREACHABLE, err, "%s: %s: is batond running? (see `batonctl --help` for -i and -s)",
+			o->socket, strerror(-rc));
 }
 
-int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply, FILE *err)
+int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
+	    FILE *err)
 {
 	int64_t deadline = now_ms() + (int64_t)timeout_ms;
 	json_t *request = json_pack("{s:s, s:o}", "command", command, "args", args);
@@ -204,12 +208,13 @@ int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint
 	json_decref(request);
 	close(fd);
 	if (rc == -ETIMEDOUT)
-		return ctl_fail(o, CTL_TIMEOUT, err, "no answer to %s within %.1f s; the daemon may still be at it", command,
-				(double)timeout_ms / 1000);
+		return ctl_fail(o, CTL_TIMEOUT, err, "no answer to %s within %.1f s; the daemon may still be at it",
+				command, (double)timeout_ms / 1000);
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		return ctl_fail(o, CTL_UNREACHABLE, err, "%s: the daemon hung up", o->socket);
 	if (rc == -EPROTO)
-		return ctl_fail(o, CTL_FAILED, err, "%s: the answer is not one of batond's: is the version the same?", o->socket);
+		return ctl_fail(o, CTL_FAILED, err, "%s: the answer is not one of batond's: is the version the same?",
+				o->socket);
 	return rc ? ctl_fail(o, CTL_FAILED, err, "%s: %s", o->socket, strerror(-rc)) : CTL_OK;
 }
 

@@ -21,8 +21,8 @@ static bool is_ok(const json_t *reply)
 }
 
 /* Asks and prints. status: its exit code is the verdict. */
-static int ask_and_print(const struct ctl_options *o, const char *command, void (*print)(FILE *, const json_t *), FILE *out,
-			 FILE *err)
+static int ask_and_print(const struct ctl_options *o, const char *command, void (*print)(FILE *, const json_t *),
+			 FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
 	int rc = ctl_ask(o, command, json_object(), ANSWER_MS, &reply, err);
@@ -171,7 +171,8 @@ static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
 		return rc;
 	rc = source_open(&source, o.instance);
 	if (rc == -EPROTO)
-		return ctl_fail(&o, CTL_FAILED, err, "%s: its stats file is of another version: use the batonctl of that batond",
+		return ctl_fail(&o, CTL_FAILED, err,
+				"%s: its stats file is of another version: use the batonctl of that batond",
 				o.instance);
 	if (rc)
 		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no stats file: is batond running?", o.instance);
@@ -183,17 +184,19 @@ static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
 const struct ctl_command ctl_commands[] = {
 	{ "status", NULL, NULL, "", "is it well? The exit code says so",
 	  "Prints the verdict, what is wrong in sentences, and the workers.\n"
-	  "Exit code: 0 ok, 1 warn, 2 critical, 3 no daemon reached.", run_status },
+	  "Exit code: 0 ok, 1 warn, 2 critical, 3 no daemon reached.",
+	  run_status },
 	{ "worker", "list", NULL, "", "workers, their processes and versions",
 	  "One line for each worker, then for each process that is no worker's serving one: standby, retiring, dead.",
 	  run_worker_list },
 	{ "worker", "restart", "NAME|GROUP", "vt", "hot restart or upgrade, under traffic",
-	  "Starts a new process beside each worker in turn, moves all its buckets to it, and lets the old one go; returns when\n"
-	  "that is done. Prints the buckets moved and the longest gap. If the new version cannot start, traffic stays with the\n"
-	  "old one, and the exit code is 1.\n\n"
+	  "Starts a new process beside each worker in turn, moves all its buckets to it, and lets the old one go.\n"
+	  "Returns when that is done; prints the buckets moved and the longest gap. If the new version cannot start,\n"
+	  "traffic stays with the old one, and the exit code is 1.\n\n"
 	  "  batonctl worker restart game                       the file was rebuilt: run it\n"
 	  "  batonctl worker restart game --version 1.1.0       a version of the configuration\n"
-	  "  batonctl worker restart game.0 --version ./game.so a plugin file", run_worker_restart },
+	  "  batonctl worker restart game.0 --version ./game.so a plugin file",
+	  run_worker_restart },
 	{ "stats", NULL, NULL, "n", "counters, rates, drops by reason",
 	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.", run_stats },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },

@@ -22,8 +22,9 @@ static const struct option_row {
 	{ "json", OPTION_JSON, 'j', NULL, "print JSON: schema 1, one object" },
 	{ "help", OPTION_HELP, 'h', NULL, "this text; after a command: its own" },
 	{ "version", OPTION_SHOW_VERSION, 'V', NULL, "version, build id, ABI and build type" },
-	{ "version", OPTION_VERSION, 0, "V", "version to run: a name of the group's `versions`, or the path of a plugin "
-					     "(default: the group's current file, read again)" },
+	{ "version", OPTION_VERSION, 0, "V",
+	  "version to run: a name of the group's `versions`, or the path of a plugin "
+	  "(default: the group's current file, read again)" },
 	{ "timeout", OPTION_TIMEOUT, 0, "TIME", "wait no longer: 500ms, 30s, 5m (default 60s)" },
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
 };
@@ -89,7 +90,10 @@ static int unknown(const struct ctl_options *o, FILE *err, const char *what, con
 
 static int parse_time(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint64_t *ms)
 {
-	static const struct { const char *unit; double ms; } unit[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "", 1000 } };
+	static const struct {
+		const char *unit;
+		double ms;
+	} unit[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "", 1000 } };
 	char *end;
 	double value = strtod(text, &end);
 
@@ -100,7 +104,8 @@ static int parse_time(const struct ctl_options *o, FILE *err, const char *option
 			return 0;
 		}
 	}
-	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a time from 1ms to 1440m, such as 500ms, 30s, 5m", option, text);
+	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a time from 1ms to 1440m, such as 500ms, 30s, 5m", option,
+		 text);
 	return -EINVAL;
 }
 
@@ -226,7 +231,8 @@ static int take_word(struct ctl_options *o, const char **noun, const char *word,
 
 	if (o->command) {
 		if (!o->command->argument || o->target) {
-			ctl_fail(o, CTL_USAGE, err, "'%s' is one word too many: see `batonctl %s --help`", word, o->command->noun);
+			ctl_fail(o, CTL_USAGE, err, "'%s' is one word too many: see `batonctl %s --help`", word,
+				 o->command->noun);
 			return -EINVAL;
 		}
 		o->target = word;
@@ -282,7 +288,8 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 		if (!o.command)
 			return need_verb(&o, noun, err);
 		if (o.command->argument && !o.target) {
-			ctl_fail(&o, CTL_USAGE, err, "`batonctl %s %s` needs %s", o.command->noun, o.command->verb, o.command->argument);
+			ctl_fail(&o, CTL_USAGE, err, "`batonctl %s %s` needs %s", o.command->noun, o.command->verb,
+				 o.command->argument);
 			return -EINVAL;
 		}
 	}
@@ -300,8 +307,9 @@ static void print_option(FILE *out, const struct option_row *row)
 {
 	char left[40];
 
-	snprintf(left, sizeof(left), "%s%c%s --%s%s%s", row->shorthand ? "-" : " ", row->shorthand ? row->shorthand : ' ',
-		 row->shorthand ? "," : " ", row->name, row->value ? " " : "", row->value ? row->value : "");
+	snprintf(left, sizeof(left), "%s%c%s --%s%s%s", row->shorthand ? "-" : " ",
+		 row->shorthand ? row->shorthand : ' ', row->shorthand ? "," : " ", row->name, row->value ? " " : "",
+		 row->value ? row->value : "");
 	fprintf(out, "  %-24s %s\n", left, row->help);
 }
 
@@ -310,26 +318,27 @@ void ctl_help(const struct ctl_command *command, FILE *out)
 	const struct ctl_options o = { .command = command };
 
 	if (command) {
-		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s%s%s%s%s%s\n\n%s\n\noptions:\n", command->noun,
-			command->verb ? " " : "", command->verb ? command->verb : "", command->argument ? " " : "",
-			command->argument ? command->argument : "", command->options[0] ? " [options]" : "", command->help);
+		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s%s%s%s%s%s\n\n%s\n\noptions:\n",
+			command->noun, command->verb ? " " : "", command->verb ? command->verb : "",
+			command->argument ? " " : "", command->argument ? command->argument : "",
+			command->options[0] ? " [options]" : "", command->help);
 		for (size_t i = 0; i < OPTIONS; i++)
 			if (takes(&o, &option_table[i]) && option_table[i].letter != OPTION_SHOW_VERSION)
 				print_option(out, &option_table[i]);
 		return;
 	}
-	fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\nAsks a running batond, or orders it. Commands (the first "
-	      "letters are enough):\n\n", out);
+	fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\n"
+	      "Asks a running batond, or orders it. Commands (the first letters are enough):\n\n", out);
 	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
 		char left[40];
-		snprintf(left, sizeof(left), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "", c->argument ? " " : "",
-			 c->argument ? c->argument : "");
+		snprintf(left, sizeof(left), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+			 c->argument ? " " : "", c->argument ? c->argument : "");
 		fprintf(out, "  %-28s %s\n", left, c->summary);
 	}
 	fputs("\noptions:\n", out);
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (takes(&o, &option_table[i]))
 			print_option(out, &option_table[i]);
-	fputs("\nexit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon reached, 4 no such object, 5 timed out,\n"
-	      "8 permission denied; of `status`: 0 ok, 1 warn, 2 critical, 3 no daemon reached\n", out);
+	fputs("\nexit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon reached, 4 no such object,\n"
+	      "5 timed out, 8 permission denied; of `status`: 0 ok, 1 warn, 2 critical, 3 no daemon reached\n", out);
 }

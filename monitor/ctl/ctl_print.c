@@ -45,7 +45,8 @@ static void cell(char out[CELL_BYTES], const json_t *row, const struct column *c
 	const json_t *value = json_object_get(row, column->key);
 
 	if (json_is_string(value))
-		snprintf(out, CELL_BYTES, strcmp(column->key, "build_id") ? "%.47s" : "%.12s", json_string_value(value));
+		snprintf(out, CELL_BYTES, strcmp(column->key, "build_id") ? "%.47s" : "%.12s",
+			 json_string_value(value));
 	else if (json_is_integer(value))
 		snprintf(out, CELL_BYTES, "%lld", (long long)json_integer_value(value));
 	else if (json_is_real(value))
@@ -100,8 +101,8 @@ void ctl_print_status(FILE *out, const json_t *reply)
 	if (text_of(reply, "restarting")[0])
 		fprintf(out, "  a restart of %s is under way\n", text_of(reply, "restarting"));
 	if (zygote)
-		fprintf(out, "zygote: pid %lld, spare %lld, %s\n", number_of(zygote, "pid"), number_of(zygote, "spare_pid"),
-			text_of(zygote, "dpdk"));
+		fprintf(out, "zygote: pid %lld, spare %lld, %s\n", number_of(zygote, "pid"),
+			number_of(zygote, "spare_pid"), text_of(zygote, "dpdk"));
 	ctl_print_workers(out, json_object_get(reply, "workers"));
 }
 
@@ -113,12 +114,13 @@ void ctl_print_restart(FILE *out, const json_t *reply)
 	json_array_foreach(json_object_get(reply, "workers"), index, worker) {
 		const json_t *gap = json_object_get(worker, "gap_us");
 
-		fprintf(out, "%s: pid %lld -> %lld, version %s -> %s, build %.12s, %lld buckets", text_of(worker, "name"),
-			number_of(worker, "old_pid"), number_of(worker, "pid"),
-			text_of(worker, "old_version")[0] ? text_of(worker, "old_version") : "none", text_of(worker, "version"),
-			text_of(worker, "build_id"), number_of(worker, "buckets"));
+		fprintf(out, "%s: pid %lld -> %lld, version %s -> %s, build %.12s, %lld buckets",
+			text_of(worker, "name"), number_of(worker, "old_pid"), number_of(worker, "pid"),
+			text_of(worker, "old_version")[0] ? text_of(worker, "old_version") : "none",
+			text_of(worker, "version"), text_of(worker, "build_id"), number_of(worker, "buckets"));
 		if (json_is_number(gap))
-			fprintf(out, ", gap %.1f us, %lld packets waited", json_number_value(gap), number_of(worker, "parked"));
+			fprintf(out, ", gap %.1f us, %lld packets waited", json_number_value(gap),
+				number_of(worker, "parked"));
 		fputc('\n', out);
 	}
 }

@@ -1,3 +1,4 @@
+/* batonctl: everything is in ctl_main(), so that tests can run it. */
 #include "ctl.h"
 
 int main(int argc, char **argv)

@@ -1,3 +1,4 @@
+/* The control socket: clients, frames, replies; what can be asked is verbs.c. */
 #define _GNU_SOURCE
 #include "command.h"
 
@@ -80,7 +81,8 @@ static void client_answer(struct command *command, struct command_client *c, jso
 	char *text = reply ? json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	size_t len = text ? strlen(text) : 0;
 	if (!text || len > COMMAND_FRAME_MAX) {
-		static const char sorry[] = "{\"schema\":1,\"ok\":false,\"code\":\"failed\",\"error\":\"the reply cannot be built\"}";
+		static const char sorry[] =
+			"{\"schema\":1,\"ok\":false,\"code\":\"failed\",\"error\":\"the reply cannot be built\"}";
 		free(text);
 		text = strdup(sorry);
 		len = sizeof(sorry) - 1;
@@ -297,7 +299,11 @@ static void on_listen(struct primary *primary, int fd, void *arg)
 	getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	command->counters.accepted++;
 	*c = (struct command_client){
-		.fd = client, .generation = c->generation, .uid = peer.uid, .pid = peer.pid, .heard_ns = process_now_ns(),
+		.fd = client,
+		.generation = c->generation,
+		.uid = peer.uid,
+		.pid = peer.pid,
+		.heard_ns = process_now_ns(),
 	};
 	client_watch(primary, c);
 }

@@ -1,3 +1,4 @@
+/* Plugin files: checked to be shared objects, copied whole into a sealed memfd. */
 #define _GNU_SOURCE
 #include "plugin_image.h"
 

@@ -1,3 +1,4 @@
+/* Describing plugins by another process, and comparing a started one with the description. */
 #define _GNU_SOURCE
 #include "plugin_info.h"
 
@@ -57,7 +58,8 @@ static int get_number(const json_t *object, const char *key, uint32_t most, uint
 	const json_t *value = json_object_get(object, key);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > (json_int_t)most)
-		return refuse(EPROTO, why, bytes, "plugin description without a number \"%s\" of at most %u", key, most);
+		return refuse(EPROTO, why, bytes, "plugin description without a number \"%s\" of at most %u", key,
+			      most);
 	*out = (uint32_t)json_integer_value(value);
 	return 0;
 }
@@ -99,7 +101,8 @@ int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, ch
 	    (rc = get_number(object, "max_undo_bytes", UINT32_MAX, &found.max_undo, why, bytes)))
 		goto out;
 	if (abi != BATON_PLUGIN_ABI) {
-		rc = refuse(EPROTO, why, bytes, "built for plugin ABI %u, this is ABI %u: rebuild it with this version's baton.h", abi,
+		rc = refuse(EPROTO, why, bytes,
+			    "built for plugin ABI %u, this is ABI %u: rebuild it with this version's baton.h", abi,
 			    BATON_PLUGIN_ABI);
 		goto out;
 	}
@@ -195,7 +198,8 @@ static int ask_collect(struct asked *asked, int64_t deadline_ms)
 			return -errno;
 		if (fds[0].revents && !ask_read(asked->out, asked->text, sizeof(asked->text), &asked->text_len))
 			fds[0].fd = -1;
-		if (fds[1].revents && !ask_read(asked->err, asked->complaint, sizeof(asked->complaint), &asked->complaint_len))
+		if (fds[1].revents &&
+		    !ask_read(asked->err, asked->complaint, sizeof(asked->complaint), &asked->complaint_len))
 			fds[1].fd = -1;
 		fds[0].revents = fds[1].revents = 0;
 	}
@@ -212,7 +216,8 @@ static const char *ask_complaint(struct asked *asked)
 	return text[0] ? text : "it did not say why";
 }
 
-int plugin_info_ask(const char *zygote, const char *file, int timeout_ms, struct plugin_info *info, char *why, size_t bytes)
+int plugin_info_ask(const char *zygote, const char *file, int timeout_ms, struct plugin_info *info, char *why,
+		    size_t bytes)
 {
 	struct asked asked = { .text_len = 0 };
 	int status = 0;
@@ -228,10 +233,11 @@ int plugin_info_ask(const char *zygote, const char *file, int timeout_ms, struct
 	close(asked.out);
 	close(asked.err);
 	if (rc)
-		return refuse(-rc, why, bytes, "plugin %s was not described within %d ms: does loading it block?", file, timeout_ms);
+		return refuse(-rc, why, bytes, "plugin %s was not described within %d ms: does loading it block?", file,
+			      timeout_ms);
 	if (WIFSIGNALED(status))
-		return refuse(EINVAL, why, bytes, "plugin %s: loading it died of signal %d (%s)", file, WTERMSIG(status),
-			      strsignal(WTERMSIG(status)));
+		return refuse(EINVAL, why, bytes, "plugin %s: loading it died of signal %d (%s)", file,
+			      WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (WEXITSTATUS(status))
 		return refuse(EINVAL, why, bytes, "plugin %s: %s", file, ask_complaint(&asked));
 	char detail[160];
@@ -249,20 +255,24 @@ static const char *key_name(uint32_t key)
 int plugin_info_fits(const struct plugin_info *info, const struct worker_ready *ready, char *why, size_t bytes)
 {
 	if (ready->abi != BATON_PLUGIN_ABI)
-		return refuse(EINVAL, why, bytes, "plugin ABI %u, this is ABI %u: rebuild the plugin with this version's baton.h",
+		return refuse(EINVAL, why, bytes,
+			      "plugin ABI %u, this is ABI %u: rebuild the plugin with this version's baton.h",
 			      ready->abi, BATON_PLUGIN_ABI);
 	if (ready->key != info->key)
 		return refuse(EINVAL, why, bytes, "steers by %s, the service by %s: restart batond to change the key",
 			      key_name(ready->key), key_name(info->key));
 	if (ready->key == BATON_KEY_PAYLOAD &&
 	    (ready->key_offset != info->key_offset || ready->key_length != info->key_length))
-		return refuse(EINVAL, why, bytes, "its key is %u bytes at %u, the service's %u bytes at %u: restart batond to change the key",
+		return refuse(EINVAL, why, bytes,
+			      "its key is %u bytes at %u, the service's %u at %u: restart batond to change the key",
 			      ready->key_length, ready->key_offset, info->key_length, info->key_offset);
 	if (ready->record_size != info->record_size)
-		return refuse(EINVAL, why, bytes, "records of %u bytes, the state file has %u: restart batond with a new state file",
+		return refuse(EINVAL, why, bytes,
+			      "records of %u bytes, the state file has %u: restart batond with a new state file",
 			      ready->record_size, info->record_size);
 	if (ready->schema != info->schema)
-		return refuse(EINVAL, why, bytes, "record schema %u, the state file has %u: restart batond with a new state file",
+		return refuse(EINVAL, why, bytes,
+			      "record schema %u, the state file has %u: restart batond with a new state file",
 			      ready->schema, info->schema);
 	return 0;
 }

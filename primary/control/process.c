@@ -1,3 +1,4 @@
+/* Child processes by pidfd; see process.h for why. */
 #define _GNU_SOURCE
 #include "process.h"
 

@@ -1,3 +1,4 @@
+/* JSON values that are always valid, whatever went in. */
 #include "reply.h"
 
 #include <stdio.h>

@@ -8,7 +8,8 @@
 
 #define REPLY_SCHEMA 1
 
-/* Any bytes as a JSON string: what is not UTF-8 or is a control character becomes '?'. Never NULL but for lack of memory. */
+/* Any bytes as a JSON string: what is not UTF-8 or is a control character becomes '?'. Never NULL but for lack of
+ * memory. */
 json_t *reply_text(const char *text);
 /* A number below 2^53, else a string: readers that use doubles would round it. */
 json_t *reply_count(uint64_t value);

@@ -1,3 +1,4 @@
+/* Hot restart as phases that each do what can be done now: spawn, start, move, settle, retire. */
 #include "restart.h"
 
 #include <errno.h>
@@ -80,7 +81,8 @@ static void fail(struct supervisor *sup, const char *why)
 	    sup->slot[r->fresh].state >= WORKER_STARTING && sup->slot[r->fresh].state < WORKER_STOPPING &&
 	    datapath_owned(sup->primary->dp, r->fresh) == 0)
 		slot_event(sup, r->fresh, EVENT_STOP);
-	snprintf(text, sizeof(text), "%s: %s%s", w->name, why, r->at ? "; the workers before it run the new version" : "");
+	snprintf(text, sizeof(text), "%s: %s%s", w->name, why,
+		 r->at ? "; the workers before it run the new version" : "");
 	finish(sup, text);
 }
 
@@ -137,8 +139,11 @@ static void begin_move(struct supervisor *sup)
 	struct restart *r = &sup->restart;
 	struct worker *w = at_work(sup);
 
-	if (w->transfer.open) /* buckets of a dead incarnation on their way to the old one */
+	if (w->transfer.open) { /* buckets of a dead incarnation on their way to the old one */
+		if (late(r))
+			fail(sup, "buckets of a dead process do not arrive; see `batonctl status`");
 		return;
+	}
 	if (w->slot == SLOT_NONE) { /* nobody serves: the supervisor gives it all there is */
 		w->slot = r->fresh;
 		enter(r, RESTART_SETTLE, SETTLE_WAIT_NS);
@@ -167,7 +172,8 @@ static void phase_start(struct supervisor *sup)
 	bool gone = !same || fresh->state == WORKER_NONE || fresh->state == WORKER_DEAD;
 	if (!gone && fresh->state == WORKER_STOPPING && !late(r) && !fresh->words[0])
 		return;
-	snprintf(why, sizeof(why), "the new worker cannot start: %s", same && fresh->words[0] ? fresh->words : "it ended");
+	snprintf(why, sizeof(why), "the new worker cannot start: %s",
+		 same && fresh->words[0] ? fresh->words : "it ended");
 	fail(sup, why);
 }
 
@@ -200,8 +206,8 @@ static void phase_move(struct supervisor *sup)
 			return;
 		}
 		/* It does not settle its revokes, so it is stalled. Its death replaces them (R7). */
-		log_error("%s: pid %d has not let go of its buckets for %.0f s: killed", w->name, (int)sup->slot[r->old].pid,
-			  (double)MOVE_WAIT_NS / 1e9);
+		log_error("%s: pid %d has not let go of its buckets for %.0f s: killed", w->name,
+			  (int)sup->slot[r->old].pid, (double)MOVE_WAIT_NS / 1e9);
 		slot_event(sup, r->old, EVENT_FENCE);
 		enter(r, RESTART_MOVE, MOVE_WAIT_NS);
 	}
@@ -299,7 +305,8 @@ static int find_members(struct supervisor *sup, const char *target, struct resta
 	if (r->count)
 		return 0;
 	for (uint32_t g = 0; g < config->groups; g++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", g ? ", " : "", config->group[g].name);
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", g ? ", " : "",
+			 config->group[g].name);
 	snprintf(why, bytes, "no worker or group '%.64s': groups are %s", target, names);
 	return -ENOENT;
 }
@@ -329,8 +336,8 @@ static int find_version(const struct supervisor *sup, uint32_t group, const char
 	snprintf(names, sizeof(names), "%s", sup->primary->plugin[group].version);
 	for (uint32_t i = 0; i < g->versions; i++)
 		snprintf(names + strlen(names), sizeof(names) - strlen(names), ", %s", g->version[i].name);
-	snprintf(why, bytes, "group '%s' has no version '%.64s': known are %s; or give the absolute path of a plugin", g->name,
-		 version, names);
+	snprintf(why, bytes, "group '%s' has no version '%.64s': known are %s; or give the absolute path of a plugin",
+		 g->name, version, names);
 	return -ENOENT;
 }
 
@@ -345,7 +352,8 @@ int restart_begin(struct supervisor *sup, const char *target, const char *versio
 		return -EBUSY;
 	}
 	if (r->phase != RESTART_IDLE) {
-		snprintf(why, bytes, "a restart of %s is under way (%s): wait for its end", r->target, at_work(sup)->name);
+		snprintf(why, bytes, "a restart of %s is under way (%s): wait for its end", r->target,
+			 at_work(sup)->name);
 		return -EBUSY;
 	}
 	rc = find_members(sup, target, &fresh, why, bytes);

@@ -1,3 +1,4 @@
+/* The verdict: judges look at workers, losses, buffers and lcores, and say what is wrong in sentences. */
 #include "status.h"
 
 #include <inttypes.h>
@@ -27,8 +28,8 @@ static const char *const verdict_name[] = { "ok", "warn", "critical" };
 
 /* Drops for want of room, a worker or a buffer. */
 static const enum core_drop loss[] = {
-	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict, DROP_tx_full,
-	DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
+	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 
 struct judge {
@@ -104,11 +105,11 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	if (w->held && serves)
 		return; /* a restart moves its buckets: nobody is without a worker */
 	if (w->failed_starts && w->slot == SLOT_NONE)
-		say(j, STATUS_CRITICAL, "worker %s is down, its packets wait and then drop: %s (%u starts failed)", w->name, w->trouble,
-		    w->failed_starts);
+		say(j, STATUS_CRITICAL, "worker %s is down, its packets wait and then drop: %s (%u starts failed)",
+		    w->name, w->trouble, w->failed_starts);
 	else if (w->failed_starts && !serves)
-		say(j, STATUS_CRITICAL, "worker %s is down, another start is under way: %s (%u starts failed)", w->name, w->trouble,
-		    w->failed_starts);
+		say(j, STATUS_CRITICAL, "worker %s is down, another start is under way: %s (%u starts failed)", w->name,
+		    w->trouble, w->failed_starts);
 	else if (w->trouble[0] && !serves)
 		say(j, STATUS_CRITICAL, "worker %s is being replaced: %s", w->name, w->trouble);
 	else if (!serves)
@@ -126,14 +127,17 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 	for (uint32_t i = 0; i < sup->workers; i++)
 		judge_worker(j, primary, i);
 	if (sup->zygote.current.fd < 0)
-		say(j, STATUS_CRITICAL, "the zygote and its spare are gone: no worker can be started until batond is restarted");
+		say(j, STATUS_CRITICAL,
+		    "the zygote and its spare are gone: no worker can be started until batond is restarted");
 	else if (sup->zygote.spare.fd < 0 || !sup->zygote.spare.ready)
-		say(j, STATUS_WARN, "the zygote, pid %d, has no spare: should it die now, no worker can be started any more",
+		say(j, STATUS_WARN,
+		    "the zygote, pid %d, has no spare: should it die now, no worker can be started any more",
 		    (int)sup->zygote.current.pid);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state == WORKER_STOPPING && sup->slot[i].kill_wanted &&
 		    process_now_ns() - sup->slot[i].spawned_ns > 10000000000ull)
-			say(j, STATUS_WARN, "slot %u: pid %d has been killed but does not end", i, (int)sup->slot[i].pid);
+			say(j, STATUS_WARN, "slot %u: pid %d has been killed but does not end", i,
+			    (int)sup->slot[i].pid);
 }
 
 static void judge_losses(struct judge *j, struct primary *primary, struct status_history *history)
@@ -171,8 +175,10 @@ static void judge_ledger(struct judge *j, struct primary *primary, struct status
 		if (sample_at(history, history->count - i)->balance[lcore] != balance)
 			return;
 	if (balance != 0)
-		say(j, STATUS_CRITICAL, "the ledger of io.%u is off by %" PRId64 " buffers: report this as a bug of Baton, with the output "
-		    "of `batonctl --json status`; instance %s", lcore, balance, primary->config.name);
+		say(j, STATUS_CRITICAL,
+		    "the ledger of io.%u is off by %" PRId64 " buffers: report this as a bug of Baton, with the output "
+		    "of `batonctl --json status`; instance %s",
+		    lcore, balance, primary->config.name);
 }
 
 static void judge_lcores(struct judge *j, struct primary *primary, struct status_history *history)
@@ -186,8 +192,8 @@ static void judge_lcores(struct judge *j, struct primary *primary, struct status
 
 		if (free_share < POOL_WARN)
 			say(j, free_share < POOL_CRITICAL ? STATUS_CRITICAL : STATUS_WARN,
-			    "io.%u has %.1f %% of its buffers left (%" PRIu64 " of %" PRIu64 "): raise buffers", i, 100 * free_share,
-			    page->pool_free, page->pool_size);
+			    "io.%u has %.1f %% of its buffers left (%" PRIu64 " of %" PRIu64 "): raise buffers", i,
+			    100 * free_share, page->pool_free, page->pool_size);
 		if (silent > SILENT_S)
 			say(j, STATUS_CRITICAL, "io.%u has not turned for %.1f s", i, silent);
 		judge_ledger(j, primary, history, i);

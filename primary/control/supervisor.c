@@ -34,8 +34,9 @@ int supervisor_describe_plugins(struct primary *primary)
 			log_error("group '%s': %s", group->name, why);
 			return rc;
 		}
-		log_info("group '%s': plugin %s %s, key %s, records of %u bytes, schema %u", group->name, primary->plugin[g].name,
-			 primary->plugin[g].version, primary->plugin[g].key == BATON_KEY_PAYLOAD ? "payload" : "flow",
+		log_info("group '%s': plugin %s %s, key %s, records of %u bytes, schema %u", group->name,
+			 primary->plugin[g].name, primary->plugin[g].version,
+			 primary->plugin[g].key == BATON_KEY_PAYLOAD ? "payload" : "flow",
 			 primary->plugin[g].record_size, primary->plugin[g].schema);
 	}
 	return 0;
@@ -74,8 +75,8 @@ int supervisor_init(struct primary *primary)
 	struct supervisor *sup = calloc(1, sizeof(*sup));
 	struct zygote_args args = {
 		.file_prefix = primary->file_prefix, .runtime_dir = PRIMARY_EAL_DIR, .huge_dir = primary->config.huge_dir,
-		.io_lcores = primary->config.io_cores, .slots = primary->config.worker_slots, .cpu = primary->config.main_core,
-		.state_fd = primary->state.fd, .stats_fd = primary->stats_fd,
+		.io_lcores = primary->config.io_cores, .slots = primary->config.worker_slots,
+		.cpu = primary->config.main_core, .state_fd = primary->state.fd, .stats_fd = primary->stats_fd,
 	};
 	char why[1200];
 	int rc;
@@ -92,8 +93,8 @@ int supervisor_init(struct primary *primary)
 		goto fail;
 	}
 	if (sup->workers >= sup->slots) {
-		log_error("supervisor: %u workers need at least %u worker slots, one to start a successor in; there are %u: raise "
-			  "worker_slots", sup->workers, sup->workers + 1, sup->slots);
+		log_error("supervisor: %u workers need at least %u worker slots, one to start a successor in; there "
+			  "are %u: raise worker_slots", sup->workers, sup->workers + 1, sup->slots);
 		rc = -EINVAL;
 		goto fail;
 	}
@@ -250,7 +251,8 @@ static void poll_slot(struct supervisor *sup, uint32_t slot, uint64_t now)
 
 	if (s->deadline_ns && now >= s->deadline_ns) {
 		if (s->state == WORKER_STARTING)
-			snprintf(s->words, sizeof(s->words), "not ready within start_timeout (%.3f s): does its init block?",
+			snprintf(s->words, sizeof(s->words),
+				 "not ready within start_timeout (%.3f s): does its init block?",
 				 (double)sup->primary->config.start_timeout_ns / 1e9);
 		else
 			log_warn("%s: pid %d does not leave: killed", sup->worker[s->worker].name, (int)s->pid);
@@ -273,38 +275,10 @@ static void poll_fences(struct supervisor *sup)
 
 		sup->fences++;
 		s->fenced = true;
-		log_error("%s: pid %d in slot %u wrote what no honest worker writes into its belt: killed", sup->worker[s->worker].name,
-			  (int)s->pid, slot);
+		log_error("%s: pid %d in slot %u wrote what no honest worker writes into its belt: killed",
+			  sup->worker[s->worker].name, (int)s->pid, slot);
 		slot_event(sup, slot, EVENT_FENCE);
 	}
-}
-
-static bool is_known(const struct supervisor *sup, pid_t pid)
-{
-	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid)
-		return true;
-	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].state != WORKER_DEAD && sup->slot[i].pid == pid)
-			return true;
-	return false;
-}
-
-/* Adopted children that ended without ever being introduced. One is reaped only if it is still unknown a turn after it
- * was first seen: its HELLO, if it sent one, has been read by then, so no pid in use here can be given away. */
-static void reap_strays(struct supervisor *sup)
-{
-	pid_t pid = process_any_ended();
-
-	if (pid <= 0 || is_known(sup, pid)) {
-		sup->unclaimed = 0;
-		return;
-	}
-	if (pid == sup->unclaimed) {
-		process_reap_pid(pid);
-		sup->unclaimed = 0;
-		return;
-	}
-	sup->unclaimed = pid;
 }
 
 /* While anything is under way the main loop turns every ms. */
@@ -338,7 +312,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
 	restart_poll(sup);
-	reap_strays(sup);
+	slots_reap_strays(sup);
 }
 
 void supervisor_poll(struct primary *primary)

@@ -1,5 +1,6 @@
 /* Workers and their slots, as the files of the supervisor share them: supervisor.c (what every worker needs, turn by
- * turn), worker_slot.c (one incarnation), transfer.c (buckets from slot to slot), restart.c (the operation). Main lcore. */
+ * turn), worker_slot.c and worker_hear.c (one incarnation), transfer.c (buckets from slot to slot), restart.c (the
+ * operation). Main lcore only. */
 #ifndef BATON_PRIMARY_SUPERVISOR_H
 #define BATON_PRIMARY_SUPERVISOR_H
 
@@ -77,18 +78,18 @@ struct supervisor {
 	struct restart restart;
 	bool stopping;
 	bool busy;          /* counted in primary->operations */
-	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see reap_strays() */
+	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */
 	uint32_t fences;    /* workers killed for what they wrote, ever */
 	uint32_t restarts_done, restarts_failed;
 };
 
 /* ---- worker_slot.c ---- */
 
-/* Applies the life table: logs, changes the state, acts, publishes. Events that mean nothing in the state are logged. */
+/* Applies the life table: changes the state, acts, publishes. An event that means nothing in the state is logged. */
 void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event);
 
-/* Starts an incarnation of `worker` from the plugin at `path` in a free slot. Returns 0 and the slot, -EAGAIN if no slot
- * is free, -ENOTCONN without a zygote, or -errno; `why` says what to do. */
+/* Starts an incarnation of `worker` from the plugin at `path` in a free slot. Returns 0 and the slot, -EAGAIN if no
+ * slot is free, -ENOTCONN without a zygote, or -errno; `why` says what to do. */
 int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why, size_t bytes);
 
 /* Brings the slot's entry in the stats directory up to date. */
@@ -102,6 +103,8 @@ bool slot_usable(const struct supervisor *sup, uint32_t slot);
 bool slot_hear(struct supervisor *sup, uint32_t slot);
 /* Looks whether its process has ended, and reaps it. */
 void slot_check_end(struct supervisor *sup, uint32_t slot);
+/* Every turn: reaps adopted children that ended without ever being introduced. */
+void slots_reap_strays(struct supervisor *sup);
 
 /* ---- transfer.c ---- */
 

@@ -1,3 +1,4 @@
+/* Buckets from slot to slot: one move a service, asked for again while the data path is busy with another. */
 #include <errno.h>
 #include <string.h>
 
@@ -86,8 +87,9 @@ static bool end(struct supervisor *sup, struct worker *w, bool failed)
 		if (sup->slot[t->to].state >= WORKER_STANDBY && sup->slot[t->to].state < WORKER_STOPPING)
 			slot_event(sup, t->to, EVENT_MOVE_DONE);
 		if (t->report.buckets > 0)
-			log_info("%s: %u buckets moved to slot %u, gap %.1f us, %llu packets waited", w->name, t->report.buckets, t->to,
-				 (double)t->report.gap_ns / 1000, (unsigned long long)t->report.parked);
+			log_info("%s: %u buckets moved to slot %u, gap %.1f us, %llu packets waited", w->name,
+				 t->report.buckets, t->to, (double)t->report.gap_ns / 1000,
+				 (unsigned long long)t->report.parked);
 	}
 	if (t->from != SLOT_NONE) {
 		struct worker_slot *from = &sup->slot[t->from];
@@ -134,7 +136,8 @@ bool transfer_poll(struct supervisor *sup, uint32_t worker)
 		return false;
 	if (t->from != SLOT_NONE) {
 		const struct worker_slot *from = &sup->slot[t->from];
-		if (from->state == WORKER_NONE || from->incarnation != t->from_incarnation) /* died and had nothing left */
+		if (from->state == WORKER_NONE ||
+		    from->incarnation != t->from_incarnation) /* died and had nothing left */
 			return end(sup, w, false);
 		if (from->state == WORKER_DEAD && !from->recovered)
 			return false;

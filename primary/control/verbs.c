@@ -50,8 +50,8 @@ static json_t *verb_worker_restart(const struct command_call *call)
 		return reply_error("usage", "args.version is a name or an absolute path");
 	if (!call->primary->supervisor)
 		return reply_error("failed", "the primary is stopping");
-	int rc = restart_begin(call->primary->supervisor, target, json_string_value(version), command_reply, call->token, why,
-			       sizeof(why));
+	int rc = restart_begin(call->primary->supervisor, target, json_string_value(version), command_reply,
+			       call->token, why, sizeof(why));
 	if (rc == 0)
 		return NULL;
 	code = rc == -ENOENT ? "not_found" : rc == -EBUSY ? "busy" : "usage";

@@ -142,3 +142,31 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	slot_event(sup, slot, EVENT_DIED);
 }
+
+static bool is_known(const struct supervisor *sup, pid_t pid)
+{
+	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid)
+		return true;
+	for (uint32_t i = 0; i < sup->slots; i++)
+		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].state != WORKER_DEAD && sup->slot[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* It is reaped only if it is still unknown a turn after it was first seen: its HELLO, if it sent one, has been read by
+ * then, so no pid in use here can be given away. */
+void slots_reap_strays(struct supervisor *sup)
+{
+	pid_t pid = process_any_ended();
+
+	if (pid <= 0 || is_known(sup, pid)) {
+		sup->unclaimed = 0;
+		return;
+	}
+	if (pid == sup->unclaimed) {
+		process_reap_pid(pid);
+		sup->unclaimed = 0;
+		return;
+	}
+	sup->unclaimed = pid;
+}

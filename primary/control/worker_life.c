@@ -1,3 +1,4 @@
+/* The life table; what its actions do is worker_slot.c. */
 #include "worker_life.h"
 
 #define GO(act, to) { ACTION_##act, WORKER_##to, true }
@@ -68,8 +69,8 @@ struct worker_step worker_life_step(uint32_t state, enum worker_event event)
 const char *worker_event_name(enum worker_event event)
 {
 	static const char *const name[EVENT_COUNT] = {
-		"spawned", "hello", "ready", "unfit", "refused", "log", "timeout", "move_out", "move_done", "stop", "fence",
-		"died", "recovered",
+		"spawned",  "hello",	 "ready", "unfit", "refused", "log",	   "timeout",
+		"move_out", "move_done", "stop",  "fence", "died",    "recovered",
 	};
 	return event < EVENT_COUNT ? name[event] : "unknown";
 }
@@ -77,8 +78,8 @@ const char *worker_event_name(enum worker_event event)
 const char *worker_action_name(enum worker_action action)
 {
 	static const char *const name[ACTION_COUNT] = {
-		"none", "note_pid", "attach", "order_stop", "await_end", "kill", "log", "bury_failed", "bury_crash", "bury",
-		"free_slot",
+		"none", "note_pid",    "attach",     "order_stop", "await_end", "kill",
+		"log",	"bury_failed", "bury_crash", "bury",	   "free_slot",
 	};
 	return action < ACTION_COUNT ? name[action] : "unknown";
 }

@@ -86,7 +86,7 @@ static void act_note_pid(struct supervisor *sup, uint32_t slot)
 
 	if (s->pidfd >= 0 || s->pid <= 0)
 		return;
-	s->pidfd = process_open(s->pid); /* nobody has reaped it: see reap_strays() */
+	s->pidfd = process_open(s->pid); /* nobody has reaped it: see slots_reap_strays() */
 	if (s->pidfd < 0 || watch(sup, slot, s->pidfd)) {
 		snprintf(s->words, sizeof(s->words), "no pidfd for pid %d: raise the limit of open files", (int)s->pid);
 		close_fd(&s->pidfd);
@@ -103,8 +103,9 @@ static void act_attach(struct supervisor *sup, uint32_t slot)
 	s->deadline_ns = 0;
 	sup->worker[s->worker].failed_starts = 0;
 	datapath_slot_attach(sup->primary->dp, slot, sup->worker[s->worker].group);
-	log_info("%s: pid %d ready in slot %u: %s %s, build %s, %.1f ms after it was asked for", name_of(sup, slot), (int)s->pid,
-		 slot, s->ready.plugin_name, s->ready.version, s->ready.build_id[0] ? s->ready.build_id : "without id",
+	log_info("%s: pid %d ready in slot %u: %s %s, build %s, %.1f ms after it was asked for", name_of(sup, slot),
+		 (int)s->pid, slot, s->ready.plugin_name, s->ready.version,
+		 s->ready.build_id[0] ? s->ready.build_id : "without id",
 		 (double)(process_now_ns() - s->spawned_ns) / 1e6);
 }
 
@@ -130,7 +131,8 @@ static void act_kill(struct supervisor *sup, uint32_t slot)
 		send_kill(sup, slot);
 	} else if (!sup->stopping && s->zygote_deaths == sup->zygote.deaths) {
 		/* Nobody has heard of the worker, so the zygote has not even forked it. */
-		log_error("%s: the zygote, pid %d, does not answer: killed", name_of(sup, slot), (int)sup->zygote.current.pid);
+		log_error("%s: the zygote, pid %d, does not answer: killed", name_of(sup, slot),
+			  (int)sup->zygote.current.pid);
 		zygote_client_kill(&sup->zygote);
 	}
 }
@@ -166,16 +168,17 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	struct worker *w = &sup->worker[s->worker];
 
 	w->crashes++;
-	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets", w->name, (int)s->pid, slot,
-		  s->ready.plugin_name, s->ready.version, s->words, (double)(process_now_ns() - s->spawned_ns) / 1e9,
-		  datapath_owned(sup->primary->dp, slot));
+	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets", w->name, (int)s->pid,
+		  slot, s->ready.plugin_name, s->ready.version, s->words,
+		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot));
 	bury(sup, slot);
 	worker_lost(sup, s->worker, slot);
 }
 
 static void act_bury(struct supervisor *sup, uint32_t slot)
 {
-	log_debug("%s: pid %d in slot %u has left: %s", name_of(sup, slot), (int)sup->slot[slot].pid, slot, sup->slot[slot].words);
+	log_debug("%s: pid %d in slot %u has left: %s", name_of(sup, slot), (int)sup->slot[slot].pid, slot,
+		  sup->slot[slot].words);
 	bury(sup, slot);
 	worker_lost(sup, sup->slot[slot].worker, slot);
 }
@@ -209,8 +212,8 @@ void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event)
 	struct worker_step step = worker_life_step(s->state, event);
 
 	if (!step.allowed) {
-		log_warn("%s: event %s means nothing in state %s of slot %u; ignored", name_of(sup, slot), worker_event_name(event),
-			 worker_state_name(s->state), slot);
+		log_warn("%s: event %s means nothing in state %s of slot %u; ignored", name_of(sup, slot),
+			 worker_event_name(event), worker_state_name(s->state), slot);
 		return;
 	}
 	log_debug("%s: slot %u: %s, %s -> %s, %s", name_of(sup, slot), slot, worker_event_name(event),
@@ -241,8 +244,8 @@ static void fill_spawn(const struct supervisor *sup, uint32_t slot, struct zygot
 		.busy_poll = primary->config.poll == POLL_BUSY,
 		.buckets = primary->config.service[service].buckets,
 		.key = primary->setup.key[service].key,
-		/* The same for all workers of the state file, so that an entry handled again draws the same numbers; not the
-		 * salt of the steering hash itself, which plugins have no business to know. */
+		/* The same for all workers of the state file, so that an entry handled again draws the same numbers;
+		 * not the salt of the steering hash itself, which plugins have no business to know. */
 		.seed_salt = hash_mix64(primary->state.header->salt ^ 0x6261746f6e726e64ull),
 		.settings = group->settings,
 	};
@@ -294,7 +297,9 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32
 	if (rc == 0)
 		rc = watch(sup, at, sup->slot[at].socket);
 	if (rc) {
-		snprintf(why, bytes, rc == -ENOTCONN ? "no zygote is left to start it: restart batond%s" : "cannot ask the zygote: %s",
+		snprintf(why, bytes,
+			 rc == -ENOTCONN ? "no zygote is left to start it: restart batond%s"
+					 : "cannot ask the zygote: %s",
 			 rc == -ENOTCONN ? "" : strerror(-rc));
 		close_fd(&sup->slot[at].socket); /* a worker that was asked for after all finds nobody and leaves */
 		return rc;

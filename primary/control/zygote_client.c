@@ -1,3 +1,4 @@
+/* The zygote and its spare as child processes: start, messages, succession, end. */
 #define _GNU_SOURCE
 #include "zygote_client.h"
 
@@ -98,9 +99,10 @@ static int start_process(struct zygote_client *client, const struct zygote_args 
 	snprintf(slots, sizeof(slots), "%u", args->slots);
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	snprintf(cpu, sizeof(cpu), "%u", args->cpu);
-	const char *argv[] = { client->path, "--parent", parent, "--file-prefix", args->file_prefix, "--runtime-dir",
-			       args->runtime_dir, "--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots,
-			       "--cpu", cpu, NULL };
+	const char *argv[] = {
+		client->path, "--parent", parent, "--file-prefix", args->file_prefix, "--runtime-dir", args->runtime_dir,
+		"--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots, "--cpu", cpu, NULL,
+	};
 
 	rc = make_pair(&ours, &theirs);
 	if (rc)
@@ -127,7 +129,8 @@ static int start_process(struct zygote_client *client, const struct zygote_args 
 
 /* ---- messages ---- */
 
-static void note_ready(struct zygote_client *client, struct zygote_process *process, struct zygote_message *message, pid_t pid)
+static void note_ready(struct zygote_client *client, struct zygote_process *process, struct zygote_message *message,
+		       pid_t pid)
 {
 	message->text[sizeof(message->text) - 1] = 0;
 	snprintf(client->dpdk, sizeof(client->dpdk), "%.*s", (int)sizeof(client->dpdk) - 1, message->text);
@@ -189,8 +192,8 @@ static int ask_spare(struct zygote_client *client)
 /* ---- start ---- */
 
 /* Waits for READY of `process`. */
-static int await_ready(struct zygote_client *client, struct zygote_process *process, const char *what, uint64_t deadline_ns,
-		       char *why, size_t bytes)
+static int await_ready(struct zygote_client *client, struct zygote_process *process, const char *what,
+		       uint64_t deadline_ns, char *why, size_t bytes)
 {
 	while (!process->ready) {
 		uint64_t now = process_now_ns();
@@ -204,7 +207,8 @@ static int await_ready(struct zygote_client *client, struct zygote_process *proc
 		poll(&p, 1, (int)((deadline_ns - now) / 1000000) + 1);
 		int rc = hear(client, process, why, bytes);
 		if (rc == -EPIPE)
-			snprintf(why, bytes, "%s ended before it was attached: see the lines of baton-zygote above", what);
+			snprintf(why, bytes, "%s ended before it was attached: see the lines of baton-zygote above",
+				 what);
 		if (rc)
 			return rc;
 	}
@@ -218,7 +222,8 @@ int zygote_client_start(struct zygote_client *client, const struct zygote_args *
 	*client = (struct zygote_client){ .current = { .pidfd = -1, .fd = -1 }, .spare = { .pidfd = -1, .fd = -1 } };
 	int rc = zygote_find(client->path, sizeof(client->path));
 	if (rc) {
-		snprintf(why, bytes, "no program baton-zygote beside batond: install it there or set BATON_ZYGOTE to its path");
+		snprintf(why, bytes,
+			 "no program baton-zygote beside batond: install it there or set BATON_ZYGOTE to its path");
 		return rc;
 	}
 	/* Workers are grandchildren of the zygote's: when the one between leaves, they become ours. */
@@ -248,7 +253,9 @@ int zygote_client_start(struct zygote_client *client, const struct zygote_args *
 
 int zygote_client_spawn(struct zygote_client *client, const struct zygote_spawn *spawn, int image, int *socket)
 {
-	struct zygote_message message = { .magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = ZYGOTE_SPAWN, .spawn = *spawn };
+	struct zygote_message message = {
+		.magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = ZYGOTE_SPAWN, .spawn = *spawn
+	};
 	int ours = -1, theirs = -1, rc;
 
 	if (client->current.fd < 0)
@@ -267,7 +274,8 @@ int zygote_client_spawn(struct zygote_client *client, const struct zygote_spawn 
 }
 
 /* Looks after one of the two. Returns true if it is gone; the caller says what that means. */
-static bool is_gone(struct zygote_client *client, struct zygote_process *process, const char *what, char *how, size_t bytes)
+static bool is_gone(struct zygote_client *client, struct zygote_process *process, const char *what, char *how,
+		    size_t bytes)
 {
 	struct process_end end = { .known = false };
 	char why[1024] = "";
@@ -302,11 +310,11 @@ void zygote_client_poll(struct zygote_client *client)
 	if (is_gone(client, &client->current, "the zygote", how, sizeof(how))) {
 		client->deaths++;
 		if (client->spare.fd >= 0)
-			log_warn("the zygote, pid %d, is gone: %s; its spare, pid %d, takes over", (int)client->current.pid, how,
-				 (int)client->spare.pid);
+			log_warn("the zygote, pid %d, is gone: %s; its spare, pid %d, takes over",
+				 (int)client->current.pid, how, (int)client->spare.pid);
 		else
-			log_error("the zygote, pid %d, is gone: %s; there is no spare: running workers go on, but none can be started "
-				  "until batond is restarted", (int)client->current.pid, how);
+			log_error("the zygote, pid %d, is gone: %s; there is no spare: running workers go on, but none "
+				  "can be started until batond is restarted", (int)client->current.pid, how);
 		forget(&client->current);
 		client->current = client->spare;
 		client->spare = (struct zygote_process){ .pidfd = -1, .fd = -1 };

@@ -187,7 +187,7 @@ static void the_nearest_word_is_suggested_if_it_is_near(void **unused)
 	static const char *const words[] = { "status", "stats", "worker", NULL };
 
 	(void)unused;
-	assert_string_equal(ctl_suggest("statsu", words), "status"); /* a swap is one edit, as a deletion is; the first wins */
+	assert_string_equal(ctl_suggest("statsu", words), "status"); /* one edit, as to "stats": the first wins */
 	assert_string_equal(ctl_suggest("statuss", words), "status");
 	assert_string_equal(ctl_suggest("owrker", words), "worker");
 	assert_null(ctl_suggest("", words));
@@ -212,7 +212,8 @@ static void status_exits_with_the_verdict(void **unused)
 	run_with("{\"ok\":true,\"verdict\":\"ok\",\"instance\":\"demo\",\"sentences\":[]}", "status");
 	assert_int_equal(last.rc, 0);
 	says(last.out, "demo: ok");
-	run_with("{\"ok\":true,\"verdict\":\"warn\",\"sentences\":[{\"level\":\"warn\",\"text\":\"no spare\"}]}", "status");
+	run_with("{\"ok\":true,\"verdict\":\"warn\",\"sentences\":[{\"level\":\"warn\",\"text\":\"no spare\"}]}",
+		 "status");
 	assert_int_equal(last.rc, 1);
 	says(last.out, "warn: no spare");
 	run_with("{\"ok\":true,\"verdict\":\"critical\"}", "--json status");
@@ -229,13 +230,14 @@ static void status_exits_with_the_verdict(void **unused)
 static void refusals_exit_with_what_their_code_means(void **unused)
 {
 	static const struct { const char *code; int exit_code; } codes[] = {
-		{ "usage", 2 }, { "not_found", 4 }, { "denied", 8 }, { "busy", 1 }, { "failed", 1 }, { "never heard of it", 1 },
+		{ "usage", 2 }, { "not_found", 4 }, { "denied", 8 }, { "busy", 1 }, { "failed", 1 }, { "never heard of", 1 },
 	};
 	char answer[200];
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-		snprintf(answer, sizeof(answer), "{\"ok\":false,\"code\":\"%s\",\"error\":\"because of %zu\"}", codes[i].code, i);
+		snprintf(answer, sizeof(answer), "{\"ok\":false,\"code\":\"%s\",\"error\":\"because of %zu\"}",
+			 codes[i].code, i);
 		run_with(answer, "worker restart game");
 		assert_int_equal(last.rc, codes[i].exit_code);
 		one_line(last.err);
@@ -301,17 +303,21 @@ static void errors_are_json_if_that_was_asked_for(void **unused)
 static void a_restart_says_what_moved(void **unused)
 {
 	(void)unused;
-	run_with("{\"ok\":true,\"workers\":[{\"name\":\"game.0\",\"old_pid\":11,\"pid\":12,\"old_version\":\"1.0\",\"version\":\"1.1\","
-		 "\"build_id\":\"0123456789abcdef\",\"buckets\":2048,\"gap_us\":12.34,\"parked\":5}]}", "worker restart game.0 --version 1.1");
+	run_with("{\"ok\":true,\"workers\":[{\"name\":\"game.0\",\"old_pid\":11,\"pid\":12,\"old_version\":\"1.0\","
+		 "\"version\":\"1.1\","
+		 "\"build_id\":\"0123456789abcdef\",\"buckets\":2048,\"gap_us\":12.34,\"parked\":5}]}",
+		 "worker restart game.0 --version 1.1");
 	assert_int_equal(last.rc, 0);
-	assert_string_equal(last.out, "game.0: pid 11 -> 12, version 1.0 -> 1.1, build 0123456789ab, 2048 buckets, gap 12.3 us, "
-				      "5 packets waited\n");
+	assert_string_equal(last.out,
+			    "game.0: pid 11 -> 12, version 1.0 -> 1.1, build 0123456789ab, 2048 buckets, gap 12.3 us, "
+			    "5 packets waited\n");
 	json_t *heard = json_loads(server.heard, 0, NULL), *args = json_object_get(heard, "args");
 	assert_string_equal(json_string_value(json_object_get(heard, "command")), "worker.restart");
 	assert_string_equal(json_string_value(json_object_get(args, "target")), "game.0");
 	assert_string_equal(json_string_value(json_object_get(args, "version")), "1.1");
 	json_decref(heard);
-	run_with("{\"ok\":false,\"code\":\"failed\",\"error\":\"game.1: no\",\"workers\":[{\"name\":\"game.0\",\"pid\":12}]}",
+	run_with("{\"ok\":false,\"code\":\"failed\",\"error\":\"game.1: no\","
+		 "\"workers\":[{\"name\":\"game.0\",\"pid\":12}]}",
 		 "worker restart game");
 	assert_int_equal(last.rc, 1);
 	says(last.out, "game.0"); /* what was done before it failed */
@@ -335,9 +341,12 @@ static void workers_are_a_table_that_lines_up(void **unused)
 {
 	(void)unused;
 	run_with("{\"ok\":true,\"workers\":["
-		 "{\"name\":\"a.0\",\"role\":\"serving\",\"state\":\"active\",\"slot\":0,\"pid\":123456,\"cpu\":null,\"version\":\"1\","
-		 "\"build_id\":\"0123456789abcdef0123\",\"buckets\":64,\"restarts\":1,\"crashes\":0,\"age_s\":1.25,\"trouble\":\"\"},"
-		 "{\"name\":\"a-longer-name.1\",\"role\":\"serving\",\"state\":\"none\",\"trouble\":\"it died\"}]}", "worker list");
+		 "{\"name\":\"a.0\",\"role\":\"serving\",\"state\":\"active\",\"slot\":0,\"pid\":123456,\"cpu\":null,"
+		 "\"version\":\"1\","
+		 "\"build_id\":\"0123456789abcdef0123\",\"buckets\":64,\"restarts\":1,\"crashes\":0,\"age_s\":1.25,"
+		 "\"trouble\":\"\"},"
+		 "{\"name\":\"a-longer-name.1\",\"role\":\"serving\",\"state\":\"none\",\"trouble\":\"it died\"}]}",
+		 "worker list");
 	assert_int_equal(last.rc, 0);
 	char *second = strchr(last.out, '\n') + 1, *third = strchr(second, '\n') + 1;
 	assert_int_equal(strstr(last.out, "STATE") - last.out, strstr(second, "active") - second);

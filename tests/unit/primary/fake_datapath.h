@@ -1,5 +1,5 @@
-/* The data path as the supervisor's tests see it: the calls of datapath.h over a table of owners, slow by a few polls as
- * the real one is, and strict: what the contract forbids fails the test. Include once per program. */
+/* The data path as the supervisor's tests see it: the calls of datapath.h over a table of owners, slow by a few polls
+ * as the real one is, and strict: what the contract forbids fails the test. Include once per program. */
 #ifndef TEST_FAKE_DATAPATH_H
 #define TEST_FAKE_DATAPATH_H
 
@@ -46,13 +46,15 @@ static struct fake {
 	int next_id;
 } fake;
 
-#define fake_require(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: the data path's contract is broken: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
+#define fake_require(condition) fake_check((condition), #condition, __LINE__)
+
+static inline void fake_check(bool holds, const char *condition, int line)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "fake_datapath.h:%d: the data path's contract is broken: %s\n", line, condition);
+	abort();
+}
 
 void datapath_poll(struct datapath *dp) { (void)dp; }
 
@@ -64,8 +66,9 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 	(void)group;
 	fake_require(datapath_owned(dp, slot) == 0);
 	fake_require(!s->attached || (s->dead && s->recovered));
-	*s = (struct fake_slot){ .attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths,
-				 .stops = s->stops };
+	*s = (struct fake_slot){
+		.attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths, .stops = s->stops,
+	};
 }
 
 bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
@@ -90,8 +93,9 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	fake_require(order->to != order->from);
 	if (!fake.slot[order->to].attached || fake.slot[order->to].acks_left || fake.slot[order->to].dead)
 		return -ENOENT;
-	if (order->from != SLOT_NONE && (!fake.slot[order->from].attached ||
-					 (fake.slot[order->from].dead && (!fake.slot[order->from].recovered || order->map))))
+	if (order->from != SLOT_NONE &&
+	    (!fake.slot[order->from].attached ||
+	     (fake.slot[order->from].dead && (!fake.slot[order->from].recovered || order->map))))
 		return -ENOENT;
 	memset(move->map, 0, sizeof(move->map));
 	for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
@@ -146,7 +150,8 @@ void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 	fake_require(fake.primary->supervisor->stopping || datapath_owned(dp, slot) == 0);
 	s->stopped = true;
 	s->stops++;
-	atomic_store_explicit(&fake.shared->stop[slot], fake.primary->supervisor->slot[slot].incarnation, memory_order_release);
+	atomic_store_explicit(&fake.shared->stop[slot], fake.primary->supervisor->slot[slot].incarnation,
+			      memory_order_release);
 	syscall(SYS_futex, &fake.shared->stop[slot], FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 

@@ -51,8 +51,12 @@ static pid_t fake_primary __attribute__((unused));
 static inline void fake_plugin_write(const char *path, const char *text)
 {
 	struct fake_plugin file = {
-		.elf = { .e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_phoff = offsetof(struct fake_plugin, segment),
-			 .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 },
+		.elf = { .e_type = ET_DYN,
+			 .e_machine = EM_X86_64,
+			 .e_version = EV_CURRENT,
+			 .e_phoff = offsetof(struct fake_plugin, segment),
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = 1 },
 	};
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
@@ -148,7 +152,8 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 	if (!strcmp(text, "hang"))
 		fake_forever();
 	fake_say(fd, WORKER_LOG, "a line\nwith another below");
-	fake_ready(fd, strncmp(text, "ok ", 3) ? text : text + 3, strcmp(text, "schema") ? FAKE_SCHEMA : FAKE_SCHEMA + 1);
+	fake_ready(fd, strncmp(text, "ok ", 3) ? text : text + 3,
+		   strcmp(text, "schema") ? FAKE_SCHEMA : FAKE_SCHEMA + 1);
 	if (!strcmp(text, "stubborn"))
 		fake_forever();
 	fake_serve_until_stopped(spawn);
@@ -221,7 +226,8 @@ static inline int fake_describe(const char *path)
 	}
 	printf("{\"abi\":%u,\"name\":\"fake\",\"version\":\"%s\",\"build_id\":\"\",\"key\":\"flow\",\"key_offset\":0,"
 	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}\n",
-	       BATON_PLUGIN_ABI, strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3, FAKE_SCHEMA, FAKE_RECORD);
+	       BATON_PLUGIN_ABI, strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3, FAKE_SCHEMA,
+	       FAKE_RECORD);
 	return 0;
 }
 

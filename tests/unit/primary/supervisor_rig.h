@@ -43,7 +43,9 @@ int primary_watch_events(struct primary *primary, int fd, bool writable, primary
 	}
 	if (!place)
 		return -ENOSPC;
-	*place = (struct primary_watch){ .fd = fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0)), .fn = fn, .arg = arg };
+	*place = (struct primary_watch){
+		.fd = fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0)), .fn = fn, .arg = arg
+	};
 	return 0;
 }
 
@@ -189,7 +191,8 @@ static inline int rig_memory(struct primary *primary)
 	if (primary->state.fd < 0 || primary->stats_fd < 0 || ftruncate(primary->state.fd, (off_t)rig.state_bytes))
 		return -1;
 	/* Its first page is what fake workers look at; the header behind it only has a salt. */
-	primary->state.base = mmap(NULL, rig.state_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, primary->state.fd, 0);
+	primary->state.base =
+		mmap(NULL, rig.state_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, primary->state.fd, 0);
 	if (primary->state.base == MAP_FAILED)
 		return -1;
 	primary->state.header = (struct state_header *)(void *)(primary->state.base + 4096);
@@ -225,8 +228,9 @@ static inline int rig_prepare(void)
 	rig_config(&rig.primary->config);
 	snprintf(rig.primary->run_dir, sizeof(rig.primary->run_dir), "%s", rig.dir);
 	snprintf(rig.primary->file_prefix, sizeof(rig.primary->file_prefix), "unit");
-	rig.primary->plugin[0] = (struct plugin_info){ .key = BATON_KEY_FLOW, .record_size = FAKE_RECORD, .schema = FAKE_SCHEMA,
-						       .version = "1" };
+	rig.primary->plugin[0] = (struct plugin_info){
+		.key = BATON_KEY_FLOW, .record_size = FAKE_RECORD, .schema = FAKE_SCHEMA, .version = "1"
+	};
 	rig.primary->running = true;
 	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
 		rig.primary->watch[i].fd = -1;

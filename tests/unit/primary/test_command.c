@@ -67,8 +67,8 @@ static json_t *verb_mutate(const struct command_call *call)
 }
 
 const struct command_verb command_verbs[] = {
-	{ "echo", verb_echo, false }, { "later", verb_later, false }, { "big", verb_big, false }, { "mutate", verb_mutate, true },
-	{ NULL, NULL, false },
+	{ "echo", verb_echo, false }, { "later", verb_later, false }, { "big", verb_big, false },
+	{ "mutate", verb_mutate, true }, { NULL, NULL, false },
 };
 
 void status_poll(struct primary *p, struct status_history *history)
@@ -93,7 +93,9 @@ int primary_watch_events(struct primary *p, int fd, bool writable, primary_watch
 	}
 	if (!place)
 		return -ENOSPC;
-	*place = (struct primary_watch){ .fd = fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0)), .fn = fn, .arg = arg };
+	*place = (struct primary_watch){
+		.fd = fd, .events = (short)(POLLIN | (writable ? POLLOUT : 0)), .fn = fn, .arg = arg
+	};
 	return 0;
 }
 
@@ -578,7 +580,7 @@ static void who_is_neither_root_nor_us_may_look_but_not_change(void **unused)
 	expect(fd, true, "");
 	assert_int_equal(mutations, 1);
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++)
-		primary.command->client[i].uid = 65534; /* as the kernel would say of another, were the socket's mode opened */
+		primary.command->client[i].uid = 65534; /* as the kernel would say, were the mode opened */
 	push_frame(fd, "{\"command\":\"mutate\"}");
 	expect(fd, false, "denied");
 	assert_int_equal(mutations, 1);

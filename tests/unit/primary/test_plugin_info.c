@@ -37,8 +37,9 @@ static int remove_scratch(void **unused)
 
 /* ---- described ---- */
 
-static const char good[] = "{\"abi\":1,\"name\":\"game\",\"version\":\"1.2\",\"build_id\":\"ab\",\"key\":\"payload\",\"key_offset\":8,"
-			   "\"key_length\":8,\"schema\":3,\"record_size\":48,\"max_undo_bytes\":256}";
+static const char good[] =
+	"{\"abi\":1,\"name\":\"game\",\"version\":\"1.2\",\"build_id\":\"ab\",\"key\":\"payload\",\"key_offset\":8,"
+	"\"key_length\":8,\"schema\":3,\"record_size\":48,\"max_undo_bytes\":256}";
 
 static void a_description_is_taken_as_it_is(void **unused)
 {
@@ -142,9 +143,15 @@ static void a_plugin_that_hangs_when_loaded_is_given_up(void **unused)
 
 static void what_differs_from_the_layout_is_named(void **unused)
 {
-	const struct plugin_info info = { .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 8, .record_size = 48, .schema = 1 };
-	const struct worker_ready fits = { .abi = BATON_PLUGIN_ABI, .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 8,
-					   .record_size = 48, .schema = 1 };
+	const struct plugin_info info = {
+		.key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 8, .record_size = 48, .schema = 1
+	};
+	const struct worker_ready fits = { .abi = BATON_PLUGIN_ABI,
+					   .key = BATON_KEY_PAYLOAD,
+					   .key_offset = 8,
+					   .key_length = 8,
+					   .record_size = 48,
+					   .schema = 1 };
 	struct worker_ready ready = fits;
 	char why[200];
 
@@ -200,9 +207,12 @@ static void what_is_no_shared_object_is_not_copied(void **unused)
 	(void)unused;
 	/* every byte of the header that matters, spoilt one at a time; then every length */
 	static const struct { size_t at; uint8_t value; } spoil[] = {
-		{ 0, 0 }, { 3, 'E' }, { EI_CLASS, ELFCLASS32 }, { EI_DATA, ELFDATA2MSB }, { offsetof(Elf64_Ehdr, e_type), ET_EXEC },
-		{ offsetof(Elf64_Ehdr, e_machine), EM_AARCH64 }, { offsetof(Elf64_Ehdr, e_phnum), 200 },
-		{ offsetof(Elf64_Ehdr, e_phoff) + 6, 1 }, { offsetof(Elf64_Ehdr, e_phentsize), 1 },
+		{ 0, 0 }, { 3, 'E' }, { EI_CLASS, ELFCLASS32 }, { EI_DATA, ELFDATA2MSB },
+		{ offsetof(Elf64_Ehdr, e_type), ET_EXEC },
+		{ offsetof(Elf64_Ehdr, e_machine), EM_AARCH64 },
+		{ offsetof(Elf64_Ehdr, e_phnum), 200 },
+		{ offsetof(Elf64_Ehdr, e_phoff) + 6, 1 },
+		{ offsetof(Elf64_Ehdr, e_phentsize), 1 },
 	};
 	for (size_t i = 0; i < sizeof(spoil) / sizeof(spoil[0]); i++) {
 		fake_plugin_write(file, "ok 1");

@@ -112,7 +112,8 @@ static void unknown_names_are_refused_at_once(void **unused)
 	assert_int_equal(rig_begin("gane", NULL), -ENOENT);
 	assert_int_equal(rig_begin("game.2", NULL), -ENOENT);
 	assert_int_equal(rig_begin("", NULL), -ENOENT);
-	assert_int_equal(restart_begin(rig.primary->supervisor, "game", "three", rig_done, 0, why, sizeof(why)), -ENOENT);
+	assert_int_equal(restart_begin(rig.primary->supervisor, "game", "three", rig_done, 0, why, sizeof(why)),
+			 -ENOENT);
 	assert_non_null(strstr(why, "two"));
 	assert_null(rig.reply);
 }

@@ -1,4 +1,4 @@
-/* The supervisor against a fake data path and real processes: starts, deaths, the zygote's spare, the stats directory. */
+/* The supervisor against a fake data path and real processes: starts, deaths, the zygote's spare, the directory. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,8 @@ static void the_directory_says_what_runs(void **unused)
 		assert_string_equal(entry.group, "game");
 		assert_string_equal(entry.version, "1");
 		assert_int_equal(strlen(entry.build_id), 40);
-		assert_int_equal(entry.incarnation, state_control(&rig.primary->state, rig_worker(i)->slot)->incarnation);
+		assert_int_equal(entry.incarnation,
+				 state_control(&rig.primary->state, rig_worker(i)->slot)->incarnation);
 	}
 	assert_int_equal(stats_worker_read(&rig.primary->stats, RIG_SLOTS - 1, &entry), 0);
 	assert_int_equal(entry.state, WORKER_NONE);

@@ -70,10 +70,12 @@ static void names_are_all_there_and_differ(void **unused)
 	(void)unused;
 	for (uint32_t i = 0; i < EVENT_COUNT; i++)
 		for (uint32_t j = 0; j < i; j++)
-			assert_string_not_equal(worker_event_name((enum worker_event)i), worker_event_name((enum worker_event)j));
+			assert_string_not_equal(worker_event_name((enum worker_event)i),
+						worker_event_name((enum worker_event)j));
 	for (uint32_t i = 0; i < ACTION_COUNT; i++)
 		for (uint32_t j = 0; j < i; j++)
-			assert_string_not_equal(worker_action_name((enum worker_action)i), worker_action_name((enum worker_action)j));
+			assert_string_not_equal(worker_action_name((enum worker_action)i),
+						worker_action_name((enum worker_action)j));
 }
 
 int main(void)
