@@ -128,9 +128,14 @@ static int compare_ranges(const void *a, const void *b)
 	return left->start < right->start ? -1 : left->start > right->start;
 }
 
+/* Nothing is left there that can be touched, and nothing comes there later (the plugin, the heap): a stray pointer into
+ * what was shared stays a crash. */
 static int unmap(uintptr_t start, uintptr_t end)
 {
-	return start < end && munmap((void *)start, end - start) ? -errno : 0;
+	if (start >= end)
+		return 0;
+	return mmap((void *)start, end - start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
+	       MAP_FAILED ? -errno : 0;
 }
 
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count)

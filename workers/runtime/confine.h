@@ -35,7 +35,7 @@ int confine_filter_build(struct confine_filter *filter);
 /* Keeps the `count` descriptors of fd, as numbers 3, 4, ... in that order (written back), /dev/null as 0 to 2, and
  * closes everything else. */
 int confine_descriptors(int *fd, uint32_t count);
-/* Unmaps every range of maps but what stands in keep (sorted in place). Bounds of keep must be multiples of the page
+/* Unmaps every range of maps but what stands in keep (sorted in place); the addresses stay taken. Bounds of keep must be multiples of the page
  * size of their mapping. */
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count);
 /* Runs on this CPU alone; -1: on any that the machine and its cpuset have, wherever the parent was pinned. */
