@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "primary.h"
+#include "realtime.h"
 
 #define FILES_WANTED 8192u /* EAL keeps a descriptor for every huge page it maps */
 
@@ -52,6 +53,10 @@ int limits_init(struct primary *primary)
 	raise_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", FILES_WANTED);
 	raise_limit(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", RLIM_INFINITY); /* AF_XDP counts its buffers against it */
 	oom_protect();
+	int rc = realtime_control_plane();
+	if (rc != 0)
+		log_info("the main lcore stays in the ordinary scheduling class (%s): beside pollers on its CPU it answers later",
+			 strerror(-rc));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "attach.h"
 #include "plugin.h"
+#include "realtime.h"
 #include "zygote_spawn.h"
 #include "version.h"
 
@@ -141,6 +142,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "baton-zygote: not a child of process %d: batond starts this program\n", options.parent);
 		return 1;
 	}
+	(void)realtime_control_plane(); /* the primary has said so if it is not allowed; what is forked starts without */
 	watch(ATTACH_MS);
 	rc = attach(&host, &options, why, sizeof(why));
 	watch(0);
