@@ -1,4 +1,4 @@
-/* The control socket with verbs of the test's own, a main loop turned by hand, and clients. Include once per program. */
+/* The control socket with verbs of the test's own, a main loop turned by hand, and clients. Once per program. */
 #ifndef TEST_COMMAND_RIG_H
 #define TEST_COMMAND_RIG_H
 

@@ -67,7 +67,8 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 	fake_require(datapath_owned(dp, slot) == 0);
 	fake_require(!s->attached || (s->dead && s->recovered));
 	*s = (struct fake_slot){
-		.attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths, .stops = s->stops,
+		.attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths,
+		.stops = s->stops,
 	};
 }
 
