@@ -155,46 +155,46 @@ static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
 
 /* ---- bursts ---- */
 
-/* Asks for the slots of the burst's next entries, and has the plugin ask for the records of those that are near. */
-static inline void prefetch_ahead(struct loop *loop, const struct belt_consumer *belt, uint64_t position, uint64_t ready)
+static inline void prefetch_slot(const struct belt_consumer *belt, uint64_t position)
 {
-	uint64_t far = position + SLOTS_AHEAD, near = position + PLUGIN_AHEAD;
-	uint64_t *at = &loop->prefetched[loop->txn.belt];
+	const struct belt_slot *slot = belt_slot_at(belt, position);
 
-	if (far < ready) {
-		prefetch_for_write(belt_slot_at(belt, far));
-		prefetch_for_write(belt_slot_at(belt, far)->inl + 32);
-	}
-	if (loop->plugin->prefetch == NULL)
-		return;
-	if (near > ready)
-		near = ready;
-	for (; *at < near; ++*at) {
-		struct belt_slot *slot = belt_slot_at(belt, *at);
-
-		if (baton_likely(slot->packet.kind == BELT_PACKET))
-			loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
-	}
+	prefetch_for_write(slot);
+	prefetch_for_write(slot->inl + 32); /* its second line */
 }
 
-/* Counts by txn->position: `done` may move in the middle of it (journal full). */
+/* The plugin asks for the record of an entry that is near. */
+static inline void prefetch_record(struct loop *loop, const struct belt_consumer *belt, uint64_t position)
+{
+	struct belt_slot *slot = belt_slot_at(belt, position);
+
+	if (baton_likely(slot->packet.kind == BELT_PACKET))
+		loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
+}
+
+/* Entries up to `end`, with a look at those that are `ready` behind them. Counts by txn->position: `done` may move in
+ * the middle of it (journal full). */
 static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t end, uint64_t ready)
 {
 	struct txn *txn = &loop->txn;
+	uint64_t position = txn->position, fetched = loop->prefetched[txn->belt];
+	bool prefetch = loop->plugin->prefetch != NULL;
 
-	for (uint64_t at = txn->position; at < txn->position + SLOTS_AHEAD && at < ready; at++) {
-		prefetch_for_write(belt_slot_at(belt, at));
-		prefetch_for_write(belt_slot_at(belt, at)->inl + 32);
-	}
-	while (txn->position != end && !loop->stop) {
-		struct belt_slot *slot = belt_slot_at(belt, txn->position);
+	for (uint64_t at = position; at != ready && at != position + SLOTS_AHEAD; at++)
+		prefetch_slot(belt, at);
+	for (; position != end && !loop->stop; position++) {
+		struct belt_slot *slot = belt_slot_at(belt, position);
 
-		prefetch_ahead(loop, belt, txn->position, ready);
+		if (position + SLOTS_AHEAD < ready)
+			prefetch_slot(belt, position + SLOTS_AHEAD);
+		while (prefetch && fetched < ready && fetched < position + PLUGIN_AHEAD)
+			prefetch_record(loop, belt, fetched++);
 		if (baton_likely(slot->packet.kind == BELT_PACKET))
 			run_packet(loop, slot, belt_slot_data(belt, slot));
 		else
 			run_control(loop, slot->packet.kind, belt_slot_data(belt, slot));
 	}
+	loop->prefetched[txn->belt] = fetched;
 }
 
 static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
