@@ -18,13 +18,13 @@ summed() { sed -n "s/^\[ *$1 *\] \([0-9]*\) test(s).*/\1/p" "$log" | awk '{ n +=
 
 unit_one() {
 	local program=$1 name=$2 rc ok bad skips claim began=$EPOCHREALTIME
-	timeout --foreground -k 5 "${UNIT_SECONDS:-120}" "$program" >"$log" 2>&1 </dev/null
+	timeout --foreground -k 5 "${UNIT_SECONDS:-300}" "$program" >"$log" 2>&1 </dev/null
 	rc=$?
 	ok=$(summed PASSED) bad=$(summed FAILED) skips=0
 	if ! grep -q '^\[  PASSED  \]' "$log"; then # it died on the way: what had passed by then has passed
 		ok=$(grep -c '^\[       OK \]' "$log")
 		bad=1
-		[ "$rc" -eq 124 ] && echo "  $name took longer than ${UNIT_SECONDS:-120} s"
+		[ "$rc" -eq 124 ] && echo "  $name took longer than ${UNIT_SECONDS:-300} s"
 	elif [ $((ok + bad)) -eq 0 ] && ! grep -q '^\[  SKIPPED \]' "$log"; then
 		bad=1
 	elif [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then # all passed, and then a leak or a sanitizer's finding
