@@ -257,5 +257,5 @@ install: build        ## programs, plugins, SDK header and examples under DESTDI
 clean:                ## remove build output
 	$(Q)rm -rf $(O)
 help:                 ## this list
-	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  \1\t\2/p' $(filter %Makefile %.mk,$(MAKEFILE_LIST)) | expand -t 18
 	@echo '  O=DIR  build elsewhere    V=1  show commands    CC=clang    WERROR=1    TYPE=release|debug|asan'

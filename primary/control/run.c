@@ -45,7 +45,7 @@ static void on_wake(struct primary *primary, int fd, void *arg)
 
 int run_init(struct primary *primary)
 {
-	static const int stop[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int stop[] = { SIGTERM, SIGINT };
 	struct sigaction action = { .sa_handler = on_signal };
 
 	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
@@ -62,6 +62,8 @@ int run_init(struct primary *primary)
 		sigaction(stop[i], &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
+	/* Elsewhere it means "read the configuration again"; who sends it, or closes a terminal, must not stop the game. */
+	sigaction(SIGHUP, &action, NULL);
 	return primary_watch(primary, wake_fd, on_wake, NULL);
 }
 
