@@ -1,3 +1,4 @@
+/* Confinement: lists and filter made before the fork, steps taken after it. */
 #define _GNU_SOURCE
 #include "confine.h"
 
@@ -79,8 +80,10 @@ static int export_filter(const scmp_filter_ctx seccomp, struct confine_filter *f
 int confine_filter_build(struct confine_filter *filter)
 {
 	static const int refused[] = {
-		SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(execve), SCMP_SYS(execveat),
-		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(io_uring_setup),
+		SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork),
+		SCMP_SYS(vfork), SCMP_SYS(execve), SCMP_SYS(execveat),
+		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+		SCMP_SYS(io_uring_setup),
 	};
 	scmp_filter_ctx seccomp = seccomp_init(SCMP_ACT_ALLOW);
 	int rc = 0;
@@ -134,8 +137,9 @@ static int unmap(uintptr_t start, uintptr_t end)
 {
 	if (start >= end)
 		return 0;
-	return mmap((void *)start, end - start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
-	       MAP_FAILED ? -errno : 0;
+	void *hole = mmap((void *)start, end - start, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	return hole == MAP_FAILED ? -errno : 0;
 }
 
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count)

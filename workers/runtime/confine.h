@@ -35,8 +35,8 @@ int confine_filter_build(struct confine_filter *filter);
 /* Keeps the `count` descriptors of fd, as numbers 3, 4, ... in that order (written back), /dev/null as 0 to 2, and
  * closes everything else. */
 int confine_descriptors(int *fd, uint32_t count);
-/* Unmaps every range of maps but what stands in keep (sorted in place); the addresses stay taken. Bounds of keep must be multiples of the page
- * size of their mapping. */
+/* Unmaps every range of maps but what stands in keep (sorted in place); the addresses stay taken. Bounds of keep must
+ * be multiples of the page size of their mapping. */
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count);
 /* Runs on this CPU alone; -1: on any that the machine and its cpuset have, wherever the parent was pinned. */
 int confine_cpu(int32_t cpu);
@@ -44,8 +44,8 @@ int confine_cpu(int32_t cpu);
 void confine_signals(void);
 /* no_new_privs, then the filter, for good. */
 int confine_system_calls(const struct confine_filter *filter);
-/* Dies with `parent`. Waits (at most 1 s) until the process is the parent's child: the one that forked it may be leaving
- * still, and the signal would be taken for its end. -ESRCH if the parent is gone. */
+/* Dies with `parent`. Waits (at most 1 s) until the process is the parent's child: the one that forked it may be
+ * leaving still, and the signal would be taken for its end. -ESRCH if the parent is gone. */
 int confine_die_with(pid_t parent);
 
 #endif

@@ -1,3 +1,4 @@
+/* The worker as its plugin sees it: log lines and settings. */
 #include "host.h"
 
 #include <errno.h>

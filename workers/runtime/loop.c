@@ -1,3 +1,4 @@
+/* The loop: one open burst over all belts; a table of handlers for what is not a packet. */
 #include "loop.h"
 
 #include <errno.h>
@@ -7,8 +8,9 @@
 #define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
 #define PLUGIN_AHEAD 6u  /* entries whose records are: their slots have arrived by then */
 
-int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt, struct belt_commit *commit,
-	      uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz, bool busy_poll)
+int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt,
+	      struct belt_commit *commit, uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz,
+	      bool busy_poll)
 {
 	if (belts == 0 || belts > BATON_MAX_IO_LCORES || buckets == 0 || buckets > BATON_MAX_BUCKETS)
 		return -EINVAL;
@@ -41,8 +43,8 @@ static inline void prefetch_for_write(const void *line)
 	__asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)line));
 }
 
-/* What the plugin decided, as far as the primary may be told. A reply that is longer than its request, or a verdict that
- * is none, is a mistake of the plugin: the entry is undone and dropped as malformed. */
+/* What the plugin decided, as far as the primary may be told. A reply that is longer than its request, or a verdict
+ * that is none, is a mistake of the plugin: the entry is undone and dropped as malformed. */
 static inline bool verdict_is_sound(const struct baton_packet *packet, baton_verdict verdict)
 {
 	return verdict >> 16 <= packet->len && (verdict & 0xffffu) < BATON_VERDICT_COUNT;

@@ -39,8 +39,9 @@ struct loop {
 
 /* loop->txn is bound. belt, commit: `belts` of them; commit is an array in the control block.
  * Returns 0 or -EINVAL (belts or buckets out of range). */
-int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt, struct belt_commit *commit,
-	      uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz, bool busy_poll);
+int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt,
+	      struct belt_commit *commit, uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz,
+	      bool busy_poll);
 
 /* One burst of the next belt that has entries, settled when it returns. Returns the number of entries, 0 if no belt
  * has any. After BELT_STOP nothing is taken any more. */

@@ -1,3 +1,4 @@
+/* Plugin files: checked before the dynamic loader sees them, their descriptor before anything of it is called. */
 #include "plugin.h"
 
 #include <dlfcn.h>
@@ -48,7 +49,8 @@ static int check_key(const struct baton_plugin *d, char *why, size_t bytes)
 	if (d->key == BATON_KEY_PAYLOAD && (d->key_length < 1 || d->key_length > 8))
 		return refuse(EINVAL, why, bytes, ".key_length is %u: a payload key has 1 to 8 bytes", d->key_length);
 	if (d->key == BATON_KEY_PAYLOAD && d->key_offset + d->key_length > BELT_CELL_BYTES)
-		return refuse(EINVAL, why, bytes, ".key_offset is %u: the key must lie within the first %u bytes of a datagram",
+		return refuse(EINVAL, why, bytes,
+			      ".key_offset is %u: the key must lie within the first %u bytes of a datagram",
 			      d->key_offset, BELT_CELL_BYTES);
 	return 0;
 }
@@ -57,21 +59,27 @@ int plugin_check(const struct baton_plugin *d, char *why, size_t bytes)
 {
 	/* abi first: nothing behind it can be believed if it differs */
 	if (d->abi != BATON_PLUGIN_ABI)
-		return refuse(EPROTO, why, bytes, "built for plugin ABI %u, this Baton has %u: rebuild it with this version's baton.h",
+		return refuse(EPROTO, why, bytes,
+			      "built for plugin ABI %u, this Baton has %u: rebuild it with this version's baton.h",
 			      d->abi, BATON_PLUGIN_ABI);
 	if (d->size != sizeof(*d))
-		return refuse(EPROTO, why, bytes, "its descriptor has %u bytes, this Baton's %zu: use BATON_PLUGIN() of this version's "
-			      "baton.h and rebuild", d->size, sizeof(*d));
+		return refuse(EPROTO, why, bytes,
+			      "its descriptor has %u bytes, this Baton's %zu: use BATON_PLUGIN() of this version's "
+			      "baton.h and rebuild",
+			      d->size, sizeof(*d));
 	if (!is_name(d->name) || !is_name(d->version))
-		return refuse(EINVAL, why, bytes, ".name and .version must have 1 to %u printable characters, without blanks, quotes "
-			      "and backslashes", BATON_NAME_BYTES - 1);
+		return refuse(EINVAL, why, bytes,
+			      ".name and .version must have 1 to %u printable characters, without blanks, quotes "
+			      "and backslashes",
+			      BATON_NAME_BYTES - 1);
 	if (d->packet == NULL)
 		return refuse(EINVAL, why, bytes, ".packet is missing: it is the function that handles a datagram");
 	if (d->record_size > STATE_MAX_RECORD)
-		return refuse(EINVAL, why, bytes, ".record_size is %u: at most %u bytes", d->record_size, STATE_MAX_RECORD);
+		return refuse(EINVAL, why, bytes, ".record_size is %u: at most %u bytes", d->record_size,
+			      STATE_MAX_RECORD);
 	if (d->max_undo_bytes > JOURNAL_BYTES / 2)
-		return refuse(EINVAL, why, bytes, ".max_undo_bytes is %u: at most %u, half of the journal", d->max_undo_bytes,
-			      JOURNAL_BYTES / 2);
+		return refuse(EINVAL, why, bytes, ".max_undo_bytes is %u: at most %u, half of the journal",
+			      d->max_undo_bytes, JOURNAL_BYTES / 2);
 	return check_key(d, why, bytes);
 }
 
@@ -83,12 +91,15 @@ static const char *key_name(uint32_t key)
 int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size, char *why, size_t bytes)
 {
 	if (d->key != key)
-		return refuse(EINVAL, why, bytes, "plugin %s needs key %s, the group's service steers by %s: set `key: %s` in the service "
-			      "(or leave `key` out) and restart batond", d->name, key_name(d->key), key_name(key), key_name(d->key));
+		return refuse(EINVAL, why, bytes,
+			      "plugin %s needs key %s, the group's service steers by %s: set `key: %s` in the service "
+			      "(or leave `key` out) and restart batond",
+			      d->name, key_name(d->key), key_name(key), key_name(d->key));
 	if (d->record_size > record_size)
-		return refuse(EINVAL, why, bytes, "plugin %s has records of %u bytes, the state file of the group %u: restart batond with "
-			      "another `state_file` or with the old one removed (the state is lost then)", d->name, d->record_size,
-			      record_size);
+		return refuse(EINVAL, why, bytes,
+			      "plugin %s has records of %u bytes, the state file of the group %u: restart batond with "
+			      "another `state_file` or with the old one removed (the state is lost then)",
+			      d->name, d->record_size, record_size);
 	return 0;
 }
 
@@ -117,13 +128,15 @@ static int check_elf(int fd, char *why, size_t bytes)
 
 	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-		return refuse(ENOEXEC, why, bytes, "not a shared object: build it with `cc -shared -fPIC` or by `make`");
+		return refuse(ENOEXEC, why, bytes,
+			      "not a shared object: build it with `cc -shared -fPIC` or by `make`");
 	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
 		return refuse(ENOEXEC, why, bytes, "built for another kind of machine: build it for x86-64");
 	if (header.e_type != ET_DYN)
 		return refuse(ENOEXEC, why, bytes, "an ELF file, but not a shared object: link it with -shared");
 	if (!is_whole(fd, &header))
-		return refuse(ENOEXEC, why, bytes, "not a whole shared object, it ends too early: was it still being written? "
+		return refuse(ENOEXEC, why, bytes,
+			      "not a whole shared object, it ends too early: was it still being written? "
 			      "Build it again, best by a rename into place");
 	return 0;
 }
@@ -152,7 +165,8 @@ static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 	}
 	plugin->descriptor = dlsym(handle, BATON_PLUGIN_SYMBOL);
 	if (plugin->descriptor == NULL)
-		rc = refuse(ENOENT, why, bytes, "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
+		rc = refuse(ENOENT, why, bytes,
+			    "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
 	else
 		rc = plugin_check(plugin->descriptor, why, bytes);
 	if (rc != 0)
@@ -175,8 +189,8 @@ void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
 	const struct baton_plugin *d = plugin->descriptor;
 
 	*ready = (struct worker_ready){
-		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length, .schema = d->schema,
-		.record_size = d->record_size,
+		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length,
+		.schema = d->schema, .record_size = d->record_size,
 	};
 	/* lengths: plugin_check() */
 	snprintf(ready->plugin_name, sizeof(ready->plugin_name), "%s", d->name);
@@ -192,7 +206,8 @@ static int open_plugin(const char *path, char *why, size_t bytes)
 	struct stat status;
 
 	if (fd < 0)
-		return refuse(errno, why, bytes, "cannot be opened: %s; is the path in the configuration right?", strerror(errno));
+		return refuse(errno, why, bytes, "cannot be opened: %s; is the path in the configuration right?",
+			      strerror(errno));
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
 		close(fd);
 		return refuse(ENOEXEC, why, bytes, "not a file");

@@ -1,3 +1,4 @@
+/* A worker: first acts, plugin, loop, end. */
 #define _GNU_SOURCE
 #include "worker.h"
 
@@ -60,7 +61,8 @@ static uint32_t own_ranges(const struct worker_host *host, const struct zygote_s
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < spawn->io_lcores; i++)
-		own[count++] = range_of(host->belts[i] + (size_t)spawn->slot * BATON_HUGE_PAGE, BATON_HUGE_PAGE, BATON_HUGE_PAGE);
+		own[count++] = range_of(host->belts[i] + (size_t)spawn->slot * BATON_HUGE_PAGE, BATON_HUGE_PAGE,
+					BATON_HUGE_PAGE);
 	own[count++] = range_of(state_control(&host->state, spawn->slot), BATON_HUGE_PAGE, BATON_HUGE_PAGE);
 	own[count++] = range_of(state_words(&host->state, spawn->group), group->buckets * sizeof(struct bucket_word),
 				BATON_HUGE_PAGE);
@@ -87,7 +89,8 @@ static int check_spawn(const struct worker_host *host, const struct zygote_spawn
 	    spawn->group >= host->header.groups || spawn->buckets != host->header.group[spawn->group].buckets ||
 	    spawn->slot >= host->header.slots || spawn->io_lcores > host->header.belts ||
 	    host->stats.header->io_lcores + 1 + spawn->slot >= host->stats.header->pages ||
-	    memchr(spawn->name, 0, sizeof(spawn->name)) == NULL || memchr(spawn->plugin, 0, sizeof(spawn->plugin)) == NULL)
+	    memchr(spawn->name, 0, sizeof(spawn->name)) == NULL ||
+	    memchr(spawn->plugin, 0, sizeof(spawn->plugin)) == NULL)
 		return -EPROTO;
 	return 0;
 }
@@ -108,8 +111,8 @@ static void first_acts(struct worker_host *host, const struct zygote_spawn *spaw
 	check("unmap what belongs to others", confine_unmap(&host->maps, sorted, count));
 	rc = confine_cpu(spawn->cpu);
 	if (rc != 0)
-		refuse("cannot run on CPU %d: %s; change `cores` of the group to CPUs that are there and allowed", spawn->cpu,
-		       strerror(-rc));
+		refuse("cannot run on CPU %d: %s; change `cores` of the group to CPUs that are there and allowed",
+		       spawn->cpu, strerror(-rc));
 	confine_signals();
 	check("restrict system calls (seccomp)", confine_system_calls(&host->filter));
 	check("tie its life to the primary's", confine_die_with(host->primary));
@@ -132,11 +135,12 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 	char why[PLUGIN_WHY_BYTES];
 
 	if (plugin_load(plugin, fd, spawn->plugin, why, sizeof(why)) != 0 ||
-	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why, sizeof(why)) != 0)
+	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why,
+			sizeof(why)) != 0)
 		refuse("%s", why);
 	txn->ctx.worker = spawn->slot;
-	check("bind to the slot's journal",
-	      txn_bind(txn, &host->state, spawn->slot, spawn->group, plugin->descriptor->max_undo_bytes, spawn->seed_salt));
+	check("bind to the slot's journal", txn_bind(txn, &host->state, spawn->slot, spawn->group,
+						     plugin->descriptor->max_undo_bytes, spawn->seed_salt));
 	if (plugin->descriptor->init == NULL)
 		return;
 	int rc = plugin->descriptor->init(&txn->ctx);
@@ -153,7 +157,8 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	struct plugin plugin;
 
 	host_init(control, spawn);
-	check("understand the order to start: batond and baton-zygote differ; install them together", check_spawn(host, spawn));
+	check("understand the order to start: batond and baton-zygote differ; install them together",
+	      check_spawn(host, spawn));
 	struct CoreStats *stats = stats_worker_page(&host->stats, spawn->slot);
 	uint64_t tsc_hz = host->stats.header->tsc_hz;
 	for (uint32_t i = 0; i < spawn->io_lcores; i++)
@@ -166,8 +171,9 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 		_exit(1);
 	load(host, spawn, fd[2], &plugin);
 	close(fd[2]);
-	check("set up its loop", loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
-					   spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
+	check("set up its loop",
+	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
+			spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
 	plugin_ready(&plugin, &message.ready);
 	if (host_send(&message) != 0)
 		_exit(1);

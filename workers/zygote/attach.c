@@ -1,3 +1,4 @@
+/* Attaching: EAL as secondary, belts by their memzones, state and stats by the descriptors handed over. */
 #define _GNU_SOURCE
 #include "attach.h"
 
@@ -32,8 +33,11 @@ static int pin(uint32_t cpu, char *why, size_t bytes)
 {
 	int rc = confine_cpu((int32_t)cpu);
 
-	return rc ? fail(-rc, why, bytes, "the zygote cannot run on CPU %u: %s; change `main_core` to a CPU that is there and allowed",
-			 cpu, strerror(-rc)) : 0;
+	if (rc == 0)
+		return 0;
+	return fail(-rc, why, bytes,
+		    "the zygote cannot run on CPU %u: %s; change `main_core` to a CPU that is there and allowed", cpu,
+		    strerror(-rc));
 }
 
 static int start_eal(const struct attach_options *options, char *why, size_t bytes)
@@ -48,8 +52,10 @@ static int start_eal(const struct attach_options *options, char *why, size_t byt
 	snprintf(huge, sizeof(huge), "--huge-dir=%s", options->huge_dir);
 	snprintf(base, sizeof(base), "--base-virtaddr=0x%llx", BATON_BASE_VIRTADDR);
 	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])) - 1, argv) < 0)
-		return fail(EIO, why, bytes, "the zygote cannot attach to the primary's memory (EAL: %s): check that both have the same "
-			    "DPDK, user, RUNTIME_DIRECTORY and --huge-dir %s", rte_strerror(rte_errno), options->huge_dir);
+		return fail(EIO, why, bytes,
+			    "the zygote cannot attach to the primary's memory (EAL: %s): check that both have the same "
+			    "DPDK, user, RUNTIME_DIRECTORY and --huge-dir %s",
+			    rte_strerror(rte_errno), options->huge_dir);
 	return 0;
 }
 
@@ -62,13 +68,19 @@ static int find_belts(struct worker_host *host, char *why, size_t bytes)
 		const struct rte_memzone *zone = rte_memzone_lookup(name);
 		if (zone == NULL || zone->len < (size_t)host->slots * BATON_HUGE_PAGE ||
 		    (uintptr_t)zone->addr % BATON_HUGE_PAGE != 0)
-			return fail(EPROTO, why, bytes, "the primary's memory has no memzone %s of %u huge pages: install batond and "
-				    "baton-zygote together", name, host->slots);
+			return fail(EPROTO, why, bytes,
+				    "the primary's memory has no memzone %s of %u huge pages: install batond and "
+				    "baton-zygote together",
+				    name, host->slots);
 		host->belts[i] = zone->addr;
-		for (uint32_t slot = 0; slot < host->slots; slot++)
-			if (belt_check((const struct belt *)(const void *)(host->belts[i] + (size_t)slot * BATON_HUGE_PAGE), i, slot))
-				return fail(EPROTO, why, bytes, "belt of I/O lcore %u and worker slot %u is not one of ABI %u: install "
+		for (uint32_t slot = 0; slot < host->slots; slot++) {
+			const void *belt = host->belts[i] + (size_t)slot * BATON_HUGE_PAGE;
+
+			if (belt_check(belt, i, slot) != 0)
+				return fail(EPROTO, why, bytes,
+					    "belt of I/O lcore %u and worker slot %u is not one of ABI %u: install "
 					    "batond and baton-zygote together", i, slot, BATON_ABI);
+		}
 	}
 	return 0;
 }
@@ -91,7 +103,8 @@ static int prepare_confinement(struct worker_host *host, char *why, size_t bytes
 	int rc = confine_filter_build(&host->filter);
 
 	if (rc != 0)
-		return fail(-rc, why, bytes, "cannot make the seccomp filter: %s; is libseccomp 2.5 installed?", strerror(-rc));
+		return fail(-rc, why, bytes, "cannot make the seccomp filter: %s; is libseccomp 2.5 installed?",
+			    strerror(-rc));
 	rc = confine_maps_read(&host->maps);
 	return rc ? fail(-rc, why, bytes, "cannot list the shared mappings of the zygote: %s", strerror(-rc)) : 0;
 }

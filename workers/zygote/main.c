@@ -105,7 +105,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 	}
 	if (optind != argc || options->parent == 0 || options->file_prefix == NULL || options->huge_dir == NULL ||
 	    options->io_lcores == 0 || options->slots == 0) {
-		fprintf(stderr, "baton-zygote: an option is missing; batond starts this program, see baton-zygote --help\n");
+		fprintf(stderr, "baton-zygote: an option is missing; batond starts this program, see --help\n");
 		exit(2);
 	}
 }
@@ -114,8 +114,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 static void attach_took_too_long(int number_of_signal)
 {
 	(void)number_of_signal;
-	spawn_say(ZYGOTE_FAILED, "the zygote did not attach to the primary's memory within 4.5 s: is the CPU it lives on "
-		  "(`main_core`) overloaded? Give it a CPU that no I/O lcore or worker polls on");
+	spawn_say(ZYGOTE_FAILED, "the zygote did not attach to the primary's memory within 4.5 s: is the CPU it "
+				 "lives on (`main_core`) overloaded? Give it a CPU that no I/O lcore or worker polls on");
 	_exit(1);
 }
 
@@ -133,16 +133,18 @@ int main(int argc, char **argv)
 	char why[ATTACH_WHY_BYTES];
 
 	parse(argc, argv, &options);
-	/* Out of the terminal's reach: ^C is for the primary, which then stops its workers in order. A group, not a session:
-	 * with autogroups the kernel would schedule a session of its own against whole other sessions, and has left it
-	 * runnable for seconds beside an I/O lcore that polls on the same CPU. */
+	/* Out of the terminal's reach: ^C is for the primary, which then stops its workers in order. A group, not a
+	 * session: with autogroups the kernel would schedule a session of its own against whole other sessions, and
+	 * has left it runnable for seconds beside an I/O lcore that polls on the same CPU. */
 	setpgid(0, 0);
 	int rc = confine_die_with(options.parent);
 	if (rc != 0) {
-		fprintf(stderr, "baton-zygote: not a child of process %d: batond starts this program\n", options.parent);
+		fprintf(stderr, "baton-zygote: not a child of process %d: batond starts this program\n",
+			options.parent);
 		return 1;
 	}
-	(void)realtime_control_plane(); /* the primary has said so if it is not allowed; what is forked starts without */
+	/* The primary has said so if it is not allowed. What is forked starts without. */
+	(void)realtime_control_plane();
 	watch(ATTACH_MS);
 	rc = attach(&host, &options, why, sizeof(why));
 	watch(0);

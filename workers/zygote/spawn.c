@@ -1,3 +1,4 @@
+/* Forking: workers and the spare, each by way of a process that leaves at once. */
 #define _GNU_SOURCE
 #include "zygote_spawn.h"
 
@@ -83,7 +84,8 @@ void spawn_serve(struct worker_host *host)
 		if (rc == 1)
 			carry_out(host, &message, fd);
 		else if (rc == -EPROTO)
-			spawn_say(ZYGOTE_FAILED, "the zygote got an order of another build: install batond and baton-zygote together");
+			spawn_say(ZYGOTE_FAILED, "the zygote got an order of another build: install batond and "
+						 "baton-zygote together");
 		else if (rc != -EAGAIN)
 			_exit(0); /* the primary hung up */
 	}

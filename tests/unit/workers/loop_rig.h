@@ -110,8 +110,8 @@ static inline void start_worker(bool busy_poll)
 	struct belt *belt[BELTS] = {primary[0].belt, primary[1].belt};
 
 	assert_int_equal(txn_bind(&loop.txn, &memory, 0, 0, plugin.max_undo_bytes, 77), 0);
-	assert_int_equal(loop_init(&loop, &plugin, belt, state_control(&memory, 0)->commit, BELTS, BUCKETS, stats, TSC_HZ,
-				   busy_poll), 0);
+	struct belt_commit *commit = state_control(&memory, 0)->commit;
+	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BELTS, BUCKETS, stats, TSC_HZ, busy_poll), 0);
 }
 
 static inline int set_up(void **state)

@@ -23,8 +23,9 @@ static inline void plugin_cc(const char *source, const char *flags, char *path)
 	FILE *file = fopen(name, "w");
 	if (file == NULL || fputs(source, file) < 0 || fclose(file) != 0)
 		abort();
-	snprintf(command, sizeof(command), "%s -std=gnu11 -shared -fPIC -O1 -Iworkers/sdk -Wl,--build-id=sha1 -o %s %s %s", cc, path,
-		 name, flags);
+	snprintf(command, sizeof(command),
+		 "%s -std=gnu11 -shared -fPIC -O1 -Iworkers/sdk -Wl,--build-id=sha1 -o %s %s %s", cc, path, name,
+		 flags);
 	if (system(command) != 0) {
 		fprintf(stderr, "cannot compile a plugin (run from the top of the tree): %s\n", command);
 		abort();

@@ -305,10 +305,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(processes_threads_and_other_programs_are_refused),
-		cmocka_unit_test(a_write_to_what_is_not_its_own_is_a_crash), cmocka_unit_test(neighbours_are_one_range),
+		cmocka_unit_test(a_write_to_what_is_not_its_own_is_a_crash),
+		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test(descriptors_not_kept_are_closed),
 		cmocka_unit_test(a_worker_without_a_cpu_of_its_own_is_not_bound_to_its_parents),
-		cmocka_unit_test(signals_are_as_after_exec), cmocka_unit_test(a_worker_whose_primary_is_gone_is_told_so),
+		cmocka_unit_test(signals_are_as_after_exec),
+		cmocka_unit_test(a_worker_whose_primary_is_gone_is_told_so),
 		cmocka_unit_test(a_worker_dies_with_the_primary_that_adopted_it),
 	};
 

@@ -77,7 +77,8 @@ static void long_entries_are_handled_in_their_cells(void **state)
 static void verdicts_are_passed_on_as_they_are(void **state)
 {
 	static const enum what what[] = {SILENT, MALFORMED, RUNT, COUNT};
-	const uint32_t verdict[] = {BATON_NO_REPLY, BATON_DROP_MALFORMED, BATON_DROP_RUNT, baton_reply(sizeof(struct request))};
+	const uint32_t verdict[] = {BATON_NO_REPLY, BATON_DROP_MALFORMED, BATON_DROP_RUNT,
+				    baton_reply(sizeof(struct request))};
 
 	(void)state;
 	for (uint32_t i = 0; i < 4; i++)
@@ -328,25 +329,34 @@ static void belts_and_buckets_out_of_range_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(loop_init(&loop, &plugin, belt, commit, 0, BUCKETS, stats, TSC_HZ, false), -EINVAL);
-	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BATON_MAX_IO_LCORES + 1, BUCKETS, stats, TSC_HZ, false), -EINVAL);
+	assert_int_equal(
+	    loop_init(&loop, &plugin, belt, commit, BATON_MAX_IO_LCORES + 1, BUCKETS, stats, TSC_HZ, false), -EINVAL);
 	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BELTS, 0, stats, TSC_HZ, false), -EINVAL);
-	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BELTS, BATON_MAX_BUCKETS + 1, stats, TSC_HZ, false), -EINVAL);
+	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BELTS, BATON_MAX_BUCKETS + 1, stats, TSC_HZ, false),
+			 -EINVAL);
 }
 
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(packets_of_a_belt_are_answered_in_order), TEST(a_burst_is_settled_before_another_belt_is_taken_from),
-		TEST(long_entries_are_handled_in_their_cells), TEST(verdicts_are_passed_on_as_they_are),
+		TEST(packets_of_a_belt_are_answered_in_order),
+		TEST(a_burst_is_settled_before_another_belt_is_taken_from),
+		TEST(long_entries_are_handled_in_their_cells),
+		TEST(verdicts_are_passed_on_as_they_are),
 		TEST(a_reply_or_verdict_that_is_none_is_dropped_with_its_effects),
 		TEST(an_entry_that_needs_more_undo_bytes_than_declared_is_undone_and_counted),
 		TEST(refusals_and_full_buckets_are_counted_over_incarnations),
-		TEST(a_bucket_is_owned_from_the_first_grant_to_the_last_revoke), TEST(every_bucket_can_be_named_without_a_map),
-		TEST(a_range_beyond_the_buckets_is_cut), TEST(ownership_is_that_of_the_model),
-		TEST(a_tick_runs_once_per_number_and_owned_bucket), TEST(missed_ticks_are_made_up_for_four_an_entry),
-		TEST(another_worker_goes_on_with_the_ticks), TEST(chance_and_time_of_a_tick_are_the_same_whoever_runs_it),
-		TEST(an_entry_of_an_unknown_kind_is_passed_over), TEST(nothing_is_taken_after_a_stop),
+		TEST(a_bucket_is_owned_from_the_first_grant_to_the_last_revoke),
+		TEST(every_bucket_can_be_named_without_a_map),
+		TEST(a_range_beyond_the_buckets_is_cut),
+		TEST(ownership_is_that_of_the_model),
+		TEST(a_tick_runs_once_per_number_and_owned_bucket),
+		TEST(missed_ticks_are_made_up_for_four_an_entry),
+		TEST(another_worker_goes_on_with_the_ticks),
+		TEST(chance_and_time_of_a_tick_are_the_same_whoever_runs_it),
+		TEST(an_entry_of_an_unknown_kind_is_passed_over),
+		TEST(nothing_is_taken_after_a_stop),
 		TEST(belts_and_buckets_out_of_range_are_refused),
 	};
 

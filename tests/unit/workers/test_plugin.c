@@ -17,9 +17,10 @@
 #define HEAD   "#include \"baton.h\"\n"
 #define PACKET "static baton_verdict packet(struct baton_ctx *c, const struct baton_packet *p, uint8_t *d)\n" \
 	       "{ (void)c; (void)d; return baton_reply(p->len); }\n"
-#define FIT(version) HEAD PACKET \
-	"BATON_PLUGIN(.name = \"fit\", .version = \"" version "\", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4,\n" \
-	".schema = 3, .record_size = 40, .max_undo_bytes = 64, .packet = packet);\n"
+#define FIT(version) \
+	HEAD PACKET \
+	"BATON_PLUGIN(.name = \"fit\", .version = \"" version "\", .key = BATON_KEY_PAYLOAD, .key_offset = 8,\n" \
+	".key_length = 4, .schema = 3, .record_size = 40, .max_undo_bytes = 64, .packet = packet);\n"
 
 static char why[PLUGIN_WHY_BYTES];
 
@@ -138,7 +139,8 @@ static void a_file_that_is_no_plugin_is_refused(void **state)
 	load_refused(plugin_cc_fd("int somebody_elses = 1;\n", ""), ENOENT, BATON_PLUGIN_SYMBOL, "BATON_PLUGIN(");
 	load_refused(plugin_cc_fd("extern int not_there(void); int there(void) { return not_there(); }\n", ""), ELIBACC,
 		     "not_there", "baton.h, libc and libm");
-	load_refused(plugin_cc_fd(HEAD PACKET "const struct baton_plugin baton_plugin_descriptor = { .abi = 77 };", "-Wno-unused"),
+	load_refused(plugin_cc_fd(HEAD PACKET "const struct baton_plugin baton_plugin_descriptor = { .abi = 77 };",
+				  "-Wno-unused"),
 		     EPROTO, "ABI 77", "rebuild");
 }
 
@@ -229,7 +231,8 @@ static int describe(const char *path, int stream, char *out, size_t size)
 static void a_plugin_is_described_in_one_line_of_json(void **state)
 {
 	static const char head[] = "{\"abi\":1,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
-	static const char tail[] = "\",\"key\":\"payload\",\"key_offset\":8,\"key_length\":4,\"schema\":3,\"record_size\":40,"
+	static const char tail[] = "\",\"key\":\"payload\",\"key_offset\":8,\"key_length\":4,\"schema\":3,"
+				   "\"record_size\":40,"
 				   "\"max_undo_bytes\":64}\n";
 	char path[64], out[1024];
 
@@ -255,9 +258,11 @@ static void what_cannot_be_described_is_explained(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_descriptor_with_a_field_out_of_range_is_refused), cmocka_unit_test(a_flow_key_has_no_length),
+		cmocka_unit_test(a_descriptor_with_a_field_out_of_range_is_refused),
+		cmocka_unit_test(a_flow_key_has_no_length),
 		cmocka_unit_test(a_plugin_that_does_not_fit_the_service_names_the_line_to_change),
-		cmocka_unit_test(a_file_that_is_no_plugin_is_refused), cmocka_unit_test(a_truncated_plugin_is_refused),
+		cmocka_unit_test(a_file_that_is_no_plugin_is_refused),
+		cmocka_unit_test(a_truncated_plugin_is_refused),
 		cmocka_unit_test(what_runs_is_the_copy_that_was_checked),
 		cmocka_unit_test(a_plugin_is_described_in_one_line_of_json),
 		cmocka_unit_test(what_cannot_be_described_is_explained),

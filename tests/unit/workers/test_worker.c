@@ -39,7 +39,8 @@
 	"	case 4: r[1] = (uint64_t)ctx->records; break;\n" \
 	"	case 5: r[1] = (uint64_t)getpid(); break;\n" \
 	"	}\n	memcpy(data, r, 16); return baton_reply(p->len); }\n" \
-	"BATON_PLUGIN(.name = \"probe\", .version = \"1\", .key = KEY, .key_length = 4, .schema = 1, .record_size = SIZE,\n" \
+	"BATON_PLUGIN(.name = \"probe\", .version = \"1\", .key = KEY, .key_length = 4, .schema = 1,\n" \
+	"	.record_size = SIZE,\n" \
 	"	.max_undo_bytes = 64, .init = INIT, .packet = packet);\n"
 #define PLUGIN_FLAGS "-DKEY=BATON_KEY_PAYLOAD -DSIZE=32 -DINIT=0"
 
@@ -274,11 +275,14 @@ static void refused(int plugin, const char *what, const char *fix)
 static void an_unfit_plugin_is_refused_with_the_fix(void **state)
 {
 	(void)state;
-	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_FLOW -DSIZE=32 -DINIT=0"), "needs key flow", "`key: flow`");
+	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_FLOW -DSIZE=32 -DINIT=0"), "needs key flow",
+		"`key: flow`");
 	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_PAYLOAD -DSIZE=33 -DINIT=0"), "33 bytes", "state_file");
 	refused(plugin_cc_fd("int x;\n", ""), "/plugins/probe.so", "BATON_PLUGIN(");
-	refused(plugin_cc_fd("#include \"baton.h\"\nstatic int init(struct baton_ctx *c) { (void)c; return -28; }\n" PLUGIN_SOURCE,
-			     "-DKEY=BATON_KEY_PAYLOAD -DSIZE=32 -DINIT=init"), "init refused", "No space left");
+	refused(plugin_cc_fd("#include \"baton.h\"\n"
+			     "static int init(struct baton_ctx *c) { (void)c; return -28; }\n" PLUGIN_SOURCE,
+			     "-DKEY=BATON_KEY_PAYLOAD -DSIZE=32 -DINIT=init"),
+		"init refused", "No space left");
 }
 
 static void a_plugin_that_crashes_at_init_is_a_death(void **state)
@@ -328,7 +332,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_worker_says_what_it_loaded_serves_and_leaves),
-		cmocka_unit_test(a_worker_keeps_its_socket_and_the_state_file_alone), cmocka_unit_test(a_worker_writes_where_it_must),
+		cmocka_unit_test(a_worker_keeps_its_socket_and_the_state_file_alone),
+		cmocka_unit_test(a_worker_writes_where_it_must),
 		cmocka_unit_test(a_wild_write_is_a_crash_and_leaves_no_trace),
 		cmocka_unit_test(an_unfit_plugin_is_refused_with_the_fix),
 		cmocka_unit_test(a_plugin_that_crashes_at_init_is_a_death),
