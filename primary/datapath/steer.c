@@ -49,6 +49,7 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 		return false;
 	belt_offer(&view->belt, &entry, NULL, payload);
 	io->dirty |= 1ull << slot;
+	io->to_ring |= 1ull << slot; /* a worker that owns nothing sleeps even when it would poll busily */
 	stats_add(&io->stats->control_entries, 1);
 	return true;
 }
