@@ -56,6 +56,7 @@ if [ "${1:-}" = --inside ]; then inside "$2"; fi
 root=$(mktemp -d "${TMPDIR:-/var/tmp}/baton-fresh.XXXXXX")
 run_begin fresh
 run_note file "$root"
+chmod 755 "$root" # it becomes /, and not all that is tested runs as root
 run_note file "$root.log"
 run_note file "$root.before"
 pages=$(huge_total)
