@@ -11,7 +11,7 @@
 
 #include "log.h"
 #include "primary.h"
-#include "realtime.h"
+#include "priority.h"
 
 #define FILES_WANTED 8192u /* EAL keeps a descriptor for every huge page it maps */
 
@@ -53,9 +53,9 @@ int limits_init(struct primary *primary)
 	raise_limit(RLIMIT_NOFILE, "RLIMIT_NOFILE", FILES_WANTED);
 	raise_limit(RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", RLIM_INFINITY); /* AF_XDP counts its buffers against it */
 	oom_protect();
-	int rc = realtime_control_plane();
+	int rc = priority_control_plane();
 	if (rc != 0)
-		log_info("the main lcore stays in the ordinary scheduling class (%s): beside pollers on its CPU it answers later",
+		log_info("the main lcore keeps its nice value (%s): beside pollers on its CPU it answers later",
 			 strerror(-rc));
 	return 0;
 }

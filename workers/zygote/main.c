@@ -11,7 +11,7 @@
 
 #include "attach.h"
 #include "plugin.h"
-#include "realtime.h"
+#include "priority.h"
 #include "zygote_spawn.h"
 #include "version.h"
 
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	/* The primary has said so if it is not allowed. What is forked starts without. */
-	(void)realtime_control_plane();
+	(void)priority_control_plane();
 	watch(ATTACH_MS);
 	rc = attach(&host, &options, why, sizeof(why));
 	watch(0);
