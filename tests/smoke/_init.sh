@@ -123,8 +123,11 @@ in_client() { ip netns exec "$CLIENT" "$@"; }
 netns_make() {
 	run_note netns "$1"
 	ip netns add "$1" || return 1
-	# The kernel's own IPv6 chatter would be counted beside the frames a test sends.
-	ip netns exec "$1" sh -c 'for f in default all; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done' 2>/dev/null
+	# What the kernel says of itself would be counted beside the frames a test sends: IPv6 neighbours, and the port
+	# unreachable it answers when a client's socket is gone before the reply comes (here one an hour and peer; a new peer
+	# has a minute's worth of them).
+	ip netns exec "$1" sh -c 'for f in default all; do echo 1 >/proc/sys/net/ipv6/conf/$f/disable_ipv6; done
+		echo 3600000 >/proc/sys/net/ipv4/icmp_ratelimit' 2>/dev/null
 	ip -n "$1" link set lo up
 }
 
