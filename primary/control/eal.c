@@ -135,6 +135,18 @@ static int check_mount(const char *dir)
 	return -ENODEV;
 }
 
+/* A mount may hold fewer pages than the machine has; without such a limit it names no number of blocks. */
+static int check_mount_room(const char *dir, uint64_t needed)
+{
+	struct statfs fs;
+
+	if (statfs(dir, &fs) != 0 || (int64_t)fs.f_blocks <= 0 || fs.f_bfree >= needed)
+		return 0;
+	log_error("eal.huge_dir: %s has room for %llu more huge pages and %llu are needed: mount it with a larger size=, or "
+		  "without", dir, (unsigned long long)fs.f_bfree, (unsigned long long)needed);
+	return -ENOSPC;
+}
+
 static int check_pages(const struct primary *primary)
 {
 	uint64_t unused = read_number(PAGES_DIR "free_hugepages"), reserved = read_number(PAGES_DIR "resv_hugepages");
@@ -142,7 +154,7 @@ static int check_pages(const struct primary *primary)
 
 	unused = unused > reserved ? unused - reserved : 0;
 	if (unused >= needed)
-		return 0;
+		return check_mount_room(primary->config.huge_dir, needed);
 	log_error("%llu huge pages of 2 MiB are needed and %llu are free: sysctl -w vm.nr_hugepages=%llu (batond --plan "
 		  "tells what they are for)", (unsigned long long)needed, (unsigned long long)unused,
 		  (unsigned long long)(total + needed - unused));

@@ -81,6 +81,7 @@ struct primary {
 	struct datapath_setup setup; /* lcores, pools, belts */
 	struct datapath *dp;
 	bool running; /* the I/O lcores have been started */
+	bool served;  /* they have been, if only for a while */
 	/* Buffers of I/O lcore i's pool that drivers will not give back when closed (net_af_xdp leaves what its rings
 	 * hold): at least, and at most. */
 	uint32_t kept_least[BATON_MAX_IO_LCORES], kept_most[BATON_MAX_IO_LCORES];

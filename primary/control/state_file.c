@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "primary.h"
+
+static char fresh_path[BATON_PATH_BYTES * 2]; /* of a file that this start has made; empty: it was there */
 
 #define LOCK_WAIT_MS 5000u /* for the workers of a dead primary to leave: their death signal is on its way */
 
@@ -47,6 +50,7 @@ int state_file_init(struct primary *primary)
 			primary->config.worker_slots, primary->config.io_cores, salt, LOCK_WAIT_MS, &fresh);
 	if (rc != 0)
 		return rc; /* state_open() has said why and what to do */
+	snprintf(fresh_path, sizeof(fresh_path), "%s", fresh ? path : "");
 	log_info("state file %s: %s", path, fresh ? "created" : "taken over from the last run");
 	roll_back_all(primary);
 	return 0;
@@ -54,5 +58,9 @@ int state_file_init(struct primary *primary)
 
 void state_file_fini(struct primary *primary)
 {
+	/* Of a start that failed: nobody is in it, but it would hold pages, and bind the next configuration to its layout.
+	 * While the lock is held, as the next one waits for it and then looks again. */
+	if (!primary->served && fresh_path[0] != '\0')
+		unlink(fresh_path);
 	state_close(&primary->state);
 }

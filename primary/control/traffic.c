@@ -68,7 +68,7 @@ int traffic_start(struct primary *primary)
 
 	if (rc != 0)
 		log_error("I/O lcores: %s", strerror(-rc));
-	primary->running = rc == 0;
+	primary->running = primary->served = rc == 0;
 	return rc;
 }
 
