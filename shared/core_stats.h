@@ -73,7 +73,7 @@
 	X(bad_udp_checksum, "UDP checksum wrong") \
 	X(no_service, "no service at that UDP port") \
 	X(no_key, "payload shorter than the steering key") \
-	X(oversize, "payload longer than a long cell") \
+	X(oversize, "packet longer than the port's MTU or payload longer than a long cell") \
 	X(segmented, "received in several buffers") \
 	X(vlan, "tagged frame on a port without VLANs") \
 	X(no_worker, "no worker owns the bucket") \

@@ -29,6 +29,10 @@ static uint16_t clamp_mtu(const struct port *port, const struct rte_eth_dev_info
 {
 	uint32_t mtu = port->config->mtu;
 
+	/* What rte_eth_dev_configure() checks when a device sets no upper bound of its own. */
+	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN &&
+	    mtu > info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN))
+		mtu = info->max_rx_pktlen - (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN);
 	if (mtu > info->max_mtu)
 		mtu = info->max_mtu;
 	if (mtu < info->min_mtu)
@@ -209,6 +213,7 @@ int port_setup_generator(struct primary *primary, struct port *port)
 	uint32_t ip = service->ip != 0 ? service->ip : port->address[0].ip;
 
 	port->queues = (uint16_t)config->io_cores;
+	port->mtu = (uint16_t)port->config->mtu;
 	port->mac[0] = 0x02; /* locally administered */
 	port->mac[5] = port->index;
 	/* As a card with checksum offload: the generator marks what it knows to be good, and checks what it is given. */

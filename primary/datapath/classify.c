@@ -112,6 +112,9 @@ static void classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbu
 		return drop_packet(io, mbuf, DROP_bad_ip_header);
 	if (baton_unlikely(total < ihl || total > room))
 		return drop_packet(io, mbuf, DROP_bad_ip_length);
+	/* Its reply might be as long, and a driver that refuses a packet is offered it again for ever. */
+	if (baton_unlikely(total > port->mtu))
+		return drop_packet(io, mbuf, DROP_oversize);
 	if (baton_unlikely(!ip_checksum_ok(port, mbuf, ip, ihl)))
 		return drop_packet(io, mbuf, DROP_bad_ip_checksum);
 	if (baton_unlikely(!is_port_address(port, ip->dst_addr)))

@@ -144,6 +144,16 @@ static void payload_limits_have_names(void **state)
 	expect_drop(a, DROP_segmented, "two buffers");
 }
 
+/* A driver may refuse a reply of that length for ever, and nothing behind it would leave. */
+static void a_packet_longer_than_the_mtu_is_dropped(void **state)
+{
+	static const uint8_t payload[1488] = {0};
+
+	(void)state;
+	expect_drop(rig_frame(&rig, 0, payload, 1472), DROP_no_worker, "as long as the MTU allows");
+	expect_drop(rig_frame(&rig, 0, payload, 1473), DROP_oversize, "a byte longer");
+}
+
 static void a_zero_udp_checksum_is_accepted(void **state)
 {
 	struct rte_mbuf *m = good();
@@ -226,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_malformed_frame_raises_its_own_counter_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_frame_cut_at_any_byte_is_dropped_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(payload_limits_have_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_packet_longer_than_the_mtu_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_zero_udp_checksum_is_accepted, setup, teardown),
 		cmocka_unit_test_setup_teardown(arp_for_our_address_is_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(ping_is_answered, setup, teardown),
