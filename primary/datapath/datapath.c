@@ -295,7 +295,8 @@ void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 
 void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 {
-	if (dp->slot[slot].dead)
+	/* Over and recovered: this is the next incarnation, which never got as far as the attach that clears the marks. */
+	if (dp->slot[slot].dead && !dp->slot[slot].recovered)
 		return;
 	dp->slot[slot].dead = true;
 	dp->slot[slot].recovered = false;

@@ -33,7 +33,7 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 			continue;
 		view->packets--;
 		io->ledger.in_belts--;
-		shadow->attempts++;
+		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
