@@ -288,6 +288,18 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	return true;
 }
 
+bool datapath_move_granted(struct datapath *dp, int id)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
+		struct move *move = &dp->move[i];
+
+		if (dp->move_open[i] && move->id == (uint32_t)id)
+			return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
+			       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
+	}
+	return false;
+}
+
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 {
 	post(dp, &(struct order){.kind = ORDER_STOP_WORKER, .slot = slot});

@@ -68,6 +68,9 @@ struct move_report {
 int datapath_move(struct datapath *dp, const struct move_order *order);
 /* True once the move `id` is over on every lcore; fills in the report. */
 bool datapath_move_done(struct datapath *dp, int id, struct move_report *report);
+/* True if the old owner has let go of all buckets of the move `id`, or is dead and rolled back: from then on the new
+ * owner is the one that is waited for. */
+bool datapath_move_granted(struct datapath *dp, int id);
 
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);

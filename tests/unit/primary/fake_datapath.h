@@ -41,6 +41,7 @@ static struct fake {
 	struct fake_slot slot[BATON_MAX_WORKERS];
 	struct fake_move move[FAKE_SERVICES];
 	bool hold_moves;     /* they do not end */
+	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	int64_t imbalance;
 	int next_id;
@@ -114,6 +115,13 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	move->left = FAKE_LATENCY;
 	move->id = ++fake.next_id;
 	return move->id;
+}
+
+bool datapath_move_granted(struct datapath *dp, int id)
+{
+	(void)dp;
+	(void)id;
+	return fake.granted;
 }
 
 bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)

@@ -255,6 +255,25 @@ static void the_new_one_dies_during_the_move_and_the_old_one_serves_on(void **un
 	assert_true(rig_shares_are_right());
 }
 
+/* It took the buckets and settles nothing: the old one has let go long ago and must not pay for it. */
+static void a_new_one_that_hangs_is_killed_and_the_old_one_serves_on(void **unused)
+{
+	pid_t old = rig_pid(0);
+
+	(void)unused;
+	fake.hold_moves = fake.granted = true;
+	assert_int_equal(rig_begin("game.0", NULL), 0);
+	wait_until(rig_worker(0)->transfer.id > 0);
+	pid_t fresh = rig_slot(rig.primary->supervisor->restart.fresh)->pid;
+	wait_until(rig.reply != NULL); /* 10 s: what a move may take */
+	assert_false(rig_ok());
+	fake.hold_moves = fake.granted = false;
+	wait_until(rig_settled());
+	assert_int_equal(rig_pid(0), old);
+	assert_true(is_gone(fresh));
+	assert_true(rig_shares_are_right());
+}
+
 static void the_old_one_dies_during_the_move_and_the_new_one_serves(void **unused)
 {
 	pid_t old = rig_pid(0);
@@ -369,6 +388,7 @@ int main(int argc, char **argv)
 		claim(what_is_no_plugin_is_refused),
 		claim(a_group_that_stops_half_way_says_so),
 		claim(the_new_one_dies_during_the_move_and_the_old_one_serves_on),
+		claim(a_new_one_that_hangs_is_killed_and_the_old_one_serves_on),
 		claim(the_old_one_dies_during_the_move_and_the_new_one_serves),
 		claim(the_old_one_dies_while_the_new_one_starts),
 		claim(both_die_and_a_third_serves),
