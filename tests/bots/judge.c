@@ -25,14 +25,14 @@ static const char *judge_time(const struct model *model, struct player *p, const
 	return NULL;
 }
 
-/* The position that holds is the predicted one, unless a move before this request is missing: then its predecessor is
- * as good, for nobody knows whether the move was applied. */
+/* The position that holds is the predicted one, unless moves before this request are missing: then their predecessor
+ * and any of them is as good, for nobody knows which of them were applied. */
 static bool holds(const struct model *model, const struct player *p, const struct request *r,
 		  const struct position *shown)
 {
 	if (same(shown, &r->hold))
 		return true;
-	bool missing = p->doubt;
+	bool missing = p->doubts > 0;
 	for (uint32_t i = 0; i < p->opens; i++) {
 		const struct request *other = &model->request[p->open[i]];
 		if (other->order < r->order && other->kind == REQUEST_MOVE) {
@@ -41,7 +41,10 @@ static bool holds(const struct model *model, const struct player *p, const struc
 				return true;
 		}
 	}
-	return missing && (same(shown, &p->held) || (p->doubt && same(shown, &p->doubtful)));
+	for (uint32_t i = 0; i < p->doubts && i < BOTS_MAX_WINDOW; i++)
+		if (same(shown, &p->doubtful[i]))
+			return true;
+	return missing && same(shown, &p->held);
 }
 
 /* The server knows this player from an earlier run: go on almost half a number circle ahead. */
@@ -76,8 +79,8 @@ static const char *judge_applied(struct model *model, struct player *p, struct r
 	if (!p->synced)
 		p->stale_used = r->sequence - 1; /* after a jump the number before may be newer than the server's */
 	p->synced = true;
-	if (p->doubt && r->order > p->doubt_order)
-		p->doubt = false;
+	if (p->doubts > 0 && r->order > p->doubt_order)
+		p->doubts = 0;
 	return NULL;
 }
 

@@ -111,12 +111,12 @@ static enum request_kind choose(struct model *model, struct player *p)
 		return REQUEST_ECHO;
 	if (p->want_repeat) {
 		p->want_repeat = false;
-		if (p->synced && !p->doubt)
+		if (p->synced && p->doubts == 0)
 			return REQUEST_REPEAT;
 	}
 	if (model_random(model) % (o->move_weight + o->heartbeat_weight) >= o->move_weight)
 		return REQUEST_HEARTBEAT;
-	if (!p->synced || p->doubt)
+	if (!p->synced || p->doubts > 0)
 		return REQUEST_MOVE;
 	if (chance(model, o->outside_permille))
 		return REQUEST_OUTSIDE;
@@ -267,9 +267,8 @@ void model_doubt(struct model *model, const struct request *r)
 
 	if (r->kind != REQUEST_MOVE)
 		return;
-	p->doubt = true;
 	p->doubt_order = r->order;
-	p->doubtful = r->want;
+	p->doubtful[p->doubts++ % BOTS_MAX_WINDOW] = r->want;
 }
 
 void model_gap(struct model *model, uint64_t now_ns)

@@ -51,9 +51,10 @@ struct player {
 	uint32_t attempts;       /* to find a sequence that is new to the server */
 	bool synced;             /* a move was acknowledged: the server's state is known */
 	bool want_repeat, want_roam; /* once nothing of this player is under way; until then it sends nothing */
-	bool doubt;              /* see model_doubt() */
-	uint64_t doubt_order;
-	struct position doubtful, held, position; /* lost with that move; acknowledged; as predicted */
+	uint32_t doubts;         /* moves in doubt so far since the last certainty; see model_doubt() */
+	uint64_t doubt_order;    /* of the newest */
+	struct position doubtful[BOTS_MAX_WINDOW]; /* what they asked for: all that were under way may be */
+	struct position held, position;            /* acknowledged; as predicted */
 	uint64_t orders;                          /* requests made so far */
 	uint64_t last_order, last_server_ns;      /* of the newest reply */
 	uint32_t open[BOTS_MAX_WINDOW];           /* requests under way, oldest first */
