@@ -11,7 +11,8 @@ struct part {
 	void (*fini)(struct primary *primary);
 };
 
-/* The order is the contract: the lock before anything shared is touched, plugins before memory is laid out, everything
+/* The order is the contract: the lock before anything shared is touched, plugins before memory is laid out, the state
+ * file, which the processes of a dead primary let go last, before EAL asks for the pages they still hold, everything
  * allocated before the zygote attaches, the zygote before the first packet. */
 static const struct part parts[] = {
 	{ "signals", run_init, NULL },
@@ -21,6 +22,7 @@ static const struct part parts[] = {
 	{ "plugins", supervisor_describe_plugins, NULL },
 	{ "memory plan", plan_init, NULL },
 	{ "state file", state_file_init, state_file_fini },
+	{ "stale files", runtime_dir_sweep, NULL },
 	{ "EAL", eal_init, eal_fini },
 	{ "pools and belts", pool_init, pool_fini },
 	{ "ports", port_init, port_fini },

@@ -142,8 +142,8 @@ static int check_mount_room(const char *dir, uint64_t needed)
 
 	if (statfs(dir, &fs) != 0 || (int64_t)fs.f_blocks <= 0 || fs.f_bfree >= needed)
 		return 0;
-	log_error("eal.huge_dir: %s has room for %llu more huge pages and %llu are needed: mount it with a larger size=, or "
-		  "without", dir, (unsigned long long)fs.f_bfree, (unsigned long long)needed);
+	log_error("eal.huge_dir: %s has room for %llu more huge pages and %llu are needed: mount it with a larger "
+		  "size=, or without", dir, (unsigned long long)fs.f_bfree, (unsigned long long)needed);
 	return -ENOSPC;
 }
 

@@ -135,6 +135,7 @@ void command_fini(struct primary *primary);
 int options_parse(int argc, char **argv, struct primary *primary);
 /* runtime_dir.c */
 int runtime_dir_init(struct primary *primary);  /* lock, pid file, removal of what dead runs left */
+int runtime_dir_sweep(struct primary *primary); /* once more, when the processes of dead runs have let go */
 void runtime_dir_fini(struct primary *primary); /* removes our files */
 /* limits.c */
 int limits_init(struct primary *primary);

@@ -9,10 +9,13 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "primary.h"
+
+#define LEAVING_MS 1000u
 
 /* "baton-<name>-": what the file prefixes of all boots of this instance begin with. */
 static void prefix_of(const struct primary *primary, char out[80])
@@ -78,14 +81,14 @@ static bool remove_eal_directory(int parent, const char *name, bool ours)
 }
 
 /* Files of this instance's boots in `path`; directories of EAL if `tail` is NULL, huge page files otherwise. A file of
- * another boot that is still held belongs to a process about to die with its primary: left for the next start. */
-static uint32_t remove_boot_files(const struct primary *primary, const char *path, const char *tail)
+ * another boot that is still held belongs to a process about to die with its primary: left, and counted in *left. */
+static uint32_t remove_boot_files(const struct primary *primary, const char *path, const char *tail, uint32_t *left)
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
 	uint32_t removed = 0;
 	char prefix[80];
-	bool ours;
+	bool ours, gone;
 
 	if (dir == NULL)
 		return 0;
@@ -96,23 +99,50 @@ static uint32_t remove_boot_files(const struct primary *primary, const char *pat
 		ours = primary->boot_id != 0 &&
 		       strncmp(entry->d_name, primary->file_prefix, strlen(primary->file_prefix)) == 0;
 		if (tail == NULL)
-			removed += remove_eal_directory(dirfd(dir), entry->d_name, ours);
-		else if (ours || !is_held(dirfd(dir), entry->d_name))
-			removed += unlinkat(dirfd(dir), entry->d_name, 0) == 0;
+			gone = remove_eal_directory(dirfd(dir), entry->d_name, ours);
+		else
+			gone = (ours || !is_held(dirfd(dir), entry->d_name)) &&
+			       unlinkat(dirfd(dir), entry->d_name, 0) == 0;
+		removed += gone;
+		*left += !gone;
 	}
 	closedir(dir);
 	return removed;
 }
 
-static void remove_stale(const struct primary *primary)
+/* Returns the number of things that had to be left, because somebody holds them. */
+static uint32_t remove_eal_files(const struct primary *primary)
 {
-	uint32_t directories, pages;
-	char path[BATON_PATH_BYTES + 32];
+	uint32_t directories, pages, left = 0;
 
-	directories = remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL);
-	pages = remove_boot_files(primary, primary->config.huge_dir, "map_");
+	directories = remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL, &left);
+	pages = remove_boot_files(primary, primary->config.huge_dir, "map_", &left);
 	if (directories > 0 || pages > 0)
 		log_info("removed %u EAL directories and %u huge pages of earlier runs that were killed", directories, pages);
+	return left;
+}
+
+/* The state file is locked by now, so all processes of the dead primary have closed it: what is still held is let go
+ * within moments. */
+int runtime_dir_sweep(struct primary *primary)
+{
+	uint32_t left = remove_eal_files(primary);
+
+	for (uint32_t ms = 0; left > 0 && ms < LEAVING_MS; ms++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		left = remove_eal_files(primary);
+	}
+	if (left > 0)
+		log_warn("%u directories and huge page files of earlier runs are still held by somebody: left for the next start",
+			 left);
+	return 0;
+}
+
+static void remove_stale(const struct primary *primary)
+{
+	char path[BATON_PATH_BYTES + 32];
+
+	remove_eal_files(primary);
 	snprintf(path, sizeof(path), "%s/" BATON_CONTROL_SOCKET, primary->run_dir);
 	if (unlink(path) == 0)
 		log_info("removed %s of an earlier run that was killed", path);
@@ -229,10 +259,11 @@ int runtime_dir_init(struct primary *primary)
 void runtime_dir_fini(struct primary *primary)
 {
 	char path[BATON_PATH_BYTES + 32];
+	uint32_t left = 0;
 
 	/* EAL has ended: its files of this boot go as those of a dead one would. */
-	remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL);
-	remove_boot_files(primary, primary->config.huge_dir, "map_");
+	remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL, &left);
+	remove_boot_files(primary, primary->config.huge_dir, "map_", &left);
 	snprintf(path, sizeof(path), "%s/pid", primary->run_dir);
 	unlink(path);
 	/* While the lock is held: who has opened the file already sees that its name is gone, and makes a new one. */

@@ -237,6 +237,34 @@ static void files_that_a_process_still_holds_stay(void **state)
 	assert_false(exists(boot_path(huge_dir, "-" BOOT "map_3")));
 }
 
+/* As the threads of a dead primary's zygote: they let go while the next one starts. */
+static void the_sweep_waits_for_who_is_about_to_let_go(void **state)
+{
+	int page = make_file(boot_path(huge_dir, "-" BOOT "map_3")), go[2], status;
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_int_equal(flock(page, LOCK_SH), 0);
+	assert_int_equal(pipe(go), 0);
+	child = fork();
+	if (child == 0) {
+		close(go[1]);
+		_exit(read(go[0], &byte, 1) != 1); /* holds the lock with the descriptor it inherited */
+	}
+	close(page);
+	assert_int_equal(runtime_dir_init(&primary), 0);
+	assert_true(exists(boot_path(huge_dir, "-" BOOT "map_3")));
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(runtime_dir_sweep(&primary), 0);
+	assert_false(exists(boot_path(huge_dir, "-" BOOT "map_3")));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(go[0]);
+	close(go[1]);
+	runtime_dir_fini(&primary);
+}
+
 static void files_of_other_instances_stay(void **state)
 {
 	static const char *const others[] = { "-x-" BOOT "map_0", "x-" BOOT "map_0", "-" BOOT "-" BOOT "map_0",
@@ -263,6 +291,7 @@ int main(void)
 		IN_DIR(a_killed_primary_is_no_obstacle),
 		IN_DIR(files_of_a_killed_run_are_removed),
 		IN_DIR(files_that_a_process_still_holds_stay),
+		IN_DIR(the_sweep_waits_for_who_is_about_to_let_go),
 		IN_DIR(files_of_other_instances_stay),
 	};
 
