@@ -41,7 +41,7 @@ run_begin() {
 	printf 'owner %s %s\n' "$$" "$(proc_start $$)" >"$RUN_FILE"
 }
 
-# run_note netns|process|instance|file WORDS...: what is about to be made.
+# run_note netns|process|instance|mount|file WORDS...: what is about to be made.
 run_note() { printf '%s\n' "$*" >>"$RUN_FILE"; }
 
 # run_process PID: notes a process together with its start time.
@@ -78,6 +78,7 @@ run_remove() {
 			[ "${#a}" -ge 6 ] || continue
 			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
 				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* ;;
+		mount) umount -l "$a" 2>/dev/null ;;
 		file) rm -rf --one-file-system "$a" ;;
 		esac
 	done < <(tac "$1") 2>/dev/null
