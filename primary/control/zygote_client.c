@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -20,6 +21,7 @@
 #define SPARE_PAUSE_NS  1000000000ull /* between two spares that died, so that a bad one is no fork storm */
 #define SPARE_ANSWER_NS 5000000000ull /* a spare that is not ready by then is not counted on */
 #define STOP_MS         500
+#define LAST_THREAD_NS  10000000
 
 int zygote_find(char *path, size_t bytes)
 {
@@ -273,6 +275,15 @@ int zygote_client_spawn(struct zygote_client *client, const struct zygote_spawn 
 	return 0;
 }
 
+/* The zygote has threads of EAL's, and the last of them may still be in its last system call when the pidfd says that all
+ * is over: taking its own entries out of /proc. Linux (seen on 6.18) waits for that by spinning in waitid(), beside that
+ * very thread on one CPU for as long as the scheduler likes: so it is given time first. */
+static void reap(struct zygote_process *process, struct process_end *end)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = LAST_THREAD_NS }, NULL);
+	process_reap(process->pidfd, end);
+}
+
 /* Looks after one of the two. Returns true if it is gone; the caller says what that means. */
 static bool is_gone(struct zygote_client *client, struct zygote_process *process, const char *what, char *how,
 		    size_t bytes)
@@ -291,7 +302,7 @@ static bool is_gone(struct zygote_client *client, struct zygote_process *process
 	if (process->pidfd >= 0 && !ended) /* hung up or broken: nobody can use it any more */
 		process_kill(process->pidfd, SIGKILL);
 	if (process->pidfd >= 0)
-		process_reap(process->pidfd, &end);
+		reap(process, &end);
 	process_end_text(&end, how, bytes);
 	return true;
 }
@@ -347,7 +358,7 @@ static void stop_process(struct zygote_process *process)
 		if (poll(&p, 1, STOP_MS) != 1)
 			process_kill(process->pidfd, SIGKILL);
 		poll(&p, 1, STOP_MS);
-		process_reap(process->pidfd, &end);
+		reap(process, &end);
 	}
 	forget(process);
 }
