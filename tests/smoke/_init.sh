@@ -265,7 +265,7 @@ bots_start() {
 		local rc=0
 		wait $! || rc=$? # a claim runs under set -e
 		echo $rc >"$WORK/bots.rc"
-	} &
+	} >/dev/null 2>&1 &
 	wait_for '[ -s "$WORK/bots.pid" ]' 10
 }
 # Ends the run early; what is under way is still waited for and judged.
