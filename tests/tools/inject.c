@@ -214,7 +214,6 @@ int main(int argc, char **argv)
 			kinds[k].spoil(&f);
 			send_frame(&f, kinds[k].reason);
 		}
-		usleep(2000); /* a burst at a time: the device's queue must not be what drops them */
 	}
 	for (uint32_t len = 14; len < DATA_AT + sizeof(struct GameMove); len++) { /* cut at every byte */
 		build(&f);
