@@ -21,7 +21,7 @@
 #define BELT_MASK          (BELT_SLOTS - 1u)
 #define BELT_INLINE        96u
 #define BELT_CELL_BYTES    2048u
-#define BELT_LONG_CELLS    256u
+#define BELT_LONG_CELLS    448u
 #define BELT_OUT_CELLS     256u
 #define BELT_CONTROL_SLOTS 64u /* never used by packets: a full belt must not hold up a revoke */
 #define BELT_CONTROL_CELLS 16u /* likewise for entries longer than BELT_INLINE */
