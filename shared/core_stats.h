@@ -13,7 +13,7 @@
 #include "abi.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 1u
+#define STATS_VERSION 2u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -66,6 +66,7 @@
 	X(bad_ip_length, "IPv4 total length below its header or beyond the frame") \
 	X(bad_ip_checksum, "IPv4 header checksum wrong") \
 	X(fragment, "IPv4 fragment") \
+	X(not_our_mac, "frame is not for the port's MAC address") \
 	X(not_our_address, "IPv4 destination is not an address of the port") \
 	X(unknown_protocol, "neither UDP nor ICMP echo request") \
 	X(bad_icmp, "ICMP malformed") \

@@ -137,6 +137,12 @@ static void classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbu
 	classify_udp(io, port, mbuf, ip, at + ihl, udp_len);
 }
 
+/* What is not for this host: seen when the port is promiscuous, or by a switch that floods. */
+static inline bool is_port_mac(const struct port *port, const struct rte_ether_hdr *eth)
+{
+	return memcmp(&eth->dst_addr, port->mac, RTE_ETHER_ADDR_LEN) == 0;
+}
+
 static void classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
@@ -146,6 +152,10 @@ static void classify_frame(struct io_lcore *io, struct port *port, struct rte_mb
 		return drop_packet(io, mbuf, DROP_segmented);
 	if (baton_unlikely(mbuf->data_len < ETH_HEADER))
 		return drop_packet(io, mbuf, DROP_runt_frame);
+	/* A unicast packet in a broadcast frame is nobody's (RFC 1122, 3.3.6). */
+	if (baton_unlikely(!is_port_mac(port, eth)) && (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) ||
+							!rte_is_broadcast_ether_addr(&eth->dst_addr)))
+		return drop_packet(io, mbuf, DROP_not_our_mac);
 	if (baton_likely(eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4)))
 		return classify_ipv4(io, port, mbuf, ETH_HEADER);
 	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP))

@@ -124,6 +124,7 @@ static void k_ip_checksum(struct frame *f) { ip_of(f)->check ^= (uint16_t)(1u <<
 static void k_first_fragment(struct frame *f) { ip_of(f)->frag_off = htons(0x2000); fix_ip(f); }
 static void k_last_fragment(struct frame *f) { ip_of(f)->frag_off = htons((uint16_t)(1 + roll() % 1000)); fix_ip(f); }
 static void k_address(struct frame *f) { ip_of(f)->daddr ^= htonl(1u << roll() % 8); fix_ip(f); }
+static void k_mac(struct frame *f) { f->byte[roll() % 6] ^= (uint8_t)(4u << roll() % 5); }
 static void k_protocol(struct frame *f) { ip_of(f)->protocol = 132; fix_ip(f); }
 static void k_no_udp(struct frame *f) { ip_of(f)->tot_len = htons((uint16_t)(20 + roll() % 8)); fix_ip(f); }
 static void k_udp_length(struct frame *f) { udp_of(f)->len = htons((uint16_t)(8 + roll() % 48)); }
@@ -146,7 +147,7 @@ static const struct kind {
 } kinds[] = {
 	{k_version, "bad_ip_version"}, {k_ihl_low, "bad_ip_header"}, {k_ip_long, "bad_ip_length"},
 	{k_ip_short, "bad_ip_length"}, {k_ip_checksum, "bad_ip_checksum"}, {k_first_fragment, "fragment"},
-	{k_last_fragment, "fragment"}, {k_address, "not_our_address"}, {k_protocol, "unknown_protocol"},
+	{k_last_fragment, "fragment"}, {k_address, "not_our_address"}, {k_protocol, "unknown_protocol"}, {k_mac, "not_our_mac"},
 	{k_no_udp, "bad_udp_length"}, {k_udp_length, "bad_udp_length"}, {k_udp_low, "bad_udp_length"},
 	{k_udp_checksum, "bad_udp_checksum"}, {k_port, "no_service"}, {k_ethertype, "unknown_ethertype"},
 	{k_no_key, "no_key"}, {k_runt, "runt"}, {k_type, "malformed"}, {k_size, "malformed"}, {k_token, "malformed"},

@@ -79,6 +79,13 @@ static void spoil_udp_length(struct rte_mbuf *m) { udp_of(m)->dgram_len = rte_cp
 static void spoil_udp_length_low(struct rte_mbuf *m) { udp_of(m)->dgram_len = rte_cpu_to_be_16(7); }
 static void spoil_udp_checksum(struct rte_mbuf *m) { udp_of(m)->dgram_cksum ^= 0x0100; }
 static void spoil_port(struct rte_mbuf *m) { udp_of(m)->dst_port = rte_cpu_to_be_16(9); udp_of(m)->dgram_cksum = 0; }
+static void spoil_mac(struct rte_mbuf *m) { rte_pktmbuf_mtod(m, uint8_t *)[5] ^= 0x10; }
+static void spoil_broadcast(struct rte_mbuf *m) { memset(rte_pktmbuf_mtod(m, uint8_t *), 0xff, 6); }
+static void spoil_mac_of_arp(struct rte_mbuf *m)
+{
+	spoil_mac(m);
+	rte_pktmbuf_mtod(m, uint8_t *)[13] = 0x06;
+}
 static void spoil_ethertype(struct rte_mbuf *m) { rte_pktmbuf_mtod(m, uint8_t *)[13] = 0x01; }
 static void spoil_vlan(struct rte_mbuf *m) { rte_pktmbuf_mtod(m, uint8_t *)[12] = 0x81; }
 static void spoil_ihl_long(struct rte_mbuf *m)
@@ -109,6 +116,9 @@ static void each_malformed_frame_raises_its_own_counter_only(void **state)
 		{"UDP length below 8", spoil_udp_length_low, DROP_bad_udp_length},
 		{"UDP checksum", spoil_udp_checksum, DROP_bad_udp_checksum},
 		{"closed port", spoil_port, DROP_no_service},
+		{"somebody else's MAC address", spoil_mac, DROP_not_our_mac},
+		{"unicast packet in a broadcast frame", spoil_broadcast, DROP_not_our_mac},
+		{"ARP for somebody else's MAC address", spoil_mac_of_arp, DROP_not_our_mac},
 		{"unknown ethertype", spoil_ethertype, DROP_unknown_ethertype},
 		{"VLAN tag", spoil_vlan, DROP_vlan},
 	};
@@ -202,6 +212,7 @@ static void arp_for_our_address_is_answered(void **state)
 	/* the same question about somebody else's address */
 	arp->arp_opcode = rte_cpu_to_be_16(1);
 	arp->arp_data.arp_tip = RIG_IP ^ 0x01000000;
+	memset(rte_pktmbuf_mtod(m, void *), 0xff, 6);
 	expect_drop(m, DROP_bad_arp, "ARP for a neighbour");
 }
 
@@ -227,6 +238,7 @@ static void ping_is_answered(void **state)
 	icmp->icmp_type = RTE_IP_ICMP_ECHO_REQUEST; /* its checksum is wrong now, and so is the address */
 	ip_of(m)->dst_addr = RIG_IP;
 	ip_checksum(m, 20);
+	memcpy(rte_pktmbuf_mtod(m, void *), rig.port.mac, 6);
 	expect_drop(m, DROP_bad_icmp, "ping with a wrong checksum");
 }
 
