@@ -42,6 +42,8 @@
 #define baton_packed     __attribute__((packed))
 #define baton_likely(x)   __builtin_expect(!!(x), 1)
 #define baton_unlikely(x) __builtin_expect(!!(x), 0)
+/* Asks for a cache line to write to: one that another core has is taken over, not shared. */
+#define baton_prefetch_write(line) __asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)(line)))
 /* Stops the compiler, not the CPU: on x86-64 stores leave the core in program order, which is all that a
  * reader of a dead or living process on the same machine needs. gcc and clang reorder plain stores without it. */
 #define baton_compiler_fence() __asm__ __volatile__("" ::: "memory")

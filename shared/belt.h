@@ -178,10 +178,25 @@ static inline void belt_copy(uint8_t *to, const uint8_t *from, uint32_t len)
 		memcpy(to + i, from + i, 16);
 }
 
+/* struct baton_peer as two words. mac: its six bytes in memory order, the upper 16 bits 0. */
+struct belt_peer {
+	uint64_t word[2];
+};
+static_assert(sizeof(struct belt_peer) == sizeof(struct baton_peer) && offsetof(struct baton_peer, mac) == 8, "two words");
+
+static inline struct belt_peer belt_peer(uint32_t ip, uint16_t udp_port, uint16_t vlan, uint64_t mac, uint8_t port,
+					 uint8_t service)
+{
+	return (struct belt_peer){{ip | (uint64_t)udp_port << 32 | (uint64_t)vlan << 48,
+				   mac | (uint64_t)port << 48 | (uint64_t)service << 56}};
+}
+
 /* Writes one entry; the worker sees it after belt_publish(). The caller has checked belt_fits() and filled `shadow`
- * (kind, bucket, len, time, service, cookie); peer may be NULL for control entries.
+ * (kind, bucket, len, time, service, cookie); control entries have a peer of zeroes.
+ * The peer comes as the two words it is in memory: a struct put together field by field would be copied before those
+ * stores have left the store buffer, and wait for them.
  * `payload` must be readable for shadow->len rounded up to 16. */
-static inline void belt_offer(struct belt_producer *p, const struct belt_shadow *shadow, const struct baton_peer *peer,
+static inline void belt_offer(struct belt_producer *p, const struct belt_shadow *shadow, struct belt_peer peer,
 			      const uint8_t *payload)
 {
 	uint32_t at = (uint32_t)p->offered & BELT_MASK;
@@ -196,9 +211,8 @@ static inline void belt_offer(struct belt_producer *p, const struct belt_shadow 
 	slot->packet.flags = 0;
 	slot->packet.bucket = shadow->bucket;
 	slot->packet.time_ns = shadow->time_ns;
-	if (peer != NULL)
-		slot->packet.peer = *peer;
-	if (baton_unlikely(kept->is_long)) {
+	memcpy(&slot->packet.peer, &peer, sizeof(peer));
+	if (baton_unlikely(shadow->len > BELT_INLINE)) {
 		uint32_t cell = (uint32_t)(p->long_head++ % BELT_LONG_CELLS);
 		slot->packet.flags = BELT_LONG;
 		slot->packet.cell = (uint16_t)cell;

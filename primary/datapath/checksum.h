@@ -1,4 +1,5 @@
-/* Internet checksums (RFC 1071) as receive, complete and the generator need them. */
+/* Internet checksums (RFC 1071) as receive, complete and the generator need them. Sums are taken over words as they lie
+ * in memory: the byte order cancels out. */
 #ifndef BATON_PRIMARY_CHECKSUM_H
 #define BATON_PRIMARY_CHECKSUM_H
 
@@ -7,22 +8,66 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 #include <stdbool.h>
+#include <string.h>
+
+/* Folds a sum to 16 bits: 0 only if all that was summed is 0. */
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	return (uint16_t)((sum & 0xffffu) + (sum >> 16));
+}
+
+/* Sum of len bytes, not folded; room for 2^31 bytes. */
+static inline uint64_t checksum_bytes(const void *data, uint32_t len)
+{
+	const uint8_t *at = data;
+	uint64_t low = 0, high = 0, tail = 0;
+
+	for (; len >= 8; len -= 8, at += 8) {
+		uint64_t word;
+
+		memcpy(&word, at, 8);
+		low += (uint32_t)word;
+		high += word >> 32;
+	}
+	if (len & 4u) {
+		uint32_t word;
+
+		memcpy(&word, at, 4);
+		low += word;
+		at += 4;
+	}
+	if (len & 2u) {
+		uint16_t word;
+
+		memcpy(&word, at, 2);
+		high += word;
+		at += 2;
+	}
+	if (len & 1u)
+		tail = *at;
+	return low + high + tail;
+}
+
+/* Sum of the pseudo-header (RFC 768). udp_len: as it stands in the UDP header, in network byte order. */
+static inline uint64_t checksum_pseudo_header(const struct rte_ipv4_hdr *ip, uint16_t udp_len)
+{
+	return (uint64_t)ip->src_addr + ip->dst_addr + rte_cpu_to_be_16(IPPROTO_UDP) + udp_len;
+}
 
 /* One's complement sum of UDP header, payload and pseudo-header, folded to 16 bits: 0xffff if the checksum field in it
  * is right; the complement is the checksum if the field is 0. udp_len: as in the UDP header, already checked. */
 static inline uint16_t checksum_udp(const struct rte_ipv4_hdr *ip, const struct rte_udp_hdr *udp, uint32_t udp_len)
 {
-	uint32_t sum = (uint32_t)rte_raw_cksum(udp, udp_len) + (ip->src_addr & 0xffff) + (ip->src_addr >> 16) +
-		       (ip->dst_addr & 0xffff) + (ip->dst_addr >> 16) + rte_cpu_to_be_16(IPPROTO_UDP) +
-		       rte_cpu_to_be_16((uint16_t)udp_len);
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	return checksum_fold(checksum_bytes(udp, udp_len) +
+			     checksum_pseudo_header(ip, rte_cpu_to_be_16((uint16_t)udp_len)));
 }
 
 static inline bool checksum_ip_right(const struct rte_ipv4_hdr *ip, uint32_t ihl)
 {
-	return rte_raw_cksum(ip, ihl) == 0xffff;
+	return checksum_fold(checksum_bytes(ip, ihl)) == 0xffff;
 }
 
 #endif

@@ -15,14 +15,14 @@
 
 /* Some drivers say BAD for packets that never left the host (veth, TAP: checksum unfinished), never GOOD for wrong
  * ones: only GOOD is believed, everything else is computed. */
-static bool ip_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip, uint32_t ihl)
+static inline bool ip_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip, uint32_t ihl)
 {
 	if (port->rx_ip_checksum && (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return true;
 	return checksum_ip_right(ip, ihl);
 }
 
-static bool udp_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
+static inline bool udp_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
 			    const struct rte_udp_hdr *udp, uint32_t udp_len)
 {
 	if (udp->dgram_cksum == 0)
@@ -57,84 +57,111 @@ static const struct steering *find_service(const struct io_lcore *io, uint32_t i
 	return NULL;
 }
 
-/* Key, bucket, owner. */
-static void classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
-			 uint32_t at, uint32_t udp_len)
+/* Drops the frame: it is not to be steered. */
+static __attribute__((noinline)) bool refuse(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason)
+{
+	drop_packet(io, mbuf, reason);
+	return false;
+}
+
+/* Service, key, bucket: what the packet will be offered with. */
+static inline bool classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
+			 uint32_t at, uint32_t udp_len, struct belt_shadow *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + at);
 	const struct steering *service = find_service(io, ip->dst_addr, udp->dst_port);
 	uint32_t len = udp_len - UDP_HEADER;
-	const uint8_t *payload = frame + at + UDP_HEADER;
+	uint64_t key;
 
 	if (baton_unlikely(service == NULL))
-		return drop_packet(io, mbuf, DROP_no_service);
+		return refuse(io, mbuf, DROP_no_service);
 	if (baton_unlikely(len > BELT_CELL_BYTES))
-		return drop_packet(io, mbuf, DROP_oversize);
-	uint64_t key;
+		return refuse(io, mbuf, DROP_oversize);
 	if (service->key == BATON_KEY_PAYLOAD) {
 		if (baton_unlikely(len < (uint32_t)service->key_offset + service->key_length))
-			return drop_packet(io, mbuf, DROP_no_key);
-		key = hash_key_bytes(payload + service->key_offset, service->key_length);
+			return refuse(io, mbuf, DROP_no_key);
+		/* Eight bytes whatever the key's length: a buffer has room behind every frame. */
+		memcpy(&key, frame + at + UDP_HEADER + service->key_offset, sizeof(key));
+		key &= service->key_mask;
 	} else {
 		key = (uint64_t)ip->src_addr << 32 | (uint32_t)udp->src_port << 16 | udp->dst_port;
 	}
-	if (baton_unlikely(io->now_ns <= io->last_ns))
-		io->last_ns++;
-	else
-		io->last_ns = io->now_ns;
-	struct belt_shadow packet = {
-		.cookie = mbuf,
-		.time_ns = io->last_ns,
-		.bucket = (uint16_t)(hash_key(key, service->salt) & service->mask),
-		.len = (uint16_t)len,
-		.kind = BELT_PACKET,
-		.service = (uint8_t)(service - io->steering),
-		.data_at = (uint16_t)(at + UDP_HEADER),
-		.pad = port->index,
-	};
-	steer_packet(io, &packet);
+	io->last_ns = io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
+	packet->cookie = mbuf;
+	packet->time_ns = io->last_ns;
+	packet->move = 0;
+	packet->bucket = (uint16_t)(hash_key(key, service->salt) & service->mask);
+	packet->len = (uint16_t)len;
+	packet->kind = BELT_PACKET;
+	packet->service = service->index;
+	packet->attempts = 0;
+	packet->is_long = len > BELT_INLINE;
+	packet->data_at = (uint16_t)(at + UDP_HEADER);
+	packet->pad = port->index;
+	return true;
 }
 
-static void classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t at)
+static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t at,
+			  struct belt_shadow *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + at);
 	uint32_t room = mbuf->data_len - at;
 
 	if (baton_unlikely(room < IP_HEADER))
-		return drop_packet(io, mbuf, DROP_runt_frame);
+		return refuse(io, mbuf, DROP_runt_frame);
 	uint32_t ihl = (ip->version_ihl & 15u) * 4u;
 	uint32_t total = rte_be_to_cpu_16(ip->total_length);
 	if (baton_unlikely(ip->version_ihl >> 4 != 4))
-		return drop_packet(io, mbuf, DROP_bad_ip_version);
+		return refuse(io, mbuf, DROP_bad_ip_version);
 	if (baton_unlikely(ihl < IP_HEADER || ihl > room))
-		return drop_packet(io, mbuf, DROP_bad_ip_header);
+		return refuse(io, mbuf, DROP_bad_ip_header);
 	if (baton_unlikely(total < ihl || total > room))
-		return drop_packet(io, mbuf, DROP_bad_ip_length);
+		return refuse(io, mbuf, DROP_bad_ip_length);
 	/* Its reply might be as long, and a driver that refuses a packet is offered it again for ever. */
 	if (baton_unlikely(total > port->mtu))
-		return drop_packet(io, mbuf, DROP_oversize);
+		return refuse(io, mbuf, DROP_oversize);
 	if (baton_unlikely(!ip_checksum_ok(port, mbuf, ip, ihl)))
-		return drop_packet(io, mbuf, DROP_bad_ip_checksum);
+		return refuse(io, mbuf, DROP_bad_ip_checksum);
 	if (baton_unlikely(!is_port_address(port, ip->dst_addr)))
-		return drop_packet(io, mbuf, DROP_not_our_address);
+		return refuse(io, mbuf, DROP_not_our_address);
 	/* more-fragments, or an offset */
 	if (baton_unlikely((ip->fragment_offset & rte_cpu_to_be_16(0x3fff)) != 0))
-		return drop_packet(io, mbuf, DROP_fragment);
-	if (baton_unlikely(ip->next_proto_id == IPPROTO_ICMP))
-		return local_icmp(io, port, mbuf, at, ihl);
+		return refuse(io, mbuf, DROP_fragment);
+	if (baton_unlikely(ip->next_proto_id == IPPROTO_ICMP)) {
+		local_icmp(io, port, mbuf, at, ihl);
+		return false;
+	}
 	if (baton_unlikely(ip->next_proto_id != IPPROTO_UDP))
-		return drop_packet(io, mbuf, DROP_unknown_protocol);
+		return refuse(io, mbuf, DROP_unknown_protocol);
 	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + at + ihl);
 	if (baton_unlikely(total - ihl < UDP_HEADER))
-		return drop_packet(io, mbuf, DROP_bad_udp_length);
+		return refuse(io, mbuf, DROP_bad_udp_length);
 	uint32_t udp_len = rte_be_to_cpu_16(udp->dgram_len);
 	if (baton_unlikely(udp_len < UDP_HEADER || udp_len != total - ihl))
-		return drop_packet(io, mbuf, DROP_bad_udp_length);
+		return refuse(io, mbuf, DROP_bad_udp_length);
 	if (baton_unlikely(!udp_checksum_ok(port, mbuf, ip, udp, udp_len)))
-		return drop_packet(io, mbuf, DROP_bad_udp_checksum);
-	classify_udp(io, port, mbuf, ip, at + ihl, udp_len);
+		return refuse(io, mbuf, DROP_bad_udp_checksum);
+	return classify_udp(io, port, mbuf, ip, at + ihl, udp_len, packet);
+}
+
+/* What nearly every frame is: IPv4 without options or fragments, UDP, lengths that agree, checksums right, for the
+ * port's first address. False says nothing: classify_ipv4() finds out what it is. */
+static inline bool is_plain_udp(const struct port *port, const struct rte_mbuf *mbuf, const uint8_t *frame,
+				uint32_t *udp_len)
+{
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + ETH_HEADER);
+	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(ip + 1);
+	uint64_t head;
+
+	memcpy(&head, ip, sizeof(head)); /* version, IHL, ToS, total length, id, fragment: in bounds of every buffer */
+	uint32_t total = rte_be_to_cpu_16((uint16_t)(head >> 16));
+	*udp_len = rte_be_to_cpu_16(udp->dgram_len);
+	return (head & 0xff3f0000000000ffull) == 0x45 && ip->next_proto_id == IPPROTO_UDP &&
+	       total == *udp_len + IP_HEADER && *udp_len >= UDP_HEADER && total <= mbuf->data_len - ETH_HEADER &&
+	       total <= port->mtu && ip->dst_addr == port->address[0].ip && ip_checksum_ok(port, mbuf, ip, IP_HEADER) &&
+	       udp_checksum_ok(port, mbuf, ip, udp, *udp_len);
 }
 
 /* What is not for this host: seen when the port is promiscuous, or by a switch that floods. */
@@ -143,36 +170,56 @@ static inline bool is_port_mac(const struct port *port, const struct rte_ether_h
 	return memcmp(&eth->dst_addr, port->mac, RTE_ETHER_ADDR_LEN) == 0;
 }
 
-static void classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf)
+static __attribute__((noinline)) bool classify_other(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ether_hdr *eth)
+{
+	if (!is_port_mac(port, eth) && !rte_is_broadcast_ether_addr(&eth->dst_addr))
+		return refuse(io, mbuf, DROP_not_our_mac);
+	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP)) {
+		local_arp(io, port, mbuf);
+		return false;
+	}
+	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) ||
+	    eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
+		return refuse(io, mbuf, DROP_vlan);
+	return refuse(io, mbuf, DROP_unknown_ethertype);
+}
+
+/* True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
+static inline bool classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+				  struct belt_shadow *packet)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
 
-	stats_add(&io->stats->rx_bytes, mbuf->pkt_len);
 	if (baton_unlikely(mbuf->nb_segs != 1))
-		return drop_packet(io, mbuf, DROP_segmented);
+		return refuse(io, mbuf, DROP_segmented);
 	if (baton_unlikely(mbuf->data_len < ETH_HEADER))
-		return drop_packet(io, mbuf, DROP_runt_frame);
+		return refuse(io, mbuf, DROP_runt_frame);
+	if (baton_unlikely(eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4)))
+		return classify_other(io, port, mbuf, eth);
 	/* A unicast packet in a broadcast frame is nobody's (RFC 1122, 3.3.6). */
-	if (baton_unlikely(!is_port_mac(port, eth)) && (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) ||
-							!rte_is_broadcast_ether_addr(&eth->dst_addr)))
-		return drop_packet(io, mbuf, DROP_not_our_mac);
-	if (baton_likely(eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4)))
-		return classify_ipv4(io, port, mbuf, ETH_HEADER);
-	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP))
-		return local_arp(io, port, mbuf);
-	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) ||
-	    eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
-		return drop_packet(io, mbuf, DROP_vlan);
-	drop_packet(io, mbuf, DROP_unknown_ethertype);
+	if (baton_unlikely(!is_port_mac(port, eth)))
+		return refuse(io, mbuf, DROP_not_our_mac);
+	uint32_t udp_len;
+	if (baton_likely(is_plain_udp(port, mbuf, (const uint8_t *)eth, &udp_len)))
+		return classify_udp(io, port, mbuf, (const struct rte_ipv4_hdr *)(const void *)(eth + 1),
+				    ETH_HEADER + IP_HEADER, udp_len, packet);
+	return classify_ipv4(io, port, mbuf, ETH_HEADER, packet);
 }
 
-void classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count)
+uint32_t classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count,
+			struct belt_shadow *packet)
 {
+	uint32_t kept = 0;
+	uint64_t bytes = 0;
+
 	for (uint32_t i = 0; i < count && i < 4; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbuf[i], const void *));
 	for (uint32_t i = 0; i < count; i++) {
 		if (i + 4 < count)
 			rte_prefetch0(rte_pktmbuf_mtod(mbuf[i + 4], const void *));
-		classify_frame(io, port, mbuf[i]);
+		bytes += mbuf[i]->pkt_len;
+		kept += classify_frame(io, port, mbuf[i], &packet[kept]);
 	}
+	stats_add(&io->stats->rx_bytes, bytes);
+	return kept;
 }

@@ -9,64 +9,92 @@
 
 #define REPLY_TTL 64
 
+/* Where things stand in the kept frame, and what the reply needs. */
+struct reply_frame {
+	struct rte_ether_hdr *eth;
+	struct rte_ipv4_hdr *ip;
+	struct rte_udp_hdr *udp;
+	uint32_t ihl;
+	uint16_t udp_len; /* of the reply; network byte order */
+};
+
 /* Turns addresses and ports round in place. */
-static void turn_round(struct rte_ether_hdr *eth, struct rte_ipv4_hdr *ip, struct rte_udp_hdr *udp, const uint8_t mac[6])
+static inline void turn_round(const struct reply_frame *f, const uint8_t mac[6])
 {
-	uint32_t address = ip->src_addr;
-	uint16_t udp_port = udp->src_port;
+	uint32_t address = f->ip->src_addr;
+	uint16_t udp_port = f->udp->src_port;
 
-	eth->dst_addr = eth->src_addr;
-	memcpy(&eth->src_addr, mac, RTE_ETHER_ADDR_LEN);
-	ip->src_addr = ip->dst_addr;
-	ip->dst_addr = address;
-	udp->src_port = udp->dst_port;
-	udp->dst_port = udp_port;
+	f->eth->dst_addr = f->eth->src_addr;
+	memcpy(&f->eth->src_addr, mac, RTE_ETHER_ADDR_LEN);
+	f->ip->src_addr = f->ip->dst_addr;
+	f->ip->dst_addr = address;
+	f->udp->src_port = f->udp->dst_port;
+	f->udp->dst_port = udp_port;
 }
 
-static void finish_checksums(const struct port *port, struct rte_mbuf *mbuf, struct rte_ipv4_hdr *ip,
-			     struct rte_udp_hdr *udp, uint32_t ihl)
+/* Length and time to live; the header's checksum, unless the device makes it, from the request's, which is known to be
+ * right: turned addresses leave it as it is, the two fields that change are taken out and put in (RFC 1624, eqn. 3). */
+static inline void finish_ip(const struct port *port, const struct reply_frame *f, uint16_t total)
 {
-	uint64_t flags = RTE_MBUF_F_TX_IPV4;
+	struct rte_ipv4_hdr *ip = f->ip;
+	uint32_t sum = (uint16_t)~ip->hdr_checksum;
 
-	mbuf->l2_len = sizeof(struct rte_ether_hdr);
-	mbuf->l3_len = ihl;
-	ip->hdr_checksum = 0;
-	if (port->tx_ip_checksum)
-		flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	else
-		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, ihl);
-	udp->dgram_cksum = 0;
-	if (port->tx_udp_checksum) {
-		flags |= RTE_MBUF_F_TX_UDP_CKSUM;
-		udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, flags);
-	} else {
-		uint16_t sum = checksum_udp(ip, udp, rte_be_to_cpu_16(udp->dgram_len));
+	sum += (uint16_t)~ip->total_length + (uint32_t)total;
+	sum += (uint16_t)~ip->time_to_live + (uint32_t)REPLY_TTL; /* the low byte of its word as it lies in memory */
+	ip->time_to_live = REPLY_TTL;
+	ip->total_length = total;
+	ip->hdr_checksum = port->tx_ip_checksum ? 0 : (uint16_t)~checksum_fold(sum);
+}
+
+/* The header's words are summed from where they come, not from memory: they have just been written there in pieces. */
+static inline void finish_udp(const struct port *port, const struct reply_frame *f, uint32_t len)
+{
+	uint64_t sum = checksum_pseudo_header(f->ip, f->udp_len);
+
+	f->udp->dgram_len = f->udp_len;
+	if (!port->tx_udp_checksum) {
+		sum += (uint64_t)f->udp->src_port + f->udp->dst_port + f->udp_len + checksum_bytes(f->udp + 1, len);
+		uint16_t folded = checksum_fold(sum);
 		/* 0 would mean "not computed" (RFC 768) */
-		udp->dgram_cksum = sum == 0xffff ? 0xffff : (uint16_t)~sum;
+		f->udp->dgram_cksum = folded == 0xffff ? 0xffff : (uint16_t)~folded;
+		return;
 	}
-	mbuf->ol_flags = flags;
+	f->udp->dgram_cksum = checksum_fold(sum);
 }
 
-/* len: bytes of reply, 1 to shadow->len. Hands the frame to the port it came in by. */
-void complete_reply(struct io_lcore *io, const struct belt_shadow *shadow, const uint8_t *reply, uint32_t len)
+/* Hands the frame to the port it came in by. */
+static inline void complete_reply(struct io_lcore *io, const struct reply *reply)
 {
+	const struct belt_shadow *shadow = reply->shadow;
+	uint32_t len = reply->len;
 	struct rte_mbuf *mbuf = shadow->cookie;
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	struct rte_ipv4_hdr *ip = (void *)(frame + sizeof(struct rte_ether_hdr));
-	struct rte_udp_hdr *udp = (void *)(frame + shadow->data_at - sizeof(*udp));
-	uint32_t ihl = shadow->data_at - (uint32_t)(sizeof(struct rte_ether_hdr) + sizeof(*udp));
 	const struct port *port = &io->port[shadow->pad];
+	const struct reply_frame f = {
+		.eth = (void *)frame,
+		.ip = (void *)(frame + sizeof(struct rte_ether_hdr)),
+		.udp = (void *)(frame + shadow->data_at - sizeof(struct rte_udp_hdr)),
+		.ihl = shadow->data_at - (uint32_t)(sizeof(struct rte_ether_hdr) + sizeof(struct rte_udp_hdr)),
+		.udp_len = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_udp_hdr) + len)),
+	};
 
 	if (baton_likely(len <= BELT_INLINE))
-		belt_copy(frame + shadow->data_at, reply, len); /* the mbuf's tail room takes the rounding */
+		belt_copy(frame + shadow->data_at, reply->data, len); /* the mbuf's tail room takes the rounding */
 	else
-		memcpy(frame + shadow->data_at, reply, len);
-	turn_round((struct rte_ether_hdr *)(void *)frame, ip, udp, port->mac);
-	ip->time_to_live = REPLY_TTL;
-	ip->total_length = rte_cpu_to_be_16((uint16_t)(ihl + sizeof(*udp) + len));
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + len));
+		memcpy(frame + shadow->data_at, reply->data, len);
+	turn_round(&f, port->mac);
+	finish_ip(port, &f, rte_cpu_to_be_16((uint16_t)(f.ihl + sizeof(*f.udp) + len)));
+	finish_udp(port, &f, len);
 	mbuf->data_len = (uint16_t)(shadow->data_at + len); /* also cuts padding of short frames */
 	mbuf->pkt_len = mbuf->data_len;
-	finish_checksums(port, mbuf, ip, udp, ihl);
+	mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | (port->tx_ip_checksum ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
+			 (port->tx_udp_checksum ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
+	mbuf->tx_offload = rte_mbuf_tx_offload(sizeof(*f.eth), f.ihl, 0, 0, 0, 0, 0);
 	tx_enqueue(io, port->index, mbuf);
+}
+
+void complete_burst(struct io_lcore *io, const struct reply *reply, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		complete_reply(io, &reply[i]);
 }

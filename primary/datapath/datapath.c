@@ -33,6 +33,8 @@ static int steering_create(struct io_lcore *io, uint32_t index)
 	steering->key = io->dp->setup.key[index].key;
 	steering->key_offset = io->dp->setup.key[index].offset;
 	steering->key_length = io->dp->setup.key[index].length;
+	steering->key_mask = steering->key_length >= 8 ? UINT64_MAX : (1ull << 8 * steering->key_length) - 1;
+	steering->index = (uint8_t)index;
 	steering->salt = io->dp->setup.state->header->salt;
 	steering->ip = service->ip;
 	steering->udp_port = rte_cpu_to_be_16(service->udp_port);

@@ -109,7 +109,9 @@ struct steering {
 	uint16_t *entry; /* one per bucket */
 	uint32_t mask;
 	enum baton_key key;
+	uint8_t index; /* of the service */
 	uint16_t key_offset, key_length;
+	uint64_t key_mask; /* the key's bytes of the eight that are loaded at key_offset */
 	uint64_t salt;
 	uint32_t ip; /* 0: any */
 	uint16_t udp_port; /* network byte order */
@@ -191,17 +193,26 @@ struct datapath {
 	uint16_t port_to_service[65536];
 };
 
+/* A settled reply on its way from reap to complete. */
+struct reply {
+	const struct belt_shadow *shadow;
+	const uint8_t *data; /* in the worker's pages */
+	uint32_t len;        /* 0 to shadow->len */
+};
+
 /* ---- stages, one a file; burst in, burst out ---- */
 uint32_t rx_ports(struct io_lcore *io);
-void classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count);
-void steer_packet(struct io_lcore *io, struct belt_shadow *packet);
+/* Fills `packet` (BATON_BURST) with what is to be steered and returns how many; the rest is answered or dropped. */
+uint32_t classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count,
+			struct belt_shadow *packet);
+void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t count);
 void steer_publish(struct io_lcore *io);
 bool offer_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet);
 bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t move, const void *payload, uint32_t len);
 uint32_t reap_all(struct io_lcore *io);
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot);
-void complete_reply(struct io_lcore *io, const struct belt_shadow *shadow, const uint8_t *reply, uint32_t len);
-void tx_enqueue(struct io_lcore *io, uint32_t port, struct rte_mbuf *mbuf);
+void complete_burst(struct io_lcore *io, const struct reply *reply, uint32_t count);
+bool tx_make_room(struct io_lcore *io, uint32_t port, struct rte_mbuf *mbuf);
 void tx_flush(struct io_lcore *io);
 void tx_port(struct io_lcore *io, uint32_t port);
 
@@ -239,6 +250,19 @@ static inline void free_packet(struct io_lcore *io, struct rte_mbuf *mbuf)
 {
 	io->ledger.freed++;
 	rte_pktmbuf_free(mbuf);
+}
+
+/* Behind what waits for the port; a full burst leaves at once. Drops and counts the packet if the backlog is full. */
+static inline void tx_enqueue(struct io_lcore *io, uint32_t port, struct rte_mbuf *mbuf)
+{
+	struct tx_queue *queue = &io->tx[port];
+
+	if (baton_unlikely(queue->count == TX_BACKLOG) && !tx_make_room(io, port, mbuf))
+		return;
+	queue->mbuf[queue->count++] = mbuf;
+	io->ledger.tx_backlog++;
+	if (queue->count % BATON_BURST == 0)
+		tx_port(io, port);
 }
 
 static inline uint64_t io_time_ns(const struct io_lcore *io, uint64_t tsc)

@@ -3,8 +3,11 @@
 #include "hist.h"
 #include "lcore.h"
 
-static void reap_verdict(struct io_lcore *io, const struct belt_shadow *shadow, uint32_t verdict, const uint8_t *reply,
-			 struct slot_view *view)
+#define SLOTS_AHEAD 12u /* entries whose slots, with the worker until now, are asked for before they are reaped */
+
+/* Not a plain reply. True if it is an error reply, which leaves like any other. */
+static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const struct belt_shadow *shadow, uint32_t verdict,
+						   struct slot_view *view)
 {
 	static const uint8_t reason[BATON_VERDICT_COUNT] = {
 		[BATON_DROP_MALFORMED] = DROP_malformed, [BATON_DROP_RUNT] = DROP_runt, [BATON_DROP_REFUSED] = DROP_refused,
@@ -13,24 +16,26 @@ static void reap_verdict(struct io_lcore *io, const struct belt_shadow *shadow, 
 	struct rte_mbuf *mbuf = shadow->cookie;
 
 	switch (what) {
-	case BATON_REPLY:
 	case BATON_REPLY_ERROR:
 		if (baton_unlikely(len > shadow->len))
 			break;
-		stats_add(what == BATON_REPLY ? &io->stats->replies : &io->stats->error_replies, 1);
-		return complete_reply(io, shadow, reply, len);
+		stats_add(&io->stats->error_replies, 1);
+		return true;
 	case BATON_NO_REPLY:
 		stats_add(&io->stats->no_reply, 1);
-		return free_packet(io, mbuf);
+		free_packet(io, mbuf);
+		return false;
 	case BATON_DROP_MALFORMED:
 	case BATON_DROP_RUNT:
 	case BATON_DROP_REFUSED:
-		return drop_packet(io, mbuf, reason[what]);
+		drop_packet(io, mbuf, reason[what]);
+		return false;
 	default:
 		break;
 	}
 	view->fence = 1;
 	drop_packet(io, mbuf, DROP_bad_verdict);
+	return false;
 }
 
 static void sample_residence(struct io_lcore *io, uint64_t now_ns, const struct belt_shadow *shadow)
@@ -38,12 +43,34 @@ static void sample_residence(struct io_lcore *io, uint64_t now_ns, const struct 
 	stats_add(&io->stats->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
 }
 
+/* Asks for a slot that the worker had: both lines, whatever the reply's length (a look at it would be the miss itself),
+ * to write to, because the next thing that happens to them is an offer. Only for what is settled: beyond it the worker
+ * is writing. */
+static inline void prefetch_slot(const struct belt_producer *belt, uint32_t nth)
+{
+	const struct belt_slot *slot = &belt->belt->slots[(uint32_t)(belt->reaped + nth) & BELT_MASK];
+
+	baton_prefetch_write(slot);
+	baton_prefetch_write(&slot->inl[32]);
+}
+
+/* A few entries are there as fast without: taking lines over early costs the worker more than it gives. */
+static inline void prefetch_settled(const struct belt_producer *belt, uint32_t count)
+{
+	if (count <= 8)
+		return;
+	for (uint32_t i = 0; i < count; i += BATON_CACHE_LINE / sizeof(belt->belt->verdict[0]))
+		rte_prefetch0(&belt->belt->verdict[(uint32_t)(belt->reaped + i) & BELT_MASK]);
+	for (uint32_t i = 0; i < count && i < SLOTS_AHEAD; i++)
+		prefetch_slot(belt, i);
+}
+
 /* Returns the number of entries reaped from the belt, control entries included. */
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
 	int settled = belt_settled(&view->belt);
-	uint32_t count, longs = 0, packets = 0;
+	uint32_t count, longs = 0, packets = 0, plain = 0, replies = 0;
 
 	if (baton_unlikely(settled < 0)) {
 		view->fence = 1;
@@ -53,21 +80,20 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	count = (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
 	if (count == 0)
 		return 0;
+	prefetch_settled(&view->belt, count);
 	uint64_t now_ns = io_time_ns(io, rte_rdtsc());
 	/* A large burst is sampled, one in eight: its packets came and went together. */
 	uint32_t sample = count > 8 ? 7u : 0u;
+	struct reply reply[BATON_BURST];
 	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *reply;
+		struct reply *next = &reply[replies % BATON_BURST];
 		uint32_t verdict;
-		const struct belt_shadow *shadow = belt_settled_at(&view->belt, i, &verdict, &reply);
+		const struct belt_shadow *shadow = belt_settled_at(&view->belt, i, &verdict, &next->data);
 
-		if (i + 4 < count) {
-			uint32_t ahead = (uint32_t)(view->belt.reaped + i + 4) & BELT_MASK;
-			rte_prefetch0(&view->belt.belt->slots[ahead]);
-			rte_prefetch0(view->belt.shadow[ahead].cookie);
-		}
+		if (i + SLOTS_AHEAD < count)
+			prefetch_slot(&view->belt, i + SLOTS_AHEAD);
 		if (baton_unlikely(shadow->is_long))
-			reply = belt_long_at(&view->belt, longs++);
+			next->data = belt_long_at(&view->belt, longs++);
 		if (baton_unlikely(shadow->kind != BELT_PACKET)) {
 			if (shadow->kind == BELT_REVOKE)
 				move_revoke_reaped(io, shadow);
@@ -78,8 +104,17 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		if (baton_unlikely(io->moves != 0))
 			move_packet_reaped(io, slot, shadow->bucket, shadow->service);
 		packets++;
-		reap_verdict(io, shadow, verdict, reply, view);
+		next->shadow = shadow;
+		next->len = verdict >> 16;
+		if (baton_likely((verdict & 0xffffu) == BATON_REPLY && next->len <= shadow->len))
+			plain++;
+		else if (!reap_verdict(io, shadow, verdict, view))
+			continue;
+		if (++replies % BATON_BURST == 0)
+			complete_burst(io, reply, BATON_BURST);
 	}
+	complete_burst(io, reply, replies % BATON_BURST);
+	stats_add(&io->stats->replies, plain);
 	belt_reaped(&view->belt, count, longs);
 	view->packets -= packets;
 	io->ledger.in_belts -= packets;

@@ -4,6 +4,7 @@
 
 static uint32_t rx_port(struct io_lcore *io, struct port *port)
 {
+	struct belt_shadow packet[BATON_BURST];
 	struct rte_mbuf *mbuf[BATON_BURST];
 	uint32_t count;
 
@@ -17,7 +18,7 @@ static uint32_t rx_port(struct io_lcore *io, struct port *port)
 	stats_add(&io->stats->rx_packets, count);
 	stats_add(&io->stats->bursts, 1);
 	stats_add(&io->stats->burst_packets, count);
-	classify_burst(io, port, mbuf, count);
+	steer_burst(io, packet, classify_burst(io, port, mbuf, count, packet));
 	return count;
 }
 

@@ -6,31 +6,33 @@
 #include "lcore.h"
 
 /* How to reach the sender again, read from the frame that came in. */
-static inline void peer_of(const struct belt_shadow *packet, const uint8_t *frame, struct baton_peer *peer)
+static inline struct belt_peer peer_of(const struct belt_shadow *packet, const uint8_t *frame)
 {
 	const struct rte_udp_hdr *udp = (const void *)(frame + packet->data_at - sizeof(*udp));
 	const struct rte_ipv4_hdr *ip = (const void *)(frame + sizeof(struct rte_ether_hdr));
+	uint64_t mac;
 
-	peer->ip = ip->src_addr;
-	peer->udp_port = udp->src_port;
-	peer->vlan = 0;
-	memcpy(peer->mac, frame + RTE_ETHER_ADDR_LEN, RTE_ETHER_ADDR_LEN);
-	peer->port = (uint8_t)packet->pad;
-	peer->service = packet->service;
+	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, sizeof(mac)); /* and the EtherType behind it */
+	return belt_peer(ip->src_addr, udp->src_port, 0, mac & 0xffffffffffffull, (uint8_t)packet->pad, packet->service);
+}
+
+/* The packet fits. The caller counts it in the ledger. */
+static inline void offer(struct slot_view *view, const struct belt_shadow *packet)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod((struct rte_mbuf *)packet->cookie, const uint8_t *);
+
+	belt_offer(&view->belt, packet, peer_of(packet, frame), frame + packet->data_at);
+	view->packets++;
 }
 
 /* Copies the payload into the slot's belt. Returns false if there is no room; the caller still owns the packet. */
 bool offer_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet)
 {
 	struct slot_view *view = &io->slot[slot];
-	const uint8_t *frame = rte_pktmbuf_mtod((struct rte_mbuf *)packet->cookie, const uint8_t *);
-	struct baton_peer peer;
 
 	if (baton_unlikely(!belt_fits(&view->belt, packet->len, false)))
 		return false;
-	peer_of(packet, frame, &peer);
-	belt_offer(&view->belt, packet, &peer, frame + packet->data_at);
-	view->packets++;
+	offer(view, packet);
 	io->ledger.in_belts++;
 	io->dirty |= 1ull << slot;
 	stats_add(&io->stats->offered, 1);
@@ -47,7 +49,7 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 
 	if (!belt_fits(&view->belt, len, true))
 		return false;
-	belt_offer(&view->belt, &entry, NULL, payload);
+	belt_offer(&view->belt, &entry, (struct belt_peer){{0}}, payload);
 	io->dirty |= 1ull << slot;
 	io->to_ring |= 1ull << slot; /* a worker that owns nothing sleeps even when it would poll busily */
 	stats_add(&io->stats->control_entries, 1);
@@ -63,17 +65,36 @@ static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *p
 	stats_add(&io->stats->parked, 1);
 }
 
-void steer_packet(struct io_lcore *io, struct belt_shadow *packet)
+/* What cannot be offered now: its bucket moves, has no owner, or the owner's belt is full. */
+static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
 {
-	uint32_t entry = io->steering[packet->service].entry[packet->bucket];
-	uint32_t slot = STEER_SLOT(entry);
-
-	if (baton_unlikely(STEER_LIST(entry) != 0))
+	if (STEER_LIST(entry) != 0)
 		return park(io, STEER_LIST(entry), packet);
-	if (baton_unlikely(slot == SLOT_NONE))
-		return drop_packet(io, packet->cookie, DROP_no_worker);
-	if (baton_unlikely(!offer_packet(io, slot, packet)))
-		drop_packet(io, packet->cookie, DROP_belt_full);
+	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);
+}
+
+void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t count)
+{
+	uint64_t dirty = 0;
+	uint32_t offered = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t entry = io->steering[packet[i].service].entry[packet[i].bucket];
+		uint32_t slot = STEER_SLOT(entry);
+		struct slot_view *view = &io->slot[slot];
+
+		if (baton_unlikely(STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
+				   !belt_fits(&view->belt, packet[i].len, false))) {
+			steer_otherwise(io, entry, &packet[i]);
+			continue;
+		}
+		offer(view, &packet[i]);
+		dirty |= 1ull << slot;
+		offered++;
+	}
+	io->dirty |= dirty;
+	io->ledger.in_belts += offered;
+	stats_add(&io->stats->offered, offered);
 }
 
 /* One release store per belt that got something, after the whole burst. */

@@ -38,19 +38,14 @@ void tx_port(struct io_lcore *io, uint32_t index)
 	stats_add(&io->stats->tx_bytes, bytes);
 }
 
-void tx_enqueue(struct io_lcore *io, uint32_t index, struct rte_mbuf *mbuf)
+/* Returns false if there is none: the packet is dropped and counted. */
+bool tx_make_room(struct io_lcore *io, uint32_t index, struct rte_mbuf *mbuf)
 {
-	struct tx_queue *queue = &io->tx[index];
-
-	if (baton_unlikely(queue->count == TX_BACKLOG)) {
-		tx_port(io, index);
-		if (queue->count == TX_BACKLOG)
-			return drop_packet(io, mbuf, DROP_tx_full);
-	}
-	queue->mbuf[queue->count++] = mbuf;
-	io->ledger.tx_backlog++;
-	if (queue->count >= BATON_BURST && queue->count % BATON_BURST == 0)
-		tx_port(io, index);
+	tx_port(io, index);
+	if (io->tx[index].count < TX_BACKLOG)
+		return true;
+	drop_packet(io, mbuf, DROP_tx_full);
+	return false;
 }
 
 void tx_flush(struct io_lcore *io)

@@ -79,7 +79,7 @@ bool fake_offer(struct fake_primary *primary, const struct fake_entry *entry)
 
 	if (!belt_fits(&primary->producer, entry->len, entry->kind != BELT_PACKET))
 		return false;
-	belt_offer(&primary->producer, &shadow, NULL, entry->data);
+	belt_offer(&primary->producer, &shadow, (struct belt_peer){{0}}, entry->data);
 	belt_publish(&primary->producer);
 	return true;
 }

@@ -38,11 +38,6 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 
 /* ---- entries ---- */
 
-static inline void prefetch_for_write(const void *line)
-{
-	__asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)line));
-}
-
 /* What the plugin decided, as far as the primary may be told. A reply that is longer than its request, or a verdict
  * that is none, is a mistake of the plugin: the entry is undone and dropped as malformed. */
 static inline bool verdict_is_sound(const struct baton_packet *packet, baton_verdict verdict)
@@ -161,8 +156,8 @@ static inline void prefetch_slot(const struct belt_consumer *belt, uint64_t posi
 {
 	const struct belt_slot *slot = belt_slot_at(belt, position);
 
-	prefetch_for_write(slot);
-	prefetch_for_write(slot->inl + 32); /* its second line */
+	baton_prefetch_write(slot);
+	baton_prefetch_write(slot->inl + 32); /* its second line */
 }
 
 /* The plugin asks for the record of an entry that is near. */

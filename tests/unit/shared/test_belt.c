@@ -185,7 +185,7 @@ static void what_is_offered_but_not_published_cannot_be_settled(void **context)
 	struct belt_shadow shadow = {.kind = BELT_PACKET, .len = 4};
 
 	(void)context;
-	belt_offer(&primary.producer, &shadow, NULL, entries[0].data);
+	belt_offer(&primary.producer, &shadow, (struct belt_peer){{0}}, entries[0].data);
 	assert_int_equal(belt_take(&consumer, 8), 0);
 	atomic_store(&commit.done, 1);
 	assert_int_equal(belt_settled(&primary.producer), -EBADMSG);
