@@ -122,7 +122,8 @@ static void k_ip_long(struct frame *f) { ip_of(f)->tot_len = htons((uint16_t)(77
 static void k_ip_short(struct frame *f) { ip_of(f)->tot_len = htons((uint16_t)(roll() % 20)); fix_ip(f); }
 static void k_ip_checksum(struct frame *f) { ip_of(f)->check ^= (uint16_t)(1u << roll() % 16); }
 static void k_first_fragment(struct frame *f) { ip_of(f)->frag_off = htons(0x2000); fix_ip(f); }
-static void k_last_fragment(struct frame *f) { ip_of(f)->frag_off = htons((uint16_t)(1 + roll() % 1000)); fix_ip(f); }
+/* Not where a first fragment ends: a kernel that reassembles would make a packet of the two. */
+static void k_last_fragment(struct frame *f) { ip_of(f)->frag_off = htons((uint16_t)(100 + roll() % 900)); fix_ip(f); }
 static void k_address(struct frame *f) { ip_of(f)->daddr ^= htonl(1u << roll() % 8); fix_ip(f); }
 static void k_mac(struct frame *f) { f->byte[roll() % 6] ^= (uint8_t)(4u << roll() % 5); }
 static void k_protocol(struct frame *f) { ip_of(f)->protocol = 132; fix_ip(f); }
