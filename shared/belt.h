@@ -19,7 +19,7 @@
 #define BELT_MAGIC         0x3130746c65426e42ull /* "BnBelt01" */
 #define BELT_SLOTS         4096u
 #define BELT_MASK          (BELT_SLOTS - 1u)
-#define BELT_INLINE        96u
+#define BELT_INLINE        112u
 #define BELT_CELL_BYTES    2048u
 #define BELT_LONG_CELLS    448u
 #define BELT_OUT_CELLS     256u
@@ -58,13 +58,15 @@ struct belt_prime {
 	uint32_t for_us;
 };
 
-/* w: primary before the offer, worker (inl only) until it settles   r: both */
+/* A payload of up to 48 bytes, and the reply to it, move between the two cores in one cache line.
+ * w: primary before the offer, worker (inl only) until it settles   r: both */
+#define BELT_FIRST_LINE 48u
 struct belt_slot {
 	struct baton_packet packet; /* w: primary  r: worker */
 	uint8_t inl[BELT_INLINE];   /* payload, then reply */
 } baton_aligned(128);
 static_assert(sizeof(struct belt_slot) == 128, "two cache lines per slot");
-static_assert(sizeof(struct baton_packet) == 32 && offsetof(struct baton_packet, peer) == 16, "slot header layout");
+static_assert(sizeof(struct baton_packet) + BELT_FIRST_LINE == 64, "slot header layout");
 
 /* What a worker wants sent that is not a reply. w: worker  r: primary after `filled` covers it */
 struct belt_out_cell {
@@ -95,7 +97,8 @@ struct belt {
 	/* w: worker before it settles  r: primary after.  verdict | reply length << 16 */
 	uint32_t verdict[BELT_SLOTS] baton_aligned(64);
 	struct belt_slot slots[BELT_SLOTS] baton_aligned(128);
-	uint8_t long_cells[BELT_LONG_CELLS][BELT_CELL_BYTES]; /* as inl */
+	struct baton_peer peer[BELT_SLOTS]; /* as the slot's header; apart, so that four come in one line */
+	uint8_t long_cells[BELT_LONG_CELLS][BELT_CELL_BYTES] baton_aligned(64); /* as inl */
 	struct belt_out_cell out[BELT_OUT_CELLS];
 };
 static_assert(sizeof(struct belt) <= BATON_HUGE_PAGE, "one huge page per belt");
@@ -211,7 +214,7 @@ static inline void belt_offer(struct belt_producer *p, const struct belt_shadow 
 	slot->packet.flags = 0;
 	slot->packet.bucket = shadow->bucket;
 	slot->packet.time_ns = shadow->time_ns;
-	memcpy(&slot->packet.peer, &peer, sizeof(peer));
+	memcpy(&p->belt->peer[at], &peer, sizeof(peer));
 	if (baton_unlikely(shadow->len > BELT_INLINE)) {
 		uint32_t cell = (uint32_t)(p->long_head++ % BELT_LONG_CELLS);
 		slot->packet.flags = BELT_LONG;

@@ -43,15 +43,16 @@ static void sample_residence(struct io_lcore *io, uint64_t now_ns, const struct 
 	stats_add(&io->stats->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
 }
 
-/* Asks for a slot that the worker had: both lines, whatever the reply's length (a look at it would be the miss itself),
- * to write to, because the next thing that happens to them is an offer. Only for what is settled: beyond it the worker
- * is writing. */
+/* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what is
+ * settled: beyond it the worker is writing. The second line if the request reached into it: a reply is never longer. */
 static inline void prefetch_slot(const struct belt_producer *belt, uint32_t nth)
 {
-	const struct belt_slot *slot = &belt->belt->slots[(uint32_t)(belt->reaped + nth) & BELT_MASK];
+	uint32_t at = (uint32_t)(belt->reaped + nth) & BELT_MASK;
+	const struct belt_slot *slot = &belt->belt->slots[at];
 
 	baton_prefetch_write(slot);
-	baton_prefetch_write(&slot->inl[32]);
+	if (belt->shadow[at].len > BELT_FIRST_LINE)
+		baton_prefetch_write(&slot->inl[BELT_FIRST_LINE]);
 }
 
 /* A few entries are there as fast without: taking lines over early costs the worker more than it gives. */

@@ -14,6 +14,7 @@ static struct {
 	const char *key, *value;
 } settings[SETTINGS];
 static char last_log[1024];
+static const struct baton_peer nobody; /* who sends, unless the test says so in ctx.peer */
 
 const char *baton_setting(struct baton_ctx *ctx, const char *key)
 {
@@ -84,6 +85,7 @@ void harness_create(struct plugin_harness *h, const struct baton_plugin *plugin,
 	ctx->journal = h->journal->records;
 	ctx->journal_used = (uint32_t *)&h->journal->used;
 	ctx->last = JOURNAL_NONE;
+	h->ctx.peer = &nobody;
 }
 
 void harness_destroy(struct plugin_harness *h)

@@ -157,7 +157,7 @@ static inline void prefetch_slot(const struct belt_consumer *belt, uint64_t posi
 	const struct belt_slot *slot = belt_slot_at(belt, position);
 
 	baton_prefetch_write(slot);
-	baton_prefetch_write(slot->inl + 32); /* its second line */
+	__builtin_prefetch(&belt->belt->peer[position & BELT_MASK]);
 }
 
 /* The plugin asks for the record of an entry that is near. */
@@ -165,6 +165,8 @@ static inline void prefetch_record(struct loop *loop, const struct belt_consumer
 {
 	struct belt_slot *slot = belt_slot_at(belt, position);
 
+	if (slot->packet.len > BELT_FIRST_LINE)
+		baton_prefetch_write(&slot->inl[BELT_FIRST_LINE]);
 	if (baton_likely(slot->packet.kind == BELT_PACKET))
 		loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
 }
@@ -186,10 +188,12 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 			prefetch_slot(belt, position + SLOTS_AHEAD);
 		while (prefetch && fetched < ready && fetched < position + PLUGIN_AHEAD)
 			prefetch_record(loop, belt, fetched++);
-		if (baton_likely(slot->packet.kind == BELT_PACKET))
+		if (baton_likely(slot->packet.kind == BELT_PACKET)) {
+			txn->ctx.peer = &belt->belt->peer[position & BELT_MASK];
 			run_packet(loop, slot, belt_slot_data(belt, slot));
-		else
+		} else {
 			run_control(loop, slot->packet.kind, belt_slot_data(belt, slot));
+		}
 	}
 	loop->prefetched[txn->belt] = fetched;
 }

@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
-#define BATON_PLUGIN_ABI 1u
+#define BATON_PLUGIN_ABI 2u
 
 /* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
 typedef uint32_t baton_verdict;
@@ -48,7 +48,7 @@ struct baton_peer {
 	uint8_t service; /* index of the service */
 };
 
-/* One datagram as the worker sees it: the first 32 bytes of a belt slot. Read-only for plugins. */
+/* One datagram as the worker sees it: the first 16 bytes of a belt slot. Read-only for plugins. */
 struct baton_packet {
 	uint16_t len; /* bytes of UDP payload */
 	uint8_t kind; /* runtime's own */
@@ -56,7 +56,6 @@ struct baton_packet {
 	uint16_t bucket;
 	uint16_t cell; /* runtime's own */
 	uint64_t time_ns; /* receive time, nanoseconds since the UNIX epoch; the same when handled again */
-	struct baton_peer peer;
 };
 
 /* In front of every record; written by the runtime only. Readers in other processes use `seq` as a seqlock. */
@@ -74,7 +73,7 @@ struct baton_undo {
 	uint64_t offset; /* from the start of the group's records; the top bit is the runtime's own */
 };
 
-/* The worker's side of a transaction. Plugins read time_ns, bucket, worker and user; the rest belongs to the runtime
+/* The worker's side of a transaction. Plugins read time_ns, bucket, worker, user and peer; the rest belongs to the runtime
  * and stands here so that the calls below can be inlined. */
 struct baton_ctx {
 	uint64_t time_ns; /* time of the entry being handled */
@@ -82,6 +81,7 @@ struct baton_ctx {
 	uint32_t bucket;  /* bucket of the entry being handled: only its records may be touched */
 	uint32_t worker;  /* worker slot, for logs only */
 	void *user;       /* the plugin's own, for what init built; must not change afterwards */
+	const struct baton_peer *peer; /* who sent the datagram; valid during packet() only, copy what you keep */
 
 	/* records of this group: a sub-table of bucket_slots records of stride bytes for every bucket */
 	uint8_t *records;

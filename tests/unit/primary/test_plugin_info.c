@@ -38,7 +38,7 @@ static int remove_scratch(void **unused)
 /* ---- described ---- */
 
 static const char good[] =
-	"{\"abi\":1,\"name\":\"game\",\"version\":\"1.2\",\"build_id\":\"ab\",\"key\":\"payload\",\"key_offset\":8,"
+	"{\"abi\":2,\"name\":\"game\",\"version\":\"1.2\",\"build_id\":\"ab\",\"key\":\"payload\",\"key_offset\":8,"
 	"\"key_length\":8,\"schema\":3,\"record_size\":48,\"max_undo_bytes\":256}";
 
 static void a_description_is_taken_as_it_is(void **unused)
@@ -77,8 +77,8 @@ static void refused(const char *part, const char *by, const char *words)
 static void a_description_with_a_fault_is_refused_by_name(void **unused)
 {
 	(void)unused;
-	refused("\"abi\":1", "\"abi\":2", "ABI 2");
-	refused("\"abi\":1,", "", "abi");
+	refused("\"abi\":2", "\"abi\":3", "ABI 3");
+	refused("\"abi\":2,", "", "abi");
 	refused("\"name\":\"game\",", "", "name");
 	refused("\"game\"", "\"a name that is far too long for any worker\"", "longer");
 	refused("\"version\":\"1.2\"", "\"version\":1", "version");
@@ -89,7 +89,7 @@ static void a_description_with_a_fault_is_refused_by_name(void **unused)
 	refused("\"record_size\":48", "\"record_size\":-1", "record_size");
 	refused("\"schema\":3", "\"schema\":3.5", "schema");
 	refused("}", "", "JSON");
-	refused("\"abi\":1", "\"abi\":1,\"abi\":1", "JSON");
+	refused("\"abi\":2", "\"abi\":2,\"abi\":2", "JSON");
 }
 
 static void no_cut_of_a_description_passes(void **unused)

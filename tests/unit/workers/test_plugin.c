@@ -71,7 +71,7 @@ static void a_descriptor_with_a_field_out_of_range_is_refused(void **state)
 	assert_int_equal(plugin_check(&good, why, sizeof(why)), 0);
 	good.key_length = 1;
 	assert_int_equal(plugin_check(&good, why, sizeof(why)), 0);
-	REFUSES(abi++, EPROTO, "ABI 2", "rebuild");
+	REFUSES(abi = 88, EPROTO, "ABI 88", "rebuild");
 	REFUSES(size--, EPROTO, "descriptor", "rebuild");
 	REFUSES(name = NULL, EINVAL, ".name", "1 to 31");
 	REFUSES(name = "", EINVAL, ".name", "1 to 31");
@@ -230,7 +230,7 @@ static int describe(const char *path, int stream, char *out, size_t size)
 
 static void a_plugin_is_described_in_one_line_of_json(void **state)
 {
-	static const char head[] = "{\"abi\":1,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
+	static const char head[] = "{\"abi\":2,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
 	static const char tail[] = "\",\"key\":\"payload\",\"key_offset\":8,\"key_length\":4,\"schema\":3,"
 				   "\"record_size\":40,"
 				   "\"max_undo_bytes\":64}\n";

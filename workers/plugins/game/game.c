@@ -9,7 +9,7 @@
 static_assert(GAME_MAX_UNDO >= PLAYER_UNDO_INSERT + 3 * PLAYER_UNDO(sizeof(struct player)), "undo bytes of a packet");
 
 struct game_handler {
-	baton_verdict (*handle)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
+	baton_verdict (*handle)(struct baton_ctx *ctx, uint8_t *data);
 	uint16_t min_len; /* wire_parse() has checked it */
 	const char *name;
 };
@@ -27,7 +27,7 @@ static baton_verdict game_packet(struct baton_ctx *ctx, const struct baton_packe
 
 	if (__builtin_expect(rc != WIRE_OK, 0))
 		return rc == WIRE_RUNT ? baton_drop_runt() : baton_drop_malformed();
-	return handlers[type].handle(ctx, packet, data);
+	return handlers[type].handle(ctx, data);
 }
 
 static void game_prefetch(struct baton_ctx *ctx, const struct baton_packet *packet, const uint8_t *data)

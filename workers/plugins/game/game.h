@@ -12,7 +12,7 @@ struct game_settings {
 };
 
 /* Handlers of a request that wire_parse() accepted. */
-baton_verdict game_move(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
-baton_verdict game_heartbeat(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
+baton_verdict game_move(struct baton_ctx *ctx, uint8_t *data);
+baton_verdict game_heartbeat(struct baton_ctx *ctx, uint8_t *data);
 
 #endif

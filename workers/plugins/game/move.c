@@ -47,13 +47,13 @@ static inline baton_verdict apply(struct baton_ctx *ctx, struct GameMove *move, 
 }
 
 /* All that is not the next MOVE of a known player who is where it was. */
-static __attribute__((noinline)) baton_verdict move_otherwise(struct baton_ctx *ctx, const struct baton_packet *packet,
-							      struct GameMove *move, struct player *player)
+static __attribute__((noinline)) baton_verdict move_otherwise(struct baton_ctx *ctx, struct GameMove *move,
+							      struct player *player)
 {
 	if (!inside_world(move))
 		return baton_reply_error(answer(ctx, move, player, GAME_OUTSIDE_WORLD));
 	if (player == NULL) {
-		player = player_create(ctx, packet, move->header.player_id);
+		player = player_create(ctx, move->header.player_id);
 		if (player == NULL)
 			return baton_reply_error(answer(ctx, move, NULL, GAME_FULL));
 	} else if (player->flags & PLAYER_HAS_MOVED && !game_serial_newer(move->header.sequence, player->sequence)) {
@@ -66,34 +66,32 @@ static __attribute__((noinline)) baton_verdict move_otherwise(struct baton_ctx *
 			return baton_no_reply();
 		player->flags |= PLAYER_HAS_MOVED;
 	}
-	if (!player_reach(ctx, player, &packet->peer))
+	if (!player_reach(ctx, player, ctx->peer))
 		return baton_no_reply();
 	return apply(ctx, move, player);
 }
 
-static inline baton_verdict move_player(struct baton_ctx *ctx, const struct baton_packet *packet, struct GameMove *move,
-					struct player *player)
+static inline baton_verdict move_player(struct baton_ctx *ctx, struct GameMove *move, struct player *player)
 {
 	if (__builtin_expect(player != NULL && inside_world(move) && player->flags & PLAYER_HAS_MOVED &&
 				 game_serial_newer(move->header.sequence, player->sequence) &&
-				 player_is_at(player, &packet->peer), 1))
+				 player_is_at(player, ctx->peer), 1))
 		return apply(ctx, move, player);
-	return move_otherwise(ctx, packet, move, player);
+	return move_otherwise(ctx, move, player);
 }
 
-static __attribute__((noinline)) baton_verdict search_and_move(struct baton_ctx *ctx, const struct baton_packet *packet,
-							       struct GameMove *move)
+static __attribute__((noinline)) baton_verdict search_and_move(struct baton_ctx *ctx, struct GameMove *move)
 {
-	return move_player(ctx, packet, move, player_find(ctx, move->header.player_id));
+	return move_player(ctx, move, player_find(ctx, move->header.player_id));
 }
 
 /* Most records stand where their key belongs; then the way to the acknowledgement has no call in it. */
-baton_verdict game_move(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
+baton_verdict game_move(struct baton_ctx *ctx, uint8_t *data)
 {
 	struct GameMove *move = (struct GameMove *)(void *)data;
 	struct player *player = baton_find_first(ctx, move->header.player_id);
 
 	if (__builtin_expect(player != NULL, 1))
-		return move_player(ctx, packet, move, player);
-	return search_and_move(ctx, packet, move);
+		return move_player(ctx, move, player);
+	return search_and_move(ctx, move);
 }

@@ -1,12 +1,12 @@
 /* Players: creation, way back, removal of the idle. */
 #include "player.h"
 
-struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *packet, uint32_t id)
+struct player *player_create(struct baton_ctx *ctx, uint32_t id)
 {
 	struct player *player = baton_insert(ctx, id);
 
 	if (player != NULL)
-		player->peer = packet->peer;
+		player->peer = *ctx->peer;
 	return player;
 }
 

@@ -36,7 +36,7 @@ static inline struct player *player_find(struct baton_ctx *ctx, uint32_t id)
 }
 
 /* A new player at the origin, reached by the packet's way back. NULL: the bucket is full. */
-struct player *player_create(struct baton_ctx *ctx, const struct baton_packet *packet, uint32_t id);
+struct player *player_create(struct baton_ctx *ctx, uint32_t id);
 
 /* True if the way back is still this one: 16 bytes without padding. */
 static inline bool player_is_at(const struct player *player, const struct baton_peer *peer)

@@ -18,6 +18,7 @@
 struct game {
 	struct plugin_harness h;
 	struct baton_packet packet;
+	struct baton_peer peer;
 	uint8_t data[2048];
 };
 
@@ -29,7 +30,9 @@ static int setup(void **state)
 	harness_create(&g->h, &baton_plugin_descriptor, 4, 16);
 	harness_setting("player.idle", "60s");
 	assert_int_equal(harness_init(&g->h), 0);
-	g->packet = (struct baton_packet){ .bucket = 1, .time_ns = NOW, .peer = { .ip = 1, .udp_port = 2 } };
+	g->packet = (struct baton_packet){ .bucket = 1, .time_ns = NOW };
+	g->peer = (struct baton_peer){ .ip = 1, .udp_port = 2 };
+	g->h.ctx.peer = &g->peer;
 	*state = g;
 	return 0;
 }
@@ -95,7 +98,7 @@ static void first_valid_move_creates_the_player(void **state)
 	assert_int_equal(p->sequence, 100);
 	assert_int_equal(p->time_ns, NOW);
 	assert_int_equal(p->peer.ip, 1);
-	assert_memory_equal(&p->peer, &g->packet.peer, sizeof(p->peer));
+	assert_memory_equal(&p->peer, &g->peer, sizeof(p->peer));
 }
 
 static void a_move_saves_only_what_it_changes(void **state)
@@ -161,7 +164,7 @@ static void an_older_move_changes_nothing_and_gets_the_position_that_holds(void 
 	move(g, 7, 100, 1, 2, 3, baton_reply(48));
 	struct player before = *player(g, 7);
 	g->packet.time_ns += SECOND;
-	g->packet.peer.udp_port = 99;
+	g->peer.udp_port = 99;
 	for (uint32_t i = 0; i < 5; i++) {
 		struct GameMove reply = move(g, 7, older[i], 9, 9, 9, baton_reply(48));
 		expect_at(&reply, GAME_STALE, 1, 2, 3);
@@ -201,12 +204,12 @@ static void the_way_back_follows_the_last_packet(void **state)
 
 	move(g, 7, 1, 0, 0, 0, baton_reply(48));
 	for (uint32_t i = 0; i < 16; i++) {
-		((uint8_t *)&g->packet.peer)[i] ^= 0x5a;
+		((uint8_t *)&g->peer)[i] ^= 0x5a;
 		if (i % 2 == 0)
 			move(g, 7, 2 + i, 0, 0, 0, baton_reply(48));
 		else
 			beat(g, 7, i, baton_reply(48));
-		assert_memory_equal(&player(g, 7)->peer, &g->packet.peer, 16);
+		assert_memory_equal(&player(g, 7)->peer, &g->peer, 16);
 	}
 }
 

@@ -52,9 +52,10 @@ static void end(struct play *play)
 static uint32_t serve(struct play *play, const struct request *r, uint8_t *data)
 {
 	struct baton_packet packet = { .len = r->len, .time_ns = play->now };
+	const struct baton_peer peer = { .udp_port = (uint16_t)r->socket };
 	uint32_t id;
 
-	packet.peer.udp_port = (uint16_t)r->socket;
+	play->h.ctx.peer = &peer;
 	memcpy(data, r->bytes, r->len);
 	memcpy(&id, data + GAME_KEY_OFFSET, sizeof(id));
 	packet.bucket = (uint16_t)(hash_key(id, 42) % BUCKETS);
