@@ -189,7 +189,8 @@ static void check_service_group(struct loader *l, uint32_t s)
 {
 	struct config *c = l->config;
 	struct config_service *service = &c->service[s];
-	const char *near = NULL;
+	const char *names[BATON_MAX_GROUPS + 1];
+	char hint[SHOWN_BYTES];
 	uint32_t g;
 
 	if (!loader_good(l, service->group) || !loader_good(l, &c->groups))
@@ -197,12 +198,12 @@ static void check_service_group(struct loader *l, uint32_t s)
 	for (g = 0; g < c->groups && strcmp(c->group[g].name, service->group) != 0; g++) {
 		if (!loader_good(l, c->group[g].name))
 			return;
-		if (edit_distance(service->group, c->group[g].name, 2) <= 2)
-			near = c->group[g].name;
+		names[g] = c->group[g].name;
 	}
 	if (g == c->groups) {
-		wrong(l, service->group, "services[%u].group: no group is called '%s'%s%s%s", s, service->group,
-		      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		names[g] = NULL;
+		wrong(l, service->group, "services[%u].group: no group is called '%s'%s", s, service->group,
+		      value_meant(service->group, names, hint));
 		return;
 	}
 	service->group_index = g;

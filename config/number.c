@@ -75,10 +75,14 @@ static int out_of_range(const struct schema_row *row, const char *shown, struct 
 			   row->zero ? ", or " : "", row->zero ? row->zero : "");
 }
 
-static int not_a_number(const struct schema_row *row, const char *shown, struct problem *problem)
+static int not_a_number(const struct schema_row *row, const char *text, const char *shown, struct problem *problem)
 {
-	return problem_set(problem, "expected %s, found %s%s%s%s", schema_type_phrase(row->type), shown,
-			   row->zero ? " (or write " : "", row->zero ? row->zero : "", row->zero ? ")" : "");
+	const char *const words[] = { row->zero, NULL };
+	char hint[SHOWN_BYTES];
+
+	return problem_set(problem, "expected %s, found %s%s%s%s%s", schema_type_phrase(row->type), shown,
+			   row->zero ? " (or write " : "", row->zero ? row->zero : "", row->zero ? ")" : "",
+			   value_meant(text, words, hint));
 }
 
 /* Digits of `text` as a number. Returns how many there are; *value is UINT64_MAX when it does not fit. */
@@ -113,7 +117,7 @@ int number_parse(const struct schema_row *row, const char *text, uint64_t *out, 
 	if (text[0] == '-' && digits_parse(text + 1, &value) > 0)
 		return out_of_range(row, shown, problem);
 	if (digits == 0)
-		return not_a_number(row, shown, problem);
+		return not_a_number(row, text, shown, problem);
 	if (digits > 1 && text[0] == '0')
 		return problem_set(problem, "%s has a leading zero; numbers are decimal here, never octal", shown);
 	if (*rest == '\0' && unit_needed)
@@ -128,7 +132,7 @@ int number_parse(const struct schema_row *row, const char *text, uint64_t *out, 
 			return problem_set(problem, "%s: no unit '%.12s' here; known are %s%s", shown, rest,
 					   unit_names(row->type), *rest == '.' ? ", and whole numbers only" : "");
 		if (!unit->name)
-			return not_a_number(row, shown, problem);
+			return not_a_number(row, text, shown, problem);
 		factor = unit->factor;
 	}
 	if (__builtin_mul_overflow(value, factor, &value) || value < row->min || value > row->max)

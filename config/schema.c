@@ -262,22 +262,32 @@ const char *schema_tier_name(enum schema_tier tier)
 	return names[tier];
 }
 
-const char *schema_nearest(const char *parent, const char *key)
+const char *nearest_word(const char *text, const char *const *words)
 {
 	const char *best = NULL;
 	unsigned int distance = 3;
 
-	for (size_t i = 0; i < schema_rows; i++) {
-		if (!schema_inside(&schema[i], parent))
-			continue;
-		unsigned int d = edit_distance(key, schema_key(&schema[i]), 2);
-		/* A two-letter key is two edits from every other one: half of it must be right. */
-		if (d < distance && d < strlen(schema_key(&schema[i]))) {
+	for (; *words; words++) {
+		unsigned int d = edit_distance(text, *words, 2);
+		/* A two-letter word is two edits from every other one: some of it must be right. */
+		if (d < distance && d < strlen(*words)) {
 			distance = d;
-			best = schema_key(&schema[i]);
+			best = *words;
 		}
 	}
 	return best;
+}
+
+const char *schema_nearest(const char *parent, const char *key)
+{
+	const char *keys[sizeof(schema) / sizeof(schema[0]) + 1];
+	size_t count = 0;
+
+	for (size_t i = 0; i < schema_rows; i++)
+		if (schema_inside(&schema[i], parent))
+			keys[count++] = schema_key(&schema[i]);
+	keys[count] = NULL;
+	return nearest_word(key, keys);
 }
 
 /* Optimal string alignment: Levenshtein's distance plus swaps of neighbours, three rows of the usual matrix. */

@@ -73,6 +73,9 @@ const char *schema_tier_name(enum schema_tier tier);
 /* The key of `parent` nearest to `key`, at most two edits away; NULL: none is. */
 const char *schema_nearest(const char *parent, const char *key);
 
+/* The one of `words` (NULL ends them) nearest to `text`, at most two edits away; NULL: none is. */
+const char *nearest_word(const char *text, const char *const *words);
+
 /* Edits (insert, delete, replace, swap of neighbours) from a to b, at most limit + 1. */
 unsigned int edit_distance(const char *a, const char *b, unsigned int limit);
 

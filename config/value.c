@@ -40,6 +40,14 @@ const char *value_shown(const char *text, size_t bytes, char out[SHOWN_BYTES])
 	return out;
 }
 
+const char *value_meant(const char *text, const char *const *words, char out[SHOWN_BYTES])
+{
+	const char *near = nearest_word(text, words);
+
+	snprintf(out, SHOWN_BYTES, "%s%s%s", near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return out;
+}
+
 static bool is_word_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -127,21 +135,18 @@ static int path_parse(const struct schema_row *row, const char *text, size_t byt
 static int enum_parse(const struct schema_row *row, const char *text, size_t bytes, uint64_t *out,
 		      struct problem *problem)
 {
-	char shown[SHOWN_BYTES], list[128] = "";
-	const char *near = NULL;
+	char shown[SHOWN_BYTES], list[128] = "", hint[SHOWN_BYTES];
 
 	for (uint32_t i = 0; row->words[i]; i++) {
 		if (strcmp(row->words[i], text) == 0) {
 			*out = i;
 			return 0;
 		}
-		if (edit_distance(text, row->words[i], 2) <= 2)
-			near = row->words[i];
 		size_t used = strlen(list);
 		snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", row->words[i]);
 	}
-	return problem_set(problem, "expected one of %s, found %s%s%s%s", list, value_shown(text, bytes, shown),
-			   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return problem_set(problem, "expected one of %s, found %s%s", list, value_shown(text, bytes, shown),
+			   value_meant(text, row->words, hint));
 }
 
 /* Stores a number in a field of 1, 2, 4 or 8 bytes; the row's range sees to it that it fits. */
@@ -168,12 +173,14 @@ static void store(void *field, uint32_t width, uint64_t value)
 
 static int bool_parse(const char *text, size_t bytes, uint64_t *out, struct problem *problem)
 {
-	char shown[SHOWN_BYTES];
+	static const char *const words[] = { "true", "false", NULL };
+	char shown[SHOWN_BYTES], hint[SHOWN_BYTES];
 
 	*out = strcmp(text, "true") == 0;
 	if (*out || strcmp(text, "false") == 0)
 		return 0;
-	return problem_set(problem, "expected true or false, found %s", value_shown(text, bytes, shown));
+	return problem_set(problem, "expected true or false, found %s%s", value_shown(text, bytes, shown),
+			   value_meant(text, words, hint));
 }
 
 static int ip_parse(const char *text, size_t bytes, uint32_t *out, struct problem *problem)

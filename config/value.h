@@ -37,6 +37,9 @@ bool value_is_setting_key(const char *text, size_t bytes);
 #define SHOWN_BYTES 128u
 const char *value_shown(const char *text, size_t bytes, char out[SHOWN_BYTES]);
 
+/* "; did you mean 'WORD'?", to end a message with; empty if none of `words` is near. Returns out. */
+const char *value_meant(const char *text, const char *const *words, char out[SHOWN_BYTES]);
+
 /* Fills in *problem; always returns -EINVAL. */
 int problem_set(struct problem *problem, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -159,6 +159,9 @@ static void misspelt_word_is_answered_with_the_right_one(void **state)
 	refused("eal.poll", "Busy", "did you mean 'busy'?");
 	refused("log.level", "verbose", "expected one of error, warn, info, debug, found 'verbose'");
 	assert_null(strstr(problem.text, "did you mean"));
+	refused("log.level", "ware", "did you mean 'warn'?"); /* one edit; any other is further away */
+	refused("ports[].promiscuous", "ture", "did you mean 'true'?");
+	refused("groups[].tick_period", "of", "did you mean 'off'?");
 }
 
 static void relative_path_starts_at_the_directory_of_the_file(void **state)
