@@ -113,6 +113,29 @@ int config_load(const char *path, struct config *config, FILE *errors);
  * config_check_file(); a start through config_load() requires them. */
 int config_parse(const char *text, size_t bytes, const char *name, struct config *config, FILE *errors);
 
+/* Where the values of a configuration were written. */
+struct config_origin {
+	uint32_t offset;       /* of the value in struct config; of a list: of what counts its elements */
+	bool given;            /* written in the file; else a default, and the place is that of the section that lacks it */
+	uint32_t line, column; /* from 1 */
+};
+
+struct config_origins {
+	char file[2 * BATON_PATH_BYTES];
+	struct config_origin *at;
+	uint32_t count;
+};
+
+/* As config_load(), and says where each value comes from. host: CPUs must exist on this machine. *origins is untouched
+ * if there are errors; config_origins_free() gives it back. */
+int config_load_traced(const char *path, bool host, struct config *config, struct config_origins *origins,
+		       FILE *errors);
+void config_origins_free(struct config_origins *origins);
+
+/* What `auto` and the limit of busy polling mean from now on: the CPUs that this thread may run on at this moment. For
+ * a program that pins its threads later and loads its configuration again then. */
+void config_keep_cpus(void);
+
 /* batond --check: the errors, or one line that the file is fine, to `out`. Needs no root, huge pages or device.
  * Returns the number of errors. */
 int config_check_file(const char *path, FILE *out);

@@ -10,13 +10,28 @@
 
 #define CPUS 1024u
 
-/* CPUs this process may run on. */
+/* w: config_keep_cpus(), by the thread that loads */
+static cpu_set_t kept;
+static bool is_kept;
+
+/* CPUs this process may run on: now, or when it was told to remember them. */
 static void cpus_allowed(cpu_set_t *set)
 {
+	if (is_kept) {
+		*set = kept;
+		return;
+	}
 	if (sched_getaffinity(0, sizeof(*set), set) != 0) {
 		CPU_ZERO(set);
 		CPU_SET(0, set);
 	}
+}
+
+void config_keep_cpus(void)
+{
+	is_kept = false;
+	cpus_allowed(&kept);
+	is_kept = true;
 }
 
 /* CPUs that are switched on, whatever this process was started with; batond pins its threads itself. */

@@ -102,8 +102,41 @@ static void document_load(struct loader *l)
 	yaml_parser_delete(&parser);
 }
 
+/* Places of values, not of whole elements: an element begins where its first member does. */
+static int origins_take(const struct loader *l, struct config_origins *out)
+{
+	struct config_origin *at = calloc(l->spot_count ? l->spot_count : 1, sizeof(*at));
+	uint32_t count = 0;
+
+	if (!at)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < l->spot_count; i++) {
+		const struct spot *spot = &l->spots[i];
+
+		if (spot->element)
+			continue;
+		at[count++] = (struct config_origin){
+			.offset = (uint32_t)((const uint8_t *)spot->field - (const uint8_t *)l->config),
+			.given = spot->given,
+			.line = spot->place.line + 1,
+			.column = spot->place.column + 1,
+		};
+	}
+	snprintf(out->file, sizeof(out->file), "%s", l->name);
+	out->at = at;
+	out->count = count;
+	return 0;
+}
+
+void config_origins_free(struct config_origins *origins)
+{
+	free(origins->at);
+	*origins = (struct config_origins){ .count = 0 };
+}
+
 /* Positions in messages count characters, and messages are lines: neither survives a text that is not text. */
-static int text_load(const char *text, size_t bytes, const char *name, bool host, struct config *config, FILE *errors)
+static int text_load(const char *text, size_t bytes, const char *name, bool host, struct config *config,
+		     struct config_origins *origins, FILE *errors)
 {
 	struct loader *l = calloc(1, sizeof(*l));
 	uint32_t count = 1;
@@ -126,6 +159,8 @@ static int text_load(const char *text, size_t bytes, const char *name, bool host
 		if (host)
 			loader_check_host(l);
 	}
+	if (l->errors == 0 && origins && origins_take(l, origins))
+		loader_error(l, (struct place){ 0, 0 }, "out of memory");
 	loader_print(l, errors);
 	count = l->errors;
 	if (count == 0)
@@ -141,7 +176,7 @@ out:
 
 int config_parse(const char *text, size_t bytes, const char *name, struct config *config, FILE *errors)
 {
-	return text_load(text, bytes, name, false, config, errors);
+	return text_load(text, bytes, name, false, config, NULL, errors);
 }
 
 /* Reads at most `room` bytes. Returns how many, or -errno. */
@@ -167,7 +202,8 @@ static ssize_t file_read(const char *path, char *text, size_t room)
 	return (ssize_t)bytes;
 }
 
-static int file_load(const char *path, bool host, struct config *config, FILE *errors)
+int config_load_traced(const char *path, bool host, struct config *config, struct config_origins *origins,
+		       FILE *errors)
 {
 	char *text = malloc(LOADER_FILE_BYTES + 1);
 	ssize_t bytes = text ? file_read(path, text, LOADER_FILE_BYTES + 1) : -ENOMEM;
@@ -176,14 +212,14 @@ static int file_load(const char *path, bool host, struct config *config, FILE *e
 	if (bytes < 0)
 		fprintf(errors, "%s:1:1: error: cannot read the configuration: %s\n", path, strerror((int)-bytes));
 	else
-		count = text_load(text, (size_t)bytes, path, host, config, errors);
+		count = text_load(text, (size_t)bytes, path, host, config, origins, errors);
 	free(text);
 	return count;
 }
 
 int config_load(const char *path, struct config *config, FILE *errors)
 {
-	return file_load(path, true, config, errors);
+	return config_load_traced(path, true, config, NULL, errors);
 }
 
 int config_check_file(const char *path, FILE *out)
@@ -196,7 +232,7 @@ int config_check_file(const char *path, FILE *out)
 		fprintf(out, "%s:1:1: error: out of memory\n", path);
 		return count;
 	}
-	count = file_load(path, false, config, out);
+	count = config_load_traced(path, false, config, NULL, out);
 	for (uint32_t i = 0; i < config->groups; i++)
 		workers += config->group[i].count;
 	if (count == 0)

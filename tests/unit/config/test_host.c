@@ -51,6 +51,24 @@ static void auto_takes_a_cpu_this_process_may_use(void **state)
 	assert_int_equal(outcome.config.io_core[0], only_cpu);
 }
 
+/* Last of all: it cannot be forgotten again. */
+static void kept_cpus_count_whatever_the_thread_is_pinned_to_later(void **state)
+{
+	cpu_set_t others;
+
+	(void)state;
+	config_keep_cpus();
+	CPU_ZERO(&others);
+	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &before) && cpu != only_cpu)
+			CPU_SET(cpu, &others);
+	if (CPU_COUNT(&others) > 0)
+		assert_int_equal(sched_setaffinity(0, sizeof(others), &others), 0);
+	load_text(PORTS SERVICES GROUPS);
+	expect_good();
+	assert_int_equal(outcome.config.io_core[0], only_cpu);
+}
+
 static void every_spinning_thread_needs_a_cpu_of_its_own(void **state)
 {
 	(void)state;
@@ -132,6 +150,7 @@ int main(void)
 		cmocka_unit_test(workers_without_cores_share_what_is_left),
 		cmocka_unit_test(adaptive_threads_may_share),
 		cmocka_unit_test(cpu_that_is_not_there_stops_a_start_but_not_a_check),
+		cmocka_unit_test(kept_cpus_count_whatever_the_thread_is_pinned_to_later),
 	};
 
 	return cmocka_run_group_tests(tests, pin, unpin);
