@@ -143,4 +143,8 @@ int config_check_file(const char *path, FILE *out);
 /* The table of all keys as Markdown, for docs/configuration.md. */
 void config_dump_reference(FILE *out);
 
+/* The same as JSON Schema (draft 2020-12), for editors. What needs more than one value, and the range of what has a
+ * unit, only the loader checks. Returns 0 or -ENOMEM. */
+int config_dump_schema(FILE *out);
+
 #endif
