@@ -1,6 +1,8 @@
 /* The command line of batond. What needs no root (checks, limits, plan, help) is done here and ends the program. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 static const char usage[] =
 	"usage: batond CONFIG\n"
 	"       batond --check CONFIG   check the configuration and end; needs no root\n"
-	"       batond --plan CONFIG    print how much memory the configuration needs, and why\n"
+	"       batond --plan CONFIG    print the cores and memory the configuration needs, line by line; needs no root\n"
+	"       batond --dump-schema    print the configuration's JSON Schema, for editors\n"
 	"       batond --limits         print the hard limits of this build\n"
 	"       batond --version | --help\n"
 	"\n"
@@ -24,14 +27,18 @@ static const char usage[] =
 	"\n"
 	"exit code: 0 stopped in order with every buffer accounted for, 1 error (one line says why), 2 usage\n";
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_PLAN, ACTION_LIMITS, ACTION_VERSION, ACTION_HELP, ACTION_USAGE };
+/* Up to ACTION_PLAN they need a configuration. */
+enum action {
+	ACTION_RUN, ACTION_CHECK, ACTION_PLAN, ACTION_LIMITS, ACTION_SCHEMA, ACTION_VERSION, ACTION_HELP, ACTION_USAGE
+};
 
 static enum action parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "check", no_argument, NULL, ACTION_CHECK },     { "plan", no_argument, NULL, ACTION_PLAN },
 		{ "limits", no_argument, NULL, ACTION_LIMITS },   { "version", no_argument, NULL, ACTION_VERSION },
-		{ "help", no_argument, NULL, ACTION_HELP },       { NULL, 0, NULL, 0 },
+		{ "help", no_argument, NULL, ACTION_HELP },       { "dump-schema", no_argument, NULL, ACTION_SCHEMA },
+		{ NULL, 0, NULL, 0 },
 	};
 	enum action action = ACTION_RUN;
 	int got;
@@ -42,7 +49,7 @@ static enum action parse(int argc, char **argv)
 		if (got == '?')
 			return ACTION_USAGE;
 		if (action != ACTION_RUN) {
-			fprintf(stderr, "batond: one of --check, --plan, --limits, --version at a time\n");
+			fprintf(stderr, "batond: one of --check, --plan, --limits, --dump-schema, --version at a time\n");
 			return ACTION_USAGE;
 		}
 		action = (enum action)got;
@@ -55,15 +62,28 @@ static enum action parse(int argc, char **argv)
 	return action;
 }
 
-/* Errors of the file have been printed when this returns false. */
-static bool load(const char *path, struct primary *primary)
+/* It is read again at a reload, and shown to clients that stand elsewhere: absolute, if that fits. */
+static bool keep_path(const char *path, struct primary *primary)
 {
-	if (snprintf(primary->config_path, sizeof(primary->config_path), "%s", path) >=
-	    (int)sizeof(primary->config_path)) {
-		fprintf(stderr, "batond: path of the configuration is longer than %u bytes\n", BATON_PATH_BYTES - 1);
+	char *to = primary->config_path, here[PATH_MAX];
+	size_t size = sizeof(primary->config_path);
+
+	if (strlen(path) >= size) {
+		fprintf(stderr, "batond: path of the configuration is longer than %zu bytes\n", size - 1);
 		return false;
 	}
-	return config_load(path, &primary->config, stderr) == 0;
+	if (path[0] == '/' || getcwd(here, sizeof(here)) == NULL ||
+	    snprintf(to, size, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path) >= (int)size)
+		snprintf(to, size, "%s", path);
+	return true;
+}
+
+/* Errors of the file have been printed when this returns false. A plan may be made for another machine's CPUs. */
+static bool load(const char *path, bool host, struct primary *primary)
+{
+	config_keep_cpus();
+	return keep_path(path, primary) &&
+	       config_load_traced(path, host, &primary->config, &primary->origins, stderr) == 0;
 }
 
 static int plan(struct primary *primary)
@@ -76,7 +96,7 @@ static int plan(struct primary *primary)
 	rc = supervisor_describe_plugins(primary);
 	if (rc == 0)
 		rc = plan_init(primary);
-	plan_print(primary);
+	plan_print(primary, stdout);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -95,6 +115,8 @@ int options_parse(int argc, char **argv, struct primary *primary)
 	case ACTION_LIMITS:
 		limits_print();
 		return EXIT_SUCCESS;
+	case ACTION_SCHEMA:
+		return config_dump_schema(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	case ACTION_USAGE:
 		fputs("try: batond --help\n", stderr);
 		return EXIT_USAGE;
@@ -104,7 +126,7 @@ int options_parse(int argc, char **argv, struct primary *primary)
 	case ACTION_PLAN:
 		break;
 	}
-	if (!load(argv[optind], primary))
+	if (!load(argv[optind], action == ACTION_RUN, primary))
 		return EXIT_FAILURE;
 	log_init("batond", (enum log_level)primary->config.log_level);
 	return action == ACTION_PLAN ? plan(primary) : -1;

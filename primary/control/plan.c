@@ -13,12 +13,9 @@
 #define TX_BACKLOG_PACKETS 1024u /* packets that may wait for a port's transmit queue, per port */
 #define XDP_RING           2048u /* net_af_xdp fills rings of its own size, whatever it is asked for */
 #define FRAME_OVERHEAD     26u   /* Ethernet header, two VLAN tags, checksum */
-#define POOL_FIXED         (2u << 20) /* caches of RTE_MAX_LCORE lcores, ring, zone headers */
 #define PORT_FIXED         (1u << 20) /* what a driver takes from the heap besides its rings */
 #define PLAYER_BYTES       32u        /* of a generator, at most */
 #define DESCRIPTOR_BYTES   128u
-#define EAL_FIXED          (8u << 20) /* EAL's own tables and services */
-#define HEADROOM_PERCENT   30u
 
 static uint64_t round_up(uint64_t bytes, uint64_t to)
 {
@@ -65,11 +62,26 @@ static uint64_t port_bytes(const struct config *config, const struct config_port
 	return PORT_FIXED + (uint64_t)DESCRIPTOR_BYTES * config->io_cores * (port->rx_descriptors + port->tx_descriptors);
 }
 
+void plan_state_path(const struct config *config, char *out, size_t size)
+{
+	if (config->state_file[0] != '\0')
+		snprintf(out, size, "%s", config->state_file);
+	else
+		snprintf(out, size, "%s/baton.%s.state", config->huge_dir, config->name);
+}
+
+bool plan_state_is_huge(const struct config *config)
+{
+	size_t bytes = strlen(config->huge_dir);
+
+	return config->state_file[0] == '\0' ||
+	       (strncmp(config->state_file, config->huge_dir, bytes) == 0 && config->state_file[bytes] == '/');
+}
+
 int plan_compute(const struct config *config, struct memory_plan *plan)
 {
 	uint64_t computed = (uint64_t)ports_buffers(config) + (uint64_t)BELT_SLOTS * config->worker_slots +
-			    config->pending + PLAN_BURSTS * BATON_BURST + PLAN_CACHE * 2;
-	uint64_t needed;
+			    config->pending + PLAN_LOOP_BUFFERS;
 	uint32_t object;
 
 	plan->buffer_bytes = buffer_bytes(config);
@@ -80,22 +92,24 @@ int plan_compute(const struct config *config, struct memory_plan *plan)
 		return -EINVAL;
 	}
 	object = rte_mempool_calc_obj_size((uint32_t)sizeof(struct rte_mbuf) + plan->buffer_bytes, 0, NULL);
-	plan->pool_bytes = (uint64_t)plan->pool_buffers * (object + sizeof(void *) * 2) + POOL_FIXED;
+	plan->pool_bytes = (uint64_t)plan->pool_buffers * (object + sizeof(void *) * 2) + PLAN_POOL_FIXED;
 	plan->belt_bytes = (uint64_t)(config->worker_slots + 1) * config->io_cores * BATON_HUGE_PAGE;
 	plan->port_bytes = 0;
 	for (uint32_t i = 0; i < config->ports; i++)
 		plan->port_bytes += port_bytes(config, &config->port[i]);
-	needed = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + EAL_FIXED;
+	plan->needed_bytes = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + PLAN_EAL_BYTES;
 	plan->eal_bytes = config->socket_memory != 0
 			      ? config->socket_memory
-			      : round_up(needed + needed * HEADROOM_PERCENT / 100, BATON_HUGE_PAGE);
-	if (plan->eal_bytes < needed) {
+			      : round_up(plan->needed_bytes + plan->needed_bytes * PLAN_HEADROOM_PERCENT / 100,
+					 BATON_HUGE_PAGE);
+	if (plan->eal_bytes < plan->needed_bytes) {
 		log_error("eal.socket_memory: %llu MiB configured, %llu MiB needed: raise it, or leave it out",
-			  (unsigned long long)(plan->eal_bytes >> 20), (unsigned long long)((needed >> 20) + 1));
+			  (unsigned long long)(plan->eal_bytes >> 20),
+			  (unsigned long long)((plan->needed_bytes >> 20) + 1));
 		return -EINVAL;
 	}
 	plan->eal_bytes = round_up(plan->eal_bytes, BATON_HUGE_PAGE);
-	plan->pages = (plan->eal_bytes + plan->state_bytes) / BATON_HUGE_PAGE;
+	plan->pages = (plan->eal_bytes + (plan_state_is_huge(config) ? plan->state_bytes : 0)) / BATON_HUGE_PAGE;
 	return 0;
 }
 
@@ -135,47 +149,4 @@ int plan_init(struct primary *primary)
 			 (unsigned long long)(primary->plan.eal_bytes >> 20),
 			 (unsigned long long)(primary->plan.state_bytes >> 20), (unsigned long long)primary->plan.pages);
 	return rc;
-}
-
-static void print_buffers(const struct config *config, const struct memory_plan *plan)
-{
-	printf("buffers of an I/O lcore\n");
-	for (uint32_t i = 0; i < config->ports; i++)
-		printf("  port %-24s %10u  rings and backlog\n", config->port[i].name,
-		       plan_port_buffers(&config->port[i]));
-	printf("  %-29s %10llu  %u slots of %u belts\n", "belts",
-	       (unsigned long long)BELT_SLOTS * config->worker_slots, BELT_SLOTS, config->worker_slots);
-	printf("  %-29s %10u\n", "pending lists", config->pending);
-	printf("  %-29s %10u\n", "bursts and cache", PLAN_BURSTS * BATON_BURST + PLAN_CACHE * 2);
-	printf("  %-29s %10u  %s, %u bytes each\n", "pool", plan->pool_buffers,
-	       config->buffers != 0 ? "memory.buffers" : "the sum", plan->buffer_bytes);
-}
-
-static void print_line(const char *name, uint64_t bytes, const char *note)
-{
-	printf("  %-29s %10.1f  %s\n", name, (double)bytes / (1 << 20), note);
-}
-
-void plan_print(const struct primary *primary)
-{
-	const struct config *config = &primary->config;
-	const struct memory_plan *plan = &primary->plan;
-	uint64_t needed = plan->pool_bytes * config->io_cores + plan->belt_bytes + plan->port_bytes + EAL_FIXED;
-
-	print_buffers(config, plan);
-	printf("memory, MiB\n");
-	print_line("pools", plan->pool_bytes * config->io_cores, "one per I/O lcore");
-	print_line("belts", plan->belt_bytes, "a huge page per I/O lcore and worker slot, and one per I/O lcore");
-	print_line("ports", plan->port_bytes, "estimated");
-	print_line("EAL", EAL_FIXED, "its own tables");
-	print_line("headroom", plan->eal_bytes > needed ? plan->eal_bytes - needed : 0,
-		   config->socket_memory != 0 ? "what eal.socket_memory leaves" : "30 %");
-	print_line("socket memory", plan->eal_bytes, "the sum");
-	for (uint32_t i = 0; i < config->groups && plan->state_bytes != 0; i++)
-		printf("  group %-23s %10.1f  %u buckets of %u records of %u bytes\n", config->group[i].name,
-		       (double)primary->state_group[i].records_bytes / (1 << 20), primary->state_group[i].buckets,
-		       primary->state_group[i].bucket_slots, primary->state_group[i].stride);
-	print_line("state file", plan->state_bytes,
-		   plan->state_bytes != 0 ? "records, control blocks, header" : "unknown: the plugins were not asked");
-	printf("huge pages of 2 MiB            %10llu\n", (unsigned long long)plan->pages);
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "config.h"
 #include "core_stats.h"
@@ -15,6 +16,7 @@
 
 struct command;
 struct primary;
+struct reload;
 struct supervisor;
 
 #define PRIMARY_WATCHES 128u
@@ -51,6 +53,7 @@ struct memory_plan {
 	uint64_t pool_bytes;   /* per I/O lcore */
 	uint64_t belt_bytes;   /* all belts */
 	uint64_t port_bytes;   /* descriptor rings and the like, estimated */
+	uint64_t needed_bytes; /* pools, belts, ports and what EAL itself takes */
 	uint64_t eal_bytes;    /* socket memory: all of the above and headroom, or what the configuration says */
 	uint64_t state_bytes;  /* state file; 0 until the plugins have been asked */
 	uint64_t pages;        /* 2 MiB pages for eal_bytes and state_bytes */
@@ -58,8 +61,9 @@ struct memory_plan {
 
 struct primary {
 	/* options */
-	char config_path[BATON_PATH_BYTES];
-	struct config config;
+	char config_path[2 * BATON_PATH_BYTES];
+	struct config config; /* what is in force; changed by reload.c only, and only what no I/O lcore reads */
+	struct config_origins origins;
 
 	/* runtime directory: /run/baton/<name> with lock, pid, control socket */
 	char run_dir[BATON_PATH_BYTES];
@@ -89,11 +93,13 @@ struct primary {
 	/* processes and operators */
 	struct supervisor *supervisor;
 	struct command *command;
+	struct reload *reload;
 
 	/* main loop */
 	struct primary_watch watch[PRIMARY_WATCHES];
 	uint32_t operations;          /* orders under way: the loop turns every ms while there are any */
 	volatile sig_atomic_t quit;   /* signal number, or -1: an internal reason */
+	volatile sig_atomic_t hangup; /* SIGHUP has come: the configuration is to be read again */
 	bool ready;                   /* the ready line has been printed */
 	uint64_t device_stats_at_ns;  /* CLOCK_MONOTONIC of the next look at device counters */
 	int exit_code;
@@ -129,6 +135,13 @@ int command_init(struct primary *primary);
 void command_poll(struct primary *primary);
 void command_fini(struct primary *primary);
 
+/* ---- reload.c ---- */
+
+int reload_init(struct primary *primary);
+/* Every turn: begins what SIGHUP asked for, and carries on what waits for workers. */
+void reload_poll(struct primary *primary);
+void reload_fini(struct primary *primary);
+
 /* ---- the other parts that main.c starts; each *_init returns 0 or -errno, having logged one line: why ---- */
 
 /* options.c. Returns -1 to go on, else the exit code. */
@@ -143,7 +156,8 @@ void limits_print(void); /* batond --limits */
 /* plan.c */
 int plan_init(struct primary *primary);                                    /* after the plugins have been described */
 int plan_compute(const struct config *config, struct memory_plan *plan);   /* all but the state file */
-void plan_print(const struct primary *primary);                            /* batond --plan */
+/* plan_print.c */
+void plan_print(const struct primary *primary, FILE *out);                 /* batond --plan */
 /* state_file.c: opens the state file and rolls every slot back (R3), before any worker exists */
 int state_file_init(struct primary *primary);
 void state_file_fini(struct primary *primary);

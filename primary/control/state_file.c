@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "plan.h"
 #include "primary.h"
 
 static char fresh_path[BATON_PATH_BYTES * 2]; /* of a file that this start has made; empty: it was there */
@@ -40,10 +41,7 @@ int state_file_init(struct primary *primary)
 	uint64_t salt;
 	int rc;
 
-	if (primary->config.state_file[0] != '\0')
-		snprintf(path, sizeof(path), "%s", primary->config.state_file);
-	else
-		snprintf(path, sizeof(path), "%s/baton.%s.state", primary->config.huge_dir, primary->config.name);
+	plan_state_path(&primary->config, path, sizeof(path));
 	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
 		return -EIO;
 	rc = state_open(&primary->state, path, primary->state_group, primary->config.groups,
