@@ -29,6 +29,7 @@ static const struct part parts[] = {
 	{ "data path", traffic_create, traffic_destroy },
 	{ "zygote", supervisor_init, supervisor_fini },
 	{ "control socket", command_init, command_fini },
+	{ "reload", reload_init, reload_fini },
 	{ "traffic", traffic_start, traffic_stop },
 };
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

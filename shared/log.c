@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ static const int level_priority[] = { 3, 4, 6, 7 }; /* syslog's */
 
 /* w: log_init(), before other threads start  r: all */
 static char log_ident[32] = "baton";
-static enum log_level log_level = LEVEL_INFO;
+static _Atomic enum log_level log_level = LEVEL_INFO; /* and log_set_level(), at any time */
 static bool log_journal;
 
 /* True if standard error is the journal's stream. The variable alone proves nothing: it is inherited by programs
@@ -38,8 +39,14 @@ static bool stderr_is_journal(void)
 void log_init(const char *ident, enum log_level level)
 {
 	snprintf(log_ident, sizeof(log_ident), "%s", ident);
-	log_level = level;
+	log_set_level(level);
 	log_journal = stderr_is_journal();
+}
+
+void log_set_level(enum log_level level)
+{
+	/* relaxed: a line more or less of other threads harms nobody */
+	atomic_store_explicit(&log_level, level, memory_order_relaxed);
 }
 
 /* UTC without gmtime_r(), which takes a lock of the C library. Days since 1970 to year, month, day. */
@@ -87,7 +94,7 @@ void log_line(enum log_level level, const char *format, ...)
 	va_list args;
 	int saved = errno;
 
-	if (level > log_level)
+	if (level > atomic_load_explicit(&log_level, memory_order_relaxed))
 		return;
 	size_t start = (size_t)print_prefix(line, sizeof(line), level);
 	va_start(args, format);

@@ -7,6 +7,8 @@ enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
 
 /* ident: name in front of every line ("batond"). level: most detailed level printed. */
 void log_init(const char *ident, enum log_level level);
+/* Takes effect with the next line of any thread. */
+void log_set_level(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LEVEL_ERROR, __VA_ARGS__)

@@ -17,7 +17,7 @@ json_t *reply_count(uint64_t value);
 /* {"schema":1,"ok":true} */
 json_t *reply_ok(void);
 /* {"schema":1,"ok":false,"code":code,"error":error}. Codes: usage, unknown_command, not_found, busy, denied, failed,
- * garbage, oversize. */
+ * garbage, oversize; of a configuration also invalid, refused. */
 json_t *reply_error(const char *code, const char *error);
 
 void reply_set_text(json_t *object, const char *key, const char *text);

@@ -82,7 +82,7 @@ static void fail(struct supervisor *sup, const char *why)
 	    datapath_owned(sup->primary->dp, r->fresh) == 0)
 		slot_event(sup, r->fresh, EVENT_STOP);
 	snprintf(text, sizeof(text), "%s: %s%s", w->name, why,
-		 r->at ? "; the workers before it run the new version" : "");
+		 r->at && !r->config ? "; the workers before it run the new version" : "");
 	finish(sup, text);
 }
 
@@ -123,7 +123,7 @@ static void phase_spawn(struct supervisor *sup)
 	int rc = -EAGAIN;
 	if (!waits) {
 		note_old(sup);
-		rc = slot_spawn(sup, r->member[r->at], r->path, &r->fresh, why, sizeof(why));
+		rc = slot_spawn(sup, r->member[r->at], r->path, r->config, &r->fresh, why, sizeof(why));
 	}
 	if (rc == 0) {
 		r->fresh_incarnation = sup->slot[r->fresh].incarnation;
@@ -243,6 +243,7 @@ static void phase_settle(struct supervisor *sup)
 	if (!complete && !late(r))
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", r->path);
+	w->config = r->config;
 	w->backoff_ns = 0;
 	w->failed_starts = 0;
 	w->restarts++;

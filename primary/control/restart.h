@@ -10,6 +10,7 @@
 
 #include "abi.h"
 
+struct config_group;
 struct primary;
 struct supervisor;
 
@@ -25,6 +26,7 @@ struct restart {
 	uint32_t member[BATON_MAX_WORKERS]; /* indices of workers, in order */
 	uint32_t count, at;
 	char path[BATON_PATH_BYTES];
+	const struct config_group *config; /* what the new ones run with; NULL: what is in force. w: reload.c, at once */
 	uint64_t deadline_ns; /* of the phase */
 	uint32_t old, fresh;  /* slots; SLOT_NONE: there is none */
 	uint32_t old_incarnation, fresh_incarnation;

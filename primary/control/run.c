@@ -26,7 +26,10 @@ static void on_signal(int number)
 	uint64_t one = 1;
 
 	/* Again changes nothing: sudo and timeout send a signal twice. SIGKILL is the way out of a stop that hangs. */
-	signalled->quit = number;
+	if (number == SIGHUP)
+		signalled->hangup = 1;
+	else
+		signalled->quit = number;
 	if (write(wake_fd, &one, sizeof(one)) < 0) {
 		/* the next turn comes within 10 ms anyway */
 	}
@@ -45,7 +48,7 @@ static void on_wake(struct primary *primary, int fd, void *arg)
 
 int run_init(struct primary *primary)
 {
-	static const int stop[] = { SIGTERM, SIGINT };
+	static const int heard[] = { SIGTERM, SIGINT, SIGHUP };
 	struct sigaction action = { .sa_handler = on_signal };
 
 	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
@@ -58,12 +61,10 @@ int run_init(struct primary *primary)
 	}
 	signalled = primary;
 	sigemptyset(&action.sa_mask);
-	for (uint32_t i = 0; i < sizeof(stop) / sizeof(stop[0]); i++)
-		sigaction(stop[i], &action, NULL);
+	for (uint32_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+		sigaction(heard[i], &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
-	/* Elsewhere it means "read the configuration again"; who sends it, or closes a terminal, must not stop the game. */
-	sigaction(SIGHUP, &action, NULL);
 	return primary_watch(primary, wake_fd, on_wake, NULL);
 }
 
@@ -191,6 +192,7 @@ void primary_run(struct primary *primary)
 		datapath_poll(primary->dp);
 		supervisor_poll(primary);
 		command_poll(primary);
+		reload_poll(primary);
 		now = monotonic_ns();
 		if (now >= primary->device_stats_at_ns) {
 			primary->device_stats_at_ns = now + DEVICE_STATS_NS;

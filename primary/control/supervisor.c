@@ -194,7 +194,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	struct worker *w = &sup->worker[worker];
 	char why[sizeof(w->trouble)];
 	uint32_t slot;
-	int rc = slot_spawn(sup, worker, w->path, &slot, why, sizeof(why));
+	int rc = slot_spawn(sup, worker, w->path, w->config, &slot, why, sizeof(why));
 
 	if (rc == 0) {
 		w->slot = slot;

@@ -63,6 +63,7 @@ struct worker {
 	uint64_t next_start_ns, backoff_ns;
 	uint64_t complained_ns;
 	char path[BATON_PATH_BYTES]; /* plugin file of its next incarnation */
+	const struct config_group *config; /* what that one runs with, if not what is in force: during a reload */
 	char trouble[256];           /* why it is down; empty: it is not */
 	struct transfer transfer;
 };
@@ -88,9 +89,11 @@ struct supervisor {
 /* Applies the life table: changes the state, acts, publishes. An event that means nothing in the state is logged. */
 void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event);
 
-/* Starts an incarnation of `worker` from the plugin at `path` in a free slot. Returns 0 and the slot, -EAGAIN if no
- * slot is free, -ENOTCONN without a zygote, or -errno; `why` says what to do. */
-int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why, size_t bytes);
+/* Starts an incarnation of `worker` from the plugin at `path` in a free slot, with the settings and CPUs of `config`
+ * (NULL: of the configuration in force). Returns 0 and the slot, -EAGAIN if no slot is free, -ENOTCONN without a
+ * zygote, or -errno; `why` says what to do. */
+int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
+	       uint32_t *slot, char *why, size_t bytes);
 
 /* Brings the slot's entry in the stats directory up to date. */
 void slot_publish(const struct supervisor *sup, uint32_t slot);

@@ -225,12 +225,12 @@ void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event)
 
 /* ---- starting ---- */
 
-static void fill_spawn(const struct supervisor *sup, uint32_t slot, struct zygote_spawn *spawn)
+static void fill_spawn(const struct supervisor *sup, uint32_t slot, const struct config_group *group,
+		       struct zygote_spawn *spawn)
 {
 	const struct primary *primary = sup->primary;
 	const struct worker_slot *s = &sup->slot[slot];
 	const struct worker *w = &sup->worker[s->worker];
-	const struct config_group *group = &primary->config.group[w->group];
 	uint32_t services = group_services(sup, w->group);
 	uint32_t service = services ? (uint32_t)__builtin_ctz(services) : 0;
 
@@ -262,16 +262,16 @@ static uint32_t free_slot(const struct supervisor *sup)
 	return SLOT_NONE;
 }
 
-static int32_t cpu_of(const struct supervisor *sup, const struct worker *w)
+static int32_t cpu_of(const struct config_group *group, const struct worker *w)
 {
-	const struct config_group *group = &sup->primary->config.group[w->group];
-
 	return group->core_count ? (int32_t)group->cores[w->index % group->core_count] : -1;
 }
 
-int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why, size_t bytes)
+int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
+	       uint32_t *slot, char *why, size_t bytes)
 {
 	struct worker *w = &sup->worker[worker];
+	const struct config_group *group = config ? config : &sup->primary->config.group[w->group];
 	struct zygote_spawn spawn;
 	uint32_t at = free_slot(sup);
 	int image, rc;
@@ -287,11 +287,11 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, uint32
 	control->group = w->group; /* the slot is free: its journal is empty, so it names no record of the old group */
 	control->incarnation++;
 	sup->slot[at] = (struct worker_slot){
-		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(sup, w), .socket = -1, .pidfd = -1,
+		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
 		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,
 	};
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
-	fill_spawn(sup, at, &spawn);
+	fill_spawn(sup, at, group, &spawn);
 	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
 	close(image);
 	if (rc == 0)

@@ -96,6 +96,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	if (rc == 0)
 		rc = belts_create(io);
 	io->pending_most = config->pending;
+	io->open_ns = config->start_timeout_ns; /* from the loop's start; copied here, as a reload may change it */
 	return rc != 0 ? rc : pending_pool_init(&io->pending, io->pool->size);
 }
 

@@ -50,7 +50,7 @@ int io_loop(void *arg)
 
 	idle_init(io);
 	start_turn(io);
-	io->open_ns = io->now_ns + io->dp->setup.config->start_timeout_ns;
+	io->open_ns += io->now_ns;
 	local_announce(io);
 	while (baton_likely(!io->quit))
 		io_turn(io);

@@ -75,6 +75,7 @@ static inline void rig_turn(void)
 		}
 	supervisor_poll(rig.primary);
 	command_poll(rig.primary);
+	reload_poll(rig.primary);
 }
 
 /* Turns until the condition holds; fails the test if it does not within a minute. */

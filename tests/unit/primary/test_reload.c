@@ -1,0 +1,397 @@
+/* Reading the configuration again, against a fake data path and real processes: all of it or nothing. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sys/un.h>
+
+#include "reload.h"
+#include "supervisor_rig.h"
+
+static char file[BATON_PATH_BYTES];
+static json_t *answer;
+
+/* ---- the file ---- */
+
+/* Two groups of one worker each, so that the second can fail when the first is through. */
+struct text {
+	const char *level, *timeout, *first, *second; /* first, second: further keys of the groups */
+	const char *first_plugin, *second_plugin, *io_cores, *versions;
+};
+static const struct text usual = {
+	.level = "error", .timeout = "20s", .first = "", .second = "", .first_plugin = "game.so",
+	.second_plugin = "game.so", .io_cores = "auto", .versions = "",
+};
+
+static void write_file(struct text t)
+{
+	FILE *out = fopen(file, "w");
+
+	assert_non_null(out);
+	fprintf(out, "version: 1\nname: unit\neal: {io_cores: %s}\nmemory: {worker_slots: %u}\n", t.io_cores, RIG_SLOTS);
+	fprintf(out, "ports:\n- {name: p, device: net_null0, addresses: [10.77.0.1/24]}\nservices:\n"
+		     "- {name: a, port: 1, group: a, buckets: %u}\n- {name: b, port: 2, group: b, buckets: %u}\n",
+		FAKE_BUCKETS, FAKE_BUCKETS);
+	fprintf(out, "groups:\n- {name: a, plugin: %s%s%s}\n- {name: b, plugin: %s%s}\n", t.first_plugin, t.versions,
+		t.first, t.second_plugin, t.second);
+	fprintf(out, "workers: {start_timeout: %s}\nlog: {level: %s}\n", t.timeout, t.level);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* ---- a client that waits ---- */
+
+static struct { int fd; uint32_t got; uint8_t in[65536]; } client;
+
+static bool answered(void)
+{
+	ssize_t n = recv(client.fd, client.in + client.got, sizeof(client.in) - client.got, MSG_DONTWAIT);
+	uint32_t len;
+
+	client.got += n > 0 ? (uint32_t)n : 0;
+	if (client.got < 4)
+		return false;
+	memcpy(&len, client.in, 4);
+	if (client.got < 4 + len)
+		return false;
+	answer = json_loadb((char *)client.in + 4, len, 0, NULL);
+	return true;
+}
+
+static void ask(const char *text)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	uint32_t len = (uint32_t)strlen(text);
+
+	json_decref(answer);
+	answer = NULL;
+	client.got = 0;
+	client.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	memcpy(address.sun_path, rig.primary->command->path, sizeof(address.sun_path));
+	assert_int_equal(connect(client.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(send(client.fd, &len, 4, MSG_NOSIGNAL), 4);
+	assert_int_equal(send(client.fd, text, len, MSG_NOSIGNAL), len);
+}
+
+static void ask_and_wait(const char *text)
+{
+	ask(text);
+	wait_until(answered());
+	close(client.fd);
+}
+
+static void reload(void) { ask_and_wait("{\"command\":\"config.reload\",\"args\":{\"wait\":true}}"); }
+
+static bool ok(void) { return json_is_true(json_object_get(answer, "ok")); }
+static size_t size_of(const char *key) { return json_array_size(json_object_get(answer, key)); }
+
+static const char *row_text(const char *list, size_t i, const char *key)
+{
+	const json_t *row = json_array_get(json_object_get(answer, list), i);
+	const char *text = json_string_value(key ? json_object_get(row, key) : row);
+
+	return text ? text : "";
+}
+
+static void says(const char *what)
+{
+	char *text = json_dumps(answer, 0);
+
+	if (!strstr(text, what))
+		fail_msg("'%s' does not say '%s'", text, what);
+	free(text);
+}
+
+static int begin(void **unused)
+{
+	(void)unused;
+	if (rig_prepare())
+		return -1;
+	rig_path(file, "baton.yaml");
+	write_file(usual);
+	snprintf(rig.primary->config_path, sizeof(rig.primary->config_path), "%s", file);
+	if (config_load_traced(file, true, &rig.primary->config, &rig.primary->origins, stderr))
+		return -1;
+	if (supervisor_init(rig.primary) || command_init(rig.primary) || reload_init(rig.primary))
+		return -1;
+	rig.primary->plugin[1] = rig.primary->plugin[0];
+	wait_until(rig_settled());
+	rig.primary->ready = true;
+	return 0;
+}
+
+static int finish(void **unused)
+{
+	reload_fini(rig.primary);
+	json_decref(answer);
+	answer = NULL;
+	return rig_end(unused);
+}
+
+/* Nothing of the file is in force, and nobody was restarted or is to be. */
+static void expect_untouched(const pid_t *pid)
+{
+	assert_int_equal(rig.primary->config.log_level, 0);
+	assert_int_equal(rig.primary->config.start_timeout_ns, 20000000000ull);
+	assert_int_equal(rig.primary->config.group[0].settings, 0);
+	assert_int_equal(rig_pid(0), pid[0]);
+	assert_int_equal(rig_pid(1), pid[1]);
+	assert_false(reload_busy(rig.primary));
+}
+
+/* ---- claims ---- */
+
+static void file_that_has_not_changed_changes_nothing(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+
+	(void)unused;
+	reload();
+	assert_true(ok());
+	assert_int_equal(size_of("changes"), 0);
+	expect_untouched(pid);
+}
+
+static void hot_key_takes_effect_at_once_and_restarts_nobody(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+	struct text text = usual;
+
+	(void)unused;
+	text.timeout = "7s";
+	text.versions = ", versions: [{name: x, plugin: /x.so}]";
+	write_file(text);
+	reload();
+	assert_true(ok());
+	assert_int_equal(size_of("changes"), 2);
+	assert_int_equal(rig.primary->config.start_timeout_ns, 7000000000ull);
+	assert_string_equal(rig.primary->config.group[0].version[0].plugin, "/x.so");
+	assert_int_equal(rig_pid(0), pid[0]);
+	assert_int_equal(rig_pid(1), pid[1]);
+}
+
+static void worker_key_restarts_the_workers_of_its_group_only(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+	struct text text = usual;
+
+	(void)unused;
+	text.second = ", settings: {speed: fast}";
+	write_file(text);
+	reload();
+	assert_true(ok());
+	assert_int_equal(size_of("workers"), 1);
+	assert_string_equal(row_text("workers", 0, "name"), "b.0");
+	assert_string_equal(row_text("changes", 0, "path"), "groups[1].settings");
+	assert_string_equal(rig.primary->config.group[1].setting[0].value, "fast");
+	assert_int_equal(rig_pid(0), pid[0]);
+	assert_int_not_equal(rig_pid(1), pid[1]);
+	assert_null(rig_worker(1)->config);
+	wait_until(rig_settled());
+}
+
+static void plugin_of_the_file_is_what_the_group_runs_from_then_on(void **unused)
+{
+	struct text text = usual;
+
+	(void)unused;
+	text.first_plugin = "two.so";
+	write_file(text);
+	reload();
+	assert_true(ok());
+	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
+	assert_string_equal(rig.primary->plugin[0].version, "2");
+	assert_non_null(strstr(rig.primary->supervisor->group_path[0], "two.so"));
+	assert_int_equal(rig_begin("a", NULL), 0);
+	wait_until(rig.reply != NULL);
+	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
+}
+
+static void version_put_there_by_hand_survives_other_settings(void **unused)
+{
+	struct text text = usual;
+	char path[BATON_PATH_BYTES];
+
+	(void)unused;
+	assert_int_equal(rig_begin("a", rig_path(path, "two.so")), 0);
+	wait_until(rig.reply != NULL);
+	text.first = ", settings: {x: 1}";
+	write_file(text);
+	reload();
+	assert_true(ok());
+	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
+}
+
+static void mistake_in_the_file_refuses_all_of_it(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+	struct text text = usual;
+
+	(void)unused;
+	text.timeout = "7s";
+	text.level = "nonsense";
+	text.first = ", setings: {}";
+	write_file(text);
+	reload();
+	assert_false(ok());
+	assert_int_equal(size_of("errors"), 2);
+	says("did you mean 'settings'?");
+	says("baton.yaml:14:14: error: log.level: expected one of");
+	expect_untouched(pid);
+}
+
+static void key_of_class_restart_refuses_all_of_it_by_name(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+	struct text text = usual;
+
+	(void)unused;
+	text.timeout = "7s";
+	text.io_cores = "[0, 0]";
+	text.first = ", settings: {x: 1}, tick_period: 5s";
+	write_file(text);
+	reload();
+	assert_false(ok());
+	assert_int_equal(size_of("errors"), 2);
+	assert_non_null(strstr(row_text("errors", 0, NULL), "baton.yaml:3:17: error: eal.io_cores: needs a restart"));
+	assert_non_null(strstr(row_text("errors", 1, NULL), "groups[0].tick_period: needs a restart"));
+	expect_untouched(pid);
+}
+
+static void workers_that_cannot_follow_take_everything_back(void **unused)
+{
+	pid_t second = rig_pid(1);
+	struct text text = usual;
+
+	(void)unused;
+	rig_plugin("bad.so", "refuse no such luck");
+	text.timeout = "7s";
+	text.first_plugin = "two.so";
+	text.first = ", settings: {x: 1}";
+	text.second_plugin = "bad.so";
+	write_file(text);
+	reload();
+	assert_false(ok());
+	says("no such luck");
+	/* The first group was through: it runs what it ran before, in a new process. */
+	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "1");
+	assert_int_equal(rig_pid(1), second);
+	assert_int_equal(rig.primary->config.start_timeout_ns, 20000000000ull);
+	assert_int_equal(rig.primary->config.group[0].settings, 0);
+	assert_null(rig_worker(0)->config);
+	assert_non_null(strstr(rig.primary->supervisor->group_path[0], "game.so"));
+	wait_until(rig_settled());
+	/* And the next one is judged by what is in force. */
+	write_file(usual);
+	reload();
+	assert_true(ok());
+	assert_int_equal(size_of("changes"), 0);
+}
+
+static void hangup_waits_for_a_restart_and_then_reloads(void **unused)
+{
+	struct text text = usual;
+
+	(void)unused;
+	text.timeout = "7s";
+	write_file(text);
+	assert_int_equal(rig_begin("a", NULL), 0);
+	rig.primary->hangup = 1;
+	rig_turn();
+	assert_int_equal(rig.primary->config.start_timeout_ns, 20000000000ull);
+	wait_until(rig.primary->config.start_timeout_ns == 7000000000ull);
+	assert_non_null(rig.reply); /* not before the restart was over */
+	assert_int_equal(rig.primary->hangup, 0);
+}
+
+static void restart_and_reload_refuse_each_other(void **unused)
+{
+	struct text text = usual;
+
+	(void)unused;
+	assert_int_equal(rig_begin("a", NULL), 0);
+	reload();
+	assert_false(ok());
+	says("a restart of a is under way");
+	wait_until(rig.reply != NULL);
+	text.first = ", settings: {x: 1}";
+	write_file(text);
+	ask_and_wait("{\"command\":\"config.reload\"}"); /* does not wait */
+	assert_true(ok());
+	assert_true(json_is_false(json_object_get(answer, "applied")));
+	assert_true(reload_busy(rig.primary));
+	ask_and_wait("{\"command\":\"worker.restart\",\"args\":{\"target\":\"b\"}}");
+	assert_false(ok());
+	says("reload");
+	wait_until(!reload_busy(rig.primary));
+	assert_int_equal(rig.primary->config.group[0].settings, 1);
+}
+
+static void stop_ends_a_reload_with_a_word(void **unused)
+{
+	struct text text = usual;
+
+	(void)unused;
+	text.first = ", settings: {x: 1}";
+	write_file(text);
+	fake.hold_moves = true;
+	ask("{\"command\":\"config.reload\",\"args\":{\"wait\":true}}");
+	wait_until(rig.primary->supervisor->restart.phase == RESTART_MOVE);
+	fake.hold_moves = false;
+	supervisor_fini(rig.primary);
+	reload_fini(rig.primary);
+	wait_until(answered());
+	close(client.fd);
+	assert_false(ok());
+	says("the primary is stopping");
+}
+
+static void diff_and_show_tell_what_is_in_force_and_whence(void **unused)
+{
+	struct text text = usual;
+
+	(void)unused;
+	ask_and_wait("{\"command\":\"config.show\"}");
+	says("\"path\": \"log.level\", \"value\": \"error\", \"origin\": \"");
+	says("baton.yaml:14:14\"");
+	assert_int_equal(size_of("values"), 20);
+	ask_and_wait("{\"command\":\"config.show\",\"args\":{\"effective\":true}}");
+	says("\"path\": \"memory.pending\", \"value\": \"16000\", \"origin\": \"default\", \"reload\": \"restart\"");
+	text.level = "warn";
+	write_file(text);
+	ask_and_wait("{\"command\":\"config.diff\"}");
+	assert_true(ok());
+	assert_int_equal(size_of("changes"), 1);
+	assert_string_equal(row_text("changes", 0, "from"), "error");
+	assert_string_equal(row_text("changes", 0, "to"), "warn");
+	assert_string_equal(row_text("changes", 0, "reload"), "hot");
+	assert_int_equal(unlink(file), 0);
+	ask_and_wait("{\"command\":\"config.diff\"}");
+	assert_false(ok());
+	says("No such file");
+}
+
+#define claim(test) cmocka_unit_test_setup_teardown(test, begin, finish)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		claim(file_that_has_not_changed_changes_nothing),
+		claim(hot_key_takes_effect_at_once_and_restarts_nobody),
+		claim(worker_key_restarts_the_workers_of_its_group_only),
+		claim(plugin_of_the_file_is_what_the_group_runs_from_then_on),
+		claim(version_put_there_by_hand_survives_other_settings),
+		claim(mistake_in_the_file_refuses_all_of_it),
+		claim(key_of_class_restart_refuses_all_of_it_by_name),
+		claim(workers_that_cannot_follow_take_everything_back),
+		claim(hangup_waits_for_a_restart_and_then_reloads),
+		claim(restart_and_reload_refuse_each_other),
+		claim(stop_ends_a_reload_with_a_word),
+		claim(diff_and_show_tell_what_is_in_force_and_whence),
+	};
+
+	fake_zygote_main(argc, argv);
+	log_init("test_reload", LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
