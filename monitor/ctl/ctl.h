@@ -29,14 +29,17 @@ struct ctl_options {
 	const char *version;
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
+	bool wait, effective;
 	bool help, show_version; /* instead of the command */
 };
+
+#define CTL_LOCAL 'L' /* asks no daemon */
 
 /* One command: its words, its options, what it does. */
 struct ctl_command {
 	const char *noun, *verb; /* verb NULL: the noun is the command */
 	const char *argument;    /* name of its one argument; NULL: takes none */
-	const char *options;     /* letters of ctl_option that it takes */
+	const char *options;     /* letters of ctl_option that it takes, and CTL_LOCAL */
 	const char *summary;
 	const char *help;
 	int (*run)(const struct ctl_options *o, FILE *out, FILE *err);
@@ -67,6 +70,12 @@ int ctl_refused(const struct ctl_options *o, const json_t *reply, FILE *err);
 /* One line on `err`, as JSON if asked for. Returns `code`. */
 int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* ctl_config.c */
+int ctl_config_reload(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_config_diff(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_config_show(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_config_explain(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

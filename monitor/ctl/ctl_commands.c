@@ -197,6 +197,20 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl worker restart game --version 1.1.0       a version of the configuration\n"
 	  "  batonctl worker restart game.0 --version ./game.so a plugin file",
 	  run_worker_restart },
+	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
+	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
+	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"
+	  "without, as soon as the file is accepted. Exit code: 0 done, 1 refused, with the reasons as FILE:LINE:COLUMN.",
+	  ctl_config_reload },
+	{ "config", "diff", NULL, "", "what a reload would change",
+	  "Compares what is in force with the file. Exit code: 0 the same, 1 different, or the file has errors.",
+	  ctl_config_diff },
+	{ "config", "show", NULL, "e", "what is in force, and where each value comes from",
+	  "One value a line, followed by where it was written: FILE:LINE:COLUMN, or default.", ctl_config_show },
+	{ "config", "explain", "KEY", "L", "what a key means",
+	  "Type, unit, range, default, tier, when a change takes effect. KEY is written as groups[].settings,\n"
+	  "groups[0].settings, or eal for a whole section. Asks no daemon.",
+	  ctl_config_explain },
 	{ "stats", NULL, NULL, "n", "counters, rates, drops by reason",
 	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.", run_stats },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
@@ -217,6 +231,6 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err)
 		version_print("batonctl");
 		return CTL_OK;
 	}
-	int rc = ctl_find_socket(&o, err);
+	int rc = strchr(o.command->options, CTL_LOCAL) ? CTL_OK : ctl_find_socket(&o, err);
 	return rc == CTL_OK ? o.command->run(&o, out, err) : rc;
 }

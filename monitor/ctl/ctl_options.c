@@ -8,7 +8,7 @@
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n' };
+       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e' };
 
 static const struct option_row {
 	const char *name;
@@ -26,6 +26,8 @@ static const struct option_row {
 	  "version to run: a name of the group's `versions`, or the path of a plugin "
 	  "(default: the group's current file, read again)" },
 	{ "timeout", OPTION_TIMEOUT, 0, "TIME", "wait no longer: 500ms, 30s, 5m (default 60s)" },
+	{ "wait", OPTION_WAIT, 0, NULL, "return when it is applied, with what was restarted" },
+	{ "effective", OPTION_EFFECTIVE, 0, NULL, "also what the file does not mention: defaults" },
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -132,6 +134,8 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_JSON: o->json = true; return 0;
 	case OPTION_HELP: o->help = true; return 0;
 	case OPTION_SHOW_VERSION: o->show_version = true; return 0;
+	case OPTION_WAIT: o->wait = true; return 0;
+	case OPTION_EFFECTIVE: o->effective = true; return 0;
 	case OPTION_VERSION: o->version = value; return 0;
 	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
 	default: return parse_time(o, err, row->name, value, &o->interval_ms);
