@@ -134,32 +134,6 @@ static inline void rig_plugin(const char *name, const char *text)
 	fake_plugin_write(rig_path(path, name), text);
 }
 
-/* ---- restarts ---- */
-
-static inline void rig_done(struct primary *primary, uint64_t token, json_t *reply)
-{
-	(void)primary;
-	(void)token;
-	rig.reply = reply;
-}
-
-/* Starts one. Returns what restart_begin() does. */
-static inline int rig_begin(const char *target, const char *version)
-{
-	char why[600] = "";
-	json_decref(rig.reply);
-	rig.reply = NULL;
-	return restart_begin(rig.primary->supervisor, target, version, rig_done, 7, why, sizeof(why));
-}
-
-static inline bool rig_ok(void) { return json_is_true(json_object_get(rig.reply, "ok")); }
-static inline const char *rig_error(void)
-{
-	const char *text = json_string_value(json_object_get(rig.reply, "error"));
-	return text ? text : "";
-}
-static inline json_t *rig_row(size_t i) { return json_array_get(json_object_get(rig.reply, "workers"), i); }
-
 /* ---- start and end ---- */
 
 static inline void rig_config(struct config *config)

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "reload.h"
-#include "supervisor_rig.h"
+#include "restart_rig.h"
 
 static char file[BATON_PATH_BYTES];
 static json_t *answer;

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "supervisor_rig.h"
+#include "restart_rig.h"
 
 /* ---- starting ---- */
 
