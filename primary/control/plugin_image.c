@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "plugin_image.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,6 +11,8 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "elf_check.h"
 
 static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -23,21 +24,6 @@ static int refuse(int error, char *why, size_t bytes, const char *format, ...)
 	vsnprintf(why, bytes, format, args);
 	va_end(args);
 	return -error;
-}
-
-static int check_elf(const char *path, const Elf64_Ehdr *elf, ssize_t got, off_t size, char *why, size_t bytes)
-{
-	if (got != (ssize_t)sizeof(*elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0)
-		return refuse(ENOEXEC, why, bytes, "%s is not a shared object: build it with -shared -fPIC", path);
-	if (elf->e_ident[EI_CLASS] != ELFCLASS64 || elf->e_ident[EI_DATA] != ELFDATA2LSB || elf->e_machine != EM_X86_64)
-		return refuse(ENOEXEC, why, bytes, "%s is built for another machine: build it for x86-64", path);
-	if (elf->e_type != ET_DYN)
-		return refuse(ENOEXEC, why, bytes, "%s is not a shared object (ELF type %u): link it with -shared",
-			      path, elf->e_type);
-	if (elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phnum == 0 || elf->e_phoff > (uint64_t)size ||
-	    (uint64_t)size - elf->e_phoff < (uint64_t)elf->e_phnum * sizeof(Elf64_Phdr))
-		return refuse(ENOEXEC, why, bytes, "%s is cut short: copy or build it again", path);
-	return 0;
 }
 
 static int copy_all(int from, int to, off_t size, const char *path, char *why, size_t bytes)
@@ -59,8 +45,8 @@ static int copy_all(int from, int to, off_t size, const char *path, char *why, s
 
 int plugin_image_open(const char *path, int *fd, char *why, size_t bytes)
 {
-	Elf64_Ehdr elf;
 	struct stat st;
+	char detail[160];
 	int rc, copy = -1;
 	/* Non-blocking, or a FIFO in the plugin's place would hold up the primary. */
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -77,9 +63,12 @@ int plugin_image_open(const char *path, int *fd, char *why, size_t bytes)
 			    PLUGIN_IMAGE_MAX);
 		goto out;
 	}
-	rc = check_elf(path, &elf, pread(file, &elf, sizeof(elf), 0), st.st_size, why, bytes);
-	if (rc)
+	/* A first look, so that not just anything is copied; the worker looks at the copy again, which cannot change. */
+	rc = elf_check(file, detail, sizeof(detail));
+	if (rc) {
+		rc = refuse(-rc, why, bytes, "plugin %s: %s", path, detail);
 		goto out;
+	}
 	const char *base = strrchr(path, '/');
 	char name[64]; /* what /proc/PID/maps shows */
 	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, base ? base + 1 : path);

@@ -52,7 +52,7 @@ truncated_file_is_refused() {
 	head -c 100 "$GOOD" >"$WORK/headers.so"
 	: >"$WORK/empty.so"
 	refused "$WORK/half.so" "ends too early" "Build it again"
-	refused "$WORK/headers.so" "cut short" "build it again"
+	refused "$WORK/headers.so" "ends too early" "Build it again"
 	refused "$WORK/empty.so" "not a shared object" "-shared"
 }
 # What is no plugin at all: text, a program, an object file's type, a directory, a FIFO that nobody writes.

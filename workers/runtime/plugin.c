@@ -2,7 +2,6 @@
 #include "plugin.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "elf_check.h"
 #include "state.h"
 #include "version.h"
 
@@ -26,8 +26,6 @@ static int refuse(int error, char *why, size_t bytes, const char *format, ...)
 	va_end(args);
 	return -error;
 }
-
-#define PROGRAM_HEADERS 64u /* linkers write about ten */
 
 /* ---- descriptor ---- */
 
@@ -105,47 +103,11 @@ int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size
 
 /* ---- file ---- */
 
-/* The dynamic loader maps what the program headers say, and dies of a bus error where the file ends before that. */
-static bool is_whole(int fd, const Elf64_Ehdr *header)
-{
-	Elf64_Phdr program[PROGRAM_HEADERS];
-	size_t size = header->e_phnum * sizeof(program[0]);
-	struct stat status;
-
-	if (header->e_phnum == 0 || header->e_phnum > PROGRAM_HEADERS || header->e_phentsize != sizeof(program[0]) ||
-	    fstat(fd, &status) != 0 || pread(fd, program, size, (off_t)header->e_phoff) != (ssize_t)size)
-		return false;
-	for (uint32_t i = 0; i < header->e_phnum; i++)
-		if (program[i].p_filesz > (uint64_t)status.st_size ||
-		    program[i].p_offset > (uint64_t)status.st_size - program[i].p_filesz)
-			return false;
-	return true;
-}
-
-static int check_elf(int fd, char *why, size_t bytes)
-{
-	Elf64_Ehdr header;
-
-	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-		return refuse(ENOEXEC, why, bytes,
-			      "not a shared object: build it with `cc -shared -fPIC` or by `make`");
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
-		return refuse(ENOEXEC, why, bytes, "built for another kind of machine: build it for x86-64");
-	if (header.e_type != ET_DYN)
-		return refuse(ENOEXEC, why, bytes, "an ELF file, but not a shared object: link it with -shared");
-	if (!is_whole(fd, &header))
-		return refuse(ENOEXEC, why, bytes,
-			      "not a whole shared object, it ends too early: was it still being written? "
-			      "Build it again, best by a rename into place");
-	return 0;
-}
-
 static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 {
 	char name[64];
 	void *handle;
-	int rc = check_elf(fd, why, bytes);
+	int rc = elf_check(fd, why, bytes);
 
 	if (rc != 0)
 		return rc;

@@ -195,7 +195,7 @@ static void what_is_no_plugin_is_refused(void **unused)
 	(void)unused;
 	fputs("#!/bin/sh\n", file);
 	fclose(file);
-	refused_with(NULL, "is not a shared object");
+	refused_with(NULL, "bad.so: not a shared object");
 }
 
 static void a_group_that_stops_half_way_says_so(void **unused)
