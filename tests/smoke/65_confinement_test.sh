@@ -61,7 +61,22 @@ worker_is_one_thread_under_a_filter() {
 		equal "parent" "$(awk '$1 == "PPid:" {print $2}' "/proc/$pid/status")" "$(batond_pid)"
 	done < <(workers)
 }
-confined() { worker_maps_its_own_pages_only; worker_holds_its_socket_and_the_state_file_only; worker_is_one_thread_under_a_filter; }
+# Short of memory the kernel may take a worker, which is replaced, but not what replaces it. Where batond may protect itself
+# (CAP_SYS_RESOURCE) it has -900, and a worker must not inherit that.
+workers_go_first_when_memory_is_short() {
+	local pid slot
+	equal "workers" "$(workers | wc -l)" "$WORKERS"
+	while read -r pid slot; do equal "oom_score_adj of a worker" "$(cat "/proc/$pid/oom_score_adj")" 100; done < <(workers)
+	for pid in "$(batond_pid)" "$(zygote pid)" "$(zygote spare_pid)"; do
+		[ "$(cat "/proc/$pid/oom_score_adj")" -le 0 ] || { echo "pid $pid may be killed as easily as a worker"; return 1; }
+	done
+}
+confined() {
+	worker_maps_its_own_pages_only
+	worker_holds_its_socket_and_the_state_file_only
+	worker_is_one_thread_under_a_filter
+	workers_go_first_when_memory_is_short
+}
 zygote() { ctl --json status | jq ".zygote.$1"; }
 workers_of_the_spare_are_confined_too() {
 	local spare before
@@ -84,5 +99,6 @@ port_tap && batond_start || fatal "no batond"
 claim worker_maps_its_own_pages_only worker_maps_its_own_pages_only
 claim worker_holds_its_socket_and_the_state_file_only worker_holds_its_socket_and_the_state_file_only
 claim worker_is_one_thread_under_a_filter worker_is_one_thread_under_a_filter
+claim workers_go_first_when_memory_is_short workers_go_first_when_memory_is_short
 claim workers_of_the_spare_are_confined_too workers_of_the_spare_are_confined_too
 claim ledger_at_the_end ledger_at_the_end

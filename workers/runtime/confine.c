@@ -178,6 +178,25 @@ int confine_cpu(int32_t cpu)
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
+int confine_oom_score(void)
+{
+	char text[16] = "";
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, text, sizeof(text) - 1) < 0) {
+		rc = -errno;
+	} else if (atoi(text) < CONFINE_OOM_SCORE) {
+		int len = snprintf(text, sizeof(text), "%d", CONFINE_OOM_SCORE);
+
+		if (pwrite(fd, text, (size_t)len, 0) != len)
+			rc = -errno;
+	}
+	close(fd);
+	return rc;
+}
+
 void confine_signals(void)
 {
 	struct sigaction act = {.sa_handler = SIG_DFL};

@@ -9,6 +9,9 @@
 
 #define CONFINE_RANGES 4096u
 #define CONFINE_FILTER 256u
+/* oom_score_adj of a worker. The primary's is -900: with it the network goes. A worker is replaced and loses nothing,
+ * so of two processes of like size it is the better one to kill; as much as systemd gives to what runs for a user. */
+#define CONFINE_OOM_SCORE 100
 
 struct confine_range {
 	uintptr_t start, end; /* end: first byte behind */
@@ -40,6 +43,8 @@ int confine_descriptors(int *fd, uint32_t count);
 int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, uint32_t count);
 /* Runs on this CPU alone; -1: on any that the machine and its cpuset have, wherever the parent was pinned. */
 int confine_cpu(int32_t cpu);
+/* Gives up the protection from the kernel's killer that was inherited; what was started to go even earlier stays so. */
+int confine_oom_score(void);
 /* All dispositions and the mask as after exec, but SIGPIPE ignored. */
 void confine_signals(void);
 /* no_new_privs, then the filter, for good. */

@@ -68,6 +68,7 @@ static int describe(const char *path)
 {
 	int rc = confine_filter_build(&host.filter);
 
+	(void)confine_oom_score(); /* batond has protected itself by now, and this is a plugin's code */
 	if (rc == 0)
 		rc = confine_system_calls(&host.filter);
 	if (rc != 0) {

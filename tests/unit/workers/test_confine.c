@@ -3,11 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -213,6 +215,46 @@ static void a_worker_without_a_cpu_of_its_own_is_not_bound_to_its_parents(void *
 	assert_int_equal(in_child(choose_cpu), 0);
 }
 
+static int oom_score(int write_first)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", write_first == INT_MIN ? "r" : "r+");
+	int score = INT_MIN;
+
+	if (file == NULL)
+		return score;
+	if (write_first != INT_MIN)
+		fprintf(file, "%d\n", write_first);
+	rewind(file);
+	if (fscanf(file, "%d", &score) != 1)
+		score = INT_MIN;
+	fclose(file);
+	return score;
+}
+
+/* Root without CAP_SYS_RESOURCE may not go below 0: what a primary that may not protect itself has. */
+static int raise_oom_score(void)
+{
+	int inherited[] = {-900, 0, CONFINE_OOM_SCORE - 1};
+
+	for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++) {
+		oom_score(inherited[i]);
+		EXPECT(oom_score(INT_MIN) < CONFINE_OOM_SCORE);
+		EXPECT(confine_oom_score() == 0);
+		EXPECT(oom_score(INT_MIN) == CONFINE_OOM_SCORE);
+		oom_score(0);
+	}
+	oom_score(700);
+	EXPECT(confine_oom_score() == 0);
+	EXPECT(oom_score(INT_MIN) == 700);
+	return 0;
+}
+
+static void a_worker_is_not_protected_as_its_primary_is(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(raise_oom_score), 0);
+}
+
 static void catch_nothing(int number)
 {
 	(void)number;
@@ -309,6 +351,7 @@ int main(void)
 		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test(descriptors_not_kept_are_closed),
 		cmocka_unit_test(a_worker_without_a_cpu_of_its_own_is_not_bound_to_its_parents),
+		cmocka_unit_test(a_worker_is_not_protected_as_its_primary_is),
 		cmocka_unit_test(signals_are_as_after_exec),
 		cmocka_unit_test(a_worker_whose_primary_is_gone_is_told_so),
 		cmocka_unit_test(a_worker_dies_with_the_primary_that_adopted_it),
