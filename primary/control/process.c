@@ -7,11 +7,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define TASK_EXITING 0x4u /* PF_EXITING of the kernel's linux/sched.h, in field 9 of /proc/PID/stat: proc(5) */
 
 uint64_t process_now_ns(void)
 {
@@ -79,6 +82,47 @@ void process_reap_pid(pid_t pid)
 	siginfo_t info;
 
 	waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG);
+}
+
+/* Value of a line "<key>:\t<hex>" of /proc/PID/status, 0 without one. */
+static uint64_t status_mask(const char *status, const char *key)
+{
+	const char *at = strstr(status, key);
+
+	return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 16);
+}
+
+static bool read_proc(pid_t pid, const char *file, char *text, size_t bytes)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	FILE *in = fopen(path, "re");
+	if (in == NULL)
+		return false;
+	size_t got = fread(text, 1, bytes - 1, in);
+	fclose(in);
+	text[got] = 0;
+	return got > 0;
+}
+
+bool process_is_dying(pid_t pid)
+{
+	const uint64_t killed = 1ull << (SIGKILL - 1);
+	char text[4096], state = 0;
+	unsigned int flags = 0;
+
+	if (pid <= 0 || !read_proc(pid, "stat", text, sizeof(text)))
+		return false;
+	/* The name in parentheses may hold anything; behind the last one: state, five numbers, flags. */
+	const char *at = strrchr(text, ')');
+	if (at == NULL || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+		return false;
+	if (state == 'Z' || state == 'X' || (flags & TASK_EXITING) != 0)
+		return true;
+	/* Told to, but its main thread has not run since. */
+	return read_proc(pid, "status", text, sizeof(text)) &&
+	       ((status_mask(text, "SigPnd:") | status_mask(text, "ShdPnd:")) & killed) != 0;
 }
 
 static uint32_t kill_children_of(const char *path)

@@ -36,6 +36,10 @@ pid_t process_any_ended(void);
 /* Reaps exactly this child if it has ended. */
 void process_reap_pid(pid_t pid);
 
+/* True if any process of that pid, child or not, has been killed and is on its way out: it may take seconds until it
+ * gives back its locks and pages. False also if there is none. A guess: the pid may name another one by now. */
+bool process_is_dying(pid_t pid);
+
 /* At the end: kills every child there still is, adopted ones too, and reaps them, for at most timeout_ms.
  * Returns the number that had to be killed. */
 uint32_t process_end_children(uint32_t timeout_ms);

@@ -14,8 +14,13 @@
 
 #include "log.h"
 #include "primary.h"
+#include "process.h"
 
 #define LEAVING_MS 1000u
+/* How long the lock of another primary is waited for: of a killed one, as long as for its state file; of one that looks
+ * alive hardly at all, for the moment in which a killed one still does. */
+#define DYING_MS 5000u
+#define ALIVE_MS 20u
 
 /* "baton-<name>-": what the file prefixes of all boots of this instance begin with. */
 static void prefix_of(const struct primary *primary, char out[80])
@@ -118,7 +123,8 @@ static uint32_t remove_eal_files(const struct primary *primary)
 	directories = remove_boot_files(primary, PRIMARY_EAL_DIR "/dpdk", NULL, &left);
 	pages = remove_boot_files(primary, primary->config.huge_dir, "map_", &left);
 	if (directories > 0 || pages > 0)
-		log_info("removed %u EAL directories and %u huge pages of earlier runs that were killed", directories, pages);
+		log_info("removed %u EAL directories and %u huge pages of earlier runs that were killed", directories,
+			 pages);
 	return left;
 }
 
@@ -133,8 +139,8 @@ int runtime_dir_sweep(struct primary *primary)
 		left = remove_eal_files(primary);
 	}
 	if (left > 0)
-		log_warn("%u directories and huge page files of earlier runs are still held by somebody: left for the next start",
-			 left);
+		log_warn("%u directories and huge page files of earlier runs are still held by somebody: left for the next "
+			 "start", left);
 	return 0;
 }
 
@@ -167,33 +173,63 @@ static int try_lock(struct primary *primary, const char *path)
 	return rc;
 }
 
+/* Pid in the lock file that another one holds; 0: it has not been written yet. */
+static pid_t lock_owner(const struct primary *primary)
+{
+	char text[32] = "";
+
+	if (pread(primary->lock_fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	return (pid_t)strtol(text, NULL, 10);
+}
+
 static void explain_lock(const struct primary *primary, int rc, const char *path)
 {
-	char owner[32] = "";
-	ssize_t got;
+	char owner[32] = "unknown";
+	pid_t pid;
 
 	if (rc != -EWOULDBLOCK || primary->lock_fd < 0) {
 		log_error("cannot lock %s: %s", path, strerror(-rc));
 		return;
 	}
-	got = pread(primary->lock_fd, owner, sizeof(owner) - 1, 0);
-	owner[got > 0 ? strcspn(owner, "\n") : 0] = '\0';
-	log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this one another 'name:'",
-		  primary->config.name, owner[0] != '\0' ? owner : "unknown", path);
+	pid = lock_owner(primary);
+	if (pid > 0)
+		snprintf(owner, sizeof(owner), "%d", (int)pid);
+	if (process_is_dying(pid))
+		log_error("instance '%s': pid %s has been killed but has not ended within %u s (lock %s): start again when "
+			  "it has", primary->config.name, owner, DYING_MS / 1000, path);
+	else
+		log_error("instance '%s' runs already (pid %s, lock %s): stop that batond, or give this one another 'name:'",
+			  primary->config.name, owner, path);
+}
+
+/* True if who holds the lock will be gone soon, after ms of waiting for it. */
+static bool worth_waiting(const struct primary *primary, uint32_t ms)
+{
+	return ms < ALIVE_MS || (ms < DYING_MS && process_is_dying(lock_owner(primary)));
 }
 
 /* The directory and the lock in it, which the kernel gives back however its holder ends: it is never stale. */
 static int take_lock(struct primary *primary)
 {
 	char path[BATON_PATH_BYTES + 32];
+	uint32_t ms = 0;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/lock", primary->run_dir);
-	do {
+	for (;;) {
 		rc = make_directory(primary->run_dir, 0755);
 		if (rc == 0)
 			rc = try_lock(primary, path);
-	} while (rc == -ESTALE);
+		if (rc == -ESTALE)
+			continue;
+		if (rc != -EWOULDBLOCK || primary->lock_fd < 0 || !worth_waiting(primary, ms))
+			break;
+		close(primary->lock_fd);
+		primary->lock_fd = -1;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		ms++;
+	}
 	if (rc == 0)
 		return 0;
 	explain_lock(primary, rc, path);

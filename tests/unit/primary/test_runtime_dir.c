@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -202,6 +203,42 @@ static void a_killed_primary_is_no_obstacle(void **state)
 	runtime_dir_fini(&primary);
 }
 
+/* Stands for a killed primary that is not through yet: a zombie, whose lock lives on in a process that inherited it.
+ * That one lets go when somebody has tried to get the lock, in vain. */
+static void a_start_waits_for_a_killed_primary_to_end(void **state)
+{
+	int ready[2], status;
+	pid_t dying;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	dying = fork();
+	if (dying == 0) {
+		if (runtime_dir_init(&primary) != 0)
+			_exit(1);
+		if (fork() == 0) {
+			struct inotify_event event[16];
+			int watch = inotify_init1(0);
+
+			snprintf(path, sizeof(path), "%s/lock", primary.run_dir);
+			if (inotify_add_watch(watch, path, IN_CLOSE_WRITE) < 0 || write(ready[1], "x", 1) != 1)
+				_exit(1);
+			_exit(read(watch, event, sizeof(event)) <= 0);
+		}
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	kill(dying, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)dying, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	assert_int_equal(runtime_dir_init(&primary), 0);
+	assert_int_equal(waitpid(dying, &status, 0), dying);
+	runtime_dir_fini(&primary);
+}
+
 static void files_of_a_killed_run_are_removed(void **state)
 {
 	int fd;
@@ -289,6 +326,7 @@ int main(void)
 		IN_DIR(a_second_primary_is_refused_while_the_first_lives),
 		IN_DIR(one_of_many_gets_the_lock_while_its_file_comes_and_goes),
 		IN_DIR(a_killed_primary_is_no_obstacle),
+		IN_DIR(a_start_waits_for_a_killed_primary_to_end),
 		IN_DIR(files_of_a_killed_run_are_removed),
 		IN_DIR(files_that_a_process_still_holds_stay),
 		IN_DIR(the_sweep_waits_for_who_is_about_to_let_go),
