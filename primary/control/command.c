@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -308,6 +306,24 @@ static void on_listen(struct primary *primary, int fd, void *arg)
 	client_watch(primary, c);
 }
 
+/* A new listener in the old one's place; who is connected stays so. */
+static void keep_listening(struct primary *primary, uint64_t now)
+{
+	struct command *command = primary->command;
+	int old = command->fd;
+
+	if (now < command->look_ns)
+		return;
+	command->look_ns = now + COMMAND_LOOK_NS;
+	if (!command_socket_remake(command))
+		return;
+	primary_unwatch(primary, old);
+	close(old);
+	if (primary_watch(primary, command->fd, on_listen, command))
+		log_warn("control socket: no watch is free");
+	command->counters.remade++;
+}
+
 void command_poll(struct primary *primary)
 {
 	struct command *command = primary->command;
@@ -316,6 +332,7 @@ void command_poll(struct primary *primary)
 	if (!command)
 		return;
 	status_poll(primary, &command->history);
+	keep_listening(primary, now);
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++) {
 		struct command_client *c = &command->client[i];
 
@@ -326,24 +343,6 @@ void command_poll(struct primary *primary)
 			client_close(primary, c);
 		}
 	}
-}
-
-/* The runtime directory's lock is ours, so a socket that is there belongs to nobody. */
-static int listen_at(struct command *command)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	memcpy(address.sun_path, command->path, sizeof(address.sun_path));
-	unlink(command->path);
-	command->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (command->fd < 0)
-		return -errno;
-	mode_t mask = umask(0177); /* no moment in which others could connect */
-	int rc = bind(command->fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
-	umask(mask);
-	if (rc == 0 && listen(command->fd, 16))
-		rc = -errno;
-	return rc;
 }
 
 int command_init(struct primary *primary)
@@ -358,7 +357,7 @@ int command_init(struct primary *primary)
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++)
 		command->client[i].fd = -1;
 	int len = snprintf(command->path, sizeof(command->path), "%s/%s", primary->run_dir, BATON_CONTROL_SOCKET);
-	rc = len < (int)sizeof(command->path) ? listen_at(command) : -ENAMETOOLONG;
+	rc = len < (int)sizeof(command->path) ? command_socket_open(command) : -ENAMETOOLONG;
 	if (rc == 0)
 		rc = primary_watch(primary, command->fd, on_listen, command);
 	if (rc) {

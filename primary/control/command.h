@@ -18,6 +18,7 @@
 #define COMMAND_FRAME_MAX  (1u << 20)
 #define COMMAND_CLIENTS    32u
 #define COMMAND_PATIENCE_NS 10000000000ull
+#define COMMAND_LOOK_NS     1000000000ull /* so often is looked whether the socket is still there */
 
 struct command_counters {
 	uint64_t accepted, refused; /* connections; refused: all others are owed replies */
@@ -27,6 +28,7 @@ struct command_counters {
 	uint64_t oversize;  /* frames longer than COMMAND_FRAME_MAX, or empty */
 	uint64_t stalled;   /* connections closed: half a frame, or replies unread, for too long */
 	uint64_t flooded;   /* connections closed: sent on and on while a reply was due */
+	uint64_t remade;    /* times the socket was gone and has been made again */
 };
 
 struct command_client {
@@ -47,6 +49,10 @@ struct command_client {
 struct command {
 	int fd;
 	char path[108];
+	dev_t device; /* of the socket's file, to know it again */
+	ino_t inode;
+	uint64_t look_ns; /* when it is looked for next */
+	bool complained;  /* that it cannot be made again */
 	struct command_client client[COMMAND_CLIENTS];
 	struct command_counters counters;
 	uint64_t patience_ns; /* for the rest of a frame, and for a reader that does not read */
@@ -69,6 +75,12 @@ struct command_verb {
 
 /* The verbs, ended by a NULL name: verbs.c. */
 extern const struct command_verb command_verbs[];
+
+/* command_socket.c: makes the socket at command->path, for us alone, replacing a dead one's. Returns 0 or -errno. */
+int command_socket_open(struct command *command);
+/* Makes it again if its file is gone or is not ours any more, unless somebody else listens there. True: command->fd is
+ * a new one, the old one is the caller's to close. */
+bool command_socket_remake(struct command *command);
 
 /* Answers an order that took time. Takes the reference; a client that is gone is no error. */
 void command_reply(struct primary *primary, uint64_t token, json_t *reply);

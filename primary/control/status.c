@@ -250,6 +250,7 @@ static json_t *build_control(const struct command *command)
 	reply_set_count(o, "oversize", c->oversize);
 	reply_set_count(o, "stalled", c->stalled);
 	reply_set_count(o, "flooded", c->flooded);
+	reply_set_count(o, "remade", c->remade);
 	return o;
 }
 

@@ -162,6 +162,15 @@ slow_clients_are_hung_up_on() {
 	equal "hung up on" "$(($(control_counter stalled) + $(control_counter flooded) - stalled))" 16
 	echo "note: status answered $asked times meanwhile"
 }
+removed_control_socket_is_made_again() {
+	local i dir=/run/baton/$INSTANCE
+	for i in 1 2; do
+		rm "$dir/control.sock"
+		wait_for "[ -S $dir/control.sock ]" 10
+		exits 0 "$BIN/batonctl" -i "$INSTANCE" ping
+	done
+	equal "lines in the log" "$(grep -c "warn: control socket $dir/control.sock was removed: made again" "$WORK/batond.log")" 2
+}
 bots_felt_nothing() { bots_running; bots_stop; bots_wait || cat "$WORK/bots.err"; bots_clean; echo "note: seed $SEED, $(bots_value received) replies"; }
 ledger_at_the_end() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
@@ -188,5 +197,6 @@ claim noise_on_the_control_socket_is_counted abuse_is_counted noise 200
 claim impossible_lengths_are_counted abuse_is_counted oversize 100
 claim silent_clients_keep_nobody_out silent_clients_keep_nobody_out
 claim slow_clients_are_hung_up_on slow_clients_are_hung_up_on
+claim removed_control_socket_is_made_again removed_control_socket_is_made_again
 claim bots_felt_nothing bots_felt_nothing
 claim ledger_at_the_end ledger_at_the_end

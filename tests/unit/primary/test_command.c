@@ -201,6 +201,88 @@ static void a_stale_socket_is_replaced_and_removed_at_the_end(void **unused)
 	expect_alive();
 }
 
+/* Turns until the second in which the socket is looked at has passed. */
+static void look_again(void)
+{
+	primary.command->look_ns = 0;
+	turn(0);
+}
+
+static void a_socket_that_was_removed_is_made_again(void **unused)
+{
+	int fd = connect_client();
+	struct stat st;
+
+	(void)unused;
+	for (uint32_t i = 1; i <= 3; i++) {
+		assert_int_equal(unlink(primary.command->path), 0);
+		look_again();
+		assert_int_equal(stat(primary.command->path, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+		assert_int_equal(counters()->remade, i);
+		expect_alive();
+		look_again(); /* once is enough */
+		assert_int_equal(counters()->remade, i);
+	}
+	push_frame(fd, "{\"command\":\"echo\"}"); /* who was connected stays so */
+	expect(fd, true, "");
+	close(fd);
+}
+
+static void its_directory_is_made_again_too(void **unused)
+{
+	(void)unused;
+	assert_int_equal(unlink(primary.command->path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	look_again();
+	expect_alive();
+}
+
+static void what_took_the_place_of_the_socket_goes(void **unused)
+{
+	(void)unused;
+	assert_int_equal(unlink(primary.command->path), 0);
+	close(open(primary.command->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	look_again();
+	expect_alive();
+}
+
+/* A process that answers there is not ours to cut off; and it is said once, not every second. */
+static void a_socket_at_which_somebody_else_listens_is_left(void **unused)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat before, after;
+
+	(void)unused;
+	memcpy(address.sun_path, primary.command->path, sizeof(address.sun_path));
+	assert_int_equal(unlink(primary.command->path), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(stat(primary.command->path, &before), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		look_again();
+	assert_int_equal(stat(primary.command->path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(counters()->remade, 0);
+	close(fd);
+	look_again(); /* it has left */
+	expect_alive();
+}
+
+static void a_socket_that_cannot_be_made_is_tried_again(void **unused)
+{
+	(void)unused;
+	assert_int_equal(unlink(primary.command->path), 0);
+	assert_int_equal(mkdir(primary.command->path, 0700), 0); /* a directory cannot be unlinked */
+	look_again();
+	look_again();
+	assert_int_equal(counters()->remade, 0);
+	assert_int_equal(rmdir(primary.command->path), 0);
+	look_again();
+	expect_alive();
+}
+
 #define claim(test) cmocka_unit_test_setup_teardown(test, start, end)
 
 int main(void)
@@ -216,6 +298,11 @@ int main(void)
 		claim(others_cannot_connect),
 		claim(who_is_neither_root_nor_us_may_look_but_not_change),
 		claim(a_stale_socket_is_replaced_and_removed_at_the_end),
+		claim(a_socket_that_was_removed_is_made_again),
+		claim(its_directory_is_made_again_too),
+		claim(what_took_the_place_of_the_socket_goes),
+		claim(a_socket_at_which_somebody_else_listens_is_left),
+		claim(a_socket_that_cannot_be_made_is_tried_again),
 	};
 
 	log_init("test", LEVEL_ERROR);
