@@ -44,6 +44,7 @@
 	X(burst_packets, "entries in those bursts") \
 	X(sleeps, "times put to sleep") \
 	X(wakeups, "doorbells rung for workers (lcore)") \
+	X(tx_errors_retried, "device tx errors, the packet is offered again (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \
@@ -90,7 +91,7 @@
 	X(device_missed, "imissed of the devices") \
 	X(device_nombuf, "rx_nombuf of the devices") \
 	X(device_rx_errors, "ierrors of the devices") \
-	X(device_tx_errors, "oerrors of the devices")
+	X(device_tx_errors, "oerrors of the devices that keep such a packet: taken and not sent")
 
 enum core_counter {
 #define X(name, help) COUNTER_##name,

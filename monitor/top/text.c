@@ -133,19 +133,28 @@ static void print_workers(FILE *out, const struct snapshot *s)
 	}
 }
 
-static void print_drops(FILE *out, const struct snapshot *s)
+static void print_drop(FILE *out, const char *name, uint64_t total, double pps, const char *help)
 {
 	char a[CELL];
 
-	if (s->dropped == 0) {
+	if (total != 0)
+		fprintf(out, " %-17s %12llu %9s  %s\n", name, (unsigned long long)total,
+			render_count(a, sizeof(a), pps), help);
+}
+
+static void print_drops(FILE *out, const struct snapshot *s)
+{
+	const uint32_t retried = COUNTER_tx_errors_retried;
+
+	if (s->dropped == 0)
 		fprintf(out, "\nDROPS  none\n");
-		return;
-	}
-	fprintf(out, "\nDROPS                     TOTAL        /s  MEANING\n");
+	else
+		fprintf(out, "\nDROPS                     TOTAL        /s  MEANING\n");
 	for (uint32_t i = 0; i < DROP_COUNT; i++)
-		if (s->drop[i].total != 0)
-			fprintf(out, " %-17s %12llu %9s  %s\n", core_drop_name(i), (unsigned long long)s->drop[i].total,
-				render_count(a, sizeof(a), s->drop[i].pps), core_drop_help(i));
+		print_drop(out, core_drop_name(i), s->drop[i].total, s->drop[i].pps, core_drop_help(i));
+	if (s->total[retried] != 0)
+		fprintf(out, "NOT DROPPED\n");
+	print_drop(out, core_counter_name(retried), s->total[retried], s->rate[retried], core_counter_help(retried));
 }
 
 static void print_residence(FILE *out, const char *label, const struct snapshot_residence *r)

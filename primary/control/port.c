@@ -18,6 +18,7 @@
 
 /* What a device had counted when it was last looked at. */
 static struct rte_eth_stats counted[BATON_MAX_PORTS];
+static bool gives_back[BATON_MAX_PORTS];
 
 static void fill_common(struct port *port, const struct config_port *config, uint32_t index)
 {
@@ -119,6 +120,7 @@ static int start_device(struct primary *primary, struct port *port)
 	set_promiscuous(port);
 	if (rte_eth_macaddr_get(port->ethdev, &mac) == 0)
 		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
+	gives_back[port->index] = port_gives_back(info.driver_name);
 	memset(&counted[port->index], 0, sizeof(counted[0]));
 	rte_eth_stats_get(port->ethdev, &counted[port->index]); /* what was lost before us is not our loss */
 	describe(port, info.driver_name, wait_for_link(port));
@@ -166,12 +168,22 @@ static uint64_t growth(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
-void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before)
+/* struct rte_eth_stats calls oerrors "failed transmitted packets" and leaves it to the driver whose they are then.
+ * net_tap (pmd_tx_burst) and net_af_xdp (af_xdp_tx_zc) count what they did not take. net_af_packet counts what it took
+ * and the kernel refused: those are lost, while a full ring is not counted at all. Any other is taken at its word. */
+bool port_gives_back(const char *driver)
+{
+	return strcmp(driver, "net_tap") == 0 || strcmp(driver, "net_af_xdp") == 0;
+}
+
+void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before,
+		     bool retried)
 {
 	stats_add(&page->drop[DROP_device_missed], growth(now->imissed, before->imissed));
 	stats_add(&page->drop[DROP_device_nombuf], growth(now->rx_nombuf, before->rx_nombuf));
 	stats_add(&page->drop[DROP_device_rx_errors], growth(now->ierrors, before->ierrors));
-	stats_add(&page->drop[DROP_device_tx_errors], growth(now->oerrors, before->oerrors));
+	stats_add(retried ? &page->tx_errors_retried : &page->drop[DROP_device_tx_errors],
+		  growth(now->oerrors, before->oerrors));
 }
 
 void port_poll_device_stats(struct primary *primary)
@@ -183,7 +195,7 @@ void port_poll_device_stats(struct primary *primary)
 
 		if (port->driver != DRIVER_EAL || rte_eth_stats_get(port->ethdev, &now) != 0)
 			continue;
-		port_add_losses(stats_main(&primary->stats), &now, &counted[i]);
+		port_add_losses(stats_main(&primary->stats), &now, &counted[i], gives_back[i]);
 		counted[i] = now;
 	}
 }

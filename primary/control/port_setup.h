@@ -18,7 +18,11 @@ void port_remove_device(struct primary *primary, struct port *port);
 int port_setup_generator(struct primary *primary, struct port *port);
 void port_remove_generator(struct primary *primary, struct port *port);
 
-/* What the device lost between two looks at its counters, added to the page's drops. */
-void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before);
+/* True if a packet that the driver counts in oerrors is still the caller's, which offers it again. */
+bool port_gives_back(const char *driver);
+/* What the device lost between two looks at its counters, added to the page's drops; of oerrors what is lost: with
+ * `retried` all of them are counted beside the drops. */
+void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, const struct rte_eth_stats *before,
+		     bool retried);
 
 #endif

@@ -107,6 +107,9 @@ static void report_drops(const struct primary *primary)
 	}
 	if (reasons == 0)
 		log_info("dropped nothing");
+	if (stats_main(&primary->stats)->tx_errors_retried != 0)
+		log_info("not dropped: %" PRIu64 " %s", stats_main(&primary->stats)->tx_errors_retried,
+			 core_counter_help(COUNTER_tx_errors_retried));
 }
 
 void traffic_stop(struct primary *primary)

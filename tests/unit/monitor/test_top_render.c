@@ -84,6 +84,23 @@ static void frame_shows_all_that_is_promised(void **state)
 	lines_fit(120);
 }
 
+static void tx_errors_that_are_retried_stand_beside_the_drops(void **state)
+{
+	(void)state;
+	a->page[0].tx_errors_retried = 5;
+	b->page[0].tx_errors_retried = 1205;
+	snapshot_derive(&s, a, b);
+	uint64_t dropped = s.dropped;
+	draw(render_text);
+	has("NOT DROPPED\n tx_errors_retried         1205     1.20k  device tx errors, the packet is offered again");
+	lines_fit(120);
+	b->page[0].tx_errors_retried = 0;
+	snapshot_derive(&s, NULL, b);
+	assert_int_equal(s.dropped, dropped);
+	draw(render_text);
+	assert_null(strstr(text, "NOT DROPPED"));
+}
+
 /* Counters as large as they get, names as long as they may be, must not push the frame apart. */
 static void widest_frame_still_fits(void **state)
 {
@@ -316,6 +333,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, make, drop)
 	const struct CMUnitTest tests[] = {
 		T(frame_shows_all_that_is_promised),
+		T(tx_errors_that_are_retried_stand_beside_the_drops),
 		T(widest_frame_still_fits),
 		T(worker_that_is_not_pinned_has_no_cpu),
 		T(frame_without_rates_has_dashes_and_says_why),

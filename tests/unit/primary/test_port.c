@@ -18,6 +18,7 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf.h>
 #include <rte_memzone.h>
 
 #include "log.h"
@@ -123,6 +124,15 @@ static void ask_kernel(unsigned long what, const char *interface, struct ifreq *
 	close(fd);
 }
 
+static void set_up(const char *interface, bool up)
+{
+	struct ifreq request;
+
+	ask_kernel(SIOCGIFFLAGS, interface, &request);
+	request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+	ask_kernel(SIOCSIFFLAGS, interface, &request);
+}
+
 static void a_port_has_a_queue_for_every_lcore(void **state)
 {
 	(void)state;
@@ -134,12 +144,9 @@ static void a_port_has_a_queue_for_every_lcore(void **state)
 static void a_device_with_one_queue_is_served_by_one_lcore(void **state)
 {
 	char arguments[128];
-	struct ifreq request;
 
 	(void)state;
-	ask_kernel(SIOCGIFFLAGS, "lo", &request);
-	request.ifr_flags |= IFF_UP;
-	ask_kernel(SIOCSIFFLAGS, "lo", &request);
+	set_up("lo", true);
 	snprintf(arguments, sizeof(arguments), "rx_iface=lo,tx_pcap=%s", tx_file);
 	assert_int_equal(start("net_pcap0", arguments), 0);
 	assert_int_equal(primary.port[0].queues, 1);
@@ -275,12 +282,25 @@ static void losses_of_devices_are_added_once(void **state)
 	struct CoreStats page = { 0 };
 
 	(void)state;
-	port_add_losses(&page, &now, &before);
-	port_add_losses(&page, &now, &now);
+	port_add_losses(&page, &now, &before, false);
+	port_add_losses(&page, &now, &now, false);
 	assert_int_equal(page.drop[DROP_device_missed], 7);
 	assert_int_equal(page.drop[DROP_device_nombuf], 0);
 	assert_int_equal(page.drop[DROP_device_rx_errors], 2);
 	assert_int_equal(page.drop[DROP_device_tx_errors], 3);
+	assert_int_equal(page.tx_errors_retried, 0);
+}
+
+static void tx_errors_of_packets_that_are_offered_again_are_no_drops(void **state)
+{
+	struct rte_eth_stats before = { .oerrors = 1 }, now = { .imissed = 2, .oerrors = 4 };
+	struct CoreStats page = { 0 };
+
+	(void)state;
+	port_add_losses(&page, &now, &before, true);
+	assert_int_equal(page.tx_errors_retried, 3);
+	assert_int_equal(page.drop[DROP_device_tx_errors], 0);
+	assert_int_equal(page.drop[DROP_device_missed], 2);
 }
 
 static void a_device_that_counts_anew_takes_nothing_back(void **state)
@@ -289,8 +309,49 @@ static void a_device_that_counts_anew_takes_nothing_back(void **state)
 	struct CoreStats page = { 0 };
 
 	(void)state;
-	port_add_losses(&page, &now, &before);
+	port_add_losses(&page, &now, &before, false);
 	assert_int_equal(page.drop[DROP_device_missed], 0);
+}
+
+/* Sends one frame by a device whose interface is down. Returns what the device took. */
+static uint16_t send_down(const char *interface)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(primary.setup.pool[0]);
+
+	assert_non_null(mbuf);
+	memset(rte_pktmbuf_append(mbuf, 64), 0, 64);
+	set_up(interface, false);
+	uint16_t taken = rte_eth_tx_burst(primary.port[0].ethdev, 0, &mbuf, 1);
+	if (taken == 0)
+		rte_pktmbuf_free(mbuf); /* it is still ours */
+	port_poll_device_stats(&primary);
+	return taken;
+}
+
+/* What the drivers mean by oerrors, asked of themselves: a release of DPDK that changes it fails here. */
+static void a_tap_counts_as_errors_what_it_gives_back(void **state)
+{
+	const struct CoreStats *page = stats_main(&primary.stats);
+
+	(void)state;
+	assert_int_equal(start("net_tap0", "iface=batonunit"), 0);
+	assert_int_equal(send_down("batonunit"), 0);
+	assert_true(page->tx_errors_retried > 0);
+	assert_int_equal(page->drop[DROP_device_tx_errors], 0);
+	stop("net_tap0");
+}
+
+static void af_packet_counts_as_errors_what_it_has_taken(void **state)
+{
+	const struct CoreStats *page = stats_main(&primary.stats);
+
+	(void)state;
+	set_up("lo", true);
+	assert_int_equal(start("net_af_packet0", "iface=lo"), 0);
+	assert_int_equal(send_down("lo"), 1);
+	assert_int_equal(page->tx_errors_retried, 0);
+	assert_int_equal(page->drop[DROP_device_tx_errors], 1);
+	stop("net_af_packet0");
 }
 
 int main(void)
@@ -309,7 +370,10 @@ int main(void)
 		ON_POOLS(a_device_that_is_not_there_is_refused),
 		ON_POOLS(the_ports_before_a_bad_one_are_put_away),
 		ON_POOLS(every_lcore_has_a_generator_of_its_own),
+		ON_POOLS(a_tap_counts_as_errors_what_it_gives_back),
+		ON_POOLS(af_packet_counts_as_errors_what_it_has_taken),
 		cmocka_unit_test(losses_of_devices_are_added_once),
+		cmocka_unit_test(tx_errors_of_packets_that_are_offered_again_are_no_drops),
 		cmocka_unit_test(a_device_that_counts_anew_takes_nothing_back),
 	};
 
