@@ -90,7 +90,7 @@ void ctl_print_workers(FILE *out, const json_t *rows)
 void ctl_print_status(FILE *out, const json_t *reply)
 {
 	const json_t *zygote = json_object_get(reply, "zygote");
-	json_t *sentence;
+	json_t *sentence, *port;
 	size_t index;
 
 	fprintf(out, "%s: %s, pid %lld, version %s (%s)%s\n", text_of(reply, "instance"), text_of(reply, "verdict"),
@@ -103,6 +103,9 @@ void ctl_print_status(FILE *out, const json_t *reply)
 	if (zygote)
 		fprintf(out, "zygote: pid %lld, spare %lld, %s\n", number_of(zygote, "pid"),
 			number_of(zygote, "spare_pid"), text_of(zygote, "dpdk"));
+	json_array_foreach(json_object_get(reply, "ports"), index, port)
+		fprintf(out, "port %s: %s%s%s\n", text_of(port, "name"), text_of(port, "state"),
+			text_of(port, "interface")[0] ? ", interface " : "", text_of(port, "interface"));
 	ctl_print_workers(out, json_object_get(reply, "workers"));
 }
 

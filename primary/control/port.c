@@ -123,7 +123,9 @@ static int start_device(struct primary *primary, struct port *port)
 	gives_back[port->index] = port_gives_back(info.driver_name);
 	memset(&counted[port->index], 0, sizeof(counted[0]));
 	rte_eth_stats_get(port->ethdev, &counted[port->index]); /* what was lost before us is not our loss */
-	describe(port, info.driver_name, wait_for_link(port));
+	bool up = wait_for_link(port);
+	port_link_init(primary, port->index, info.if_index, up);
+	describe(port, info.driver_name, up);
 	return 0;
 }
 

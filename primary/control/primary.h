@@ -12,6 +12,7 @@
 #include "core_stats.h"
 #include "datapath.h"
 #include "port.h"
+#include "port_link.h"
 #include "state.h"
 
 struct command;
@@ -82,6 +83,7 @@ struct primary {
 
 	/* devices and data path */
 	struct port port[BATON_MAX_PORTS];
+	struct port_link link[BATON_MAX_PORTS]; /* as port[] */
 	struct datapath_setup setup; /* lcores, pools, belts */
 	struct datapath *dp;
 	bool running; /* the I/O lcores have been started */
@@ -101,7 +103,7 @@ struct primary {
 	volatile sig_atomic_t quit;   /* signal number, or -1: an internal reason */
 	volatile sig_atomic_t hangup; /* SIGHUP has come: the configuration is to be read again */
 	bool ready;                   /* the ready line has been printed */
-	uint64_t device_stats_at_ns;  /* CLOCK_MONOTONIC of the next look at device counters */
+	uint64_t device_look_at_ns;   /* CLOCK_MONOTONIC of the next look at device counters and links */
 	int exit_code;
 };
 

@@ -15,7 +15,7 @@
 /* datapath_poll() wants a turn every 10 ms, and every ms while an order is under way. */
 #define TURN_IDLE_MS 10
 #define TURN_BUSY_MS 1
-#define DEVICE_STATS_NS 1000000000ull
+#define DEVICE_LOOK_NS 1000000000ull
 
 static struct primary *signalled; /* whom the handler tells */
 static int wake_fd = -1;          /* eventfd: a signal that comes just before the wait ends it */
@@ -194,9 +194,10 @@ void primary_run(struct primary *primary)
 		command_poll(primary);
 		reload_poll(primary);
 		now = monotonic_ns();
-		if (now >= primary->device_stats_at_ns) {
-			primary->device_stats_at_ns = now + DEVICE_STATS_NS;
+		if (now >= primary->device_look_at_ns) {
+			primary->device_look_at_ns = now + DEVICE_LOOK_NS;
 			port_poll_device_stats(primary);
+			port_link_poll(primary);
 		}
 		publish(primary);
 		report_ready(primary);

@@ -1,4 +1,4 @@
-/* The verdict: judges look at workers, losses, buffers and lcores, and say what is wrong in sentences. */
+/* The verdict: judges look at ports, workers, losses, buffers and lcores, and say what is wrong in sentences. */
 #include "status.h"
 
 #include <inttypes.h>
@@ -140,6 +140,20 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 			    (int)sup->slot[i].pid);
 }
 
+/* A port without a link is a warning as long as another one serves: a cable that is pulled comes back by itself. */
+static void judge_ports(struct judge *j, const struct primary *primary)
+{
+	uint32_t up = 0;
+	char words[256];
+
+	for (uint32_t i = 0; i < primary->config.ports; i++)
+		up += primary->link[i].state == PORT_UP;
+	for (uint32_t i = 0; i < primary->config.ports; i++)
+		if (primary->link[i].state != PORT_UP)
+			say(j, up > 0 && primary->link[i].state == PORT_NO_LINK ? STATUS_WARN : STATUS_CRITICAL, "%s",
+			    port_link_words(primary, i, words, sizeof(words)));
+}
+
 static void judge_losses(struct judge *j, struct primary *primary, struct status_history *history)
 {
 	uint32_t back = history->count < STATUS_SAMPLES ? (uint32_t)history->count : STATUS_SAMPLES;
@@ -260,6 +274,7 @@ json_t *status_build(struct primary *primary)
 	struct judge j = { .sentences = json_array() };
 	json_t *reply = reply_ok();
 
+	judge_ports(&j, primary);
 	judge_workers(&j, primary);
 	judge_losses(&j, primary, history);
 	judge_lcores(&j, primary, history);
@@ -279,6 +294,7 @@ json_t *status_build(struct primary *primary)
 		reply_set_count(reply, "restarts_failed", sup->restarts_failed);
 		reply_set_count(reply, "fenced", sup->fences);
 	}
+	json_object_set_new(reply, "ports", status_ports(primary));
 	json_object_set_new(reply, "workers", status_workers(primary));
 	json_object_set_new(reply, "ledger", build_ledger(primary));
 	json_object_set_new(reply, "control_socket", build_control(primary->command));

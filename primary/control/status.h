@@ -29,8 +29,10 @@ struct status_history {
 /* Every turn; samples once a second. */
 void status_poll(struct primary *primary, struct status_history *history);
 
-/* verdict (ok, warn, critical), sentences, instance, zygote, workers, packets, ledger, control socket. */
+/* verdict (ok, warn, critical), sentences, instance, zygote, ports, workers, ledger, control socket. */
 json_t *status_build(struct primary *primary);
+/* name, device, interface (of the kernel, "" if there is none) and state (up, no_link, gone) of each port. */
+json_t *status_ports(const struct primary *primary);
 /* One row for each worker, then for each other incarnation (standby, retiring, dead). */
 json_t *status_workers(struct primary *primary);
 /* Counters and drops, in sum and by page. */

@@ -1,4 +1,4 @@
-/* The tables behind `worker list` and `stats`. */
+/* The tables behind `status`, `worker list` and `stats`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,6 +6,24 @@
 #include "reply.h"
 #include "status.h"
 #include "supervisor.h"
+
+/* ---- ports ---- */
+
+json_t *status_ports(const struct primary *primary)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < primary->config.ports; i++) {
+		json_t *o = json_object();
+
+		reply_set_text(o, "name", primary->config.port[i].name);
+		reply_set_text(o, "device", primary->config.port[i].device);
+		reply_set_text(o, "interface", primary->link[i].interface);
+		reply_set_text(o, "state", port_state_name(primary->link[i].state));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
 
 /* ---- workers ---- */
 

@@ -142,7 +142,10 @@ port_tap() {
 
 # veth: batond's end in $SERVER, without address; the clients' end in $CLIENT.
 port_veth() {
-	netns_make "$SERVER" && netns_make "$CLIENT" || return 1
+	netns_make "$SERVER" && netns_make "$CLIENT" && veth_make
+}
+# The two ends; again after one of them has been deleted.
+veth_make() {
 	CLIENT_DEV=bt1
 	ip link add name bt0 netns "$SERVER" type veth peer name bt1 netns "$CLIENT" || return 1
 	in_server ethtool -K bt0 tx off gro off tso off >/dev/null

@@ -139,6 +139,16 @@ static void a_path_is_sent_as_the_daemon_can_open_it(void **unused)
 	says(server.heard, "\"version\":\"/tmp\"");
 }
 
+static void ports_are_shown_with_their_state(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"verdict\":\"critical\",\"ports\":["
+		 "{\"name\":\"lan\",\"interface\":\"bt0\",\"state\":\"gone\"},"
+		 "{\"name\":\"wan\",\"interface\":\"\",\"state\":\"up\"}]}", "status");
+	assert_int_equal(last.rc, 2);
+	says(last.out, "\nport lan: gone, interface bt0\nport wan: up\n");
+}
+
 static void workers_are_a_table_that_lines_up(void **unused)
 {
 	(void)unused;
@@ -201,6 +211,7 @@ int main(void)
 		cmocka_unit_test(errors_are_json_if_that_was_asked_for),
 		cmocka_unit_test(a_restart_says_what_moved),
 		cmocka_unit_test(a_path_is_sent_as_the_daemon_can_open_it),
+		cmocka_unit_test(ports_are_shown_with_their_state),
 		cmocka_unit_test(workers_are_a_table_that_lines_up),
 		cmocka_unit_test(json_is_what_the_daemon_said),
 		cmocka_unit_test(stats_needs_no_daemon_that_answers),

@@ -1,0 +1,30 @@
+/* Whether packets can come and go by a port: looked at by the main lcore, because no driver says so by itself. */
+#ifndef BATON_PRIMARY_PORT_LINK_H
+#define BATON_PRIMARY_PORT_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct primary;
+
+enum port_state { PORT_UP, PORT_NO_LINK, PORT_GONE };
+
+struct port_link {
+	enum port_state state;
+	uint32_t if_index;           /* kernel interface that the device is bound to; 0: none */
+	char interface[IF_NAMESIZE]; /* its name when it was last seen */
+};
+
+/* if_index: as the driver says. up: the link has come up at the start; if not, that has been logged. */
+void port_link_init(struct primary *primary, uint32_t port, uint32_t if_index, bool up);
+/* Once a second: looks at every port and logs what has changed. */
+void port_link_poll(struct primary *primary);
+
+/* "up", "no_link", "gone". */
+const char *port_state_name(enum port_state state);
+/* What is wrong with the port and what to do, as a sentence; "" if it is up. */
+const char *port_link_words(const struct primary *primary, uint32_t port, char *text, size_t bytes);
+
+#endif
