@@ -1,23 +1,13 @@
-/* Describing plugins by another process, and comparing a started one with the description. */
-#define _GNU_SOURCE
+/* Descriptions of plugins: parsed, and compared with what a started one says. */
 #include "plugin_info.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "baton.h"
-
-extern char **environ;
 
 static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -29,14 +19,6 @@ static int refuse(int error, char *why, size_t bytes, const char *format, ...)
 	vsnprintf(why, bytes, format, args);
 	va_end(args);
 	return -error;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- parsing ---- */
@@ -116,133 +98,6 @@ int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, ch
 out:
 	json_decref(object);
 	return rc;
-}
-
-/* ---- asking ---- */
-
-struct asked {
-	pid_t pid;
-	int out, err; /* our ends of its standard output and error */
-	char text[8192];
-	size_t text_len;
-	char complaint[1024];
-	size_t complaint_len;
-};
-
-static int ask_spawn(const char *zygote, const char *file, struct asked *asked)
-{
-	char *argv[] = { (char *)(uintptr_t)zygote, (char *)(uintptr_t) "--describe", (char *)(uintptr_t)file, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int out[2], err[2], rc;
-
-	if (pipe2(out, O_CLOEXEC))
-		return -errno;
-	if (pipe2(err, O_CLOEXEC)) {
-		rc = -errno;
-		close(out[0]);
-		close(out[1]);
-		return rc;
-	}
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-	posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-	rc = -posix_spawn(&asked->pid, zygote, &actions, &attributes, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	close(out[1]);
-	close(err[1]);
-	if (rc) {
-		close(out[0]);
-		close(err[0]);
-		return rc;
-	}
-	asked->out = out[0];
-	asked->err = err[0];
-	return 0;
-}
-
-/* Reads what is there. Returns false at the end of the stream; what does not fit is read and forgotten. */
-static bool ask_read(int fd, char *buffer, size_t size, size_t *len)
-{
-	char spill[4096];
-	bool full = *len == size - 1;
-	ssize_t n = read(fd, full ? spill : buffer + *len, full ? sizeof(spill) : size - 1 - *len);
-
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN;
-	if (!full)
-		*len += (size_t)n;
-	return n > 0;
-}
-
-/* Returns 0 when both streams have ended, -ETIMEDOUT otherwise. */
-static int ask_collect(struct asked *asked, int64_t deadline_ms)
-{
-	struct pollfd fds[2] = { { .fd = asked->out, .events = POLLIN }, { .fd = asked->err, .events = POLLIN } };
-
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		int64_t left = deadline_ms - now_ms();
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
-			return -errno;
-		if (fds[0].revents && !ask_read(asked->out, asked->text, sizeof(asked->text), &asked->text_len))
-			fds[0].fd = -1;
-		if (fds[1].revents &&
-		    !ask_read(asked->err, asked->complaint, sizeof(asked->complaint), &asked->complaint_len))
-			fds[1].fd = -1;
-		fds[0].revents = fds[1].revents = 0;
-	}
-	return 0;
-}
-
-/* What it had to say, as one line. */
-static const char *ask_complaint(struct asked *asked)
-{
-	char *text = asked->complaint;
-
-	text[asked->complaint_len] = 0;
-	text[strcspn(text, "\n")] = 0;
-	return text[0] ? text : "it did not say why";
-}
-
-int plugin_info_ask(const char *zygote, const char *file, int timeout_ms, struct plugin_info *info, char *why,
-		    size_t bytes)
-{
-	struct asked asked = { .text_len = 0 };
-	int status = 0;
-	int rc = ask_spawn(zygote, file, &asked);
-
-	if (rc)
-		return refuse(-rc, why, bytes, "cannot run %s: %s", zygote, strerror(-rc));
-	rc = ask_collect(&asked, now_ms() + timeout_ms);
-	if (rc)
-		kill(asked.pid, SIGKILL);
-	while (waitpid(asked.pid, &status, 0) < 0 && errno == EINTR)
-		;
-	close(asked.out);
-	close(asked.err);
-	if (rc)
-		return refuse(-rc, why, bytes, "plugin %s was not described within %d ms: does loading it block?", file,
-			      timeout_ms);
-	if (WIFSIGNALED(status))
-		return refuse(EINVAL, why, bytes, "plugin %s: loading it died of signal %d (%s)", file,
-			      WTERMSIG(status), strsignal(WTERMSIG(status)));
-	if (WEXITSTATUS(status))
-		return refuse(EINVAL, why, bytes, "plugin %s: %s", file, ask_complaint(&asked));
-	char detail[160];
-	rc = plugin_info_parse(asked.text, asked.text_len, info, detail, sizeof(detail));
-	return rc ? refuse(-rc, why, bytes, "plugin %s: %s", file, detail) : 0;
 }
 
 /* ---- fitting ---- */

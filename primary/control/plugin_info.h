@@ -1,5 +1,4 @@
-/* What a plugin file says about itself, asked through `baton-zygote --describe` so that no game code runs in the
- * primary. */
+/* What a plugin file says about itself, as `baton-zygote --describe` prints it (plugin_ask.h). */
 #ifndef BATON_PRIMARY_PLUGIN_INFO_H
 #define BATON_PRIMARY_PLUGIN_INFO_H
 
@@ -7,12 +6,6 @@
 
 #include "primary.h"
 #include "zygote.h"
-
-/* Runs `zygote --describe file`, at most timeout_ms long (killed then), and parses the line it prints. The process may
- * not yet have other children that it waits for by anything but their pid.
- * Returns 0, or -errno with one line in `why`; *info is untouched then. */
-int plugin_info_ask(const char *zygote, const char *file, int timeout_ms, struct plugin_info *info, char *why,
-		    size_t bytes);
 
 /* Parses the JSON line: abi, name, version, build_id, key ("flow" or "payload"), key_offset, key_length, record_size,
  * schema, max_undo_bytes. Returns 0 or -EPROTO with `why`. */

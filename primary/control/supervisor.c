@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "plugin_info.h"
+#include "plugin_ask.h"
 #include "process.h"
 
 #define DESCRIBE_MS    5000
@@ -29,7 +29,7 @@ int supervisor_describe_plugins(struct primary *primary)
 	}
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		const struct config_group *group = &primary->config.group[g];
-		int rc = plugin_info_ask(zygote, group->plugin, DESCRIBE_MS, &primary->plugin[g], why, sizeof(why));
+		int rc = plugin_ask(zygote, group->plugin, DESCRIBE_MS, &primary->plugin[g], why, sizeof(why));
 		if (rc) {
 			log_error("group '%s': %s", group->name, why);
 			return rc;

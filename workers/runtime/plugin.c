@@ -1,4 +1,5 @@
 /* Plugin files: checked before the dynamic loader sees them, their descriptor before anything of it is called. */
+#define _GNU_SOURCE /* memmem */
 #include "plugin.h"
 
 #include <dlfcn.h>
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,6 +105,29 @@ int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size
 
 /* ---- file ---- */
 
+static int no_symbol(char *why, size_t bytes)
+{
+	return refuse(ENOENT, why, bytes,
+		      "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
+}
+
+/* To load a shared object is to run its constructors: one in which not even the name of a descriptor stands is left
+ * alone. The linker decides afterwards whether it is a symbol. */
+static bool names_descriptor(int fd)
+{
+	static const char name[] = "\0" BATON_PLUGIN_SYMBOL; /* as in a table of strings, with the NULs around it */
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return false;
+	void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return false;
+	bool found = memmem(bytes, (size_t)status.st_size, name, sizeof(name)) != NULL;
+	munmap(bytes, (size_t)status.st_size);
+	return found;
+}
+
 static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 {
 	char name[64];
@@ -115,6 +140,8 @@ static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 	rc = version_file_build_id(fd, plugin->build_id);
 	if (rc != 0 && rc != -ENOENT)
 		return refuse(-rc, why, bytes, "its build id cannot be read: %s; is the file complete?", strerror(-rc));
+	if (!names_descriptor(fd))
+		return no_symbol(why, bytes);
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	/* now: a symbol that is missing must show here, not under a packet */
 	handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
@@ -127,8 +154,7 @@ static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 	}
 	plugin->descriptor = dlsym(handle, BATON_PLUGIN_SYMBOL);
 	if (plugin->descriptor == NULL)
-		rc = refuse(ENOENT, why, bytes,
-			    "no symbol " BATON_PLUGIN_SYMBOL ": define the plugin with BATON_PLUGIN(...) of baton.h");
+		rc = no_symbol(why, bytes);
 	else
 		rc = plugin_check(plugin->descriptor, why, bytes);
 	if (rc != 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -68,6 +69,7 @@ static int describe(const char *path)
 {
 	int rc = confine_filter_build(&host.filter);
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a plugin that hangs when it is loaded ends with who asked */
 	(void)confine_oom_score(); /* batond has protected itself by now, and this is a plugin's code */
 	if (rc == 0)
 		rc = confine_system_calls(&host.filter);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fake_zygote.h"
+#include "plugin_ask.h"
 #include "plugin_image.h"
 #include "plugin_info.h"
 #include "process.h"
@@ -105,7 +106,7 @@ static void no_cut_of_a_description_passes(void **unused)
 static int ask(const char *text, int timeout_ms, struct plugin_info *info, char why[400])
 {
 	fake_plugin_write(file, text);
-	return plugin_info_ask(self, file, timeout_ms, info, why, 400);
+	return plugin_ask(self, file, timeout_ms, info, why, 400);
 }
 
 static void asking_runs_the_zygote_and_reaps_it(void **unused)
@@ -121,9 +122,9 @@ static void asking_runs_the_zygote_and_reaps_it(void **unused)
 	assert_non_null(strstr(why, file));
 	assert_int_equal(ask("crash", 30000, &info, why), -EINVAL);
 	assert_non_null(strstr(why, "signal 11"));
-	assert_int_equal(plugin_info_ask(self, "/nonexistent.so", 30000, &info, why, sizeof(why)), -EINVAL);
+	assert_int_equal(plugin_ask(self, "/nonexistent.so", 30000, &info, why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, "cannot be opened"));
-	assert_int_equal(plugin_info_ask("/nonexistent/zygote", file, 30000, &info, why, sizeof(why)), -ENOENT);
+	assert_int_equal(plugin_ask("/nonexistent/zygote", file, 30000, &info, why, sizeof(why)), -ENOENT);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
 }
@@ -136,6 +137,33 @@ static void a_plugin_that_hangs_when_loaded_is_given_up(void **unused)
 	(void)unused;
 	assert_int_equal(ask("hang", 100, &info, why), -ETIMEDOUT);
 	assert_non_null(strstr(why, "100 ms"));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* The main lcore has other things to do. */
+static void nobody_waits_for_a_description(void **unused)
+{
+	struct plugin_ask ask = { .pid = 0 };
+	struct plugin_info info;
+	char why[400];
+	int rc;
+
+	(void)unused;
+	plugin_ask_cancel(&ask); /* nobody has been asked */
+	fake_plugin_write(file, "hang");
+	assert_int_equal(plugin_ask_begin(&ask, self, file, 600000, why, sizeof(why)), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(plugin_ask_poll(&ask, &info, why, sizeof(why)), -EAGAIN);
+	plugin_ask_cancel(&ask);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(ask.pid, 0);
+	fake_plugin_write(file, "ok 5");
+	assert_int_equal(plugin_ask_begin(&ask, self, file, 30000, why, sizeof(why)), 0);
+	while ((rc = plugin_ask_poll(&ask, &info, why, sizeof(why))) == -EAGAIN)
+		sched_yield();
+	assert_int_equal(rc, 0);
+	assert_string_equal(info.version, "5");
+	assert_int_equal(ask.pid, 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
@@ -255,6 +283,7 @@ int main(int argc, char **argv)
 		claim(no_cut_of_a_description_passes),
 		claim(asking_runs_the_zygote_and_reaps_it),
 		claim(a_plugin_that_hangs_when_loaded_is_given_up),
+		claim(nobody_waits_for_a_description),
 		claim(what_differs_from_the_layout_is_named),
 		claim(the_copy_is_whole_and_cannot_be_changed),
 		claim(what_is_no_shared_object_is_not_copied),

@@ -137,11 +137,21 @@ static void a_file_that_is_no_plugin_is_refused(void **state)
 	load_refused(fd, ENOEXEC, "not a shared object", "-shared");
 	load_refused(plugin_cc_fd("int main(void) { return 0; }\n", "-c"), ENOEXEC, "not a shared object", "-shared");
 	load_refused(plugin_cc_fd("int somebody_elses = 1;\n", ""), ENOENT, BATON_PLUGIN_SYMBOL, "BATON_PLUGIN(");
-	load_refused(plugin_cc_fd("extern int not_there(void); int there(void) { return not_there(); }\n", ""), ELIBACC,
+	load_refused(plugin_cc_fd("extern int not_there(void); int there(void) { return not_there(); }\n"
+				  "int baton_plugin_descriptor;\n", ""), ELIBACC,
 		     "not_there", "baton.h, libc and libm");
 	load_refused(plugin_cc_fd(HEAD PACKET "const struct baton_plugin baton_plugin_descriptor = { .abi = 77 };",
 				  "-Wno-unused"),
 		     EPROTO, "ABI 77", "rebuild");
+}
+
+/* Whatever stands beside a plugin may be asked for its version: a library that is none must not even be loaded. */
+static void no_code_runs_of_what_names_no_descriptor(void **state)
+{
+	(void)state;
+	load_refused(plugin_cc_fd("#include <unistd.h>\n"
+				  "__attribute__((constructor)) static void first(void) { _exit(9); }\n", ""),
+		     ENOENT, BATON_PLUGIN_SYMBOL, "BATON_PLUGIN(");
 }
 
 static void a_truncated_plugin_is_refused(void **state)
@@ -262,6 +272,7 @@ int main(void)
 		cmocka_unit_test(a_flow_key_has_no_length),
 		cmocka_unit_test(a_plugin_that_does_not_fit_the_service_names_the_line_to_change),
 		cmocka_unit_test(a_file_that_is_no_plugin_is_refused),
+		cmocka_unit_test(no_code_runs_of_what_names_no_descriptor),
 		cmocka_unit_test(a_truncated_plugin_is_refused),
 		cmocka_unit_test(what_runs_is_the_copy_that_was_checked),
 		cmocka_unit_test(a_plugin_is_described_in_one_line_of_json),
