@@ -130,7 +130,7 @@ struct CoreStats {
 	uint32_t incarnation; /* workers: counts up; rates across a change are not rates of one process */
 	char name[BATON_NAME_BYTES];
 	uint64_t heartbeat;   /* TSC of the last loop turn that published */
-	uint64_t belt_depth;  /* gauge: entries in belts at that time */
+	uint64_t belt_depth;  /* gauge: packets in all its belts at that time (I/O lcores) */
 	uint64_t pending;     /* gauge: packets in pending lists */
 	uint64_t tx_backlog;  /* gauge: packets waiting in TX buffers */
 	uint64_t pool_free;   /* gauge: buffers free in the lcore's pool */
@@ -144,6 +144,8 @@ struct CoreStats {
 	uint64_t drop[DROP_COUNT];
 	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to reap, I/O lcores; of bursts over 8, one in 8 */
 	struct stats_gap gap[STATS_GAPS];       /* generator's; see above */
+	uint32_t belt[BATON_MAX_WORKERS];       /* gauge: entries in the belt of each worker slot (I/O lcores): here, not on
+	                                         * the worker's page, so that it is true of a worker that is stopped */
 } baton_aligned(4096);
 static_assert(sizeof(struct CoreStats) == 4096, "one page");
 static_assert(offsetof(struct CoreStats, drop) - offsetof(struct CoreStats, rx_packets) == COUNTER_COUNT * 8u,

@@ -78,7 +78,7 @@ static void demo_worker(struct sample *out, uint32_t slot, uint64_t now_ns)
 	page->idle_cycles = out->tsc - page->busy_cycles;
 	page->bursts = page->processed / 11;
 	page->burst_packets = page->processed;
-	page->belt_depth = slot == standby ? 0 : 12;
+	out->page[1].belt[slot] = slot == standby ? 0 : 12;
 }
 
 void sample_demo(struct sample *out, uint64_t n, uint64_t interval_ns)

@@ -31,6 +31,16 @@ static uint64_t drops_of(const struct CoreStats *page)
 	return sum;
 }
 
+/* Entries that wait for a worker, as the lcores that own its belts count them. */
+static uint64_t belts_of(const struct sample *now, uint32_t slot)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < now->io_lcores; i++)
+		sum += sample_io(now, i)->belt[slot];
+	return sum;
+}
+
 static void derive_core(struct snapshot_core *c, const struct CoreStats *base, const struct CoreStats *page,
 			const struct sample *now, double seconds)
 {
@@ -38,7 +48,7 @@ static void derive_core(struct snapshot_core *c, const struct CoreStats *base, c
 	c->index = page->index;
 	c->cpu = page->cpu;
 	memcpy(c->name, page->name, sizeof(c->name));
-	c->belt_depth = page->belt_depth;
+	c->belt_depth = page->kind == CORE_WORKER && page->index < now->slots ? belts_of(now, page->index) : page->belt_depth;
 	c->pending = page->pending;
 	c->tx_backlog = page->tx_backlog;
 	c->pool_free = page->pool_free;
@@ -76,7 +86,7 @@ static void derive_workers(struct snapshot *s, const struct sample *base, const 
 		uint64_t processed = grown(before, page, COUNTER_processed);
 		w->slot = slot;
 		memcpy(&w->entry, &now->worker[slot], sizeof(w->entry));
-		w->belt_depth = page->belt_depth;
+		w->belt_depth = belts_of(now, slot);
 		w->pps = before != NULL ? (double)processed / s->interval_s : UNKNOWN;
 		w->cycles = ratio(grown(before, page, COUNTER_processed_cycles), processed);
 	}

@@ -93,6 +93,8 @@ static void show_gauges(struct io_lcore *io)
 	io->stats->tx_backlog = io->ledger.tx_backlog;
 	io->stats->freed = io->ledger.freed;
 	io->stats->allocated = io->ledger.allocated;
+	for (uint32_t slot = 0; slot < io->slots; slot++)
+		io->stats->belt[slot] = belt_depth(&io->slot[slot].belt);
 	io->stats->heartbeat = io->tsc;
 }
 

@@ -117,7 +117,7 @@ static void worker_figures_come_from_its_page_and_its_entry(void **state)
 	now->worker[1] = (struct stats_worker){ .state = WORKER_STANDBY, .pid = 77, .incarnation = 3, .name = "game.1" };
 	page->processed = 500;
 	page->processed_cycles = 20000;
-	page->belt_depth = 9;
+	now->page[1].belt[1] = 9; /* the lcore's count, true also of a worker that is stopped */
 	snapshot_derive(s, base, now);
 	assert_int_equal(s->workers, 2);
 	assert_int_equal(s->worker[1].slot, 1);
