@@ -1,4 +1,4 @@
-/* baton-top: looks at a running instance. Options, the loop of frames, nothing else. */
+/* baton-top: looks at a running instance. Options, the loop of printed frames, nothing else. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 
 #include "options.h"
 #include "render.h"
+#include "tui.h"
 #include "version.h"
 
 #define LIST_MOST 64u
@@ -62,6 +63,7 @@ static int render(const struct top_options *o, const struct snapshot *s, bool fi
 	switch (o->output) {
 	case OUTPUT_JSON: rc = render_json(stdout, s); break;
 	case OUTPUT_SUMMARY: render_summary(stdout, s); break;
+	case OUTPUT_SCREEN:
 	case OUTPUT_TEXT:
 		if (!first)
 			fputc('\n', stdout);
@@ -120,7 +122,13 @@ int main(int argc, char **argv)
 	int rc = o.demo ? TOP_OK : open_instance(&source, &o);
 	if (rc != TOP_OK)
 		return rc;
-	rc = run(&o, &source);
+	if (o.output == OUTPUT_SCREEN && tui_possible())
+		rc = tui_run(&o, o.demo ? NULL : &source);
+	else {
+		if (o.output == OUTPUT_SCREEN)
+			o.frames = 1;
+		rc = run(&o, &source);
+	}
 	source_close(&source);
 	return rc;
 }

@@ -12,17 +12,22 @@
 void top_options_help(FILE *out)
 {
 	fputs("Usage: baton-top [-i INSTANCE] [-d INTERVAL] [-n FRAMES] [--once | --json | --summary] [--demo]\n"
-	      "Shows the live counters of a running batond: read-only, without root, at no cost to the data path.\n"
+	      "Shows a running batond: read-only, without root, at no cost to the data path. On a terminal a live\n"
+	      "screen (? for its keys); one text frame if standard output is none, or if TERM is dumb.\n"
 	      "\n"
 	      "  -i, --instance NAME   instance to show (default: the only one there is)\n"
-	      "  -d, --interval TIME   time over which rates are measured, 10ms to 1h (default 1s; --summary 5s)\n"
-	      "  -n, --frames N        frames to print (default: until interrupted; --json: 1)\n"
+	      "  -d, --interval TIME   time over which rates are measured, 10ms to 1h (default 1s; --summary 5s);\n"
+	      "                        on the screen + and - change it, 0.1 to 10 s\n"
+	      "  -n, --frames N        text frames to print instead of the screen (--json: 1; --summary: no end)\n"
 	      "      --once            one text frame: the same as -n 1\n"
 	      "      --json            one JSON object a line\n"
 	      "      --summary         totals, drop rate, packets per second and cycles per packet by core\n"
+	      "      --ascii           no other characters on the screen, whatever the locale says\n"
 	      "      --demo            made-up figures: needs no batond\n"
 	      "  -h, --help            this text\n"
 	      "  -V, --version         version, build id, ABI, build type\n"
+	      "\n"
+	      "NO_COLOR set: the screen does without colours; nothing is told by colour alone.\n"
 	      "\n"
 	      "Exit status: 0 ok, 1 failed, 2 usage, 3 no such instance.\n", out);
 }
@@ -61,7 +66,7 @@ static int parse_frames(const char *text, uint64_t *frames)
 	return 0;
 }
 
-enum { OPT_ONCE = 256, OPT_JSON, OPT_SUMMARY, OPT_DEMO };
+enum { OPT_ONCE = 256, OPT_JSON, OPT_SUMMARY, OPT_DEMO, OPT_ASCII };
 
 static const struct option long_options[] = {
 	{ "instance", required_argument, NULL, 'i' },
@@ -71,6 +76,7 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "summary", no_argument, NULL, OPT_SUMMARY },
 	{ "demo", no_argument, NULL, OPT_DEMO },
+	{ "ascii", no_argument, NULL, OPT_ASCII },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -100,6 +106,7 @@ static int parse_one(struct top_options *out, int option, const char *value, FIL
 	case OPT_JSON: out->output = OUTPUT_JSON; return 0;
 	case OPT_SUMMARY: out->output = OUTPUT_SUMMARY; return 0;
 	case OPT_DEMO: out->demo = true; return 0;
+	case OPT_ASCII: out->ascii = true; return 0;
 	case 'h': out->help = true; return 0;
 	case 'V': out->version = true; return 0;
 	default:
@@ -123,6 +130,8 @@ int top_options_parse(struct top_options *out, int argc, char **argv, FILE *erro
 	}
 	if (o.interval_ns == 0)
 		o.interval_ns = o.output == OUTPUT_SUMMARY ? 5000000000u : 1000000000u;
+	if (o.frames != 0 && o.output == OUTPUT_SCREEN)
+		o.output = OUTPUT_TEXT;
 	if (o.frames == 0 && o.output == OUTPUT_JSON)
 		o.frames = 1;
 	*out = o;

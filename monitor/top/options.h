@@ -8,7 +8,8 @@
 
 #include "abi.h"
 
-enum top_output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_SUMMARY };
+/* OUTPUT_SCREEN: nothing else was asked for. Without a terminal it is one text frame. */
+enum top_output { OUTPUT_SCREEN, OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_SUMMARY };
 enum top_exit { TOP_OK = 0, TOP_FAILED = 1, TOP_USAGE = 2, TOP_NO_INSTANCE = 3 };
 
 struct top_options {
@@ -17,6 +18,7 @@ struct top_options {
 	uint64_t frames; /* 0: until interrupted */
 	enum top_output output;
 	bool demo;
+	bool ascii;
 	bool help, version;
 };
 

@@ -48,7 +48,8 @@ static void derive_core(struct snapshot_core *c, const struct CoreStats *base, c
 	c->index = page->index;
 	c->cpu = page->cpu;
 	memcpy(c->name, page->name, sizeof(c->name));
-	c->belt_depth = page->kind == CORE_WORKER && page->index < now->slots ? belts_of(now, page->index) : page->belt_depth;
+	c->belt_depth = page->kind != CORE_WORKER ? page->belt_depth
+			: page->index < now->slots ? belts_of(now, page->index) : 0;
 	c->pending = page->pending;
 	c->tx_backlog = page->tx_backlog;
 	c->pool_free = page->pool_free;
@@ -56,6 +57,7 @@ static void derive_core(struct snapshot_core *c, const struct CoreStats *base, c
 	c->heartbeat_s = page->heartbeat != 0 ? age_s(page->heartbeat, now) : UNKNOWN;
 	for (uint32_t i = 0; i < COUNTER_COUNT; i++)
 		c->counter[i] = core_counter(page, i);
+	memcpy(c->drop, page->drop, sizeof(c->drop));
 	c->busy = c->burst = c->rx_pps = c->tx_pps = c->drop_pps = c->cycles = UNKNOWN;
 	if (base == NULL)
 		return;
@@ -92,7 +94,34 @@ static void derive_workers(struct snapshot *s, const struct sample *base, const 
 	}
 }
 
-static void derive_residence(struct snapshot_residence *out, const uint64_t *h)
+/* Slots 1 and 2 may take turns at being one worker, so what they did is added by what they ran. */
+static void derive_versions(struct snapshot *s, const struct sample *base, const struct sample *now)
+{
+	for (uint32_t i = 0; i < s->workers; i++) {
+		const struct snapshot_worker *w = &s->worker[i];
+		const struct CoreStats *page = sample_worker(now, w->slot);
+		const struct CoreStats *before = base != NULL ? sample_worker(base, w->slot) : NULL;
+		uint32_t at = 0;
+		while (at < s->versions && (strcmp(s->version[at].group, w->entry.group) != 0 ||
+					    strcmp(s->version[at].version, w->entry.version) != 0))
+			at++;
+		struct snapshot_version *v = &s->version[at];
+		if (at == s->versions) {
+			s->versions++;
+			memcpy(v->group, w->entry.group, sizeof(v->group));
+			memcpy(v->version, w->entry.version, sizeof(v->version));
+		}
+		v->workers++;
+		v->buckets += w->entry.buckets;
+		v->belt_depth += w->belt_depth;
+		v->entries += grown(before, page, COUNTER_processed);
+		v->spent += grown(before, page, COUNTER_processed_cycles);
+		v->pps = base != NULL ? (double)v->entries / s->interval_s : UNKNOWN;
+		v->cycles = ratio(v->spent, v->entries);
+	}
+}
+
+static void derive_quantiles(struct snapshot_residence *out, const uint64_t *h)
 {
 	out->count = hist_count(h);
 	out->p50 = hist_quantile(h, 0.5);
@@ -102,71 +131,111 @@ static void derive_residence(struct snapshot_residence *out, const uint64_t *h)
 	out->max = hist_quantile(h, 1);
 }
 
+static void derive_residence(struct snapshot *s, const struct sample *origin, const struct sample *base,
+			     const struct sample *now)
+{
+	uint64_t all_now[STATS_HIST_BUCKETS] = { 0 }, all_total[STATS_HIST_BUCKETS] = { 0 };
+
+	s->lcores = now->io_lcores;
+	for (uint32_t i = 0; i < now->io_lcores; i++) {
+		struct snapshot_lcore *l = &s->lcore[i];
+		const uint64_t *h = sample_io(now, i)->residence;
+		hist_add(l->total_bucket, h, origin != NULL ? sample_io(origin, i)->residence : NULL);
+		if (base != NULL)
+			hist_add(l->now_bucket, h, sample_io(base, i)->residence);
+		hist_add(all_total, l->total_bucket, NULL);
+		hist_add(all_now, l->now_bucket, NULL);
+		derive_quantiles(&l->now, l->now_bucket);
+		derive_quantiles(&l->total, l->total_bucket);
+	}
+	derive_quantiles(&s->residence, all_now);
+	derive_quantiles(&s->residence_total, all_total);
+}
+
 /* Packets that reached the devices, taken in or not: what a drop rate is a share of. */
 static uint64_t arrived(uint64_t rx, const uint64_t *drop)
 {
 	return rx + drop[DROP_device_missed] + drop[DROP_device_nombuf] + drop[DROP_device_rx_errors];
 }
 
-static void derive_totals(struct snapshot *s, const struct sample *base, const struct sample *now)
-{
-	uint64_t before[COUNTER_COUNT] = { 0 }, drop_before[DROP_COUNT] = { 0 }, drop_now[DROP_COUNT] = { 0 };
-	uint64_t residence[STATS_HIST_BUCKETS] = { 0 }, residence_total[STATS_HIST_BUCKETS] = { 0 };
-	uint64_t fresh_drop[DROP_COUNT], dropped_before = 0;
+/* Sums over the pages of a sample; all 0 without one. */
+struct sums {
+	uint64_t counter[COUNTER_COUNT], drop[DROP_COUNT], dropped, arrived;
+};
 
-	for (uint32_t p = 0; p < 1 + now->io_lcores + now->slots; p++) {
-		const struct CoreStats *page = &now->page[p], *old = base != NULL ? &base->page[p] : NULL;
-		for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
-			s->total[i] += core_counter(page, i);
-			before[i] += old != NULL ? core_counter(old, i) : 0;
-		}
-		for (uint32_t i = 0; i < DROP_COUNT; i++) {
-			drop_now[i] += page->drop[i];
-			drop_before[i] += old != NULL ? old->drop[i] : 0;
-		}
-		hist_add(residence_total, page->residence, NULL);
-		if (old != NULL)
-			hist_add(residence, page->residence, old->residence);
-		if (page->kind == CORE_IO) {
-			s->in_belts += page->belt_depth;
-			s->pending += page->pending;
-			s->tx_backlog += page->tx_backlog;
-		}
+static void sum_up(struct sums *sums, const struct sample *sample)
+{
+	memset(sums, 0, sizeof(*sums));
+	if (sample == NULL)
+		return;
+	for (uint32_t p = 0; p < 1 + sample->io_lcores + sample->slots; p++) {
+		for (uint32_t i = 0; i < COUNTER_COUNT; i++)
+			sums->counter[i] += core_counter(&sample->page[p], i);
+		for (uint32_t i = 0; i < DROP_COUNT; i++)
+			sums->drop[i] += sample->page[p].drop[i];
+		sums->dropped += drops_of(&sample->page[p]);
 	}
-	for (uint32_t i = 0; i < COUNTER_COUNT; i++)
-		s->rate[i] = base != NULL ? (double)(s->total[i] - before[i]) / s->interval_s : UNKNOWN;
+	sums->arrived = arrived(sums->counter[COUNTER_rx_packets], sums->drop);
+}
+
+static void derive_totals(struct snapshot *s, const struct sample *origin, const struct sample *base,
+			  const struct sample *now)
+{
+	struct sums first, before, last;
+
+	sum_up(&first, origin);
+	sum_up(&before, base);
+	sum_up(&last, now);
+	for (uint32_t i = 0; i < COUNTER_COUNT; i++) {
+		s->total[i] = last.counter[i] - first.counter[i];
+		s->rate[i] = base != NULL ? (double)(last.counter[i] - before.counter[i]) / s->interval_s : UNKNOWN;
+	}
 	for (uint32_t i = 0; i < DROP_COUNT; i++) {
-		fresh_drop[i] = drop_now[i] - drop_before[i];
-		s->drop[i].total = drop_now[i];
-		s->drop[i].pps = base != NULL ? (double)fresh_drop[i] / s->interval_s : UNKNOWN;
-		s->dropped += drop_now[i];
-		dropped_before += drop_before[i];
+		s->drop[i].total = last.drop[i] - first.drop[i];
+		s->drop[i].pps = base != NULL ? (double)(last.drop[i] - before.drop[i]) / s->interval_s : UNKNOWN;
 	}
-	s->drop_share_total = ratio(s->dropped, arrived(s->total[COUNTER_rx_packets], drop_now));
-	s->drop_pps = s->drop_share = UNKNOWN;
-	if (base != NULL) {
-		uint64_t rx = s->total[COUNTER_rx_packets] - before[COUNTER_rx_packets];
-		s->drop_pps = (double)(s->dropped - dropped_before) / s->interval_s;
-		s->drop_share = ratio(s->dropped - dropped_before, arrived(rx, fresh_drop));
+	for (uint32_t i = 0; i < now->io_lcores; i++) {
+		s->in_belts += sample_io(now, i)->belt_depth;
+		s->pending += sample_io(now, i)->pending;
+		s->tx_backlog += sample_io(now, i)->tx_backlog;
 	}
-	derive_residence(&s->residence, residence);
-	derive_residence(&s->residence_total, residence_total);
+	s->dropped = last.dropped - first.dropped;
+	s->drop_share_total = ratio(s->dropped, last.arrived - first.arrived);
+	s->drop_pps = base != NULL ? (double)(last.dropped - before.dropped) / s->interval_s : UNKNOWN;
+	s->drop_share = base != NULL ? ratio(last.dropped - before.dropped, last.arrived - before.arrived) : UNKNOWN;
+}
+
+/* Samples can be subtracted only if they are of one boot and one shape, and in order. */
+static bool comparable(const struct sample *base, const struct sample *now)
+{
+	return base != NULL && base->boot_id == now->boot_id && base->tsc <= now->tsc &&
+	       base->io_lcores == now->io_lcores && base->slots == now->slots;
 }
 
 void snapshot_derive(struct snapshot *out, const struct sample *base, const struct sample *now)
 {
-	if (base != NULL && (base->boot_id != now->boot_id || base->tsc >= now->tsc || base->io_lcores != now->io_lcores ||
-			     base->slots != now->slots))
+	snapshot_derive_since(out, NULL, base, now);
+}
+
+void snapshot_derive_since(struct snapshot *out, const struct sample *origin, const struct sample *base,
+			   const struct sample *now)
+{
+	if (!comparable(base, now) || base->tsc == now->tsc) /* no time between them, no rates */
 		base = NULL;
+	if (!comparable(origin, now))
+		origin = NULL;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->host, now->host, sizeof(out->host));
 	memcpy(out->instance, now->instance, sizeof(out->instance));
 	memcpy(out->build, now->build, sizeof(out->build));
 	out->primary_pid = now->primary_pid;
 	out->boot_id = now->boot_id;
+	out->tsc_hz = now->tsc_hz;
+	out->started_ns = now->started_ns;
 	out->wall_ns = now->wall_ns;
 	out->gone = now->gone;
 	out->up_s = now->wall_ns > now->started_ns ? (double)(now->wall_ns - now->started_ns) / 1e9 : 0;
+	out->counted_s = origin != NULL ? (double)(now->tsc - origin->tsc) / (double)now->tsc_hz : out->up_s;
 	out->interval_s = base != NULL ? (double)(now->tsc - base->tsc) / (double)now->tsc_hz : 0;
 	out->alive_s = age_s(now->alive_tsc, now);
 	for (uint32_t p = 0; p < 1 + now->io_lcores + now->slots; p++)
@@ -174,6 +243,8 @@ void snapshot_derive(struct snapshot *out, const struct sample *base, const stru
 			derive_core(&out->core[out->cores++], base != NULL ? &base->page[p] : NULL, &now->page[p], now,
 				    out->interval_s);
 	derive_workers(out, base, now);
-	derive_totals(out, base, now);
+	derive_versions(out, base, now);
+	derive_totals(out, origin, base, now);
+	derive_residence(out, origin, base, now);
 	snapshot_judge(out, base);
 }

@@ -11,6 +11,13 @@
 #define SNAPSHOT_REASONS 3u
 #define UNKNOWN (-1.0) /* a figure for which there is no baseline or nothing happened */
 
+/* Limits of what is well; the verdict and the health table share them. */
+#define SILENT_S     1.0  /* main loop and I/O lcores turn at least every 10 ms */
+#define LOSS_CRIT    0.01 /* share of what arrived */
+#define BUSY_WARN    0.85
+#define BURST_WARN   (0.75 * BATON_BURST) /* near the maximum the next stop is a full queue */
+#define POOL_WARN    0.10
+
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_CRIT };
 
 struct snapshot_core {
@@ -27,6 +34,7 @@ struct snapshot_core {
 	double heartbeat_s; /* age of its last sign of life */
 	uint64_t belt_depth, pending, tx_backlog, pool_free, pool_size;
 	uint64_t counter[COUNTER_COUNT];
+	uint64_t drop[DROP_COUNT];
 };
 
 struct snapshot_worker {
@@ -34,6 +42,18 @@ struct snapshot_worker {
 	struct stats_worker entry;
 	uint64_t belt_depth;
 	double pps;    /* entries handled */
+	double cycles; /* an entry */
+};
+
+/* The workers of a group that run one version, standbys included. */
+struct snapshot_version {
+	char group[BATON_NAME_BYTES];
+	char version[BATON_NAME_BYTES];
+	uint32_t workers;
+	uint32_t buckets;
+	uint64_t belt_depth;
+	uint64_t entries, spent; /* handled in the interval, and the TSC cycles of that */
+	double pps;
 	double cycles; /* an entry */
 };
 
@@ -47,14 +67,24 @@ struct snapshot_residence {
 	uint64_t count, p50, p90, p99, p999, max;
 };
 
+/* What only I/O lcores know, by index. A packet's version is not among it: residence is kept by lcore. */
+struct snapshot_lcore {
+	struct snapshot_residence now, total;
+	uint64_t now_bucket[STATS_HIST_BUCKETS];
+	uint64_t total_bucket[STATS_HIST_BUCKETS];
+};
+
 struct snapshot {
 	char host[BATON_NAME_BYTES];
 	char instance[BATON_NAME_BYTES];
 	char build[64];
 	uint32_t primary_pid;
 	uint64_t boot_id;
+	uint64_t tsc_hz;
+	uint64_t started_ns;
 	uint64_t wall_ns;
 	double up_s;
+	double counted_s; /* totals are since so long ago: the primary's start, or the origin */
 	double interval_s; /* 0: the first sample of this boot, rates are UNKNOWN */
 	bool gone;
 	double alive_s; /* age of the main loop's last turn */
@@ -68,23 +98,36 @@ struct snapshot {
 	uint32_t workers;
 	struct snapshot_worker worker[BATON_MAX_WORKERS];
 
-	uint64_t total[COUNTER_COUNT]; /* over all pages, since the primary started */
+	uint32_t versions;
+	struct snapshot_version version[BATON_MAX_WORKERS];
+	uint32_t lcores;
+	struct snapshot_lcore lcore[BATON_MAX_IO_LCORES];
+
+	uint64_t total[COUNTER_COUNT]; /* over all pages, since the primary started or the origin */
 	double rate[COUNTER_COUNT];
 	struct snapshot_drop drop[DROP_COUNT];
 	uint64_t dropped;
 	double drop_pps;
 	double drop_share;       /* of what arrived in the interval, 0 to 1 */
-	double drop_share_total; /* since the primary started */
+	double drop_share_total; /* since then */
 	uint64_t in_belts, pending, tx_backlog;
 	struct snapshot_residence residence;       /* in the interval */
-	struct snapshot_residence residence_total; /* since the primary started */
+	struct snapshot_residence residence_total; /* since then */
 };
 
 /* base: an earlier sample, or NULL. One of another boot counts as none. */
 void snapshot_derive(struct snapshot *out, const struct sample *base, const struct sample *now);
 
+/* The same, with totals since `origin` instead of the primary's start: a reader's way to reset counters that nobody may
+ * reset. The counters by core, which are for machines, stay whole. */
+void snapshot_derive_since(struct snapshot *out, const struct sample *origin, const struct sample *base,
+			   const struct sample *now);
+
 /* Fills in verdict and reasons from the rest. Called by snapshot_derive(). */
 void snapshot_judge(struct snapshot *s, const struct sample *base);
+
+/* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
+bool drop_is_loss(uint32_t drop);
 
 const char *verdict_name(enum verdict verdict);
 

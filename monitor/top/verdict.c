@@ -5,17 +5,19 @@
 
 #include "snapshot.h"
 
-#define SILENT_S     1.0  /* main loop and I/O lcores turn at least every 10 ms */
-#define LOSS_CRIT    0.01 /* share of what arrived */
-#define BUSY_WARN    0.85
-#define BURST_WARN   (0.75 * BATON_BURST) /* near the maximum the next stop is a full queue */
-#define POOL_WARN    0.10
-
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 static const enum core_drop loss[] = {
 	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
+
+bool drop_is_loss(uint32_t drop)
+{
+	for (size_t i = 0; i < sizeof(loss) / sizeof(loss[0]); i++)
+		if (loss[i] == drop)
+			return true;
+	return false;
+}
 
 struct judge {
 	struct snapshot *s;

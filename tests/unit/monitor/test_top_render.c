@@ -294,9 +294,10 @@ static void options_mean_what_the_help_says(void **state)
 	struct top_options o;
 
 	assert_int_equal(parse(&o, ""), 0);
-	assert_true(o.frames == 0 && o.output == OUTPUT_TEXT && o.interval_ns == 1000000000 && o.instance[0] == 0);
+	assert_true(o.frames == 0 && o.output == OUTPUT_SCREEN && o.interval_ns == 1000000000 && o.instance[0] == 0);
 	assert_int_equal(parse(&o, "--once -d 250ms -i demo"), 0);
-	assert_true(o.frames == 1 && o.interval_ns == 250000000 && strcmp(o.instance, "demo") == 0);
+	assert_true(o.frames == 1 && o.output == OUTPUT_TEXT && o.interval_ns == 250000000);
+	assert_string_equal(o.instance, "demo");
 	assert_int_equal(parse(&o, "--json"), 0);
 	assert_true(o.frames == 1 && o.output == OUTPUT_JSON);
 	assert_int_equal(parse(&o, "--json -n 3"), 0);
@@ -305,8 +306,8 @@ static void options_mean_what_the_help_says(void **state)
 	assert_true(o.frames == 0 && o.output == OUTPUT_SUMMARY && o.interval_ns == 5000000000);
 	assert_int_equal(parse(&o, "--summary -d 1.5s -n 2"), 0);
 	assert_true(o.frames == 2 && o.interval_ns == 1500000000);
-	assert_int_equal(parse(&o, "--demo -d 1m"), 0);
-	assert_true(o.demo && o.interval_ns == 60000000000);
+	assert_int_equal(parse(&o, "--demo --ascii -d 1m"), 0);
+	assert_true(o.demo && o.ascii && o.output == OUTPUT_SCREEN && o.interval_ns == 60000000000);
 	assert_int_equal(parse(&o, "--help"), 0);
 	assert_true(o.help);
 	assert_int_equal(parse(&o, "--version"), 0);
