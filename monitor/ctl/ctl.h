@@ -30,6 +30,7 @@ struct ctl_options {
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
 	bool wait, effective;
+	bool prom;
 	bool help, show_version; /* instead of the command */
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "exporter/prom.h"
 #include "render.h"
 #include "sample.h"
 #include "snapshot.h"
@@ -139,6 +140,23 @@ static void wait_ms(uint64_t ms)
 		;
 }
 
+/* Prometheus takes the difference of two scrapes itself: one sample is enough. */
+static int show_prom(struct source *source, FILE *out)
+{
+	struct sample *now = sample_create();
+	struct snapshot *s = malloc(sizeof(*s));
+	int rc = now && s ? CTL_OK : CTL_FAILED;
+
+	if (rc == CTL_OK) {
+		source_take(source, now);
+		snapshot_derive(s, NULL, now);
+		prom_write(out, s);
+	}
+	free(now);
+	free(s);
+	return rc;
+}
+
 static int show(const struct ctl_options *o, struct source *source, FILE *out)
 {
 	struct sample *base = sample_create(), *now = sample_create();
@@ -176,7 +194,7 @@ static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
 				o.instance);
 	if (rc)
 		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no stats file: is batond running?", o.instance);
-	rc = show(&o, &source, out);
+	rc = o.prom ? show_prom(&source, out) : show(&o, &source, out);
 	source_close(&source);
 	return rc;
 }
@@ -211,8 +229,11 @@ const struct ctl_command ctl_commands[] = {
 	  "Type, unit, range, default, tier, when a change takes effect. KEY is written as groups[].settings,\n"
 	  "groups[0].settings, or eal for a whole section. Asks no daemon.",
 	  ctl_config_explain },
-	{ "stats", NULL, NULL, "n", "counters, rates, drops by reason",
-	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.", run_stats },
+	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
+	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.\n\n"
+	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"
+	  "                       for the textfile collector of Prometheus' node exporter",
+	  run_stats },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -8,7 +8,7 @@
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e' };
+       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p' };
 
 static const struct option_row {
 	const char *name;
@@ -29,6 +29,7 @@ static const struct option_row {
 	{ "wait", OPTION_WAIT, 0, NULL, "return when it is applied, with what was restarted" },
 	{ "effective", OPTION_EFFECTIVE, 0, NULL, "also what the file does not mention: defaults" },
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
+	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
 #define FOR_ALL "isjh"
@@ -137,6 +138,7 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_WAIT: o->wait = true; return 0;
 	case OPTION_EFFECTIVE: o->effective = true; return 0;
 	case OPTION_VERSION: o->version = value; return 0;
+	case OPTION_PROM: o->prom = true; return 0;
 	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
 	default: return parse_time(o, err, row->name, value, &o->interval_ms);
 	}
@@ -296,6 +298,10 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 				 o.command->argument);
 			return -EINVAL;
 		}
+	}
+	if (o.prom && o.json) {
+		ctl_fail(&o, CTL_USAGE, err, "give --prom or --json, not both");
+		return -EINVAL;
 	}
 	if (o.instance[0] && o.socket[0]) {
 		ctl_fail(&o, CTL_USAGE, err, "give -i or -s, not both");

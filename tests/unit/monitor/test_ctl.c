@@ -188,14 +188,18 @@ static void stats_needs_no_daemon_that_answers(void **unused)
 	stats_io(&stats, 0)->kind = CORE_IO;
 	stats_add(&stats_io(&stats, 0)->rx_packets, 77);
 	run("-i %s --json stats --interval 1ms", name);
-	stats_unlink(name);
-	stats_detach(&stats);
-	close(fd);
 	assert_int_equal(last.rc, CTL_OK);
 	json_t *object = json_loads(last.out, 0, NULL);
 	assert_string_equal(json_string_value(json_object_get(object, "instance")), name);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(object, "totals"), "rx_packets")), 77);
 	json_decref(object);
+	run("-i %s stats --prom --interval 60s", name); /* which it does not wait for */
+	assert_int_equal(last.rc, CTL_OK);
+	says(last.out, "# TYPE baton_rx_packets_total counter\nbaton_rx_packets_total{baton=\"");
+	says(last.out, "\"} 77\n");
+	stats_unlink(name);
+	stats_detach(&stats);
+	close(fd);
 	run("-i %s stats --interval 1ms", name);
 	assert_int_equal(last.rc, CTL_UNREACHABLE);
 	one_line(last.err);

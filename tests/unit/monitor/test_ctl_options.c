@@ -33,6 +33,8 @@ static void wrong_words_are_usage_errors_with_a_hint(void **unused)
 		{ "stats --interval 2d", "give a time" },
 		{ "--json=yes status", "takes no value" },
 		{ "-i a -s b status", "not both" },
+		{ "stats --prom --json", "not both" },
+		{ "status --prom", "unknown option" },
 		{ "-i a/b status", "use -s" },
 		{ "-i 12345678901234567890123456789012 status", "31 characters" },
 	};
