@@ -10,14 +10,6 @@
 #include "lcore.h"
 #include "log.h"
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
 static int steering_create(struct io_lcore *io, uint32_t index)
 {
 	const struct config_service *service = &io->dp->setup.config->service[index];
@@ -62,6 +54,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 {
 	const struct config *config = dp->setup.config;
 	struct io_lcore *io = rte_zmalloc("io_lcore", sizeof(*io), 64);
+	struct clock_sample now;
 	int rc = 0;
 
 	if (io == NULL)
@@ -80,9 +73,8 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats = stats_io(dp->setup.stats, index);
 	io->tsc_hz = rte_get_tsc_hz();
 	io->ring_gap_tsc = io->tsc_hz / 1000000 * RING_GAP_US;
-	io->tsc_base = rte_rdtsc();
-	io->ns_base = realtime_ns();
-	io->ns_mult = (uint64_t)(((unsigned __int128)1000000000 << 32) / io->tsc_hz);
+	clock_take(&now);
+	clock_init(&io->clock, io->tsc_hz, &now);
 	io->port_to_service = dp->port_to_service;
 	io->rx_interrupts = io->adaptive && io->ports > 0;
 	for (uint32_t i = 0; i < io->ports; i++)

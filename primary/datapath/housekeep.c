@@ -1,4 +1,4 @@
-/* Housekeeping of an I/O lcore: orders of the main lcore, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
+/* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
 #include "lcore.h"
 
 #define TICK_GROUPS 64u
@@ -86,6 +86,15 @@ static void post_ticks(struct io_lcore *io)
 	}
 }
 
+/* About once a second the clock is compared with the system's. Stamps of this turn stay as they are. */
+static void set_clock(struct io_lcore *io)
+{
+	struct clock_sample sample;
+
+	if (clock_due(&io->clock, io->tsc) && clock_take(&sample))
+		clock_round(&io->clock, io->tsc, &sample);
+}
+
 static void show_gauges(struct io_lcore *io)
 {
 	io->stats->belt_depth = io->ledger.in_belts;
@@ -110,6 +119,7 @@ static bool all_owned(const struct io_lcore *io)
 void housekeep(struct io_lcore *io)
 {
 	read_mailbox(io);
+	set_clock(io);
 	/* What comes before the first workers are ready waits in the device instead of being dropped; but ARP, ping and the
 	 * counters must work even if no worker ever starts. */
 	if (baton_unlikely(!io->open))

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "belt.h"
+#include "clock.h"
 #include "core_stats.h"
 #include "datapath.h"
 #include "pending.h"
@@ -143,19 +144,17 @@ struct io_lcore {
 	struct rte_mempool *pool;
 	struct CoreStats *stats;
 	uint64_t tsc_hz, ring_gap_tsc;
-	uint64_t tsc_base, ns_base; /* time_ns = ns_base + (tsc - tsc_base) * ns per cycle */
-	uint64_t ns_mult;           /* ns per cycle << 32 */
 	uint16_t *port_to_service;  /* UDP port (network order) -> service + 1, 0: none, 0xffff: several, look at the address */
 
 	/* the lcore's own */
+	struct io_clock clock;
 	uint64_t tsc, now_ns; /* of this loop turn */
 	uint64_t last_ns;     /* time stamps are strictly increasing, so that each is a seed of its own */
 	uint64_t attached;    /* bit per slot */
 	uint64_t dirty;       /* bit per slot: offered, not yet published */
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
-	bool quit;
-	bool open; /* receiving: every bucket has an owner, or the workers are overdue */
+	bool quit, open; /* open: receiving: every bucket has an owner, or the workers are overdue */
 	uint64_t open_ns; /* when it receives in any case */
 	uint32_t turn, idle_turns;
 	struct ledger_counts ledger;
@@ -267,7 +266,7 @@ static inline void tx_enqueue(struct io_lcore *io, uint32_t port, struct rte_mbu
 
 static inline uint64_t io_time_ns(const struct io_lcore *io, uint64_t tsc)
 {
-	return io->ns_base + (uint64_t)(((unsigned __int128)(tsc - io->tsc_base) * io->ns_mult) >> 32);
+	return clock_ns(&io->clock, tsc);
 }
 
 #endif
