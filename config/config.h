@@ -72,6 +72,7 @@ struct config_group {
 	uint32_t core_count;               /* 0: any CPU the primary may use */
 	uint64_t records;                  /* of the whole group */
 	uint64_t tick_period_ns;           /* 0: no ticks */
+	uint32_t tick_catch_up;            /* missed ticks a bucket makes up for at a time */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;
 };

@@ -30,7 +30,7 @@ enum belt_kind {
 	BELT_PACKET = 1,
 	BELT_GRANT,   /* struct belt_buckets: the worker owns these buckets one belt more */
 	BELT_REVOKE,  /* struct belt_buckets: one belt less; owned until the last belt has revoked */
-	BELT_TICK,    /* struct belt_tick */
+	BELT_TICK,    /* struct belt_tick, in tick.h */
 	BELT_PRIME,   /* do not sleep for the time in struct belt_prime: a move to you is coming */
 	BELT_STOP,    /* leave with _exit(0) once settled */
 };
@@ -47,12 +47,6 @@ struct belt_buckets {
 	uint8_t all;
 	uint16_t pad;
 	uint8_t map[];
-};
-struct belt_tick {
-	uint64_t number;
-	uint32_t group;  /* buckets b with b % groups == group */
-	uint32_t groups;
-	uint64_t period_ns; /* the time of tick n is n * period_ns, whoever runs it and whenever (R11) */
 };
 struct belt_prime {
 	uint32_t for_us;
@@ -119,7 +113,7 @@ static_assert(sizeof(struct belt_commit) == 64, "a line per belt");
 struct belt_shadow {
 	void *cookie;     /* the mbuf kept for completion and redelivery; NULL for control entries */
 	uint64_t time_ns;
-	uint32_t move;    /* grants and revokes: the move they belong to */
+	uint32_t move;    /* grants and revokes: the move they belong to; ticks: the group */
 	uint16_t bucket;
 	uint16_t len;
 	uint8_t kind;

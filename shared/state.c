@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "log.h"
+
 /* Where a group without records points its workers: one empty slot, in which nothing is ever found or inserted. */
 static const struct baton_record no_record[4] baton_aligned(64);
 
@@ -100,6 +102,28 @@ int state_roll_back(const struct state *state, uint32_t slot, struct journal_rep
 		};
 	}
 	return journal_roll_back(&control->journal, control->commit, state->header->belts, &area, report);
+}
+
+uint64_t state_last_tick(const struct state *state, uint32_t group)
+{
+	/* relaxed: its writer is dead, or this very process before it runs */
+	uint64_t posted = atomic_load_explicit(&state->header->tick_posted[group], memory_order_relaxed);
+	struct bucket_word *words = state_words(state, group);
+	uint64_t last = 0;
+	uint32_t set_back = 0;
+
+	for (uint32_t bucket = 0; bucket < state->header->group[group].buckets; bucket++) {
+		if (words[bucket].last_tick > posted) {
+			words[bucket].last_tick = posted;
+			set_back++;
+		}
+		if (words[bucket].last_tick > last)
+			last = words[bucket].last_tick;
+	}
+	if (set_back != 0)
+		log_warn("group %s: %u buckets had the number of a tick that was never posted, as a wild write of a plugin "
+			 "leaves it; set back", state->header->group[group].name, set_back);
+	return last;
 }
 
 void state_bind(const struct state *state, uint32_t slot, uint32_t group, struct baton_ctx *ctx)

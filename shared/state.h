@@ -54,7 +54,7 @@ struct state_group {
 	uint64_t records_bytes;
 };
 
-/* w: primary at creation  r: all */
+/* w: primary at creation, but for the end  r: all */
 struct state_header {
 	uint64_t magic;
 	uint32_t abi;
@@ -65,6 +65,8 @@ struct state_header {
 	uint64_t layout_hash; /* FNV-1a over slots, belts and the groups' geometry */
 	uint64_t salt;        /* secret of the payload hash: the buckets of players must not change with a restart */
 	struct state_group group[BATON_MAX_GROUPS];
+	/* w: I/O lcore 0, before it posts the number  r: the next primary */
+	_Atomic uint64_t tick_posted[BATON_MAX_GROUPS];
 };
 static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE, "one huge page for the header");
 
@@ -107,6 +109,10 @@ uint8_t *state_records(const struct state *state, uint32_t group);
 /* Primary, after the fence of a slot's worker or at start for every slot: undo, used = 0 (R3). Afterwards the caller
  * stores done where it must (R4). Same errors as journal_roll_back(). */
 int state_roll_back(const struct state *state, uint32_t slot, struct journal_report *report);
+
+/* Primary, at start and after the roll back: the highest last_tick of the group, from which its numbers go on. A word
+ * above the highest number any primary posted was written by no tick: it is set back to that, with a warning. */
+uint64_t state_last_tick(const struct state *state, uint32_t group);
 
 /* Points ctx at the records of `group` and at the slot's journal: worker at start, tests. ctx.user stays as it is. */
 void state_bind(const struct state *state, uint32_t slot, uint32_t group, struct baton_ctx *ctx);

@@ -22,7 +22,7 @@ struct io_clock {
 	uint64_t tsc_base, ns_base; /* time = ns_base + (tsc - tsc_base) * mult >> 32 */
 	uint64_t mult;              /* ns per cycle << 32, slew included */
 	uint64_t rate, nominal;     /* the same without it: as measured last, as the machine says */
-	uint64_t doubted;           /* a rate far from `rate`, as a step makes one; believed if the next round says so too */
+	uint64_t doubted;           /* a rate far from `rate`, as a step makes it; believed if the next round agrees */
 	uint64_t tsc_seen, real_seen; /* of the last round */
 	uint64_t due_tsc;           /* of the next */
 	uint64_t round_tsc;

@@ -31,7 +31,9 @@ static int steering_create(struct io_lcore *io, uint32_t index)
 	steering->ip = service->ip;
 	steering->udp_port = rte_cpu_to_be_16(service->udp_port);
 	steering->group = service->group_index;
-	steering->tick_period_ns = group->tick_period_ns;
+	if (io->index == 0)
+		ticks_init(&steering->ticks, group->tick_period_ns, group->tick_catch_up, service->buckets,
+			   state_last_tick(io->dp->setup.state, service->group_index));
 	return 0;
 }
 

@@ -1,8 +1,6 @@
 /* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
 #include "lcore.h"
 
-#define TICK_GROUPS 64u
-
 static void attach(struct io_lcore *io, const struct order *order)
 {
 	struct slot_view *view = &io->slot[order->slot];
@@ -13,6 +11,7 @@ static void attach(struct io_lcore *io, const struct order *order)
 			view->service = (uint8_t)i;
 	view->dead = 0;
 	view->fence = 0;
+	view->ticks = (struct slot_ticks){0};
 	view->attached = 1;
 	io->attached |= 1ull << order->slot;
 	atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release);
@@ -51,38 +50,6 @@ static void read_mailbox(struct io_lcore *io)
 
 		atomic_store_explicit(&box->tail, ++tail, memory_order_release);
 		carry_out(io, &order);
-	}
-}
-
-/* A group of buckets at a time, spread over the period. Posted to every worker of the service; those that own none of
- * the group's buckets settle it at once. A tick that finds no room is made up for by the next (last_tick). */
-static void post_ticks(struct io_lcore *io)
-{
-	for (uint32_t i = 0; i < io->services; i++) {
-		struct steering *steering = &io->steering[i];
-		if (steering->tick_period_ns == 0)
-			continue;
-		uint64_t step = io->now_ns / (steering->tick_period_ns / TICK_GROUPS);
-		if (steering->tick_step == 0)
-			steering->tick_step = step;
-		for (uint32_t burst = 0; steering->tick_step < step && burst < 4; burst++) {
-			struct belt_tick tick;
-
-			steering->tick_step++;
-			tick.number = steering->tick_step / TICK_GROUPS;
-			tick.group = (uint32_t)(steering->tick_step % TICK_GROUPS);
-			tick.groups = TICK_GROUPS;
-			tick.period_ns = steering->tick_period_ns;
-			memset(io->control, 0, 32);
-			memcpy(io->control, &tick, sizeof(tick));
-			for (uint64_t left = io->attached; left != 0; left &= left - 1) {
-				uint32_t slot = (uint32_t)__builtin_ctzll(left);
-				if (io->slot[slot].service == i && belt_room(&io->slot[slot].belt) != 0)
-					offer_control(io, slot, BELT_TICK, 0, io->control, sizeof(tick));
-			}
-		}
-		if (steering->tick_step < step)
-			steering->tick_step = step; /* the lcore was away for long: the workers catch up by number */
 	}
 }
 
@@ -125,7 +92,7 @@ void housekeep(struct io_lcore *io)
 	if (baton_unlikely(!io->open))
 		io->open = all_owned(io) || io->now_ns >= io->open_ns;
 	if (io->index == 0)
-		post_ticks(io);
+		ticks_post(io);
 	steer_publish(io);
 	show_gauges(io);
 }

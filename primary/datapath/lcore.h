@@ -17,6 +17,7 @@
 #include "datapath.h"
 #include "pending.h"
 #include "port.h"
+#include "ticks.h"
 
 #define MAILBOX_ORDERS 256u
 #define TX_BACKLOG     1024u
@@ -104,6 +105,7 @@ struct slot_view {
 	uint32_t packets; /* packets in the belt, for the ledger */
 	uint32_t buckets; /* owned, as this lcore's table has it */
 	uint64_t rung_tsc;
+	struct slot_ticks ticks;
 };
 
 struct steering {
@@ -117,8 +119,7 @@ struct steering {
 	uint32_t ip; /* 0: any */
 	uint16_t udp_port; /* network byte order */
 	uint32_t group;
-	uint64_t tick_period_ns;
-	uint64_t tick_step; /* last step posted; lcore 0 only */
+	struct ticks ticks; /* lcore 0 only */
 };
 
 struct tx_queue {
@@ -227,7 +228,7 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void death_take_over(struct io_lcore *io, uint32_t slot);
 
-/* ---- housekeeping: once in a while, and when the lcore is idle ---- */
+/* ---- housekeeping ---- */
 void housekeep(struct io_lcore *io);
 void doorbell_ring(struct io_lcore *io);
 void idle_wait(struct io_lcore *io);

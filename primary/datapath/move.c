@@ -185,6 +185,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 			return move_fail(io, part);
 		if (!move_post(io, part, move->to, BELT_GRANT))
 			return;
+		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
 		/* fall through */

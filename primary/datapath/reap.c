@@ -98,6 +98,8 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		if (baton_unlikely(shadow->kind != BELT_PACKET)) {
 			if (shadow->kind == BELT_REVOKE)
 				move_revoke_reaped(io, shadow);
+			else if (shadow->kind == BELT_TICK)
+				ticks_reaped(io, slot, shadow, verdict);
 			continue;
 		}
 		if ((i & sample) == 0)

@@ -78,22 +78,20 @@ static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_
 	rig->port.addresses = 1;
 }
 
-void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+/* Everything that a start of the primary makes: state file taken over or made, belts empty, nothing attached. */
+static void rig_primary(struct rig *rig, bool want_fresh)
 {
+	uint32_t lcores = rig->config.io_cores, slots = rig->config.worker_slots, buckets = rig->config.service[0].buckets;
 	struct datapath_setup setup = {.config = &rig->config, .port = &rig->port, .io_lcores = lcores};
+	struct journal_report report;
 	struct state_group group;
 	bool fresh;
 
-	memset(rig, 0, sizeof(*rig));
-	snprintf(rig->instance, sizeof(rig->instance), "rig-%d", getpid());
-	snprintf(rig->path, sizeof(rig->path), "/dev/shm/%s.state", rig->instance);
-	unlink(rig->path);
-	rig_config(rig, lcores, slots, buckets);
-	rig_queues(rig, lcores);
-	assert_int_equal(stats_create(&rig->stats, rig->instance, lcores, slots, rte_get_tsc_hz(), &rig->stats_fd), 0);
 	assert_int_equal(state_group_init(&group, "game", buckets, 16, buckets, 1), 0);
 	assert_int_equal(state_open(&rig->state, rig->path, &group, 1, slots, lcores, 42, 1000, &fresh), 0);
-	assert_true(fresh);
+	assert_int_equal(fresh, want_fresh);
+	for (uint32_t s = 0; s < slots; s++)
+		assert_int_equal(state_roll_back(&rig->state, s, &report), 0);
 	for (uint32_t l = 0; l < lcores; l++)
 		for (uint32_t s = 0; s < slots; s++) {
 			rig->belt[l][s] = mmap(NULL, BATON_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -110,6 +108,45 @@ void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t bucke
 		rig->dp->io[l]->open = true;
 }
 
+void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+{
+	memset(rig, 0, sizeof(*rig));
+	snprintf(rig->instance, sizeof(rig->instance), "rig-%d", getpid());
+	snprintf(rig->path, sizeof(rig->path), "/dev/shm/%s.state", rig->instance);
+	unlink(rig->path);
+	rig_config(rig, lcores, slots, buckets);
+	rig_queues(rig, lcores);
+	assert_int_equal(stats_create(&rig->stats, rig->instance, lcores, slots, rte_get_tsc_hz(), &rig->stats_fd), 0);
+	rig_primary(rig, true);
+}
+
+static void rig_primary_end(struct rig *rig)
+{
+	datapath_destroy(rig->dp);
+	for (uint32_t l = 0; l < rig->config.io_cores; l++)
+		for (uint32_t s = 0; s < rig->config.worker_slots; s++)
+			munmap(rig->belt[l][s], BATON_HUGE_PAGE);
+	state_close(&rig->state);
+}
+
+void rig_restart(struct rig *rig)
+{
+	for (uint32_t l = 0; l < rig->config.io_cores; l++)
+		io_stop(rig->dp->io[l]); /* for the buffers: state and commit words stay as a kill would leave them */
+	rig_primary_end(rig);
+	rig_primary(rig, false);
+}
+
+void rig_time(struct rig *rig, uint64_t ns)
+{
+	for (uint32_t l = 0; l < rig->config.io_cores; l++) {
+		struct io_clock *clock = &rig->dp->io[l]->clock;
+		clock->mult = 0;
+		clock->ns_base = ns;
+		clock->due_tsc = rte_rdtsc() + INT64_MAX / 2;
+	}
+}
+
 void rig_destroy(struct rig *rig)
 {
 	for (uint32_t l = 0; l < rig->config.io_cores; l++) {
@@ -124,17 +161,14 @@ void rig_destroy(struct rig *rig)
 			rte_pktmbuf_free(mbuf);
 		assert_int_equal(rte_mempool_avail_count(rig->pool[l]), RIG_BUFFERS);
 	}
-	datapath_destroy(rig->dp);
+	rig_primary_end(rig);
 	rte_eth_dev_stop(rig->port.ethdev);
 	rte_eth_dev_close(rig->port.ethdev);
 	for (uint32_t l = 0; l < rig->config.io_cores; l++) {
-		for (uint32_t s = 0; s < rig->config.worker_slots; s++)
-			munmap(rig->belt[l][s], BATON_HUGE_PAGE);
 		rte_ring_free(rig->rx[l]);
 		rte_ring_free(rig->tx[l]);
 		rte_mempool_free(rig->pool[l]);
 	}
-	state_close(&rig->state);
 	unlink(rig->path);
 	close(rig->stats_fd);
 	stats_detach(&rig->stats);

@@ -32,6 +32,11 @@ void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t bucke
 /* Stops the lcores by hand and checks ledger and pools: every buffer is home again. */
 void rig_destroy(struct rig *rig);
 
+/* A primary that dies, and the next one on the same state file, by rig->config as it is then; workers are gone. */
+void rig_restart(struct rig *rig);
+/* Stops the clocks of all lcores at `ns`. */
+void rig_time(struct rig *rig, uint64_t ns);
+
 /* A valid UDP frame for the service: `len` bytes of payload. */
 struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload, uint32_t len);
 /* Puts a frame on the lcore's receive queue. */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "tick.h"
+
 #define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
 #define PLUGIN_AHEAD 6u  /* entries whose records are: their slots have arrived by then */
 
@@ -91,30 +93,38 @@ static void run_revoke(struct loop *loop, const uint8_t *data)
 	txn_pass(&loop->txn);
 }
 
-/* Ticks of one bucket up to `number`, in order. A bucket that has never had one starts with this one. */
-static void tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
+/* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. A bucket that has never had one
+ * starts with this one. Returns true if it is still behind. */
+static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
 {
 	struct txn *txn = &loop->txn;
 	uint64_t last = txn_last_tick(txn, bucket);
-	uint64_t number = last != 0 ? last + 1 : tick->number;
+	uint64_t number = last != 0 && !BATON_SABOTAGE(no_catch_up) ? last + 1 : tick->number;
 
-	for (uint32_t i = 0; i < LOOP_CATCH_UP && number > last && number <= tick->number; i++, number++) {
-		txn_begin_tick(txn, number, number * tick->period_ns, bucket);
+	if (BATON_SABOTAGE(no_guard) && last >= tick->number)
+		number = tick->number;
+	/* Not if another worker has run this number, or a later one, before the bucket came here (R11). */
+	for (uint32_t i = 0; i < tick->catch_up && number <= tick->number; i++, number++) {
+		if (number <= last && !BATON_SABOTAGE(no_guard))
+			break;
+		txn_begin_tick(txn, number, tick_time(&tick->times, number), bucket);
 		loop->plugin->tick(&txn->ctx, number);
 		txn_end_tick(txn);
 	}
+	return txn_last_tick(txn, bucket) < tick->number;
 }
 
 static void run_tick(struct loop *loop, const uint8_t *data)
 {
 	struct belt_tick tick;
+	bool behind = false;
 
 	memcpy(&tick, data, sizeof(tick));
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
 		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
 			if (loop->owned[bucket] != 0)
-				tick_bucket(loop, &tick, bucket);
-	txn_pass(&loop->txn);
+				behind |= tick_bucket(loop, &tick, bucket);
+	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
 }
 
 static void run_prime(struct loop *loop, const uint8_t *data)

@@ -9,8 +9,6 @@
 #include "core_stats.h"
 #include "txn.h"
 
-#define LOOP_CATCH_UP 4u /* tick numbers that one tick entry makes up for, per bucket */
-
 /* All of it private to the worker but what it points to. */
 struct loop {
 	struct txn txn;

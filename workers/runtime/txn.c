@@ -82,6 +82,6 @@ void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t
 	baton_compiler_fence();
 	ctx->time_ns = time_ns;
 	ctx->bucket = bucket;
-	ctx->seed = txn_seed(txn, time_ns, bucket);
+	ctx->seed = txn_seed(txn, number, bucket); /* not of the time: the next primary has another */
 	ctx->limit = ctx->used + txn->max_undo;
 }

@@ -3,7 +3,7 @@
  *	txn_open(txn, belt)                      a burst starts at the belt's first entry not settled
  *	for each entry, in the order of the belt:
  *		a packet:  txn_begin(), plugin, txn_end()
- *		a tick:    { txn_begin_tick(), plugin, txn_end_tick() } for each of its buckets, txn_pass()
+ *		a tick:    { txn_begin_tick(), plugin, txn_end_tick() } for each of its buckets, txn_pass_tick()
  *		others:    txn_pass()
  *	txn_settle(txn)                          all or nothing up to here; then txn_open() of any belt
  *
@@ -19,6 +19,7 @@
 #include "belt.h"
 #include "journal.h"
 #include "state.h"
+#include "tick.h"
 
 /* Private to the worker. */
 struct txn {
@@ -93,10 +94,17 @@ static inline baton_verdict txn_end(struct txn *txn, baton_verdict verdict)
 	return verdict;
 }
 
-/* Ends an entry that changes no record (grant, revoke, prime, stop), or a tick when its buckets have been done. */
+/* Ends an entry that changes no record: grant, revoke, prime, stop. */
 static inline void txn_pass(struct txn *txn)
 {
 	belt_verdict(txn->consumer, txn->position, BATON_NO_REPLY);
+	txn->position++;
+}
+
+/* Ends a tick when its buckets have been done. behind: post it again, one of them has not seen its number yet. */
+static inline void txn_pass_tick(struct txn *txn, bool behind)
+{
+	belt_verdict(txn->consumer, txn->position, behind ? TICK_BEHIND : BATON_NO_REPLY);
 	txn->position++;
 }
 
@@ -107,7 +115,8 @@ static inline uint64_t txn_last_tick(const struct txn *txn, uint32_t bucket)
 }
 
 /* Begins tick `number` of one bucket. last_tick changes in the same transaction (R11): a tick is applied once, across
- * moves and kills. number must be above txn_last_tick(). time_ns: number * period. */
+ * moves and kills. number must be above txn_last_tick(). time_ns: tick_time(). The seed is that of
+ * number and bucket. */
 void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t bucket);
 
 /* Ends it. A tick refused for its undo bytes is undone and counted but for last_tick: it would fail for ever. */

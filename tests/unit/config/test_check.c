@@ -47,6 +47,7 @@ static void good_document_fills_in_the_configuration(void **state)
 	assert_int_equal(c->group[1].core_count, 2);
 	assert_int_equal(c->group[1].cores[1], 3);
 	assert_int_equal(c->group[0].tick_period_ns, 1000000000);
+	assert_int_equal(c->group[0].tick_catch_up, 4);
 	assert_string_equal(c->group[1].setting[0].key, "player.idle");
 	assert_string_equal(c->group[1].setting[0].value, "60s");
 	assert_string_equal(c->group[1].setting[1].value, "a b");

@@ -149,7 +149,7 @@ static void world_tick(struct world *world, struct body *body)
 		if (world->after != NULL)
 			world->after(world);
 	}
-	txn_pass(txn);
+	txn_pass_tick(txn, false);
 }
 
 static struct body *world_body(const struct belt_consumer *c, uint64_t position)

@@ -14,6 +14,7 @@
 
 #define BELTS   2u
 #define BUCKETS 64u
+#define TICK_15 4000000000ull /* when tick 15 is; a period is 1 ms */
 #define TSC_HZ  1000000000ull /* only its order of size matters */
 
 struct record {
@@ -167,7 +168,10 @@ static inline void offer_buckets(uint32_t belt, uint8_t kind, uint64_t map)
 
 static inline void offer_tick(uint32_t belt, uint64_t number, uint32_t group, uint32_t groups)
 {
-	struct belt_tick t = {.number = number, .group = group, .groups = groups, .period_ns = 1000000};
+	struct belt_tick t = {
+		.number = number, .group = group, .groups = groups, .catch_up = 4,
+		.times = {.period_ns = 1000000, .number = 15, .ns = TICK_15, .old_number = 15, .old_ns = TICK_15},
+	};
 
 	offer(belt, BELT_TICK, 0, &t, sizeof(t));
 }

@@ -1,0 +1,43 @@
+/* The tick entry, and when tick n is: a function of n alone, whoever runs it and however often (protocol.md R11). */
+#ifndef BATON_SHARED_TICK_H
+#define BATON_SHARED_TICK_H
+
+#include <stdbool.h>
+
+#include "abi.h"
+
+#define TICK_GROUPS 64u /* groups of buckets a service's ticks are spread over; fewer if it has fewer buckets */
+/* Verdict word of a tick entry one of whose buckets has still not seen the entry's number; else BATON_NO_REPLY. */
+#define TICK_BEHIND 0x10000u
+
+/* Tick n is at ns + (n - number) * period_ns, if n >= number; those before `number` are reckoned from the older pair.
+ * The older one is that of before the last leap of the clock; a primary starts with both alike. */
+struct tick_times {
+	uint64_t period_ns;
+	uint64_t number, ns;
+	uint64_t old_number, old_ns;
+};
+
+/* Payload of BELT_TICK. w: I/O lcore 0  r: worker */
+struct belt_tick {
+	uint64_t number; /* each bucket catches up to it, in order */
+	struct tick_times times;
+	uint32_t group; /* buckets b with b % groups == group */
+	uint32_t groups;
+	uint32_t catch_up; /* numbers a bucket may run in this entry */
+	uint32_t pad;
+};
+static_assert(sizeof(struct belt_tick) == 64, "inline, and whole steps of belt_copy()");
+
+/* Times before 1970, of numbers a bucket has missed for that long, are 0. */
+static inline uint64_t tick_time(const struct tick_times *times, uint64_t n)
+{
+	bool old = n < times->number;
+	uint64_t number = old ? times->old_number : times->number, ns = old ? times->old_ns : times->ns;
+
+	if (n >= number)
+		return ns + (n - number) * times->period_ns;
+	return number - n > ns / times->period_ns ? 0 : ns - (number - n) * times->period_ns;
+}
+
+#endif
