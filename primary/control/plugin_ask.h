@@ -24,8 +24,8 @@ struct plugin_ask {
 /* Starts `zygote --describe file`. Returns 0, or -errno with one line in `why`. */
 int plugin_ask_begin(struct plugin_ask *ask, const char *zygote, const char *file, int timeout_ms, char *why,
 		     size_t bytes);
-/* Never waits. Returns -EAGAIN until it is over; then 0 and *info, or -errno with one line in `why`: it died, refused, or
- * did not answer in time (it is killed then). The process has been reaped. */
+/* Never waits. Returns -EAGAIN until it is over; then 0 and *info, or -errno with one line in `why`: it died, refused,
+ * or did not answer in time (it is killed then). The process has been reaped. */
 int plugin_ask_poll(struct plugin_ask *ask, struct plugin_info *info, char *why, size_t bytes);
 /* Kills and reaps it; nothing to do if nobody is asked. */
 void plugin_ask_cancel(struct plugin_ask *ask);
