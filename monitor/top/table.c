@@ -131,7 +131,11 @@ static void draw_row(const struct table *t, struct canvas *c, int row, uint32_t 
 		len = len < width ? len : width;
 		if (cell->bar >= 0)
 			canvas_bar(c, row, col, width - BAR_TEXT, cell->attr, cell->bar);
-		canvas_print(c, row, t->column[i].left ? col : end - len, cell->attr, "%.*s", len, cell->text);
+		/* A figure that lost digits would be another figure: as in spreadsheets, it is not shown. */
+		if (!t->column[i].left && cell->text[len] != 0)
+			canvas_print(c, row, col, cell->attr, "%.*s", width, "################################");
+		else
+			canvas_print(c, row, t->column[i].left ? col : end - len, cell->attr, "%.*s", len, cell->text);
 		col = end + 1;
 	}
 }

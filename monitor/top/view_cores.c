@@ -68,7 +68,8 @@ static void put_core(struct table *t, const struct snapshot *snap, const struct 
 	if (k->kind == CORE_MAIN)
 		return;
 	table_put(t, RX, ATTR_NORMAL, k->rx_pps, "%s", render_count(text, sizeof(text), k->rx_pps));
-	table_put(t, BELT, ATTR_NORMAL, (double)k->belt_depth, "%llu", (unsigned long long)k->belt_depth);
+	table_put(t, BELT, ATTR_NORMAL, (double)k->belt_depth, "%s",
+		  render_count(text, sizeof(text), (double)k->belt_depth));
 	if (k->cycles > CYCLES_MOST)
 		render_count(text, sizeof(text), k->cycles);
 	else
@@ -106,15 +107,22 @@ static void draw_drops(struct canvas *c, int row, const struct snapshot *snap)
 static void draw_residence(struct canvas *c, int row, const struct snapshot *snap)
 {
 	const struct snapshot_residence *r = &snap->residence;
-	char a[16], b[16], d[16], e[16];
+	const struct { const char *name; uint64_t ns; } figure[] = {
+		{ "p50", r->p50 }, { "p90", r->p90 }, { "p99", r->p99 }, { "p99.9", r->p999 },
+	};
+	char ns[16], text[32];
 	int col = canvas_text(c, row, 0, ATTR_BOLD, "RESIDENCE");
 
-	if (r->count == 0)
+	if (r->count == 0) {
 		canvas_text(c, row, col, ATTR_NORMAL, "  no packets");
-	else
-		canvas_print(c, row, col, ATTR_NORMAL, "  p50 %s  p90 %s  p99 %s  p99.9 %s", render_ns(a, sizeof(a), r->p50),
-			     render_ns(b, sizeof(b), r->p90), render_ns(d, sizeof(d), r->p99),
-			     render_ns(e, sizeof(e), r->p999));
+		return;
+	}
+	/* Whole figures only: one that has lost its unit is worse than none. */
+	for (size_t i = 0; i < sizeof(figure) / sizeof(figure[0]); i++) {
+		int len = snprintf(text, sizeof(text), "  %s %s", figure[i].name, render_ns(ns, sizeof(ns), figure[i].ns));
+		if (col + len <= c->width)
+			col = canvas_text(c, row, col, ATTR_NORMAL, text);
+	}
 }
 
 /* As much of the minute as there is room for, the latest at the right. */

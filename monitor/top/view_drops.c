@@ -4,11 +4,13 @@
 #include "render.h"
 #include "screen.h"
 
+#define TOTAL_MOST 99999999999ull /* what the column holds */
+
 enum { REASON, KIND, RATE, SHARE, TOTAL, MEANING, COLUMNS };
 
 static const struct column columns[COLUMNS] = {
-	[REASON] = { "REASON", 17, true, 0 }, [KIND] = { "KIND", 7, true, 2 },    [RATE] = { "/s", 7, false, 0 },
-	[SHARE] = { "SHARE", 6, false, 1 },   [TOTAL] = { "TOTAL", 14, false, 0 }, [MEANING] = { "MEANING", 0, true, 3 },
+	[REASON] = { "REASON", 17, true, 0 }, [KIND] = { "KIND", 7, true, 1 },    [RATE] = { "/s", 7, false, 0 },
+	[SHARE] = { "SHARE", 6, false, 2 },   [TOTAL] = { "TOTAL", 11, false, 0 }, [MEANING] = { "MEANING", 0, true, 3 },
 };
 
 static void draw(struct screen *s, const struct snapshot *snap, const struct record *record, int row, int height)
@@ -35,8 +37,11 @@ static void draw(struct screen *s, const struct snapshot *snap, const struct rec
 		table_put(t, KIND, attr, 0, "%s", loss ? "loss" : "refused");
 		table_put(t, RATE, attr, snap->drop[i].pps, "%s", render_count(text, sizeof(text), snap->drop[i].pps));
 		table_put(t, SHARE, ATTR_NORMAL, part, "%s", percent_text(share, sizeof(share), part, 1));
-		table_put(t, TOTAL, ATTR_NORMAL, (double)snap->drop[i].total, "%llu",
-			  (unsigned long long)snap->drop[i].total);
+		if (snap->drop[i].total > TOTAL_MOST)
+			render_count(text, sizeof(text), (double)snap->drop[i].total);
+		else
+			snprintf(text, sizeof(text), "%llu", (unsigned long long)snap->drop[i].total);
+		table_put(t, TOTAL, ATTR_NORMAL, (double)snap->drop[i].total, "%s", text);
 		table_put(t, MEANING, ATTR_NORMAL, 0, "%s", core_drop_help(i));
 	}
 	screen_table(s, row + 1, height - 1);

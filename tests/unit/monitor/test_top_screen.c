@@ -106,7 +106,7 @@ static void each_view_shows_what_its_name_says(void **state)
 	press("2");
 	has("[2 Drops]");
 	has("REASON");
-	has("malformed         refused   1.20k  98.0%         151200 refused by the plugin as");
+	has("malformed         refused   1.20k  98.0%      151200 refused by the plugin as ma");
 	press("3");
 	has("game.1       game       1.4.2     standby ");
 	press("4");
@@ -158,7 +158,6 @@ static void small_screens_get_a_summary(void **state)
 	has("workers 2 active of 3\nbusiest 7% io.0\n");
 	has("\nq Quit  ? Help  Z Pause\n");
 	press("?");
-	has("quit");
 	has("? Back");
 	sized(19, 3, true);
 	look();
@@ -251,7 +250,7 @@ static void tab_and_digits_turn_views_esc_goes_back(void **state)
 	look();
 	has("[6 Events]");
 	press("?");
-	has("stop the picture and go on");
+	has("stop the picture");
 	press("\x1b");
 	has("[6 Events]");
 	press("\x1b");
@@ -353,6 +352,18 @@ static void pause_and_rebase_say_so(void **state)
 	has("totals count from now");
 }
 
+static void figures_too_long_for_their_column_are_not_cut(void **state)
+{
+	(void)state;
+	s.drop[DROP_malformed].total = 123456789012345;
+	s.worker[0].entry.restarts = s.worker[0].entry.crashes = 123456789;
+	sized(120, 40, true);
+	press("2");
+	has("123T refused by the plugin");
+	press("3");
+	has("####### #####");
+}
+
 static void names_cannot_order_the_terminal_about(void **state)
 {
 	(void)state;
@@ -380,6 +391,7 @@ int main(void)
 		T(more_rows_than_fit_are_scrolled_to),
 		T(interval_goes_up_and_down_a_ladder),
 		T(pause_and_rebase_say_so),
+		T(figures_too_long_for_their_column_are_not_cut),
 		T(names_cannot_order_the_terminal_about),
 	};
 
