@@ -139,7 +139,7 @@ const struct schema_row schema[] = {
 	{ "groups[].versions", SCHEMA_LIST, false, RELOAD_HOT, TIER_RARELY, 0, CONFIG_VERSIONS,
 	  ARRAY(config_group, version, versions), .help = "other builds, for batonctl worker restart --version" },
 	{ "groups[].versions[].name", SCHEMA_VERSION, true, RELOAD_HOT, TIER_RARELY, 1, BATON_NAME_BYTES - 1,
-	  .example = "1.4.2", FIELD(config_version, name), .help = "what --version takes" },
+	  .example = "1.4.2", FIELD(config_version, name), .help = "what --version takes for it, whatever the file says it is" },
 	{ "groups[].versions[].plugin", SCHEMA_PATH, true, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
 	  .example = "/usr/lib/baton/game-1.4.2.so", FIELD(config_version, plugin), .help = "its shared object" },
 	{ "groups[].count", SCHEMA_INT, false, RELOAD_RESTART, TIER_FIRST, 1, BATON_MAX_WORKERS - 1, .fallback = "1",

@@ -212,8 +212,12 @@ const struct ctl_command ctl_commands[] = {
 	  "Returns when that is done; prints the buckets moved and the longest gap. If the new version cannot start,\n"
 	  "traffic stays with the old one, and the exit code is 1.\n\n"
 	  "  batonctl worker restart game                       the file was rebuilt: run it\n"
-	  "  batonctl worker restart game --version 1.1.0       a version of the configuration\n"
-	  "  batonctl worker restart game.0 --version ./game.so a plugin file",
+	  "  batonctl worker restart game --version 1.1.0       the file that says it is 1.1.0\n"
+	  "  batonctl worker restart game.0 --version ./game.so a plugin file\n\n"
+	  "A version V is, in this order: a name of the group's `versions`, which means its file whatever that says; the\n"
+	  "group's `plugin`, the file it runs now, a file of its `versions`, or PLUGIN-V.so beside the group's `plugin`,\n"
+	  "if its descriptor says V; any other *.so there that is of the same plugin and says V. If several of those\n"
+	  "differ, or none says V, nothing is restarted, and the versions that were found are listed.",
 	  run_worker_restart },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"

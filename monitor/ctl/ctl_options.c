@@ -23,7 +23,7 @@ static const struct option_row {
 	{ "help", OPTION_HELP, 'h', NULL, "this text; after a command: its own" },
 	{ "version", OPTION_SHOW_VERSION, 'V', NULL, "version, build id, ABI and build type" },
 	{ "version", OPTION_VERSION, 0, "V",
-	  "version to run: a name of the group's `versions`, or the path of a plugin "
+	  "version to run: what a plugin file says it is, a name of the group's `versions`, or a path "
 	  "(default: the group's current file, read again)" },
 	{ "timeout", OPTION_TIMEOUT, 0, "TIME", "wait no longer: 500ms, 30s, 5m (default 60s)" },
 	{ "wait", OPTION_WAIT, 0, NULL, "return when it is applied, with what was restarted" },

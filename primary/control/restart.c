@@ -1,4 +1,4 @@
-/* Hot restart as phases that each do what can be done now: spawn, start, move, settle, retire. */
+/* Hot restart as phases that each do what can be done now: find, spawn, start, move, settle, retire. */
 #include "restart.h"
 
 #include <errno.h>
@@ -34,16 +34,19 @@ static bool late(const struct restart *r)
 
 /* ---- the end of the operation ---- */
 
-static void finish(struct supervisor *sup, const char *error)
+/* code: of reply_error(); error NULL: it went well. */
+static void finish(struct supervisor *sup, const char *code, const char *error)
 {
 	struct restart *r = &sup->restart;
-	json_t *reply = error ? reply_error("failed", error) : reply_ok();
+	json_t *reply = error ? reply_error(code, error) : reply_ok();
 
 	reply_set_text(reply, "target", r->target);
 	json_object_set_new(reply, "workers", r->done_workers);
 	if (error) {
-		sup->restarts_failed++;
-		log_error("restart of %s failed: %s", r->target, error);
+		bool begun = r->phase != RESTART_FIND; /* else it was asked for in vain */
+		sup->restarts_failed += begun;
+		log_line(begun ? LEVEL_ERROR : LEVEL_WARN, "restart of %s %s: %s", r->target,
+			 begun ? "failed" : "refused", error);
 	} else {
 		sup->restarts_done++;
 		snprintf(sup->group_path[r->group], sizeof(sup->group_path[r->group]), "%s", r->path);
@@ -52,6 +55,7 @@ static void finish(struct supervisor *sup, const char *error)
 	r->report = r->done_workers = NULL;
 	for (uint32_t i = 0; i < r->count; i++)
 		sup->worker[r->member[i]].held = false;
+	version_find_cancel(&sup->find);
 	r->phase = RESTART_IDLE;
 	restart_done_fn done = r->done;
 	r->done = NULL;
@@ -83,7 +87,7 @@ static void fail(struct supervisor *sup, const char *why)
 		slot_event(sup, r->fresh, EVENT_STOP);
 	snprintf(text, sizeof(text), "%s: %s%s", w->name, why,
 		 r->at && !r->config ? "; the workers before it run the new version" : "");
-	finish(sup, text);
+	finish(sup, "failed", text);
 }
 
 /* ---- phases; each returns having done what can be done now ---- */
@@ -95,6 +99,23 @@ static void begin_member(struct supervisor *sup)
 	r->old = r->fresh = SLOT_NONE;
 	at_work(sup)->held = true;
 	enter(r, RESTART_SPAWN, SLOT_WAIT_NS);
+}
+
+/* Nothing has been touched yet: a version that is not there is no failure of any worker. */
+static void phase_find(struct supervisor *sup)
+{
+	struct restart *r = &sup->restart;
+	char why[700];
+	int rc = r->path[0] ? 0 : version_find_poll(&sup->find, r->path, why, sizeof(why));
+
+	if (rc == -EAGAIN)
+		return;
+	if (rc) {
+		finish(sup, rc == -ENOENT ? "not_found" : "usage", why);
+		return;
+	}
+	log_info("restart of %s with %s", r->target, r->path);
+	begin_member(sup);
 }
 
 static void note_old(struct supervisor *sup)
@@ -159,12 +180,18 @@ static void phase_start(struct supervisor *sup)
 	struct restart *r = &sup->restart;
 	const struct worker_slot *fresh = &sup->slot[r->fresh];
 	bool same = fresh->incarnation == r->fresh_incarnation;
-	char why[sizeof(fresh->words) + 32];
+	char why[400];
 
 	if (same && fresh->state == WORKER_STARTING && !late(r))
 		return;
 	if (same && slot_usable(sup, r->fresh)) {
-		begin_move(sup);
+		if (!r->version[0] || strcmp(fresh->ready.version, r->version) == 0) {
+			begin_move(sup);
+			return;
+		}
+		snprintf(why, sizeof(why), "it says version %s by now, not %s: %s was changed while it was started",
+			 fresh->ready.version, r->version, r->path);
+		fail(sup, why);
 		return;
 	}
 	if (same && fresh->state == WORKER_STANDBY && !late(r)) /* not every lcore has taken note */
@@ -277,7 +304,7 @@ static void phase_retire(struct supervisor *sup)
 	json_array_append_new(r->done_workers, r->report);
 	r->report = NULL;
 	if (++r->at == r->count)
-		finish(sup, NULL);
+		finish(sup, NULL, NULL);
 	else
 		begin_member(sup);
 }
@@ -285,94 +312,12 @@ static void phase_retire(struct supervisor *sup)
 void restart_poll(struct supervisor *sup)
 {
 	static void (*const phase[])(struct supervisor *) = {
-		[RESTART_SPAWN] = phase_spawn, [RESTART_START] = phase_start,   [RESTART_MOVE] = phase_move,
-		[RESTART_SETTLE] = phase_settle, [RESTART_RETIRE] = phase_retire,
+		[RESTART_FIND] = phase_find, [RESTART_SPAWN] = phase_spawn,   [RESTART_START] = phase_start,
+		[RESTART_MOVE] = phase_move, [RESTART_SETTLE] = phase_settle, [RESTART_RETIRE] = phase_retire,
 	};
 
 	if (sup->restart.phase != RESTART_IDLE)
 		phase[sup->restart.phase](sup);
-}
-
-/* ---- the beginning ---- */
-
-static int find_members(struct supervisor *sup, const char *target, struct restart *r, char *why, size_t bytes)
-{
-	const struct config *config = &sup->primary->config;
-	char names[160] = "";
-
-	r->count = 0;
-	for (uint32_t i = 0; i < sup->workers; i++) {
-		const struct worker *w = &sup->worker[i];
-		if (strcmp(target, w->name) == 0 || strcmp(target, config->group[w->group].name) == 0) {
-			r->member[r->count++] = i;
-			r->group = w->group;
-		}
-	}
-	if (r->count)
-		return 0;
-	for (uint32_t g = 0; g < config->groups; g++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", g ? ", " : "",
-			 config->group[g].name);
-	snprintf(why, bytes, "no worker or group '%.64s': groups are %s", target, names);
-	return -ENOENT;
-}
-
-static int find_version(const struct supervisor *sup, uint32_t group, const char *version, char path[BATON_PATH_BYTES],
-			char *why, size_t bytes)
-{
-	const struct config_group *g = &sup->primary->config.group[group];
-	const char *found = version == NULL ? sup->group_path[group] : NULL;
-	char names[300];
-
-	if (version && version[0] == '/')
-		found = version;
-	for (uint32_t i = 0; version && !found && i < g->versions; i++)
-		if (strcmp(version, g->version[i].name) == 0)
-			found = g->version[i].plugin;
-	if (version && !found && strcmp(version, sup->primary->plugin[group].version) == 0)
-		found = g->plugin; /* what it started with */
-	if (found && strlen(found) >= BATON_PATH_BYTES) {
-		snprintf(why, bytes, "the plugin's path is longer than %u characters", BATON_PATH_BYTES - 1);
-		return -EINVAL;
-	}
-	if (found) {
-		snprintf(path, BATON_PATH_BYTES, "%s", found);
-		return 0;
-	}
-	snprintf(names, sizeof(names), "%s", sup->primary->plugin[group].version);
-	for (uint32_t i = 0; i < g->versions; i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), ", %s", g->version[i].name);
-	snprintf(why, bytes, "group '%s' has no version '%.64s': known are %s; or give the absolute path of a plugin",
-		 g->name, version, names);
-	return -ENOENT;
-}
-
-int restart_begin(struct supervisor *sup, const char *target, const char *version, restart_done_fn done, uint64_t token,
-		  char *why, size_t bytes)
-{
-	struct restart *r = &sup->restart, fresh = { .done = done, .token = token };
-	int rc;
-
-	if (sup->stopping) {
-		snprintf(why, bytes, "the primary is stopping");
-		return -EBUSY;
-	}
-	if (r->phase != RESTART_IDLE) {
-		snprintf(why, bytes, "a restart of %s is under way (%s): wait for its end", r->target,
-			 at_work(sup)->name);
-		return -EBUSY;
-	}
-	rc = find_members(sup, target, &fresh, why, bytes);
-	if (rc == 0)
-		rc = find_version(sup, fresh.group, version, fresh.path, why, bytes);
-	if (rc)
-		return rc;
-	snprintf(fresh.target, sizeof(fresh.target), "%s", target);
-	fresh.done_workers = json_array();
-	*r = fresh;
-	log_info("restart of %s with %s", r->target, r->path);
-	begin_member(sup);
-	return 0;
 }
 
 void restart_abandon(struct supervisor *sup)

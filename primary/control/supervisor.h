@@ -10,6 +10,7 @@
 
 #include "primary.h"
 #include "restart.h"
+#include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
 
@@ -77,6 +78,7 @@ struct supervisor {
 	struct worker worker[BATON_MAX_WORKERS];
 	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
 	struct restart restart;
+	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	bool busy;          /* counted in primary->operations */
 	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */

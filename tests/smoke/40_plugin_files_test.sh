@@ -76,7 +76,7 @@ unknown_version_name_is_refused() {
 	local rc=0
 	ctl worker restart game --version 99 >"$WORK/refused" 2>&1 || rc=$?
 	equal "exit code" "$rc" 4
-	grep -F "no version '99': known are" "$WORK/refused"
+	grep -F "no version '99' of plugin game in or beside $PLUGINS/: found are 1 (game.so)" "$WORK/refused"
 	more_replies
 }
 bots_lost_nothing() { bots_stop; bots_wait || cat "$WORK/bots.err"; bots_clean; echo "note: seed $SEED, $(bots_value received) replies"; }

@@ -114,7 +114,7 @@ batonctl_says_what_is_wrong() {
 	exits 3 "$BIN/batonctl" -s "$WORK/nothing_here.sock" ping && says "is batond running?"
 	exits 3 "$BIN/baton-top" -i "$OTHER" --once
 	exits 4 "$BIN/batonctl" -i "$INSTANCE" worker restart game.7 && says "no worker or group 'game.7': groups are game"
-	exits 4 "$BIN/batonctl" -i "$INSTANCE" worker restart game --version 9 && says "no version '9': known are"
+	exits 4 "$BIN/batonctl" -i "$INSTANCE" worker restart game --version 9 && says "no version '9' of plugin game in or beside" "found are 1 (game.so)"
 	exits 2 "$BIN/batonctl" -i "$INSTANCE" nonsense
 	exits 2 "$BIN/batonctl" -i "$INSTANCE" worker restart
 }

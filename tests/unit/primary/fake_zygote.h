@@ -6,6 +6,7 @@
  *   hang              hello, then nothing                      exit          leaves without a word
  *   schema            ready with another schema                stubborn      ready, does not leave when stopped
  *   only NAME         ok for that worker, refuses for others   early         ready without hello
+ *   other VERSION     described only: a plugin of another name
  */
 #ifndef TEST_FAKE_ZYGOTE_H
 #define TEST_FAKE_ZYGOTE_H
@@ -42,7 +43,7 @@ struct fake_shared {
 struct fake_plugin {
 	Elf64_Ehdr elf;
 	Elf64_Phdr segment;
-	char text[128];
+	char text[256];
 };
 
 static pid_t fake_primary __attribute__((unused));
@@ -210,6 +211,7 @@ static inline void fake_serve(int control)
 static inline int fake_describe(const char *path)
 {
 	struct fake_plugin plugin;
+	const char *name = "fake";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || pread(fd, &plugin, sizeof(plugin), 0) != (ssize_t)sizeof(plugin)) {
@@ -224,9 +226,13 @@ static inline int fake_describe(const char *path)
 		puts(plugin.text + 4);
 		return 0;
 	}
-	printf("{\"abi\":%u,\"name\":\"fake\",\"version\":\"%s\",\"build_id\":\"\",\"key\":\"flow\",\"key_offset\":0,"
+	if (!strncmp(plugin.text, "other ", 6)) {
+		name = "other";
+		memmove(plugin.text, plugin.text + 6, strlen(plugin.text) - 5);
+	}
+	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"\",\"key\":\"flow\",\"key_offset\":0,"
 	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}\n",
-	       BATON_PLUGIN_ABI, strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3, FAKE_SCHEMA,
+	       BATON_PLUGIN_ABI, name, strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3, FAKE_SCHEMA,
 	       FAKE_RECORD);
 	return 0;
 }

@@ -204,7 +204,7 @@ static inline int rig_prepare(void)
 	snprintf(rig.primary->run_dir, sizeof(rig.primary->run_dir), "%s", rig.dir);
 	snprintf(rig.primary->file_prefix, sizeof(rig.primary->file_prefix), "unit");
 	rig.primary->plugin[0] = (struct plugin_info){
-		.key = BATON_KEY_FLOW, .record_size = FAKE_RECORD, .schema = FAKE_SCHEMA, .version = "1"
+		.key = BATON_KEY_FLOW, .record_size = FAKE_RECORD, .schema = FAKE_SCHEMA, .name = "fake", .version = "1"
 	};
 	rig.primary->running = true;
 	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)

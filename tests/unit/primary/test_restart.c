@@ -67,6 +67,16 @@ static void the_file_is_read_again(void **unused)
 	assert_string_equal(text(rig_row(0), "version"), "1.1");
 }
 
+static void refused_by_name(const char *version, const char *words)
+{
+	restart("game", version);
+	assert_false(rig_ok());
+	assert_string_equal(text(rig.reply, "code"), "not_found");
+	if (!strstr(rig_error(), words))
+		fail_msg("'%s' does not say '%s'", rig_error(), words);
+	assert_int_equal(rig.primary->supervisor->restarts_failed, 0);
+}
+
 static void a_version_is_a_name_or_a_path_and_stays(void **unused)
 {
 	char path[BATON_PATH_BYTES];
@@ -85,6 +95,59 @@ static void a_version_is_a_name_or_a_path_and_stays(void **unused)
 	assert_string_equal(text(rig_row(0), "version"), "2");
 }
 
+/* The file that was started has been rebuilt: its old version is elsewhere, or nowhere. */
+static void a_version_is_what_the_file_says(void **unused)
+{
+	char path[BATON_PATH_BYTES];
+
+	(void)unused;
+	rig_plugin("game.so", "ok 1.1");
+	refused_by_name("1", "found are 1.1 (game.so), 2 (two.so)");
+	rig_plugin("kept.so", "ok 1");
+	restart("game", "1");
+	assert_true(rig_ok());
+	assert_string_equal(text(rig_row(0), "version"), "1");
+	assert_string_equal(text(rig_row(0), "path"), rig_path(path, "kept.so"));
+	restart("game", "1.1");
+	assert_string_equal(text(rig_row(1), "version"), "1.1");
+	restart("game", "2"); /* as the file of a version that has another name */
+	assert_string_equal(text(rig_row(1), "version"), "2");
+	unlink(rig_path(path, "kept.so"));
+	rig_plugin("fake-1.so", "ok 1");
+	restart("game", "1");
+	assert_string_equal(text(rig_row(0), "path"), rig_path(path, "fake-1.so"));
+}
+
+static void a_file_that_was_changed_after_it_was_chosen_is_refused(void **unused)
+{
+	pid_t old = rig_pid(0);
+
+	(void)unused;
+	assert_int_equal(rig_begin("game", "2"), 0);
+	wait_until(rig.primary->supervisor->restart.phase == RESTART_SPAWN);
+	rig_plugin("two.so", "ok 2.1");
+	wait_until(rig.reply != NULL);
+	assert_false(rig_ok());
+	assert_non_null(strstr(rig_error(), "says version 2.1 by now, not 2"));
+	wait_until(rig_settled());
+	assert_int_equal(rig_pid(0), old);
+	assert_true(rig_shares_are_right());
+}
+
+static void a_search_under_way_ends_with_the_primary(void **unused)
+{
+	(void)unused;
+	rig_plugin("slow.so", "hang");
+	assert_int_equal(rig_begin("game", "9"), 0);
+	wait_until(rig.primary->supervisor->find.ask.pid > 0 &&
+		   strstr(rig.primary->supervisor->find.ask.file, "slow.so") != NULL);
+	pid_t asked = rig.primary->supervisor->find.ask.pid;
+	supervisor_fini(rig.primary);
+	assert_non_null(rig.reply);
+	assert_non_null(strstr(rig_error(), "stopping"));
+	assert_true(is_gone(asked));
+}
+
 /* ---- refused ---- */
 
 static void unknown_names_are_refused_at_once(void **unused)
@@ -95,9 +158,11 @@ static void unknown_names_are_refused_at_once(void **unused)
 	assert_int_equal(rig_begin("gane", NULL), -ENOENT);
 	assert_int_equal(rig_begin("game.2", NULL), -ENOENT);
 	assert_int_equal(rig_begin("", NULL), -ENOENT);
-	assert_int_equal(restart_begin(rig.primary->supervisor, "game", "three", rig_done, 0, why, sizeof(why)),
-			 -ENOENT);
-	assert_non_null(strstr(why, "two"));
+	assert_int_equal(restart_begin(rig.primary->supervisor, "game", "../two", rig_done, 0, why, sizeof(why)),
+			 -EINVAL);
+	assert_non_null(strstr(why, "absolute path"));
+	assert_int_equal(rig_begin("game", "a version with more characters than fit"), -EINVAL);
+	assert_int_equal(rig_begin("game", ""), -EINVAL);
 	assert_null(rig.reply);
 }
 
@@ -228,6 +293,9 @@ int main(int argc, char **argv)
 		claim(fifty_restarts_leave_no_process_and_no_slot_behind),
 		claim(the_file_is_read_again),
 		claim(a_version_is_a_name_or_a_path_and_stays),
+		claim(a_version_is_what_the_file_says),
+		claim(a_file_that_was_changed_after_it_was_chosen_is_refused),
+		claim(a_search_under_way_ends_with_the_primary),
 		claim(unknown_names_are_refused_at_once),
 		claim(a_second_restart_waits_its_turn),
 		claim(a_missing_plugin_is_refused),
