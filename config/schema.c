@@ -152,7 +152,7 @@ const struct schema_row schema[] = {
 	{ "groups[].tick_period", SCHEMA_DURATION, false, RELOAD_RESTART, TIER_RARELY, MS, 3600 * SEC, .fallback = "1s",
 	  .example = "100ms", .zero = "off", FIELD(config_group, tick_period_ns),
 	  .help = "how often each bucket gets a tick" },
-	{ "groups[].tick_catch_up", SCHEMA_INT, false, RELOAD_WORKER, TIER_RARELY, 1, 64, .fallback = "4",
+	{ "groups[].tick_catch_up", SCHEMA_INT, false, RELOAD_RESTART, TIER_RARELY, 1, 64, .fallback = "4",
 	  .example = "4", FIELD(config_group, tick_catch_up),
 	  .help = "missed ticks a bucket makes up for before packets get their turn" },
 	{ "groups[].settings", SCHEMA_SETTINGS, false, RELOAD_WORKER, TIER_FIRST, 0, CONFIG_SETTINGS,
