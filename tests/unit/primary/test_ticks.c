@@ -310,6 +310,36 @@ static void ticks_go_on_when_the_system_clock_is_set_back(void **state)
 	}
 }
 
+/* Up to 1024 periods numbers follow the clock, beyond that time alone does; what was before keeps its time. */
+static void a_leap_of_the_clock_leaps_in_time_not_in_numbers(void **state)
+{
+	uint64_t now = 1700000000ull * 1000000000ull, time[3];
+	struct ticks t;
+
+	(void)state;
+	ticks_init(&t, PERIOD, CATCH_UP, BUCKETS, 41);
+	advance(&t, now);
+	assert_int_equal(tick_time(&t.times, 42), now);
+	assert_int_equal(tick_time(&t.times, 40), now - 2 * PERIOD); /* missed before the start */
+	assert_int_equal(tick_time(&t.times, 41), now - PERIOD);
+	now += TICKS_LEAP * PERIOD;
+	assert_true(advance(&t, now) == UINT64_MAX); /* every group has a new number */
+	assert_int_equal(ticks_number(&t, 0), 42 + TICKS_LEAP);
+	for (uint32_t i = 0; i < 3; i++)
+		time[i] = tick_time(&t.times, 40 + i * 500);
+	now += 400 * DAY;
+	advance(&t, now);
+	assert_int_equal(ticks_number(&t, 0), 42 + TICKS_LEAP + 1);
+	assert_int_equal(tick_time(&t.times, 42 + TICKS_LEAP + 1), now);
+	assert_int_equal(tick_time(&t.times, 42 + TICKS_LEAP), now - 400 * DAY);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(tick_time(&t.times, 40 + i * 500), time[i]);
+	ticks_init(&t, 3600000000000ull, CATCH_UP, BUCKETS, 1700000000000ull); /* numbers of a shorter period */
+	advance(&t, now);
+	assert_int_equal(tick_time(&t.times, 1), 0);
+	assert_int_equal(tick_time(&t.times, 1700000000001ull), now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +351,7 @@ int main(void)
 		cmocka_unit_test(a_worker_that_says_it_is_behind_for_ever_gets_one_entry_a_group),
 		cmocka_unit_test(groups_are_spread_over_the_period),
 		cmocka_unit_test(ticks_go_on_when_the_system_clock_is_set_back),
+		cmocka_unit_test(a_leap_of_the_clock_leaps_in_time_not_in_numbers),
 	};
 
 	rig_eal();
