@@ -41,8 +41,8 @@ struct restart {
 
 /* Starts it. target: a worker's name or a group's. version: an absolute path, else a name of the group's `versions`,
  * else what the descriptor of the file says (version_find.h: where it is looked for); NULL: the group's current file,
- * read again. Returns 0 (done() follows, also if the version is not found), -ENOENT (no such worker or group), -EBUSY or
- * -EINVAL, with one line in `why`. */
+ * read again. Returns 0 (done() follows, also if the version is not found), -ENOENT (no such worker or group), -EBUSY
+ * or -EINVAL, with one line in `why`. */
 int restart_begin(struct supervisor *sup, const char *target, const char *version, restart_done_fn done, uint64_t token,
 		  char *why, size_t bytes);
 void restart_poll(struct supervisor *sup);
