@@ -31,6 +31,13 @@ workers_are_restarted_all_the_same() {
 	ctl worker restart game
 	equal "workers" "$(ctl --json worker list | jq -c '[.workers[] | select(.state == "active") | .restarts]')" "[1,1]"
 }
+# Packets that the device will never take may be under way for ever.
+sleeps() { top_json | jq '[.cores[] | select(.name | startswith("io.")) | .counters.sleeps] | min'; }
+lcore_sleeps() {
+	local before
+	before=$(sleeps)
+	wait_for "[ \$(sleeps) -gt $((before + 20)) ]"
+}
 stop_is_clean() {
 	batond_stop
 	ledger_balances
@@ -53,6 +60,7 @@ dead_device() {
 	[ "$kind" = tap ] || claim "lost_link_of_${kind}_is_reported_and_comes_back" lost_link_is_reported_and_comes_back
 	claim "deleted_interface_of_${kind}_is_reported_once" deleted_interface_is_reported_once "$@"
 	claim "workers_are_restarted_without_${kind}" workers_are_restarted_all_the_same
+	claim "lcore_sleeps_without_${kind}" lcore_sleeps
 	claim "stop_without_${kind}_is_clean" stop_is_clean
 }
 
