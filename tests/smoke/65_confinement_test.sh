@@ -5,13 +5,15 @@ PAGE=2097152
 
 workers() { ctl --json worker list | jq -r '.workers[] | select(.state == "active") | "\(.pid) \(.slot)"'; }
 # Shared mappings, as `file offset bytes`; those of one file that follow each other are one.
+# In a chroot the kernel shows what another mount namespace has open from the real root on: names from /dev on.
+from_dev() { sed -E 's!(^| )/[^ ]+(/dev/(hugepages|shm|null))!\1\2!'; }
 shared_maps() {
 	local range mode offset device inode file start bytes
 	while read -r range mode offset device inode file; do
 		[[ $mode == *s ]] || continue
 		start=$((0x${range%-*})) bytes=$((0x${range#*-} - 0x${range%-*})) offset=$((0x$offset))
 		echo "$file $offset $bytes"
-	done <"/proc/$1/maps" | sort -k1,1 -k2,2n | awk '
+	done <"/proc/$1/maps" | from_dev | sort -k1,1 -k2,2n | awk '
 		file == $1 && at + bytes == $2 { bytes += $3; next }
 		file { print file, at, bytes }
 		{ file = $1; at = $2; bytes = $3 }
@@ -47,7 +49,7 @@ worker_holds_its_socket_and_the_state_file_only() {
 	local pid slot
 	equal "workers" "$(workers | wc -l)" "$WORKERS"
 	while read -r pid slot; do
-		equal "descriptors" "$(for fd in /proc/$pid/fd/*; do echo "${fd##*/} $(readlink "$fd")"; done | sed 's/\[.*//' | sort -n)" \
+		equal "descriptors" "$(for fd in /proc/$pid/fd/*; do echo "${fd##*/} $(readlink "$fd")"; done | from_dev | sed 's/\[.*//' | sort -n)" \
 			"$(printf '%s\n' "0 /dev/null" "1 /dev/null" "2 /dev/null" "3 socket:" "4 /dev/hugepages/baton.$INSTANCE.state")"
 	done < <(workers)
 }
