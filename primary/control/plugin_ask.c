@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,20 +15,9 @@
 #include <unistd.h>
 
 #include "plugin_info.h"
+#include "refuse.h"
 
 extern char **environ;
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, bytes, format, args);
-	va_end(args);
-	return -error;
-}
 
 static int64_t now_ms(void)
 {

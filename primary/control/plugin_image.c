@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,18 +12,7 @@
 #include <unistd.h>
 
 #include "elf_check.h"
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, bytes, format, args);
-	va_end(args);
-	return -error;
-}
+#include "refuse.h"
 
 static int copy_all(int from, int to, off_t size, const char *path, char *why, size_t bytes)
 {

@@ -3,23 +3,11 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "baton.h"
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, bytes, format, args);
-	va_end(args);
-	return -error;
-}
+#include "refuse.h"
 
 /* ---- parsing ---- */
 

@@ -81,14 +81,13 @@ void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t entry = io->steering[packet[i].service].entry[packet[i].bucket];
 		uint32_t slot = STEER_SLOT(entry);
-		struct slot_view *view = &io->slot[slot];
 
 		if (baton_unlikely(STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
-				   !belt_fits(&view->belt, packet[i].len, false))) {
+				   !belt_fits(&io->slot[slot].belt, packet[i].len, false))) {
 			steer_otherwise(io, entry, &packet[i]);
 			continue;
 		}
-		offer(view, &packet[i]);
+		offer(&io->slot[slot], &packet[i]);
 		dirty |= 1ull << slot;
 		offered++;
 	}

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,19 +14,9 @@
 #include <unistd.h>
 
 #include "elf_check.h"
+#include "refuse.h"
 #include "state.h"
 #include "version.h"
-
-static int refuse(int error, char *why, size_t bytes, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static int refuse(int error, char *why, size_t bytes, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, bytes, format, args);
-	va_end(args);
-	return -error;
-}
 
 /* ---- descriptor ---- */
 
