@@ -9,7 +9,7 @@
 
 /* Raised whenever a shared struct, the plugin descriptor or the order of a protocol step changes.
  * Primary, zygote, worker runtime and plugin must agree exactly; the state file carries it too. */
-#define BATON_ABI 2u
+#define BATON_ABI 3u
 
 /* Hard limits; `batond --limits` prints them. Memory is reserved for what is configured, not for these. */
 #define BATON_MAX_IO_LCORES 64u

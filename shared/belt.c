@@ -32,6 +32,7 @@ void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_
 	};
 	/* The pages are new with every primary, the positions are not: a worker must find nothing to take yet. */
 	atomic_store_explicit(&belt->offered, done, memory_order_release);
+	belt_out_publish(p);
 }
 
 void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit)
@@ -40,4 +41,5 @@ void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_
 	c->commit = commit;
 	c->done = atomic_load_explicit(&commit->done, memory_order_acquire);
 	c->filled = atomic_load_explicit(&commit->filled, memory_order_acquire);
+	c->out_taken = atomic_load_explicit(&belt->out_taken, memory_order_acquire);
 }

@@ -33,6 +33,7 @@ enum belt_kind {
 	BELT_TICK,    /* struct belt_tick, in tick.h */
 	BELT_PRIME,   /* do not sleep for the time in struct belt_prime: a move to you is coming */
 	BELT_STOP,    /* leave with _exit(0) once settled */
+	BELT_MESSAGE, /* from a bucket to a bucket: what a settled entry posted */
 };
 enum belt_flag { BELT_LONG = 1 };
 
@@ -62,14 +63,16 @@ struct belt_slot {
 static_assert(sizeof(struct belt_slot) == 128, "two cache lines per slot");
 static_assert(sizeof(struct baton_packet) + BELT_FIRST_LINE == 64, "slot header layout");
 
+enum belt_out_kind { BELT_OUT_MESSAGE = 1, BELT_OUT_PACKET };
+
 /* What a worker wants sent that is not a reply. w: worker  r: primary after `filled` covers it */
 struct belt_out_cell {
 	uint64_t cause; /* position of the entry that caused it */
 	uint16_t len;
-	uint8_t kind;
-	uint8_t service;
-	uint32_t bucket;
-	struct baton_peer to;
+	uint8_t kind;         /* enum belt_out_kind */
+	uint8_t pad;
+	uint32_t bucket;      /* messages: who gets it */
+	struct baton_peer to; /* packets */
 	uint8_t data[BELT_CELL_BYTES - 32];
 };
 static_assert(sizeof(struct belt_out_cell) == BELT_CELL_BYTES, "outbound cell layout");
@@ -83,6 +86,7 @@ struct belt {
 
 	/* w: primary  r: worker */
 	_Atomic uint64_t offered baton_aligned(64); /* positions below may be taken */
+	_Atomic uint64_t out_taken;                 /* outbound cells below have been taken and may be written again */
 	_Atomic uint32_t doorbell;                  /* futex; changes when the worker is to wake */
 
 	/* w: worker  r: primary */
@@ -97,6 +101,7 @@ struct belt {
 };
 static_assert(sizeof(struct belt) <= BATON_HUGE_PAGE, "one huge page per belt");
 static_assert(offsetof(struct belt, offered) == 64 && offsetof(struct belt, sleeping) == 128, "a line per writer");
+static_assert(BATON_MESSAGE_MOST <= BELT_INLINE && BATON_MESSAGE_MOST % 16 == 0, "messages never need a long cell");
 
 /* Commit words of one belt. They live in the worker's control block (state.h), so that the commit point outlives both
  * processes. w: worker; primary after the fence (protocol.md R4)  r: both */
@@ -111,7 +116,7 @@ static_assert(sizeof(struct belt_commit) == 64, "a line per belt");
 
 /* What the primary remembers of an entry it offered; the truth about it whatever the worker scribbles. */
 struct belt_shadow {
-	void *cookie;     /* the mbuf kept for completion and redelivery; NULL for control entries */
+	void *cookie;     /* the mbuf or message kept for completion and redelivery; NULL for control entries */
 	uint64_t time_ns;
 	uint32_t move;    /* grants and revokes: the move they belong to; ticks: the group */
 	uint16_t bucket;
@@ -258,6 +263,27 @@ static inline const uint8_t *belt_long_at(const struct belt_producer *p, uint32_
 	return p->belt->long_cells[(p->long_tail + nth) % BELT_LONG_CELLS];
 }
 
+/* Outbound cells that wait: of settled entries and, behind those, of others. Call it after belt_settled(), which has read
+ * `done`. Returns -EBADMSG if the word is not one an honest worker can write. */
+static inline int belt_out_waiting(const struct belt_producer *p)
+{
+	/* acquire: pairs with the release of `filled` in belt_settle() */
+	uint64_t count = atomic_load_explicit(&p->commit->filled, memory_order_acquire) - p->out_reaped;
+	return baton_likely(count <= BELT_OUT_CELLS) ? (int)count : -EBADMSG;
+}
+
+static inline const struct belt_out_cell *belt_out_at(const struct belt_producer *p)
+{
+	return &p->belt->out[p->out_reaped % BELT_OUT_CELLS];
+}
+
+/* Lets the worker write the cells again that have been taken since the last call. */
+static inline void belt_out_publish(struct belt_producer *p)
+{
+	/* release: the cells have been read; pairs with the acquire in belt_out_room() */
+	atomic_store_explicit(&p->belt->out_taken, p->out_reaped, memory_order_release);
+}
+
 /* Gives back `count` slots, `longs` of which had a long cell. */
 static inline void belt_reaped(struct belt_producer *p, uint32_t count, uint32_t longs)
 {
@@ -271,7 +297,8 @@ struct belt_consumer {
 	struct belt *belt;
 	struct belt_commit *commit;
 	uint64_t done;   /* private copy of commit->done */
-	uint64_t filled; /* outbound cells written by entries that ended well */
+	uint64_t filled; /* outbound cells written by entries that ended well, and by the open one */
+	uint64_t out_taken; /* as last read */
 };
 
 void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit);
@@ -292,6 +319,22 @@ static inline struct belt_slot *belt_slot_at(const struct belt_consumer *c, uint
 static inline uint8_t *belt_slot_data(const struct belt_consumer *c, struct belt_slot *slot)
 {
 	return baton_unlikely(slot->packet.flags & BELT_LONG) ? c->belt->long_cells[slot->packet.cell] : slot->inl;
+}
+
+/* True if `need` outbound cells can be written now. */
+static inline bool belt_out_room(struct belt_consumer *c, uint32_t need)
+{
+	if (baton_likely(c->filled + need - c->out_taken <= BELT_OUT_CELLS))
+		return true;
+	/* acquire: pairs with belt_out_publish() */
+	c->out_taken = atomic_load_explicit(&c->belt->out_taken, memory_order_acquire);
+	return c->filled + need - c->out_taken <= BELT_OUT_CELLS;
+}
+
+/* The next outbound cell; it is the open entry's once c->filled counts it. */
+static inline struct belt_out_cell *belt_out_next(const struct belt_consumer *c)
+{
+	return &c->belt->out[c->filled % BELT_OUT_CELLS];
 }
 
 static inline void belt_verdict(const struct belt_consumer *c, uint64_t position, baton_verdict verdict)

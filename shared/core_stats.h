@@ -1,4 +1,4 @@
-/* CoreStats: the live counters of every lcore and worker, one page each, in a tmpfs file that monitors map read-only.
+/* CoreStats: the live counters of every lcore and worker, its own pages each, in a tmpfs file that monitors map read-only.
  *
  * One writer per page; every counter is monotonic and never reset, not even by a new incarnation of a worker in the
  * same slot; a reader that wants rates keeps a baseline. The primary's pages are the truth about packets. */
@@ -13,7 +13,7 @@
 #include "abi.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 2u
+#define STATS_VERSION 3u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -27,6 +27,10 @@
 	X(error_replies, "error replies sent") \
 	X(no_reply, "packets handled without a reply") \
 	X(redelivered, "packets offered again after a worker died") \
+	X(messages_posted, "messages that settled entries posted to buckets") \
+	X(messages_settled, "messages handled by the owners of their buckets") \
+	X(messages_lost, "messages dropped: undone, without any owner, or under way at the end") \
+	X(packets_started, "packets that workers started: no replies") \
 	X(arp_replies, "ARP requests answered") \
 	X(icmp_replies, "ICMP echo requests answered") \
 	X(allocated, "buffers allocated other than by receiving") \
@@ -80,12 +84,15 @@
 	X(vlan, "tagged frame on a port without VLANs") \
 	X(no_worker, "no worker owns the bucket") \
 	X(belt_full, "the owner's belt is full") \
+	X(message_room, "too many messages wait: no room for those the packet might post") \
 	X(pending_full, "the pending list of a move is full") \
 	X(worker_died, "unsettled when the worker died and not redelivered") \
 	X(malformed, "refused by the plugin as malformed") \
 	X(runt, "refused by the plugin: shorter than its reply") \
 	X(refused, "undone: the entry needed more undo bytes than declared") \
 	X(bad_verdict, "verdict or reply length out of bounds") \
+	X(no_buffer, "started by a worker while the pool was empty") \
+	X(bad_peer, "started by a worker for a port, address or length that is none") \
 	X(tx_full, "the port's transmit queue stayed full") \
 	X(stopping, "still under way when the primary stopped") \
 	X(device_missed, "imissed of the devices") \
@@ -133,6 +140,7 @@ struct CoreStats {
 	uint64_t belt_depth;  /* gauge: packets in all its belts at that time (I/O lcores) */
 	uint64_t pending;     /* gauge: packets in pending lists */
 	uint64_t tx_backlog;  /* gauge: packets waiting in TX buffers */
+	uint64_t messages;    /* gauge: messages under way (I/O lcores) */
 	uint64_t pool_free;   /* gauge: buffers free in the lcore's pool */
 	uint64_t pool_size;
 	uint64_t move_began;  /* TSC: when the lcore's latest move began, and ended; 0: none yet */
@@ -147,7 +155,7 @@ struct CoreStats {
 	uint32_t belt[BATON_MAX_WORKERS];       /* gauge: entries in the belt of each worker slot (I/O lcores): here, not on
 	                                         * the worker's page, so that it is true of a worker that is stopped */
 } baton_aligned(4096);
-static_assert(sizeof(struct CoreStats) == 4096, "one page");
+static_assert(sizeof(struct CoreStats) % 4096 == 0, "whole pages: workers map their own only");
 static_assert(offsetof(struct CoreStats, drop) - offsetof(struct CoreStats, rx_packets) == COUNTER_COUNT * 8u,
 	      "counters are one array");
 

@@ -91,7 +91,9 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 		rc = belts_create(io);
 	io->pending_most = config->pending;
 	io->open_ns = config->start_timeout_ns; /* from the loop's start; copied here, as a reload may change it */
-	return rc != 0 ? rc : pending_pool_init(&io->pending, io->pool->size);
+	if (rc == 0)
+		rc = message_pool_init(&io->message, io->pool->size, io->slots);
+	return rc != 0 ? rc : pending_pool_init(&io->pending, io->pool->size + io->message.capacity);
 }
 
 int datapath_create(struct datapath **out, const struct datapath_setup *setup)
@@ -136,6 +138,7 @@ void datapath_destroy(struct datapath *dp)
 		for (uint32_t s = 0; s < io->slots; s++)
 			rte_free(io->slot[s].belt.shadow);
 		pending_pool_fini(&io->pending);
+		message_pool_fini(&io->message);
 		rte_free(io);
 	}
 	for (uint32_t i = 0; i < BATON_MAX_SERVICES; i++)

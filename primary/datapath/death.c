@@ -29,11 +29,15 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 	for (uint64_t at = belt->offered; at != belt->reaped; at--) {
 		struct belt_shadow *shadow = &belt->shadow[(at - 1) & BELT_MASK];
 
-		if (shadow->kind != BELT_PACKET)
+		if (shadow->kind != BELT_PACKET && shadow->kind != BELT_MESSAGE)
 			continue;
+		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
+		if (shadow->kind == BELT_MESSAGE) {
+			pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow);
+			continue;
+		}
 		view->packets--;
 		io->ledger.in_belts--;
-		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
@@ -58,11 +62,15 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	struct slot_view *view = &io->slot[slot];
 
 	if (view->attached) {
-		final_reap(io, slot);
+		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);
+		pending_splice(&io->pending, &io->list[LIST_ORPHANS(slot)], &io->list[LIST_BACKLOG(slot)]);
+		io->backlogs &= ~(1ull << slot);
+		final_reap(io, slot);
 		take_back(io, slot);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
 		view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
+		belt_out_publish(&view->belt);
 		/* The page must say so too: `done` will be stored as the end of what was written (R4), and a successor
 		 * that finds `offered` behind it would take slots nobody filled. */
 		belt_publish(&view->belt);

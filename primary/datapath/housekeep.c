@@ -67,6 +67,7 @@ static void show_gauges(struct io_lcore *io)
 	io->stats->belt_depth = io->ledger.in_belts;
 	io->stats->pending = io->ledger.pending;
 	io->stats->tx_backlog = io->ledger.tx_backlog;
+	io->stats->messages = io->message.used;
 	io->stats->freed = io->ledger.freed;
 	io->stats->allocated = io->ledger.allocated;
 	for (uint32_t slot = 0; slot < io->slots; slot++)
@@ -107,6 +108,8 @@ void io_stop(struct io_lcore *io)
 
 		for (uint64_t at = view->belt.reaped; at != view->belt.offered; at++) {
 			struct belt_shadow *shadow = &view->belt.shadow[at & BELT_MASK];
+			if (shadow->kind == BELT_MESSAGE)
+				message_drop(io, shadow->cookie);
 			if (shadow->kind != BELT_PACKET)
 				continue;
 			view->packets--;
@@ -117,8 +120,14 @@ void io_stop(struct io_lcore *io)
 	}
 	for (uint32_t list = 0; list < LISTS; list++)
 		while (io->list[list].count != 0) {
-			drop_packet(io, pending_first(&io->pending, &io->list[list])->cookie, DROP_stopping);
+			struct belt_shadow entry = *pending_first(&io->pending, &io->list[list]);
+
 			pending_drop_first(&io->pending, &io->list[list]);
+			if (entry.kind == BELT_MESSAGE) {
+				message_drop(io, entry.cookie);
+				continue;
+			}
+			drop_packet(io, entry.cookie, DROP_stopping);
 			io->ledger.pending--;
 		}
 	for (uint32_t port = 0; port < io->ports; port++)

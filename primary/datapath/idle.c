@@ -74,7 +74,7 @@ static void sleep_us(struct io_lcore *io, uint32_t us)
 void idle_wait(struct io_lcore *io)
 {
 	/* Not what waits for a port: a device that has taken nothing for so many turns may be gone for good. */
-	bool open = io->ledger.in_belts + io->ledger.pending != 0 || io->moves != 0 || io->to_ring != 0;
+	bool open = io->ledger.in_belts + io->ledger.pending + io->message.used != 0 || io->moves != 0 || io->to_ring != 0;
 
 	if (io->idle_turns < SPIN_TURNS && !open)
 		return rte_pause();

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "core_stats.h"
 #include "datapath.h"
+#include "message.h"
 #include "pending.h"
 #include "port.h"
 #include "ticks.h"
@@ -31,7 +32,9 @@
 /* Pending lists: one per service for the move under way, one per slot for the orphans of a dead worker. */
 #define LIST_MOVE(service) (1u + (service))
 #define LIST_ORPHANS(slot) (1u + BATON_MAX_SERVICES + (slot))
-#define LISTS (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS)
+/* and one per slot for messages that found its belt full. Its buckets are the slot's: a move or a death takes them out. */
+#define LIST_BACKLOG(slot) (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS + (slot))
+#define LISTS (1u + BATON_MAX_SERVICES + 2u * BATON_MAX_WORKERS)
 
 enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT };
 
@@ -162,6 +165,8 @@ struct io_lcore {
 	struct steering steering[BATON_MAX_SERVICES];
 	struct slot_view slot[BATON_MAX_WORKERS];
 	struct lcore_move move[BATON_MAX_SERVICES];
+	struct message_pool message;
+	uint64_t backlogs; /* bit per slot: messages wait for its belt */
 	struct pending_pool pending;
 	uint32_t pending_most; /* packets that may arrive and wait */
 	struct pending list[LISTS];
@@ -207,8 +212,11 @@ uint32_t classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf 
 			struct belt_shadow *packet);
 void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t count);
 void steer_publish(struct io_lcore *io);
-bool offer_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet);
+bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *entry);
+bool offer_waiting(struct io_lcore *io, uint32_t slot, uint32_t list);
 bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t move, const void *payload, uint32_t len);
+void outbound_send(struct io_lcore *io, uint8_t service, const struct baton_peer *to, const uint8_t *data, uint32_t len);
+bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind, uint32_t *waiting);
 uint32_t reap_all(struct io_lcore *io);
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot);
 void complete_burst(struct io_lcore *io, const struct reply *reply, uint32_t count);
@@ -224,6 +232,10 @@ void local_announce(struct io_lcore *io);
 /* ---- moves and deaths ---- */
 void move_begin(struct io_lcore *io, struct move *move);
 void move_run(struct io_lcore *io);
+static inline bool move_has(const struct move *move, uint32_t bucket)
+{
+	return (move->map[bucket / 64] >> (bucket % 64) & 1u) != 0;
+}
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void death_take_over(struct io_lcore *io, uint32_t slot);

@@ -30,10 +30,14 @@ static void end_turn(struct io_lcore *io, bool worked)
 bool io_turn(struct io_lcore *io)
 {
 	start_turn(io);
+	if (baton_unlikely(io->backlogs != 0))
+		message_offer_backlogs(io); /* before packets take the room */
 	uint32_t received = rx_ports(io);
 	move_run(io);
 	steer_publish(io);
 	uint32_t reaped = reap_all(io);
+	if (io->dirty != 0)
+		steer_publish(io); /* messages that were reaped */
 	if (reaped == 0)
 		tx_flush(io);
 	if (io->turn++ % HOUSEKEEP_TURNS == 0 || received + reaped == 0)

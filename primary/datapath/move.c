@@ -7,11 +7,6 @@
  * direct offers again (protocol.md R5 to R7). The lcore never waits: each turn does what can be done. */
 #include "lcore.h"
 
-static inline bool in_map(const struct move *move, uint32_t bucket)
-{
-	return (move->map[bucket / 64] >> (bucket % 64) & 1u) != 0;
-}
-
 /* Sets the steering entry of every bucket of the move. */
 static void move_point(struct io_lcore *io, const struct move *move, uint32_t slot, uint32_t list)
 {
@@ -91,6 +86,7 @@ void move_begin(struct io_lcore *io, struct move *move)
 	}
 	if (move->orphans)
 		pending_splice(&io->pending, list, &io->list[LIST_ORPHANS(move->from)]);
+	message_move(io, move);
 	move_point(io, move, move->from, LIST_MOVE(move->service));
 	if (move->from == SLOT_NONE || move->orphans) {
 		part->phase = MOVE_WAITING;
@@ -115,7 +111,7 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 {
 	struct lcore_move *part = &io->move[service];
 
-	if (part->move == NULL || !in_map(part->move, bucket))
+	if (part->move == NULL || !move_has(part->move, bucket))
 		return;
 	if (slot == part->move->from)
 		part->last_old_ns = io->now_ns;
@@ -132,13 +128,10 @@ static bool move_drain(struct io_lcore *io, struct lcore_move *part)
 	struct pending *list = &io->list[LIST_MOVE(part->move->service)];
 	struct move *move = part->move;
 
-	while (list->count != 0) {
-		if (!offer_packet(io, move->to, pending_first(&io->pending, list)))
-			return false;
-		pending_drop_first(&io->pending, list);
-		io->ledger.pending--;
+	while (offer_waiting(io, move->to, LIST_MOVE(move->service)))
 		move->report[io->index].parked++;
-	}
+	if (list->count != 0)
+		return false;
 	move_point(io, move, move->to, 0);
 	return true;
 }

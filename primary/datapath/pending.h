@@ -1,6 +1,6 @@
-/* Pending lists: packets of buckets that move, in arrival order, as the shadows they will be offered with.
+/* Pending lists: packets and messages of buckets that move, in order of arrival, as the shadows they will be offered with.
  *
- * All lists of an I/O lcore share one pool of nodes, one for every buffer of the lcore, allocated before the first packet,
+ * All lists of an I/O lcore share one pool of nodes, one for every buffer and every message of the lcore, allocated before the first packet,
  * so that a whole list changes hands in O(1) and a packet that was offered once always finds a place. What may arrive
  * and wait is limited apart (memory.pending). Private to the lcore. */
 #ifndef BATON_PRIMARY_PENDING_H
@@ -25,8 +25,13 @@ struct pending_pool {
 	uint32_t free; /* first free node */
 	uint32_t capacity;
 	uint32_t used;
-	uint32_t returned; /* of those, taken back from a dead worker's belt: they may not be dropped for lack of room */
+	uint32_t exempt; /* of those, what may not be dropped for lack of room: messages, and what a dead worker left */
 };
+
+static inline bool pending_is_exempt(const struct belt_shadow *packet)
+{
+	return packet->attempts != 0 || packet->kind == BELT_MESSAGE;
+}
 
 struct pending {
 	uint32_t head; /* next to leave; valid if count > 0 */
@@ -45,7 +50,7 @@ static inline int pending_pool_init(struct pending_pool *pool, uint32_t capacity
 	pool->free = capacity > 0 ? 0 : PENDING_NIL;
 	pool->capacity = capacity;
 	pool->used = 0;
-	pool->returned = 0;
+	pool->exempt = 0;
 	return 0;
 }
 
@@ -63,9 +68,21 @@ static inline uint32_t pending_node_take(struct pending_pool *pool, const struct
 		return PENDING_NIL;
 	pool->free = pool->node[at].next;
 	pool->used++;
+	pool->exempt += pending_is_exempt(packet);
 	pool->node[at].packet = *packet;
 	pool->node[at].next = PENDING_NIL;
 	return at;
+}
+
+/* Puts a node that is in no list behind what waits. */
+static inline void pending_link(struct pending_pool *pool, struct pending *list, uint32_t at)
+{
+	pool->node[at].next = PENDING_NIL;
+	if (list->count++ == 0)
+		list->head = at;
+	else
+		pool->node[list->tail].next = at;
+	list->tail = at;
 }
 
 /* Behind what waits already. Returns false if the pool is spent: the caller drops the packet and counts it. */
@@ -75,16 +92,12 @@ static inline bool pending_append(struct pending_pool *pool, struct pending *lis
 
 	if (at == PENDING_NIL)
 		return false;
-	if (list->count++ == 0)
-		list->head = at;
-	else
-		pool->node[list->tail].next = at;
-	list->tail = at;
+	pending_link(pool, list, at);
 	return true;
 }
 
 /* In front of what waits: for unsettled entries of a dead worker (attempts > 0), which are older; call with the youngest
- * first. The pool has a node for every buffer of the lcore, so it never fails for them. */
+ * first. The pool has a node for each of them, so it never fails for them. */
 static inline bool pending_prepend(struct pending_pool *pool, struct pending *list, const struct belt_shadow *packet)
 {
 	uint32_t at = pending_node_take(pool, packet);
@@ -96,7 +109,6 @@ static inline bool pending_prepend(struct pending_pool *pool, struct pending *li
 	else
 		pool->node[at].next = list->head;
 	list->head = at;
-	pool->returned++;
 	return true;
 }
 
@@ -111,7 +123,7 @@ static inline void pending_drop_first(struct pending_pool *pool, struct pending 
 
 	list->head = pool->node[at].next;
 	list->count--;
-	pool->returned -= pool->node[at].packet.attempts != 0;
+	pool->exempt -= pending_is_exempt(&pool->node[at].packet);
 	pool->node[at].next = pool->free;
 	pool->free = at;
 	pool->used--;

@@ -66,6 +66,26 @@ static inline void prefetch_settled(const struct belt_producer *belt, uint32_t c
 		prefetch_slot(belt, i);
 }
 
+static void message_reaped(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow, uint32_t verdict)
+{
+	if (baton_unlikely(io->moves != 0))
+		move_packet_reaped(io, slot, shadow->bucket, shadow->service);
+	if (baton_likely((verdict & 0xffffu) == BATON_NO_REPLY)) {
+		stats_add(&io->stats->messages_settled, 1);
+		message_free(&io->message, shadow->cookie);
+	} else {
+		message_drop(io, shadow->cookie);
+	}
+}
+
+/* Cells stand in the order of their causes: one whose cause has been reaped without it names none that is under way. */
+static void end_cells(struct slot_view *view, uint32_t waiting)
+{
+	belt_out_publish(&view->belt);
+	if (waiting != 0 && belt_out_at(&view->belt)->cause < view->belt.reaped)
+		view->fence = 1;
+}
+
 /* Returns the number of entries reaped from the belt, control entries included. */
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 {
@@ -81,6 +101,12 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	count = (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
 	if (count == 0)
 		return 0;
+	int cells = belt_out_waiting(&view->belt);
+	if (baton_unlikely(cells < 0)) {
+		view->fence = 1;
+		cells = 0;
+	}
+	uint32_t waiting = (uint32_t)cells;
 	prefetch_settled(&view->belt, count);
 	uint64_t now_ns = io_time_ns(io, rte_rdtsc());
 	/* A large burst is sampled, one in eight: its packets came and went together. */
@@ -100,7 +126,9 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 				move_revoke_reaped(io, shadow);
 			else if (shadow->kind == BELT_TICK)
 				ticks_reaped(io, slot, shadow, verdict);
-			continue;
+			else if (shadow->kind == BELT_MESSAGE)
+				message_reaped(io, slot, shadow, verdict);
+			goto cells;
 		}
 		if ((i & sample) == 0)
 			sample_residence(io, now_ns, shadow);
@@ -112,13 +140,23 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		if (baton_likely((verdict & 0xffffu) == BATON_REPLY && next->len <= shadow->len))
 			plain++;
 		else if (!reap_verdict(io, shadow, verdict, view))
-			continue;
+			goto cells;
 		if (++replies % BATON_BURST == 0)
 			complete_burst(io, reply, BATON_BURST);
+	cells:
+		if (baton_likely(waiting == 0) || belt_out_at(&view->belt)->cause != view->belt.reaped + i)
+			continue;
+		/* behind the replies of this entry and of those before it */
+		complete_burst(io, reply, replies % BATON_BURST);
+		replies -= replies % BATON_BURST;
+		if (!emit_cells(io, slot, view->belt.reaped + i, shadow->kind, &waiting))
+			view->fence = 1;
 	}
 	complete_burst(io, reply, replies % BATON_BURST);
 	stats_add(&io->stats->replies, plain);
 	belt_reaped(&view->belt, count, longs);
+	if (baton_unlikely(cells != 0))
+		end_cells(view, waiting);
 	view->packets -= packets;
 	io->ledger.in_belts -= packets;
 	stats_add(&io->stats->reaped, packets);

@@ -25,17 +25,40 @@ static inline void offer(struct slot_view *view, const struct belt_shadow *packe
 	view->packets++;
 }
 
-/* Copies the payload into the slot's belt. Returns false if there is no room; the caller still owns the packet. */
-bool offer_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet)
+/* Copies the payload of a packet, or a message, into the slot's belt. Returns false if there is no room; the caller still
+ * owns it. */
+bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *entry)
 {
 	struct slot_view *view = &io->slot[slot];
 
-	if (baton_unlikely(!belt_fits(&view->belt, packet->len, false)))
+	if (baton_unlikely(!belt_fits(&view->belt, entry->len, false)))
 		return false;
-	offer(view, packet);
-	io->ledger.in_belts++;
 	io->dirty |= 1ull << slot;
+	if (entry->kind == BELT_MESSAGE) {
+		const struct message *message = entry->cookie;
+
+		belt_offer(&view->belt, entry, (struct belt_peer){{0}}, message->data);
+		io->to_ring |= 1ull << slot;
+		return true;
+	}
+	offer(view, entry);
+	io->ledger.in_belts++;
 	stats_add(&io->stats->offered, 1);
+	return true;
+}
+
+/* Offers the first entry of a list. Returns false if the list is empty or the belt has no room. */
+bool offer_waiting(struct io_lcore *io, uint32_t slot, uint32_t list)
+{
+	struct pending *waiting = &io->list[list];
+
+	if (waiting->count == 0)
+		return false;
+	const struct belt_shadow *first = pending_first(&io->pending, waiting);
+	if (!offer_entry(io, slot, first))
+		return false;
+	io->ledger.pending -= first->kind == BELT_PACKET;
+	pending_drop_first(&io->pending, waiting);
 	return true;
 }
 
@@ -58,16 +81,18 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 
 static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *packet)
 {
-	if (baton_unlikely(io->pending.used - io->pending.returned >= io->pending_most ||
+	if (baton_unlikely(io->pending.used - io->pending.exempt >= io->pending_most ||
 			   !pending_append(&io->pending, &io->list[list], packet)))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
 	io->ledger.pending++;
 	stats_add(&io->stats->parked, 1);
 }
 
-/* What cannot be offered now: its bucket moves, has no owner, or the owner's belt is full. */
+/* What cannot be offered now: its bucket moves, has no owner, the owner's belt is full, or messages have the room. */
 static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
 {
+	if (!message_room(&io->message))
+		return drop_packet(io, packet->cookie, DROP_message_room);
 	if (STEER_LIST(entry) != 0)
 		return park(io, STEER_LIST(entry), packet);
 	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);
@@ -77,12 +102,13 @@ void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t
 {
 	uint64_t dirty = 0;
 	uint32_t offered = 0;
+	bool room = message_room(&io->message);
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t entry = io->steering[packet[i].service].entry[packet[i].bucket];
 		uint32_t slot = STEER_SLOT(entry);
 
-		if (baton_unlikely(STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
+		if (baton_unlikely(!room || STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
 				   !belt_fits(&io->slot[slot].belt, packet[i].len, false))) {
 			steer_otherwise(io, entry, &packet[i]);
 			continue;

@@ -121,6 +121,7 @@ uint32_t fake_emit(struct fake_primary *primary, fake_cell_fn fn, void *arg)
 		p->out_reaped++;
 		count++;
 	}
+	belt_out_publish(p);
 	return count;
 }
 

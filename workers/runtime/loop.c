@@ -17,6 +17,9 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	if (belts == 0 || belts > BATON_MAX_IO_LCORES || buckets == 0 || buckets > BATON_MAX_BUCKETS)
 		return -EINVAL;
 	loop->plugin = plugin;
+	loop->txn.max_posts = plugin->max_posts;
+	loop->txn.max_sends = plugin->max_sends;
+	loop->cells = plugin->max_posts + plugin->max_sends;
 	loop->belts = belts;
 	loop->next = 0;
 	for (uint32_t i = 0; i < belts; i++) {
@@ -63,6 +66,21 @@ static inline void run_packet(struct loop *loop, struct belt_slot *slot, uint8_t
 	txn_end(txn, verdict);
 }
 
+/* A message is answered to nobody: the verdict only says whether it was undone. */
+static void run_message(struct loop *loop, const struct belt_slot *slot, const uint8_t *data)
+{
+	struct txn *txn = &loop->txn;
+
+	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
+	if (txn->ctx.posts > 1)
+		txn->ctx.posts = 1;
+	if (baton_likely(loop->plugin->message != NULL))
+		loop->plugin->message(&txn->ctx, &slot->packet, data);
+	else
+		txn->ctx.overflow = 1; /* posted by a version that has the callback */
+	txn_end(txn, BATON_NO_REPLY);
+}
+
 /* Adds `step` belts to the count of every bucket the entry names. */
 static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
 {
@@ -104,7 +122,7 @@ static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_
 	if (BATON_SABOTAGE(no_guard) && last >= tick->number)
 		number = tick->number;
 	/* Not if another worker has run this number, or a later one, before the bucket came here (R11). */
-	for (uint32_t i = 0; i < tick->catch_up && number <= tick->number; i++, number++) {
+	for (uint32_t i = 0; i < tick->catch_up && number <= tick->number && txn_tick_fits(txn); i++, number++) {
 		if (number <= last && !BATON_SABOTAGE(no_guard))
 			break;
 		txn_begin_tick(txn, number, tick_time(&tick->times, number), bucket);
@@ -120,6 +138,7 @@ static void run_tick(struct loop *loop, const uint8_t *data)
 	bool behind = false;
 
 	memcpy(&tick, data, sizeof(tick));
+	txn_open_tick(&loop->txn);
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
 		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
 			if (loop->owned[bucket] != 0)
@@ -143,7 +162,7 @@ static void run_stop(struct loop *loop, const uint8_t *data)
 	txn_pass(&loop->txn);
 }
 
-/* By enum belt_kind; BELT_PACKET has a way of its own. */
+/* By enum belt_kind; BELT_PACKET and BELT_MESSAGE have ways of their own. */
 static const struct {
 	void (*run)(struct loop *loop, const uint8_t *data);
 	const char *name;
@@ -194,6 +213,9 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 	for (; position != end && !loop->stop; position++) {
 		struct belt_slot *slot = belt_slot_at(belt, position);
 
+		/* The primary takes cells whatever this worker does: in one of the next turns there is room. */
+		if (baton_unlikely(!belt_out_room(belt, loop->cells)))
+			break;
 		if (position + SLOTS_AHEAD < ready)
 			prefetch_slot(belt, position + SLOTS_AHEAD);
 		while (prefetch && fetched < ready && fetched < position + PLUGIN_AHEAD)
@@ -201,6 +223,8 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 		if (baton_likely(slot->packet.kind == BELT_PACKET)) {
 			txn->ctx.peer = &belt->belt->peer[position & BELT_MASK];
 			run_packet(loop, slot, belt_slot_data(belt, slot));
+		} else if (slot->packet.kind == BELT_MESSAGE) {
+			run_message(loop, slot, belt_slot_data(belt, slot));
 		} else {
 			run_control(loop, slot->packet.kind, belt_slot_data(belt, slot));
 		}

@@ -13,6 +13,7 @@
 struct loop {
 	struct txn txn;
 	const struct baton_plugin *plugin;
+	uint32_t cells; /* outbound cells that one entry may need */
 	uint32_t belts;
 	uint32_t next; /* belt to look at first: round robin */
 	struct belt_consumer belt[BATON_MAX_IO_LCORES];

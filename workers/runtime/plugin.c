@@ -69,6 +69,15 @@ int plugin_check(const struct baton_plugin *d, char *why, size_t bytes)
 	if (d->max_undo_bytes > JOURNAL_BYTES / 2)
 		return refuse(EINVAL, why, bytes, ".max_undo_bytes is %u: at most %u, half of the journal",
 			      d->max_undo_bytes, JOURNAL_BYTES / 2);
+	if (d->max_posts > BATON_POSTS_MOST)
+		return refuse(EINVAL, why, bytes, ".max_posts is %u: at most %u messages an entry", d->max_posts,
+			      BATON_POSTS_MOST);
+	if (d->max_posts != 0 && d->message == NULL)
+		return refuse(EINVAL, why, bytes, ".max_posts is %u, but .message is missing: who would get them?",
+			      d->max_posts);
+	if (d->max_sends > BATON_SENDS_MOST)
+		return refuse(EINVAL, why, bytes, ".max_sends is %u: at most %u packets an entry", d->max_sends,
+			      BATON_SENDS_MOST);
 	return check_key(d, why, bytes);
 }
 
@@ -205,8 +214,8 @@ int plugin_describe(const char *path)
 	}
 	const struct baton_plugin *d = plugin.descriptor;
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
-	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u}\n",
+	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,\"max_sends\":%u}\n",
 	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
-	       d->record_size, d->max_undo_bytes);
+	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends);
 	return fflush(stdout) == 0 ? 0 : 1;
 }

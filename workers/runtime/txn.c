@@ -18,10 +18,13 @@ int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t
 	txn->consumer = NULL;
 	txn->position = 0;
 	txn->salt = salt;
+	txn->steering_salt = state->header->salt;
+	txn->ctx.buckets = state->header->group[group].buckets;
 	txn->words = state_words(state, group);
 	txn->journal = journal;
 	txn->belt = 0;
 	txn->max_undo = (max_undo_bytes + 7u) & ~7u;
+	txn->max_posts = txn->max_sends = txn->tick_posts = 0;
 	txn->undone = 0;
 	txn->early_settles = 0;
 	return 0;
@@ -58,15 +61,25 @@ void txn_settle_early(struct txn *txn)
 baton_verdict txn_refuse(struct txn *txn)
 {
 	struct belt_consumer *consumer = txn->consumer;
-	uint64_t settled = atomic_load_explicit(&consumer->commit->filled, memory_order_relaxed);
 
 	journal_undo_to(&txn->ctx, txn->ctx.limit - txn->max_undo);
-	while (consumer->filled != settled && !BATON_SABOTAGE(refused_keeps_cells) &&
-	       consumer->belt->out[(consumer->filled - 1) % BELT_OUT_CELLS].cause == txn->position)
-		consumer->filled--;
+	if (!BATON_SABOTAGE(refused_keeps_cells))
+		consumer->filled = txn->cells;
 	txn->ctx.overflow = 0;
 	txn->undone++;
 	return BATON_DROP_REFUSED;
+}
+
+bool txn_tick_fits(struct txn *txn)
+{
+	if (txn->max_posts + txn->max_sends == 0)
+		return true;
+	if (!belt_out_room(txn->consumer, txn->max_posts + txn->max_sends))
+		return false;
+	if (txn->max_posts != 0 && txn->tick_posts == 0)
+		return false;
+	return txn->consumer->filled == txn->tick_cells ||
+	       txn->ctx.used <= JOURNAL_BYTES - txn->max_undo - journal_cost(sizeof(uint64_t));
 }
 
 void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t bucket)
@@ -82,6 +95,9 @@ void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t
 	baton_compiler_fence();
 	ctx->time_ns = time_ns;
 	ctx->bucket = bucket;
+	ctx->posts = txn->tick_posts;
+	ctx->sends = txn->max_sends;
+	txn->cells = txn->consumer->filled;
 	ctx->seed = txn_seed(txn, number, bucket); /* not of the time: the next primary has another */
 	ctx->limit = ctx->used + txn->max_undo;
 }

@@ -27,10 +27,15 @@ struct txn {
 	struct belt_consumer *consumer; /* of the open burst */
 	uint64_t position;    /* of the entry being handled; what txn_settle() settles up to */
 	uint64_t salt;
+	uint64_t steering_salt; /* of the hash that steers by payload */
 	struct bucket_word *words;
 	struct journal *journal;
 	uint32_t belt;        /* index of the open burst's belt */
 	uint32_t max_undo;    /* most journal bytes of one entry */
+	uint32_t max_posts, max_sends; /* of one entry, as the plugin declares */
+	uint32_t tick_posts;  /* what the open tick entry may still post */
+	uint64_t tick_cells;  /* consumer->filled when the open tick entry began */
+	uint64_t cells;       /* consumer->filled when the entry began: what it wrote since goes if it is undone */
 	uint64_t undone;        /* entries refused for needing more than max_undo, ever */
 	uint64_t early_settles; /* ever */
 };
@@ -72,6 +77,9 @@ static inline void txn_begin(struct txn *txn, uint64_t time_ns, uint32_t bucket)
 	ctx->time_ns = time_ns;
 	ctx->bucket = bucket;
 	ctx->seed = txn_seed(txn, time_ns, bucket);
+	ctx->posts = txn->max_posts;
+	ctx->sends = txn->max_sends;
+	txn->cells = txn->consumer->filled;
 	ctx->limit = ctx->used + txn->max_undo;
 }
 
@@ -114,6 +122,19 @@ static inline uint64_t txn_last_tick(const struct txn *txn, uint32_t bucket)
 	return txn->words[bucket].last_tick;
 }
 
+/* Begins a tick entry. */
+static inline void txn_open_tick(struct txn *txn)
+{
+	txn->tick_posts = txn->max_posts;
+	txn->cells = txn->consumer->filled;
+	txn->tick_cells = txn->consumer->filled;
+}
+
+/* True if the tick of one more bucket can run in this entry. False: outbound cells, the entry's posts or, once it has
+ * written cells, the journal might run short: settling in the middle would commit the buckets that have been done and
+ * forget their cells at a death. */
+bool txn_tick_fits(struct txn *txn);
+
 /* Begins tick `number` of one bucket. last_tick changes in the same transaction (R11): a tick is applied once, across
  * moves and kills. number must be above txn_last_tick(). time_ns: tick_time(). The seed is that of
  * number and bucket. */
@@ -123,6 +144,7 @@ void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t
 static inline void txn_end_tick(struct txn *txn)
 {
 	(void)txn_close(txn, BATON_NO_REPLY);
+	txn->tick_posts = txn->ctx.posts;
 }
 
 #endif

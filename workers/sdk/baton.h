@@ -1,9 +1,10 @@
 /* The Baton plugin SDK: the only header a plugin includes.
  *
  * A plugin is a shared object that exports one `struct baton_plugin` through BATON_PLUGIN(). A worker process loads
- * it and calls `packet` once per datagram. Each call is a transaction: the records it changed (after baton_save) and
- * the reply it wrote take effect together, or not at all if the worker is killed in between; the same datagram is
- * then handled again, with the same time and the same random numbers, by the next worker.
+ * it and calls `packet` once per datagram. Each call is a transaction: the records it changed (after baton_save), the
+ * reply it wrote, the messages it posted and the packets it sent take effect together, or not at all if the worker is
+ * killed in between; the same datagram is then handled again, with the same time and the same random numbers, by the
+ * next worker.
  *
  * So a handler must depend on nothing but its records, the datagram and ctx: no clock, no rand(), no globals that
  * change, no system calls. docs/sdk.md is the guide. */
@@ -16,7 +17,7 @@
 #include <string.h>
 
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
-#define BATON_PLUGIN_ABI 2u
+#define BATON_PLUGIN_ABI 3u
 
 /* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
 typedef uint32_t baton_verdict;
@@ -37,7 +38,7 @@ static inline baton_verdict baton_drop_malformed(void) { return BATON_DROP_MALFO
 static inline baton_verdict baton_drop_runt(void) { return BATON_DROP_RUNT; }
 static inline baton_verdict baton_no_reply(void) { return BATON_NO_REPLY; }
 
-/* How to reach a client again: what server-started packets will be addressed with. Addresses and ports in network
+/* How to reach a client again: what baton_send() is addressed with. Addresses and ports in network
  * byte order. 16 bytes, fit to be stored in a record. */
 struct baton_peer {
 	uint32_t ip;
@@ -48,14 +49,15 @@ struct baton_peer {
 	uint8_t service; /* index of the service */
 };
 
-/* One datagram as the worker sees it: the first 16 bytes of a belt slot. Read-only for plugins. */
+/* One datagram or message as the worker sees it: the first 16 bytes of a belt slot. Read-only for plugins. */
 struct baton_packet {
-	uint16_t len; /* bytes of UDP payload */
+	uint16_t len; /* bytes of UDP payload, or of the message */
 	uint8_t kind; /* runtime's own */
 	uint8_t flags; /* runtime's own */
 	uint16_t bucket;
 	uint16_t cell; /* runtime's own */
-	uint64_t time_ns; /* receive time, nanoseconds since the UNIX epoch; the same when handled again */
+	uint64_t time_ns; /* nanoseconds since the UNIX epoch: of a datagram its receive time, of a message the time when what
+	                   * posted it was settled; the same when handled again */
 };
 
 /* In front of every record; written by the runtime only. Readers in other processes use `seq` as a seqlock. */
@@ -73,7 +75,13 @@ struct baton_undo {
 	uint64_t offset; /* from the start of the group's records; the top bit is the runtime's own */
 };
 
-/* The worker's side of a transaction. Plugins read time_ns, bucket, worker, user and peer; the rest belongs to the runtime
+/* What one transaction may have sent beside its reply: limits of what a plugin may declare. */
+#define BATON_POSTS_MOST   4u   /* messages of a packet, or of all ticks in one entry; a message posts at most one */
+#define BATON_SENDS_MOST   32u  /* packets */
+#define BATON_MESSAGE_MOST 112u /* bytes of a message */
+#define BATON_SEND_MOST    1472u /* bytes of a packet's payload; the port's MTU may allow less */
+
+/* The worker's side of a transaction. Plugins read time_ns, bucket, buckets, worker, user, peer, posts and sends; the rest belongs to the runtime
  * and stands here so that the calls below can be inlined. */
 struct baton_ctx {
 	uint64_t time_ns; /* time of the entry being handled */
@@ -82,6 +90,10 @@ struct baton_ctx {
 	uint32_t worker;  /* worker slot, for logs only */
 	void *user;       /* the plugin's own, for what init built; must not change afterwards */
 	const struct baton_peer *peer; /* who sent the datagram; valid during packet() only, copy what you keep */
+	uint32_t posts, sends; /* what this entry may still post and send */
+
+	uint32_t buckets; /* of the service; a power of two */
+	uint32_t pad;
 
 	/* records of this group: a sub-table of bucket_slots records of stride bytes for every bucket */
 	uint8_t *records;
@@ -201,6 +213,21 @@ static inline uint64_t baton_random(struct baton_ctx *ctx)
 	return z ^ (z >> 31);
 }
 
+/* The bucket of a steering key, for plugins whose key is in the payload: `key` is its bytes as a little-endian number, as
+ * it is in baton_find() by convention. */
+uint32_t baton_bucket(const struct baton_ctx *ctx, uint64_t key);
+
+/* Posts `len` bytes (1 to BATON_MESSAGE_MOST) to a bucket of this service, this one or another: once the entry is settled
+ * its owner gets them, exactly once, through message(). Messages are not ordered among each other.
+ * Returns false if the plugin's max_posts are spent (of a tick: see ctx->posts), or len or bucket are out of range: return
+ * any verdict then; the runtime undoes the entry, drops it and counts it. */
+bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32_t len);
+
+/* Sends `len` bytes (1 to BATON_SEND_MOST) to a client, from the service's address and port, once the entry is settled; not
+ * a reply, and after the reply if there is one. May be lost like any datagram; sent once unless the primary dies.
+ * Returns false if the plugin's max_sends are spent or len is out of range: nothing will be sent, the entry goes on. */
+bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len);
+
 /* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow. */
 void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -226,6 +253,8 @@ struct baton_plugin {
 	uint32_t schema;         /* raised when the layout of a record changes */
 	uint32_t record_size;    /* bytes of one record, 0: keeps no state */
 	uint32_t max_undo_bytes; /* most bytes one entry saves, each save rounded up to 8 plus 16; 0: saves nothing */
+	uint32_t max_posts; /* most messages one entry posts, up to BATON_POSTS_MOST */
+	uint32_t max_sends; /* most packets one packet, message or tick of one bucket sends, up to BATON_SENDS_MOST */
 
 	/* Once per process, before any entry. Returns 0, or -errno to refuse to start (say why with baton_log). May be NULL. */
 	int (*init)(struct baton_ctx *ctx);
@@ -235,6 +264,8 @@ struct baton_plugin {
 	baton_verdict (*packet)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
 	/* Tick `number` for ctx->bucket, each number once per bucket and in order. May be NULL. */
 	void (*tick)(struct baton_ctx *ctx, uint64_t number);
+	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
+	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
 };
 
 /* Exports the descriptor under the name the loader looks for. */

@@ -24,7 +24,9 @@ struct record {
 	uint64_t numbers; /* of ticks, one decimal digit each, oldest first */
 };
 
-enum what { COUNT, TOO_LONG, NO_VERDICT, TOO_MUCH, SILENT, MALFORMED, RUNT };
+enum what { COUNT, TOO_LONG, NO_VERDICT, TOO_MUCH, SILENT, MALFORMED, RUNT, POST, SEND, POST_TOO_MUCH };
+#define MAX_POSTS 3u
+#define MAX_SENDS 2u
 struct request {
 	uint64_t key;
 	uint32_t what;
@@ -38,7 +40,7 @@ static struct fake_primary primary[BELTS];
 static struct CoreStats *stats;
 static struct fake_entry pool[BELT_SLOTS];
 static uint32_t pooled;
-static uint32_t packets_seen, prefetches_seen;
+static uint32_t packets_seen, prefetches_seen, ticks_post;
 
 /* ---- a plugin ---- */
 
@@ -83,6 +85,18 @@ static baton_verdict packet(struct baton_ctx *ctx, const struct baton_packet *p,
 	case SILENT: return baton_no_reply();
 	case MALFORMED: return baton_drop_malformed();
 	case RUNT: return baton_drop_runt();
+	case POST: /* as many as the key says, to buckets of the key */
+		for (uint32_t i = 0; i < request.pad; i++)
+			assert_true(baton_post(ctx, (uint32_t)request.key + i, &request, sizeof(request)));
+		return baton_reply(p->len);
+	case SEND:
+		for (uint32_t i = 0; i <= MAX_SENDS; i++)
+			assert_int_equal(baton_send(ctx, ctx->peer, &request, sizeof(request)), i < MAX_SENDS);
+		return baton_reply(p->len);
+	case POST_TOO_MUCH:
+		for (uint32_t i = 0; i <= MAX_POSTS; i++)
+			assert_int_equal(baton_post(ctx, 1, &request, sizeof(request)), i < MAX_POSTS);
+		return baton_reply(p->len);
 	default: return baton_reply(p->len);
 	}
 }
@@ -96,12 +110,31 @@ static void tick(struct baton_ctx *ctx, uint64_t number)
 	record->numbers = record->numbers * 10 + number % 10;
 	record->last_time = ctx->time_ns;
 	record->chance = baton_random(ctx);
+	for (uint32_t i = 0; i < ticks_post && ctx->posts > 0; i++)
+		assert_true(baton_post(ctx, ctx->bucket, &number, sizeof(number)));
+}
+
+/* Counts as a packet does; posts to the bucket after its own if it is told to. */
+static void message(struct baton_ctx *ctx, const struct baton_packet *p, const uint8_t *data)
+{
+	struct request request;
+
+	assert_int_equal(p->len, sizeof(request));
+	memcpy(&request, data, sizeof(request));
+	struct record *record = counter(ctx, request.key);
+	assert_non_null(record);
+	assert_true(baton_save(ctx, record, sizeof(*record)));
+	record->count++;
+	record->last_time = ctx->time_ns;
+	for (uint32_t i = 0; i < request.pad; i++)
+		assert_int_equal(baton_post(ctx, (ctx->bucket + 1) % BUCKETS, &request, sizeof(request)), i < 1);
 }
 
 static const struct baton_plugin plugin = {
 	.abi = BATON_PLUGIN_ABI, .size = sizeof(plugin), .name = "test", .version = "1", .key = BATON_KEY_PAYLOAD,
 	.key_length = 8, .schema = 1, .record_size = sizeof(struct record), .max_undo_bytes = 240,
-	.prefetch = prefetch, .packet = packet, .tick = tick,
+	.prefetch = prefetch, .packet = packet, .tick = tick, .message = message, .max_posts = MAX_POSTS,
+	.max_sends = MAX_SENDS,
 };
 
 /* ---- the rig ---- */
@@ -122,7 +155,7 @@ static inline int set_up(void **state)
 	stats = mmap(NULL, sizeof(*stats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (uint32_t i = 0; i < BELTS; i++)
 		fake_primary_init(&primary[i], &state_control(&memory, 0)->commit[i], i, 0);
-	pooled = packets_seen = prefetches_seen = 0;
+	pooled = packets_seen = prefetches_seen = ticks_post = 0;
 	start_worker(false);
 	return stats == MAP_FAILED;
 }

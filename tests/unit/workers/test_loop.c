@@ -301,7 +301,7 @@ static void an_entry_of_an_unknown_kind_is_passed_over(void **state)
 {
 	(void)state;
 	offer(0, 0, 0, NULL, 0);
-	offer(0, BELT_STOP + 1, 0, NULL, 0);
+	offer(0, BELT_MESSAGE + 1, 0, NULL, 0);
 	offer(0, 255, 0, NULL, 0);
 	offer_request(0, 1, COUNT);
 	run();

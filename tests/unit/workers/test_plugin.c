@@ -87,6 +87,9 @@ static void a_descriptor_with_a_field_out_of_range_is_refused(void **state)
 	REFUSES(key_offset = 2045, EINVAL, ".key_offset is 2045", "2048");
 	REFUSES(record_size = 65521, EINVAL, ".record_size is 65521", "at most");
 	REFUSES(max_undo_bytes = JOURNAL_BYTES / 2 + 1, EINVAL, ".max_undo_bytes", "at most");
+	REFUSES(max_posts = BATON_POSTS_MOST + 1, EINVAL, ".max_posts", "at most");
+	REFUSES(max_posts = 1, EINVAL, ".max_posts", ".message is missing");
+	REFUSES(max_sends = BATON_SENDS_MOST + 1, EINVAL, ".max_sends", "at most");
 }
 
 static void a_flow_key_has_no_length(void **state)
@@ -240,10 +243,10 @@ static int describe(const char *path, int stream, char *out, size_t size)
 
 static void a_plugin_is_described_in_one_line_of_json(void **state)
 {
-	static const char head[] = "{\"abi\":2,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
+	static const char head[] = "{\"abi\":3,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
 	static const char tail[] = "\",\"key\":\"payload\",\"key_offset\":8,\"key_length\":4,\"schema\":3,"
 				   "\"record_size\":40,"
-				   "\"max_undo_bytes\":64}\n";
+				   "\"max_undo_bytes\":64,\"max_posts\":0,\"max_sends\":0}\n";
 	char path[64], out[1024];
 
 	(void)state;

@@ -1,0 +1,59 @@
+/* Emit: what a settled entry had sent beside its reply leaves the outbound ring: messages to their buckets, packets to
+ * their ports. Every field of a cell is read once and checked. */
+#include "lcore.h"
+
+/* All of a cell but its data. */
+struct cell_head {
+	uint64_t cause;
+	uint16_t len;
+	uint8_t kind, pad;
+	uint32_t bucket;
+	struct baton_peer to;
+};
+static_assert(offsetof(struct belt_out_cell, data) == sizeof(struct cell_head) &&
+	      offsetof(struct belt_out_cell, to) == offsetof(struct cell_head, to), "cells begin with their head");
+
+static uint32_t posts_most(uint8_t kind)
+{
+	return kind == BELT_MESSAGE ? 1 : kind == BELT_PACKET || kind == BELT_TICK ? BATON_POSTS_MOST : 0;
+}
+
+static bool emit_message(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head, const uint8_t *data)
+{
+	if (head->len == 0 || head->len > BATON_MESSAGE_MOST || head->bucket > io->steering[view->service].mask)
+		return false;
+	return message_post(io, view->service, head->bucket, data, head->len);
+}
+
+static bool emit_packet(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head, const uint8_t *data)
+{
+	if (head->len == 0 || head->len > BATON_SEND_MOST)
+		return false;
+	outbound_send(io, view->service, &head->to, data, head->len);
+	return true;
+}
+
+/* Takes the cells of one entry of that kind. Returns false if the worker wrote what no honest one writes. */
+bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind, uint32_t *waiting)
+{
+	struct slot_view *view = &io->slot[slot];
+	uint32_t posts = posts_most(kind);
+	bool sound = true;
+
+	for (; *waiting != 0 && sound; (*waiting)--, view->belt.out_reaped++) {
+		const struct belt_out_cell *cell = belt_out_at(&view->belt);
+		struct cell_head head;
+
+		memcpy(&head, cell, sizeof(head));
+		baton_compiler_fence(); /* the copy is what counts: the worker may write on */
+		if (head.cause != cause)
+			break;
+		if (head.kind == BELT_OUT_MESSAGE && posts != 0) {
+			posts--;
+			sound = emit_message(io, view, &head, cell->data);
+		} else {
+			sound = head.kind == BELT_OUT_PACKET && emit_packet(io, view, &head, cell->data);
+		}
+	}
+	return sound;
+}

@@ -1,0 +1,110 @@
+/* Messages: steered like packets, but never dropped for lack of room. */
+#include "lcore.h"
+
+#include <sys/mman.h>
+
+#include "ticks.h"
+
+int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots)
+{
+	uint32_t capacity = MESSAGES_MOST + 1 + BATON_POSTS_MOST * (buffers + slots * TICK_GROUPS);
+
+	*pool = (struct message_pool){.capacity = capacity};
+	/* Pages come as messages need them, the last one freed is used first: most hosts touch few. */
+	void *memory = mmap(NULL, capacity * sizeof(*pool->node), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	pool->node = memory;
+	return 0;
+}
+
+void message_pool_fini(struct message_pool *pool)
+{
+	if (pool->node != NULL)
+		munmap(pool->node, pool->capacity * sizeof(*pool->node));
+	pool->node = NULL;
+}
+
+static struct message *message_take(struct message_pool *pool)
+{
+	struct message *message = pool->free;
+
+	if (message != NULL)
+		pool->free = message->next;
+	else if (pool->fresh < pool->capacity)
+		message = &pool->node[pool->fresh++];
+	else
+		return NULL;
+	pool->used++;
+	return message;
+}
+
+void message_drop(struct io_lcore *io, struct message *message)
+{
+	stats_add(&io->stats->messages_lost, 1);
+	message_free(&io->message, message);
+}
+
+/* Behind what its bucket waits for, or into the owner's belt. Every lcore has nodes for all its messages. */
+static void message_steer(struct io_lcore *io, const struct belt_shadow *shadow)
+{
+	uint32_t entry = io->steering[shadow->service].entry[shadow->bucket];
+	uint32_t slot = STEER_SLOT(entry), list = STEER_LIST(entry);
+
+	if (baton_unlikely(list == 0 && slot == SLOT_NONE))
+		return message_drop(io, shadow->cookie);
+	if (list == 0) {
+		if (io->list[LIST_BACKLOG(slot)].count == 0 && offer_entry(io, slot, shadow))
+			return;
+		list = LIST_BACKLOG(slot);
+		io->backlogs |= 1ull << slot;
+	}
+	pending_append(&io->pending, &io->list[list], shadow);
+}
+
+bool message_post(struct io_lcore *io, uint8_t service, uint32_t bucket, const uint8_t *data, uint32_t len)
+{
+	struct message *message = message_take(&io->message);
+
+	if (baton_unlikely(message == NULL))
+		return false;
+	memcpy(message->data, data, len);
+	io->last_ns = io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
+	const struct belt_shadow shadow = {
+		.cookie = message, .time_ns = io->last_ns, .bucket = (uint16_t)bucket, .len = (uint16_t)len,
+		.kind = BELT_MESSAGE, .service = service,
+	};
+	stats_add(&io->stats->messages_posted, 1);
+	message_steer(io, &shadow);
+	return true;
+}
+
+void message_offer_backlogs(struct io_lcore *io)
+{
+	for (uint64_t left = io->backlogs; left != 0; left &= left - 1) {
+		uint32_t slot = (uint32_t)__builtin_ctzll(left);
+
+		while (offer_waiting(io, slot, LIST_BACKLOG(slot)))
+			;
+		if (io->list[LIST_BACKLOG(slot)].count == 0)
+			io->backlogs &= ~(1ull << slot);
+	}
+}
+
+void message_move(struct io_lcore *io, const struct move *move)
+{
+	struct pending *backlog = &io->list[LIST_BACKLOG(move->from)], *list = &io->list[LIST_MOVE(move->service)];
+	struct pending old = *backlog;
+
+	if (move->from == SLOT_NONE || old.count == 0)
+		return;
+	*backlog = (struct pending){0};
+	for (uint32_t at = old.head; old.count > 0; old.count--) {
+		uint32_t next = io->pending.node[at].next;
+		const struct belt_shadow *shadow = &io->pending.node[at].packet;
+		bool moves = shadow->service == move->service && move_has(move, shadow->bucket);
+
+		pending_link(&io->pending, moves ? list : backlog, at);
+		at = next;
+	}
+}

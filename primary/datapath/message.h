@@ -1,0 +1,59 @@
+/* Messages between buckets, on their way: from the outbound ring of the worker that posted one to the belt of its bucket's
+ * owner. Between the two it is a node of this pool, private to the I/O lcore like the buffers of packets. */
+#ifndef BATON_PRIMARY_MESSAGE_H
+#define BATON_PRIMARY_MESSAGE_H
+
+#include "belt.h"
+
+/* Beyond so many under way the lcore offers no more packets that arrive: each of them might post more. */
+#define MESSAGES_MOST 16384u
+
+struct message {
+	struct message *next; /* free ones */
+	uint64_t pad;
+	uint8_t data[BATON_MESSAGE_MOST];
+};
+static_assert(sizeof(struct message) == 128, "two lines");
+
+/* Sized so that none is ever dropped for lack of room: at most MESSAGES_MOST when a packet arrives; then BATON_POSTS_MOST
+ * for every packet that may be under way (a buffer each) and every tick entry that may be open. A message gives its own
+ * node back before it posts its one successor. */
+struct message_pool {
+	struct message *node, *free;
+	uint32_t capacity;
+	uint32_t fresh; /* nodes below have been used before */
+	uint32_t used; /* under way: in belts, in pending lists */
+};
+
+struct io_lcore;
+struct slot_view;
+
+/* Returns 0 or -ENOMEM. */
+int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots);
+void message_pool_fini(struct message_pool *pool);
+
+/* True if packets and ticks may be offered: whatever they post finds room. */
+static inline bool message_room(const struct message_pool *pool) { return pool->used <= MESSAGES_MOST; }
+
+static inline void message_free(struct message_pool *pool, struct message *message)
+{
+	message->next = pool->free;
+	pool->free = message;
+	pool->used--;
+}
+
+/* Copies what a worker posted and sends it on its way. Returns false if there is no node: the worker posted more than it
+ * may. data: in the worker's pages; bucket and len are checked. */
+bool message_post(struct io_lcore *io, uint8_t service, uint32_t bucket, const uint8_t *data, uint32_t len);
+
+/* Offers messages that found the belt of their owner full, oldest first. */
+void message_offer_backlogs(struct io_lcore *io);
+
+/* The owner of these buckets is about to change: what waits for its belt goes behind what waits for the new one. */
+struct move;
+void message_move(struct io_lcore *io, const struct move *move);
+
+/* Under way when it ended. */
+void message_drop(struct io_lcore *io, struct message *message);
+
+#endif

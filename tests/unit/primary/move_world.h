@@ -1,0 +1,442 @@
+/* A world of I/O lcores and workers for tests of moves, deaths and messages, driven step by step at random. Workers settle
+ * late, die with entries open, post messages and start packets; oracles stand where things happen. */
+#ifndef BATON_TEST_MOVE_WORLD_H
+#define BATON_TEST_MOVE_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "datapath_rig.h"
+
+#define LCORES  3u
+#define SLOTS   6u
+#define BUCKETS 64u
+#define PLAYERS 96u /* a player's packets always come by lcore id % LCORES, as RSS would have it */
+#define OPEN_MOST 1500u
+
+struct payload {
+	uint32_t player; /* STARTED: of a packet that a worker started */
+	uint32_t sequence;
+	uint8_t filler[24];
+};
+#define STARTED UINT32_MAX
+
+/* Of messages. A message may post one that goes on for it, `left` times. */
+struct note {
+	uint32_t id;
+	uint32_t bucket;
+	uint32_t left;
+	uint8_t fill[BATON_MESSAGE_MOST - 12];
+};
+#define NOTES 2000000u
+#define NOTE_CELLS 6u /* an entry's most, here */
+enum note_state { NOT_SETTLED = 0, POSTED, HANDLED };
+
+enum life { FREE, STARTING, ALIVE, DYING, ORPHANED };
+
+/* A worker made of belt calls only. What it did counts when it settles. */
+struct fake {
+	enum life life;
+	struct belt_consumer belt[LCORES];
+	uint8_t owned[BUCKETS];
+	uint32_t open_belt; /* burst under way: entries handled, not settled */
+	uint32_t open;
+	uint64_t cells; /* first outbound cell of the burst */
+};
+
+struct world {
+	struct rig rig;
+	struct fake fake[SLOTS];
+	uint32_t sent[PLAYERS], applied[PLAYERS], answered[PLAYERS];
+	uint32_t under_way;
+	uint64_t random;
+	int move; /* open move, 0: none */
+	uint64_t moves, deaths, redelivered;
+	uint8_t note[NOTES];    /* enum note_state; by id */
+	uint8_t started[NOTES]; /* the same of packets that workers started */
+	uint32_t notes, posted, handled, starts, sent_out;
+};
+
+static uint32_t roll(struct world *w, uint32_t below)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return (uint32_t)(w->random >> 33) % below;
+}
+
+static void start_worker(struct world *w, uint32_t slot)
+{
+	struct fake *f = &w->fake[slot];
+
+	memset(f, 0, sizeof(*f));
+	for (uint32_t l = 0; l < LCORES; l++)
+		belt_consumer_init(&f->belt[l], w->rig.belt[l][slot], &state_control(&w->rig.state, slot)->commit[l]);
+	f->life = STARTING;
+	datapath_slot_attach(w->rig.dp, slot, 0);
+}
+
+static void control_entry(struct world *w, uint32_t slot, uint8_t kind, const uint8_t *data)
+{
+	const struct belt_buckets *entry = (const void *)data;
+	struct fake *f = &w->fake[slot];
+
+	if (kind != BELT_GRANT && kind != BELT_REVOKE)
+		return;
+	for (uint32_t i = 0; i < entry->count; i++) {
+		if ((entry->map[i / 8] >> (i % 8) & 1) == 0)
+			continue;
+		if (kind == BELT_GRANT) {
+			for (uint32_t other = 0; other < SLOTS; other++)
+				if (other != slot && w->fake[other].life == ALIVE)
+					assert_int_equal(w->fake[other].owned[entry->first + i], 0);
+			f->owned[entry->first + i]++;
+			assert_true(f->owned[entry->first + i] <= LCORES);
+		} else {
+			assert_true(f->owned[entry->first + i] > 0);
+			f->owned[entry->first + i]--;
+		}
+	}
+}
+
+static uint32_t note_len(uint32_t id)
+{
+	return 12 + id % (BATON_MESSAGE_MOST - 11);
+}
+
+static void post_note(struct world *w, struct belt_consumer *c, uint64_t cause, uint32_t left)
+{
+	struct belt_out_cell *cell = belt_out_next(c);
+	struct note note = {.id = w->notes++, .bucket = roll(w, BUCKETS), .left = left};
+
+	assert_true(note.id < NOTES);
+	memset(note.fill, (int)(note.id & 0xff), sizeof(note.fill));
+	cell->cause = cause;
+	cell->kind = BELT_OUT_MESSAGE;
+	cell->len = (uint16_t)note_len(note.id);
+	cell->bucket = note.bucket;
+	memcpy(cell->data, &note, cell->len);
+	c->filled++;
+}
+
+static void start_packet(struct world *w, struct belt_consumer *c, uint64_t cause)
+{
+	struct belt_out_cell *cell = belt_out_next(c);
+	struct payload p = {.player = STARTED, .sequence = w->starts++};
+
+	assert_true(p.sequence < NOTES);
+	cell->cause = cause;
+	cell->kind = BELT_OUT_PACKET;
+	cell->len = sizeof(p);
+	cell->to = (struct baton_peer){.ip = 1, .udp_port = 1, .mac = {2, 0, 0, 0, 0, 9}};
+	memcpy(cell->data, &p, sizeof(p));
+	c->filled++;
+}
+
+/* What a burst had sent beside its replies: it counts from now on. */
+static void cells_settled(struct world *w, struct fake *f, const struct belt_consumer *c)
+{
+	for (; f->cells != c->filled; f->cells++) {
+		const struct belt_out_cell *cell = &c->belt->out[f->cells % BELT_OUT_CELLS];
+
+		if (cell->kind == BELT_OUT_PACKET) {
+			w->started[((const struct payload *)(const void *)cell->data)->sequence] = POSTED;
+			continue;
+		}
+		w->note[((const struct note *)(const void *)cell->data)->id] = POSTED;
+		w->posted++;
+	}
+}
+
+/* Of an entry that has settled: what it was told must have been posted by a settled one, and not have been handled. */
+static void note_settled(struct world *w, const struct belt_slot *entry, const uint8_t *data)
+{
+	struct note note;
+
+	memcpy(&note, data, sizeof(note));
+	assert_int_equal(entry->packet.bucket, note.bucket);
+	assert_int_equal(entry->packet.len, note_len(note.id));
+	for (uint32_t i = 0; i + 12 < entry->packet.len; i++)
+		assert_int_equal(note.fill[i], note.id & 0xff);
+	assert_int_equal(w->note[note.id], POSTED);
+	w->note[note.id] = HANDLED;
+	w->handled++;
+}
+
+/* Takes a burst and answers it; settling is a step of its own, so that a death may come in between. Grants and revokes
+ * take effect at once in the worker, as in the real runtime; a dead worker's are gone with it. */
+static void worker_take(struct world *w, uint32_t slot)
+{
+	struct fake *f = &w->fake[slot];
+	uint32_t lcore = roll(w, LCORES);
+	struct belt_consumer *c = &f->belt[lcore];
+	uint32_t count = belt_take(c, 1 + roll(w, 64));
+
+	f->cells = c->filled;
+	for (uint32_t i = 0; i < count; i++) {
+		struct belt_slot *entry = belt_slot_at(c, c->done + i);
+		uint8_t *data = belt_slot_data(c, entry);
+
+		if (!belt_out_room(c, NOTE_CELLS)) {
+			count = i;
+			break;
+		}
+		if (entry->packet.kind == BELT_MESSAGE) {
+			const struct note *note = (const void *)data;
+
+			assert_true(f->owned[entry->packet.bucket] > 0);
+			belt_verdict(c, c->done + i, BATON_NO_REPLY);
+			if (note->left > 0)
+				post_note(w, c, c->done + i, note->left - 1);
+			if (roll(w, 4) == 0)
+				start_packet(w, c, c->done + i);
+			continue;
+		}
+		if (entry->packet.kind != BELT_PACKET) {
+			control_entry(w, slot, entry->packet.kind, data);
+			continue;
+		}
+		struct payload *p = (void *)data;
+		assert_true(f->owned[entry->packet.bucket] > 0);
+		assert_int_equal(entry->packet.len, sizeof(*p));
+		memset(p->filler, 0xab, sizeof(p->filler));
+		belt_verdict(c, c->done + i, baton_reply(sizeof(*p)));
+		for (uint32_t n = roll(w, 3) != 0 ? 0 : roll(w, BATON_POSTS_MOST + 1); n > 0; n--)
+			post_note(w, c, c->done + i, roll(w, 3));
+		if (roll(w, 8) == 0)
+			start_packet(w, c, c->done + i);
+	}
+	f->open_belt = lcore;
+	f->open = count;
+}
+
+/* Where the packets of a player are, for the one who has to find out why a claim failed. */
+static void tell(const struct world *w, uint32_t player)
+{
+	const struct io_lcore *io = w->rig.dp->io[player % LCORES];
+
+	printf("player %u: sent %u applied %u answered %u, move %d (%u -> %u), %llu moves, %llu deaths\n", player,
+	       w->sent[player], w->applied[player], w->answered[player], w->move, w->rig.dp->move[0].from,
+	       w->rig.dp->move[0].to, (unsigned long long)w->moves, (unsigned long long)w->deaths);
+	for (uint32_t list = 0; list < LISTS; list++)
+		for (uint32_t i = 0, at = io->list[list].head; i < io->list[list].count; i++, at = io->pending.node[at].next) {
+			const struct belt_shadow *s = &io->pending.node[at].packet;
+			const struct payload *p = rte_pktmbuf_mtod_offset((struct rte_mbuf *)s->cookie, const struct payload *, 42);
+			if (p->player == player)
+				printf("  list %u: %u, bucket %u, entry %x\n", list, p->sequence, s->bucket, io->steering[0].entry[s->bucket]);
+		}
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		for (uint64_t at = io->slot[slot].belt.reaped; at != io->slot[slot].belt.offered; at++) {
+			const struct belt_shadow *s = &io->slot[slot].belt.shadow[at & BELT_MASK];
+			if (s->kind != BELT_PACKET)
+				continue;
+			const struct payload *p = rte_pktmbuf_mtod_offset((struct rte_mbuf *)s->cookie, const struct payload *, 42);
+			if (p->player == player)
+				printf("  slot %u at %llu: %u\n", slot, (unsigned long long)at, p->sequence);
+		}
+}
+
+static void worker_settle(struct world *w, uint32_t slot)
+{
+	struct fake *f = &w->fake[slot];
+	struct belt_consumer *c = &f->belt[f->open_belt];
+
+	for (uint32_t i = 0; i < f->open; i++) {
+		struct belt_slot *entry = belt_slot_at(c, c->done + i);
+		if (entry->packet.kind == BELT_MESSAGE)
+			note_settled(w, entry, belt_slot_data(c, entry));
+		if (entry->packet.kind != BELT_PACKET)
+			continue;
+		const struct payload *p = (const void *)belt_slot_data(c, entry);
+		if (p->sequence != w->applied[p->player] + 1)
+			tell(w, p->player);
+		assert_int_equal(p->sequence, w->applied[p->player] + 1); /* once, in order */
+		w->applied[p->player]++;
+	}
+	cells_settled(w, f, c);
+	belt_settle(c, c->done + f->open);
+	f->open = 0;
+}
+
+static void inject(struct world *w)
+{
+	for (uint32_t n = roll(w, 64); n > 0 && w->under_way < OPEN_MOST; n--) {
+		struct payload p = {.player = roll(w, PLAYERS)};
+		p.sequence = ++w->sent[p.player];
+		rig_inject(&w->rig, p.player % LCORES, rig_frame(&w->rig, p.player % LCORES, &p, sizeof(p)));
+		w->under_way++;
+	}
+}
+
+static void collect(struct world *w, uint32_t lcore)
+{
+	struct rte_mbuf *mbuf;
+
+	while (rte_ring_dequeue(w->rig.tx[lcore], (void **)&mbuf) == 0) {
+		const struct payload *p = rte_pktmbuf_mtod_offset(mbuf, const struct payload *, 42);
+		assert_int_equal(mbuf->pkt_len, 42 + sizeof(*p));
+		if (p->player == STARTED) {
+			assert_int_equal(w->started[p->sequence], POSTED); /* settled, and once */
+			w->started[p->sequence] = HANDLED;
+			w->sent_out++;
+			rte_pktmbuf_free(mbuf);
+			continue;
+		}
+		assert_int_equal(p->sequence, w->answered[p->player] + 1); /* once, in order */
+		assert_true(p->sequence <= w->applied[p->player]);         /* commit before emit */
+		assert_int_equal(p->filler[0], 0xab);
+		w->answered[p->player]++;
+		w->under_way--;
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+static uint32_t pick(struct world *w, enum life life)
+{
+	uint32_t first = roll(w, SLOTS);
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		if (w->fake[(first + i) % SLOTS].life == life)
+			return (first + i) % SLOTS;
+	return SLOT_NONE;
+}
+
+static uint32_t alive(const struct world *w)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		count += w->fake[i].life == ALIVE;
+	return count;
+}
+
+/* The supervisor's part: poll what is open, bring up workers, hand orphans over. */
+static void supervise(struct world *w)
+{
+	struct move_report report;
+
+	datapath_poll(w->rig.dp);
+	if (w->move != 0 && datapath_move_done(w->rig.dp, w->move, &report)) {
+		w->moves++;
+		w->move = 0;
+	}
+	for (uint32_t slot = 0; slot < SLOTS; slot++) {
+		struct fake *f = &w->fake[slot];
+		uint32_t orphans;
+
+		if (f->life == STARTING && datapath_slot_attached(w->rig.dp, slot))
+			f->life = ALIVE;
+		if (f->life == DYING && datapath_slot_recovered(w->rig.dp, slot, &orphans))
+			f->life = orphans != 0 ? ORPHANED : FREE;
+		if (f->life == ORPHANED && w->move == 0) {
+			uint32_t to = pick(w, ALIVE);
+			if (to == SLOT_NONE)
+				continue;
+			w->move = datapath_move(w->rig.dp, &(struct move_order){.from = slot, .to = to});
+			assert_true(w->move > 0);
+			f->life = DYING; /* free once recovered has no orphans any more */
+		}
+	}
+	if (alive(w) < 2 && pick(w, STARTING) == SLOT_NONE) {
+		uint32_t slot = pick(w, FREE);
+		if (slot != SLOT_NONE)
+			start_worker(w, slot);
+	}
+}
+
+static void random_move(struct world *w)
+{
+	uint32_t from = pick(w, ALIVE), to = pick(w, ALIVE);
+	uint64_t map[BUCKETS / 64] = {w->random};
+
+	if (w->move != 0 || from == SLOT_NONE || from == to)
+		return;
+	int rc = datapath_move(w->rig.dp, &(struct move_order){.from = from, .to = to, .map = roll(w, 3) ? map : NULL});
+	if (rc == -EALREADY)
+		return;
+	assert_true(rc > 0);
+	w->move = rc;
+}
+
+static void kill_worker(struct world *w)
+{
+	uint32_t slot = pick(w, ALIVE);
+
+	if (slot == SLOT_NONE)
+		return;
+	w->fake[slot].life = DYING;
+	w->deaths++;
+	datapath_slot_dead(w->rig.dp, slot);
+}
+
+static void worker_step(struct world *w)
+{
+	uint32_t slot = pick(w, ALIVE);
+
+	if (slot == SLOT_NONE)
+		return;
+	if (w->fake[slot].open != 0)
+		worker_settle(w, slot);
+	else
+		worker_take(w, slot);
+}
+
+/* After a turn that did nothing the gauges are exact: the packets in belts are among the entries by slot, and a slot
+ * without a worker has none. */
+static void gauges_agree(const struct world *w, uint32_t lcore)
+{
+	const struct CoreStats *page = stats_io(&w->rig.stats, lcore);
+	uint64_t entries = 0;
+
+	for (uint32_t slot = 0; slot < SLOTS; slot++) {
+		entries += page->belt[slot];
+		assert_true(page->belt[slot] == 0 || w->fake[slot].life != FREE);
+	}
+	assert_true(entries >= page->belt_depth);
+}
+
+static void step(struct world *w, bool quiet)
+{
+	uint32_t what = roll(w, 1000);
+
+	if (what < 3 && !quiet)
+		kill_worker(w);
+	else if (what < 20 && !quiet)
+		random_move(w);
+	else if (what < 150 && !quiet)
+		inject(w);
+	else if (what < 250)
+		supervise(w);
+	else if (what < 600)
+		worker_step(w);
+	else {
+		uint32_t lcore = roll(w, LCORES);
+		if (!io_turn(w->rig.dp->io[lcore]))
+			gauges_agree(w, lcore);
+		collect(w, lcore);
+	}
+}
+
+static void give_first_owner(struct world *w)
+{
+	struct move_report report;
+
+	start_worker(w, 0);
+	while (!datapath_slot_attached(w->rig.dp, 0))
+		for (uint32_t l = 0; l < LCORES; l++)
+			io_turn(w->rig.dp->io[l]);
+	w->fake[0].life = ALIVE;
+	int id = datapath_move(w->rig.dp, &(struct move_order){.from = SLOT_NONE, .to = 0});
+	assert_true(id > 0);
+	while (!datapath_move_done(w->rig.dp, id, &report))
+		for (uint32_t l = 0; l < LCORES; l++)
+			io_turn(w->rig.dp->io[l]);
+	assert_int_equal(report.buckets, BUCKETS);
+}
+
+#endif
