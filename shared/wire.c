@@ -31,3 +31,18 @@ uint32_t wire_build_heartbeat(uint8_t *out, uint32_t player, uint32_t sequence, 
 	memcpy(out, &beat, sizeof(beat));
 	return (uint32_t)sizeof(beat);
 }
+
+uint32_t wire_build_attack(uint8_t *out, uint32_t player, uint32_t sequence, uint32_t target, uint32_t skill, float x,
+			   float y, float z)
+{
+	struct GameAttack attack = {
+		.header = header_of(PLAYER_ATTACK, player, sequence),
+		.target = target,
+		.skill = skill,
+		.aim = { .x = x, .y = y, .z = z },
+	};
+
+	attack.header.packet_size = (uint32_t)sizeof(attack);
+	memcpy(out, &attack, sizeof(attack));
+	return (uint32_t)sizeof(attack);
+}

@@ -11,7 +11,57 @@
 #define GAME_WORLD_XY  10000.0f /* |x| and |y| are at most this */
 
 enum game_packet_type { PLAYER_MOVE = 1, PLAYER_ATTACK = 2, HEARTBEAT = 3 };
-enum game_status { GAME_OK = 0, GAME_OUTSIDE_WORLD = 1, GAME_STALE = 2, GAME_FULL = 3 };
+
+/* What a reply says of its request; docs/wire.md says which type may get which. */
+enum game_status {
+	GAME_OK = 0,
+	GAME_OUTSIDE_WORLD = 1,
+	GAME_STALE = 2,
+	GAME_FULL = 3,
+	GAME_TOO_FAR = 4,      /* the aim is beyond the skill's range */
+	GAME_COOLDOWN = 5,     /* the last accepted skill has not cooled down */
+	GAME_BUSY = 6,         /* an older attack of this player has no result yet */
+	GAME_NO_TARGET = 7,    /* it does not exist, or is the attacker itself */
+	GAME_NO_SKILL = 8,
+	GAME_MISSED = 9,       /* the target is not near the aim */
+	GAME_TARGET_DOWN = 10, /* it has no hit points */
+	GAME_NO_PLAYER = 11,   /* the attacker does not exist */
+};
+
+#define GAME_HIT_POINTS 100u  /* of a new player; no player ever has more */
+#define GAME_AIM_RADIUS 64.0f /* the target is hit within this distance of the aim */
+
+/* X(number, NAME, damage, range, cooldown_ms): range is the Euclidean distance between attacker and aim. */
+#define GAME_SKILLS(X) \
+	X(1, STRIKE, 10, 100.0f, 200) \
+	X(2, SHOT, 4, 3000.0f, 400) \
+	X(3, METEOR, 1, 40000.0f, 20)
+
+enum game_skill_number {
+#define X(number, NAME, damage, range, cooldown_ms) GAME_##NAME = (number),
+	GAME_SKILLS(X)
+#undef X
+};
+
+struct game_skill {
+	uint32_t damage; /* hit points */
+	float range;
+	uint32_t cooldown_ms; /* from an accepted attack to the next, of whatever skill */
+};
+
+/* False, and *skill untouched, if there is none of this number. */
+static inline bool game_skill_find(uint32_t number, struct game_skill *skill)
+{
+	switch (number) {
+#define X(value, NAME, points, reach, pause) \
+	case value: \
+		*skill = (struct game_skill){ .damage = points, .range = reach, .cooldown_ms = pause }; \
+		return true;
+	GAME_SKILLS(X)
+#undef X
+	default: return false;
+	}
+}
 
 /* Starts every request and every reply; a reply has the header of its request, but for its own packet_size. */
 struct GamePacketHeader {
@@ -39,9 +89,36 @@ struct GameHeartbeat {
 	uint64_t server_time_ns;
 } __attribute__((packed));
 
+/* A reply has the result in place of the aim. */
+struct GameAttack {
+	struct GamePacketHeader header; /* its sequences are a circle of their own, independent of moves */
+	uint32_t status;
+	uint32_t target; /* player id */
+	uint32_t skill;  /* enum game_skill_number */
+	uint32_t damage; /* request: 0; reply: hit points the target lost */
+	union {
+		struct {
+			float x, y, z; /* where the client sees the target */
+			uint32_t reserved;
+		} aim;
+		struct {
+			uint32_t hit_points; /* of the target, after this attack */
+			uint32_t hits;       /* with GAME_OK that it has ever taken, this one included: an ordinal */
+			uint32_t healed;     /* hit points it has regenerated ever */
+			uint32_t reserved;
+		} result;
+	};
+	uint64_t server_time_ns; /* of the request that was accepted, whichever of its repeats is answered */
+} __attribute__((packed));
+
 static_assert(sizeof(struct GamePacketHeader) == 24 && offsetof(struct GamePacketHeader, player_id) == 8, "wire");
 static_assert(sizeof(struct GameMove) == 48 && offsetof(struct GameMove, server_time_ns) == 40, "wire");
 static_assert(sizeof(struct GameHeartbeat) == 48 && offsetof(struct GameHeartbeat, client_time_ns) == 32, "wire");
+static_assert(sizeof(struct GameAttack) == 64 && offsetof(struct GameAttack, target) == 28, "wire");
+static_assert(offsetof(struct GameAttack, damage) == 36 && offsetof(struct GameAttack, server_time_ns) == 56, "wire");
+static_assert(offsetof(struct GameAttack, aim.x) == 40 && offsetof(struct GameAttack, aim.reserved) == 52, "wire");
+static_assert(offsetof(struct GameAttack, result.hit_points) == 40 && offsetof(struct GameAttack, result.hits) == 44 &&
+	      offsetof(struct GameAttack, result.healed) == 48, "wire");
 
 /* Where the player id stands: the steering key of the game. */
 #define GAME_KEY_OFFSET 8u
@@ -92,5 +169,7 @@ static inline int wire_parse(const uint8_t *data, uint32_t len, uint32_t *type)
 /* Fills in requests; `out` must have room. Return the number of bytes. */
 uint32_t wire_build_move(uint8_t *out, uint32_t player, uint32_t sequence, float x, float y, float z);
 uint32_t wire_build_heartbeat(uint8_t *out, uint32_t player, uint32_t sequence, uint64_t client_time_ns);
+uint32_t wire_build_attack(uint8_t *out, uint32_t player, uint32_t sequence, uint32_t target, uint32_t skill, float x,
+			   float y, float z);
 
 #endif

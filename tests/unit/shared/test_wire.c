@@ -37,6 +37,37 @@ static void a_heartbeat_has_the_documented_bytes(void **state)
 	assert_memory_equal(data, want, 48);
 }
 
+static void an_attack_has_the_documented_bytes(void **state)
+{
+	static const uint8_t want[64] = {
+		64, 0, 0, 0, 2, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 0x08, 0x07, 0x06, 0x05, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 0x88, 0x77, 0x66, 0x55, 2, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x00, 0x80, 0x3f,
+		0x00, 0x00, 0x00, 0xc0, 0x00, 0x40, 0x1c, 0xc6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	};
+	uint8_t data[64];
+
+	(void)state;
+	assert_int_equal(wire_build_attack(data, 0x11223344, 0x05060708, 0x55667788, GAME_SHOT, 1.0f, -2.0f,
+					   -10000.0f), 64);
+	assert_memory_equal(data, want, 64);
+}
+
+static void skills_are_found_by_their_numbers(void **state)
+{
+	struct game_skill skill = { 77, 77, 77 };
+
+	(void)state;
+	assert_false(game_skill_find(0, &skill));
+	assert_false(game_skill_find(4, &skill));
+	assert_false(game_skill_find(UINT32_MAX, &skill));
+	assert_int_equal(skill.damage, 77);
+	assert_true(game_skill_find(GAME_STRIKE, &skill));
+	assert_true(skill.damage == 10 && skill.range >= 100.0f && skill.range <= 100.0f && skill.cooldown_ms == 200);
+	assert_true(game_skill_find(GAME_METEOR, &skill));
+	assert_true(skill.damage == 1 && skill.cooldown_ms == 20);
+	assert_true(GAME_STRIKE == 1 && GAME_SHOT == 2 && GAME_METEOR == 3);
+}
+
 static void put(uint8_t *data, uint32_t at, uint32_t value)
 {
 	memcpy(data + at, &value, sizeof(value));
@@ -151,6 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_move_has_the_documented_bytes),
 		cmocka_unit_test(a_heartbeat_has_the_documented_bytes),
+		cmocka_unit_test(an_attack_has_the_documented_bytes),
+		cmocka_unit_test(skills_are_found_by_their_numbers),
 		cmocka_unit_test(what_was_built_is_accepted),
 		cmocka_unit_test(each_shorter_length_is_a_runt),
 		cmocka_unit_test(padding_is_accepted_and_counted),
