@@ -42,7 +42,6 @@ uint32_t wire_build_attack(uint8_t *out, uint32_t player, uint32_t sequence, uin
 		.aim = { .x = x, .y = y, .z = z },
 	};
 
-	attack.header.packet_size = (uint32_t)sizeof(attack);
 	memcpy(out, &attack, sizeof(attack));
 	return (uint32_t)sizeof(attack);
 }

@@ -130,9 +130,10 @@ static inline bool game_serial_newer(uint32_t a, uint32_t b)
 	return a != b && (uint32_t)(a - b) < 0x80000000u;
 }
 
-/* X(type, struct of its request and reply, name): what a server of this protocol answers. PLAYER_ATTACK is not yet. */
+/* X(type, struct of its request and reply, name): what a server of this protocol answers. */
 #define GAME_PACKETS(X) \
 	X(PLAYER_MOVE, struct GameMove, move) \
+	X(PLAYER_ATTACK, struct GameAttack, attack) \
 	X(HEARTBEAT, struct GameHeartbeat, heartbeat)
 
 /* Bytes of a reply of this type, which are also the least bytes of its request; 0: no such type. */

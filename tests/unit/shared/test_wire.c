@@ -83,6 +83,8 @@ static void what_was_built_is_accepted(void **state)
 	assert_int_equal(type, PLAYER_MOVE);
 	assert_int_equal(wire_parse(data, wire_build_heartbeat(data, 1, 2, 3), &type), WIRE_OK);
 	assert_int_equal(type, HEARTBEAT);
+	assert_int_equal(wire_parse(data, wire_build_attack(data, 1, 2, 3, GAME_STRIKE, 0, 0, 0), &type), WIRE_OK);
+	assert_int_equal(type, PLAYER_ATTACK);
 }
 
 static void each_shorter_length_is_a_runt(void **state)
@@ -93,6 +95,11 @@ static void each_shorter_length_is_a_runt(void **state)
 	(void)state;
 	for (uint32_t len = 0; len < 48; len++) {
 		wire_build_move(data, 1, 2, 0, 0, 0);
+		put(data, 0, len);
+		assert_int_equal(wire_parse(data, len, &type), WIRE_RUNT);
+	}
+	for (uint32_t len = 24; len < 64; len++) {
+		wire_build_attack(data, 1, 2, 3, GAME_STRIKE, 0, 0, 0);
 		put(data, 0, len);
 		assert_int_equal(wire_parse(data, len, &type), WIRE_RUNT);
 	}
@@ -116,7 +123,7 @@ static void padding_is_accepted_and_counted(void **state)
 static void wrong_size_type_or_token_is_malformed(void **state)
 {
 	static const uint32_t sizes[] = { 0, 24, 47, 49, 48u << 8, UINT32_MAX };
-	static const uint32_t types[] = { 0, PLAYER_ATTACK, 4, 0x01000000u, 0x10001u, 0x80000001u, UINT32_MAX };
+	static const uint32_t types[] = { 0, 4, 5, 0x01000000u, 0x10001u, 0x80000001u, UINT32_MAX };
 	uint8_t data[64];
 	uint32_t type = 77;
 
@@ -149,15 +156,17 @@ static void near_misses_are_judged_by_the_rules(void **state)
 	for (uint32_t i = 0; i < 200000; i++) {
 		uint8_t data[64];
 		uint64_t r = hash_mix64(random += 0x9e3779b97f4a7c15ull);
-		uint32_t len = r % 8 == 0 ? (uint32_t)(r >> 8) % 60 : 48, type = 0;
-		wire_build_move(data, 1, 2, 0, 0, 0);
+		uint32_t len = r % 8 == 0 ? (uint32_t)(r >> 8) % 65 : r % 8 == 1 ? 64 : 48, type = 0;
+		wire_build_attack(data, 1, 2, 3, 0, 0, 0, 0);
+		put(data, 0, len);
 		put(data, 4, (uint32_t)(r >> 16) % 5);
 		if (r % 3 == 0)
 			data[(r >> 24) % 24] ^= (uint8_t)(1u << (r >> 32) % 8);
 		uint32_t words[6];
 		memcpy(words, data, sizeof(words));
-		bool shape = words[0] == len && (words[1] == 1 || words[1] == 3) && words[4] == 0 && words[5] == 0;
-		int want = len < 24 ? WIRE_RUNT : !shape ? WIRE_MALFORMED : len < 48 ? WIRE_RUNT : WIRE_OK;
+		bool shape = words[0] == len && words[1] >= 1 && words[1] <= 3 && words[4] == 0 && words[5] == 0;
+		uint32_t least = words[1] == 2 ? 64 : 48;
+		int want = len < 24 ? WIRE_RUNT : !shape ? WIRE_MALFORMED : len < least ? WIRE_RUNT : WIRE_OK;
 		assert_int_equal(wire_parse(data, len, &type), want);
 		accepted += want == WIRE_OK;
 	}
