@@ -4,9 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* of a tick that removes as many as it may; a packet needs far less: an insertion and three saves */
-#define GAME_MAX_UNDO (PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE)
-static_assert(GAME_MAX_UNDO >= PLAYER_UNDO_INSERT + 3 * PLAYER_UNDO(sizeof(struct player)), "undo bytes of a packet");
+/* Of a tick that removes as many players, fighters and memories as it may and heals as many: packets and messages need
+ * far less, two insertions, one removal and four saves. */
+#define GAME_MAX_UNDO (3 * PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE + \
+		       FIGHTERS_HEALED_PER_TICK * PLAYER_UNDO(sizeof(struct vitals)) + \
+		       BATON_POSTS_MOST * PLAYER_UNDO(sizeof(uint64_t)))
+static_assert(GAME_MAX_UNDO >= 2 * PLAYER_UNDO_INSERT + 2 * BATON_UNDO_REMOVE + 4 * PLAYER_UNDO(sizeof(struct fighter)),
+	      "undo bytes of a packet or message");
+#define GAME_RECORD (sizeof(struct player) > sizeof(struct fighter) ? sizeof(struct player) : sizeof(struct fighter))
+static_assert(GAME_RECORD == 48, "with struct baton_record one cache line");
 
 struct game_handler {
 	baton_verdict (*handle)(struct baton_ctx *ctx, uint8_t *data);
@@ -46,6 +52,25 @@ static void game_tick(struct baton_ctx *ctx, uint64_t number)
 
 	(void)number; /* ctx->time_ns is the tick's own time, a function of its number */
 	player_remove_idle(ctx, settings->idle_ns);
+	if (settings->regen != 0)
+		fighter_heal_all(ctx, settings->regen);
+	hit_tick(ctx);
+}
+
+static void game_message(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data)
+{
+	const struct game_settings *settings = ctx->user;
+	struct note note;
+
+	if (message->len != sizeof(note))
+		return; /* of another version of this plugin */
+	memcpy(&note, data, sizeof(note));
+	switch (note.kind) {
+	case NOTE_HIT: return hit_arrived(ctx, &note, settings->memories);
+	case NOTE_RESULT: return attack_result(ctx, &note);
+	case NOTE_FORGET: return hit_forgotten(ctx, &note);
+	default: return;
+	}
 }
 
 /* A whole number and a unit, at most 7 days. Returns 0 or -EINVAL. */
@@ -72,6 +97,24 @@ static int parse_duration(const char *text, uint64_t *out_ns)
 	return -EINVAL;
 }
 
+/* A whole number from least to most. Returns 0, or -EINVAL with a line in the log; absent: *out stays as it is. */
+static int read_number(struct baton_ctx *ctx, const char *key, uint32_t least, uint32_t most, uint32_t *out)
+{
+	const char *text = baton_setting(ctx, key);
+	char *end;
+
+	if (text == NULL)
+		return 0;
+	errno = 0;
+	unsigned long value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != 0 || errno != 0 || value < least || value > most) {
+		baton_log(ctx, "game: setting %s is '%s'; give a whole number from %u to %u", key, text, least, most);
+		return -EINVAL;
+	}
+	*out = (uint32_t)value;
+	return 0;
+}
+
 static int game_init(struct baton_ctx *ctx)
 {
 	static struct game_settings settings;
@@ -83,9 +126,14 @@ static int game_init(struct baton_ctx *ctx)
 			  "1ms to 168h, for example '60s'", idle);
 		return -EINVAL;
 	}
+	settings.regen = 1;
+	settings.memories = 64;
+	if (read_number(ctx, "regen.per_tick", 0, GAME_HIT_POINTS, &settings.regen) != 0 ||
+	    read_number(ctx, "attack.memory", 1, 65536, &settings.memories) != 0)
+		return -EINVAL;
 	ctx->user = &settings;
-	baton_log(ctx, "game: answers %s and %s; removes players idle for more than %llu ms",
-		  handlers[PLAYER_MOVE].name, handlers[HEARTBEAT].name,
+	baton_log(ctx, "game: answers %s, %s and %s; removes players idle for more than %llu ms",
+		  handlers[PLAYER_MOVE].name, handlers[PLAYER_ATTACK].name, handlers[HEARTBEAT].name,
 		  (unsigned long long)(settings.idle_ns / 1000000));
 	return 0;
 }
@@ -96,11 +144,14 @@ BATON_PLUGIN(
 	.key = BATON_KEY_PAYLOAD, /* the player's id, so that it keeps its bucket when its address changes */
 	.key_offset = GAME_KEY_OFFSET,
 	.key_length = GAME_KEY_LENGTH,
-	.schema = 1,
-	.record_size = sizeof(struct player),
+	.schema = 2,
+	.record_size = GAME_RECORD,
 	.max_undo_bytes = GAME_MAX_UNDO,
+	.max_posts = BATON_POSTS_MOST, /* of a tick; a packet posts one */
+	.max_sends = 1,
 	.init = game_init,
 	.prefetch = game_prefetch,
 	.packet = game_packet,
-	.tick = game_tick
+	.tick = game_tick,
+	.message = game_message
 );

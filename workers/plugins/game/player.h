@@ -9,14 +9,14 @@
 
 enum player_flag { PLAYER_HAS_MOVED = 1 }; /* sequence and position come from a MOVE */
 
-/* What a MOVE changes stands first, so that one save covers it. Schema 1. */
+/* What a MOVE changes stands first, so that one save covers it. Schema 2: beside players there are fighters and memories (fight.h). */
 struct player {
-	uint64_t time_ns;  /* of the last MOVE that was applied, or HEARTBEAT */
+	uint64_t time_ns;  /* of the last MOVE or ATTACK that was taken, or HEARTBEAT */
 	uint32_t sequence; /* of the last MOVE that was applied */
 	float x, y, z;
 	uint32_t flags; /* enum player_flag */
 	uint32_t reserved;
-	struct baton_peer peer; /* way back, of the same packet as time_ns */
+	struct baton_peer peer; /* way back, of its last packet */
 };
 static_assert(sizeof(struct player) == 48, "with struct baton_record one cache line");
 
