@@ -36,12 +36,22 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->idle_turns = 0;
 	loop->busy_poll = busy_poll;
 	loop->stop = false;
+	loop->verify = NULL;
 	loop->undone_shown = loop->early_settles_shown = 0;
 	loop->table_full_shown = 0;
 	return 0;
 }
 
 /* ---- entries ---- */
+
+/* Debug builds call the plugin twice and compare; nothing of it is in others. */
+#ifdef BATON_DEBUG
+#define VERIFIES(loop) baton_unlikely((loop)->verify != NULL)
+#else
+#define VERIFIES(loop) false
+#endif
+#define VERIFY(loop, ...) \
+	loop_verify(loop, &(struct verify_call){.position = (loop)->txn.position, __VA_ARGS__})
 
 /* What the plugin decided, as far as the primary may be told. A reply that is longer than its request, or a verdict
  * that is none, is a mistake of the plugin: the entry is undone and dropped as malformed. */
@@ -56,7 +66,10 @@ static inline void run_packet(struct loop *loop, struct belt_slot *slot, uint8_t
 	baton_verdict verdict;
 
 	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
-	verdict = loop->plugin->packet(&txn->ctx, &slot->packet, data);
+	if (VERIFIES(loop))
+		verdict = VERIFY(loop, .kind = VERIFY_PACKET, .packet = &slot->packet, .data = data);
+	else
+		verdict = loop->plugin->packet(&txn->ctx, &slot->packet, data);
 	if (baton_unlikely(!verdict_is_sound(&slot->packet, verdict))) {
 		txn->ctx.overflow = 1;
 		txn_end(txn, verdict);
@@ -126,7 +139,10 @@ static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_
 		if (number <= last && !BATON_SABOTAGE(no_guard))
 			break;
 		txn_begin_tick(txn, number, tick_time(&tick->times, number), bucket);
-		loop->plugin->tick(&txn->ctx, number);
+		if (VERIFIES(loop))
+			VERIFY(loop, .kind = VERIFY_TICK, .number = number);
+		else
+			loop->plugin->tick(&txn->ctx, number);
 		txn_end_tick(txn);
 	}
 	return txn_last_tick(txn, bucket) < tick->number;

@@ -8,6 +8,7 @@
 #include "belt.h"
 #include "core_stats.h"
 #include "txn.h"
+#include "verify.h"
 
 /* All of it private to the worker but what it points to. */
 struct loop {
@@ -31,6 +32,7 @@ struct loop {
 	uint32_t idle_turns;     /* turns without an entry, since the last that had one */
 	bool busy_poll;
 	bool stop;               /* BELT_STOP has been settled */
+	struct verify *verify;   /* NULL: calls of the plugin are not verified; looked at in debug builds alone */
 	/* as last added to the page, which counts on over incarnations */
 	uint64_t undone_shown, early_settles_shown;
 	uint32_t table_full_shown;
@@ -48,6 +50,14 @@ uint32_t loop_turn(struct loop *loop);
 
 /* Turns until BELT_STOP has been settled. */
 void loop_run(struct loop *loop);
+
+/* ---- verify_loop.c ---- */
+
+/* From now on a debug build runs every call twice and compares (verify.h). Returns 0 or -errno. */
+int loop_verify_start(struct loop *loop);
+/* The call, both times. Returns the plugin's verdict. What is wrong is logged and ends the process: by SIGABRT, or by
+ * the signal that the plugin died of. */
+baton_verdict loop_verify(struct loop *loop, const struct verify_call *call);
 
 /* ---- idle.c ---- */
 

@@ -175,6 +175,9 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	check("set up its loop",
 	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
 			spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
+#ifdef BATON_DEBUG
+	check("set up verify mode", loop_verify_start(&loop));
+#endif
 	plugin_ready(&plugin, &message.ready);
 	if (host_send(&message) != 0)
 		_exit(1);

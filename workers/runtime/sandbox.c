@@ -1,0 +1,111 @@
+/* Plugins in plain memory. */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+
+static void *zeroed(size_t bytes)
+{
+	void *memory = NULL;
+
+	bytes = (bytes + 63u) & ~(size_t)63u;
+	if (posix_memalign(&memory, 64, bytes != 0 ? bytes : 64) != 0)
+		return NULL;
+	memset(memory, 0, bytes);
+	return memory;
+}
+
+int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct baton_ctx *ctx, uint32_t buckets,
+		   uint32_t bucket_slots, bool statics)
+{
+	static const struct baton_peer nobody;
+	uint32_t stride = 64;
+
+	if (buckets == 0 || (buckets & (buckets - 1)) != 0 || buckets > BATON_MAX_BUCKETS || bucket_slots == 0 ||
+	    (bucket_slots & (bucket_slots - 1)) != 0)
+		return -EINVAL;
+	while (stride < plugin->record_size + sizeof(struct baton_record))
+		stride *= 2;
+	if (plugin->record_size == 0)
+		bucket_slots = 1; /* the one empty record that stands in for all of them (state_bind()) */
+	*s = (struct sandbox){.plugin = plugin, .ctx = ctx, .buckets = buckets};
+	s->bytes = (size_t)stride * bucket_slots * (plugin->record_size != 0 ? buckets : 1);
+	s->records = zeroed(s->bytes);
+	s->journal = zeroed(sizeof(*s->journal));
+	if (s->records == NULL || s->journal == NULL) {
+		sandbox_destroy(s);
+		return -ENOMEM;
+	}
+	*ctx = (struct baton_ctx){
+		.records = s->records, .stride = stride, .record_size = plugin->record_size,
+		.bucket_slots = bucket_slots, .journal = s->journal->records, .last = JOURNAL_NONE, .peer = &nobody,
+	};
+	ctx->journal_used = (uint32_t *)(uintptr_t)&s->journal->used;
+	if (plugin->record_size != 0) {
+		ctx->bucket_bytes = (uint64_t)stride * bucket_slots;
+		ctx->records_bytes = s->bytes;
+	}
+	int rc = verify_create(&s->verify, plugin, ctx, statics);
+	if (rc != 0)
+		sandbox_destroy(s);
+	return rc;
+}
+
+void sandbox_destroy(struct sandbox *s)
+{
+	verify_destroy(s->verify);
+	free(s->records);
+	free(s->journal);
+	*s = (struct sandbox){.records = NULL};
+}
+
+int32_t sandbox_bucket(const struct sandbox *s, const struct baton_peer *peer, const uint8_t *data, uint32_t len)
+{
+	const struct baton_plugin *p = s->plugin;
+	uint64_t key = (uint64_t)peer->ip << 16 | peer->udp_port;
+
+	if (p->key == BATON_KEY_PAYLOAD) {
+		if (len < (uint32_t)p->key_offset + p->key_length)
+			return -1;
+		key = hash_key_bytes(data + p->key_offset, p->key_length);
+	}
+	return (int32_t)(hash_key(key, 0) & (s->buckets - 1));
+}
+
+void sandbox_begin(struct sandbox *s, uint32_t bucket, uint64_t time_ns, uint64_t number)
+{
+	struct baton_ctx *ctx = s->ctx;
+
+	journal_open(s->journal, ctx, 0, s->position);
+	ctx->bucket = bucket;
+	ctx->time_ns = time_ns;
+	ctx->seed = number * 31 + bucket;
+	ctx->overflow = 0;
+	ctx->limit = (s->plugin->max_undo_bytes + 7u) & ~7u;
+}
+
+int sandbox_run(struct sandbox *s, struct verify_call *call, uint32_t bucket, uint64_t time_ns, baton_verdict *verdict)
+{
+	struct baton_ctx *ctx = s->ctx;
+
+	sandbox_begin(s, bucket, time_ns, call->kind == VERIFY_TICK ? call->number : time_ns);
+	call->position = s->position;
+	int rc = verify_run(s->verify, ctx, call, verdict);
+	if (rc != 0)
+		return rc;
+	s->undo_bytes = ctx->used;
+	if (ctx->overflow) {
+		journal_undo_to(ctx, 0);
+		ctx->overflow = 0;
+		*verdict = BATON_DROP_REFUSED;
+	} else {
+		journal_end_entry(ctx, 0);
+	}
+	s->position++;
+	atomic_store_explicit(&s->commit.done, s->position, memory_order_release); /* read by a roll back */
+	journal_clear(s->journal, ctx);
+	return 0;
+}
