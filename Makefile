@@ -74,9 +74,10 @@ SRC_worker  := $(call sources,workers/runtime workers/zygote)
 SRC_primary := $(call sources,primary primary/datapath primary/control)
 SRC_monitor := $(call sources,monitor monitor/top monitor/ctl monitor/exporter)
 SRC_bots    := $(call sources,tests/bots)
+SRC_harness := $(call sources,workers/harness)
 SRC_test    := $(call sources,tests/lib)
 SRC_bench   := $(call sources,bench/harness)
-LIBS        := shared config worker primary monitor bots test bench
+LIBS        := shared config worker primary monitor bots harness test bench
 lib          = $(foreach l,$1,$(if $(SRC_$l),$(B)/lib$l.a))
 
 # ---- programs, where they have a main.c -----------------------------------------------------------------------------
@@ -207,11 +208,11 @@ define unit_test
 $(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call lib,$2) $(B)/flags
 	$$(call say,TEST,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(CC) $(LDBASE) -o $$@ $(call objects,$1) $(call test_plugin,$1) -Wl,--start-group $(call lib,$2) -Wl,--end-group \
+	$$(Q)$(CC) $(LDBASE) -Wl,--export-dynamic-symbol='baton_*' -o $$@ $(call objects,$1) $(call test_plugin,$1) -Wl,--start-group $(call lib,$2) -Wl,--end-group \
 		$3 $(if $(filter %monitor/,$(dir $1)),$$(CURSES_LIBS)) -lcmocka -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 endef
-$(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test primary worker config shared,$$(DPDK_LIBS) -lrte_net_ring)))
-$(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test bench bots worker monitor config shared,)))
+$(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test harness primary worker config shared,$$(DPDK_LIBS) -lrte_net_ring)))
+$(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test harness bench bots worker monitor config shared,)))
 
 -include $(shell [ -d $(OBJ) ] && find $(OBJ) -name '*.d')
 

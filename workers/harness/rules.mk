@@ -1,0 +1,9 @@
+# The plugin test library: all that a plugin's test needs beside the plugin itself and cmocka, in one archive.
+TEST_LIBRARY := $(B)/libbaton-test.a
+TEST_LIBRARY_OBJ := $(call objects,$(SRC_harness) shared/journal.c \
+	$(patsubst %,workers/runtime/%.c,sandbox table verify verify_say verify_shadow verify_statics))
+
+$(TEST_LIBRARY): $(TEST_LIBRARY_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+build: $(TEST_LIBRARY)
