@@ -63,7 +63,10 @@ __attribute__((used)) static const struct {
 	void *(*insert)(struct baton_ctx *ctx, uint64_t key);
 	bool (*remove)(struct baton_ctx *ctx, void *data);
 	void *(*next)(struct baton_ctx *ctx, uint32_t *iter, uint64_t *key);
-} offered = {baton_save_refused, baton_insert, baton_remove, baton_next};
+	uint32_t (*bucket)(const struct baton_ctx *ctx, uint64_t key);
+	bool (*post)(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32_t len);
+	bool (*send)(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len);
+} offered = {baton_save_refused, baton_insert, baton_remove, baton_next, baton_bucket, baton_post, baton_send};
 
 static void create(struct baton_test *t, const struct baton_plugin *plugin, uint32_t buckets, uint32_t bucket_slots,
 		   void *object)
@@ -210,6 +213,40 @@ void baton_test_tick_at(struct baton_test *t, uint32_t bucket, uint64_t number, 
 		number = t->inside->last_tick[bucket] + 1;
 	run(t, &(struct verify_call){.kind = VERIFY_TICK, .number = number}, bucket, time_ns, file, line);
 	t->inside->last_tick[bucket] = number;
+}
+
+/* ---- messages and packets ---- */
+
+uint32_t baton_test_outs(const struct baton_test *t)
+{
+	return (uint32_t)(t->inside->sandbox.consumer.filled - t->inside->sandbox.out_first);
+}
+
+struct baton_test_out baton_test_out(const struct baton_test *t, uint32_t nth)
+{
+	const struct sandbox *s = &t->inside->sandbox;
+	const struct belt_out_cell *cell = &s->belt->out[(s->out_first + nth) % BELT_OUT_CELLS];
+
+	if (nth >= baton_test_outs(t))
+		inside_fail(__FILE__, __LINE__, "baton_test_out: %u of %u", nth, baton_test_outs(t));
+	return (struct baton_test_out){
+		.is_packet = cell->kind == BELT_OUT_PACKET, .bucket = cell->bucket, .peer = cell->to, .len = cell->len,
+		.data = cell->data,
+	};
+}
+
+void baton_test_message_at(struct baton_test *t, uint32_t bucket, const void *data, uint16_t len, const char *file,
+			   int line)
+{
+	uint8_t copy[BATON_MESSAGE_MOST + 16]; /* data may be of the last call */
+	struct baton_packet packet = {.len = len, .bucket = (uint16_t)bucket, .time_ns = t->time_ns++};
+
+	if (len == 0 || len > BATON_MESSAGE_MOST || t->plugin->message == NULL)
+		inside_fail(file, line, "a message of %u bytes: it has 1 to %u, and the plugin must have .message", len,
+			    BATON_MESSAGE_MOST);
+	memcpy(copy, data, len);
+	run(t, &(struct verify_call){.kind = VERIFY_MESSAGE, .packet = &packet, .data = copy}, bucket, packet.time_ns, file,
+	    line);
 }
 
 /* ---- looking ---- */

@@ -87,7 +87,9 @@ static void run_message(struct loop *loop, const struct belt_slot *slot, const u
 	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
 	if (txn->ctx.posts > 1)
 		txn->ctx.posts = 1;
-	if (baton_likely(loop->plugin->message != NULL))
+	if (VERIFIES(loop) && loop->plugin->message != NULL)
+		VERIFY(loop, .kind = VERIFY_MESSAGE, .packet = &slot->packet, .data = (uint8_t *)(uintptr_t)data);
+	else if (baton_likely(loop->plugin->message != NULL))
 		loop->plugin->message(&txn->ctx, &slot->packet, data);
 	else
 		txn->ctx.overflow = 1; /* posted by a version that has the callback */

@@ -1,27 +1,23 @@
-/* What an entry sends beside its reply: cells of the belt's outbound ring, the entry's own until it ends well. */
+/* What an entry has sent beside its reply: cells of the belt's outbound ring, the entry's own until it ends well. */
+#include "outbound.h"
+
 #include "baton.h"
-
 #include "hash.h"
-#include "txn.h"
-
-static struct txn *txn_of(struct baton_ctx *ctx)
-{
-	return (struct txn *)(void *)((uint8_t *)ctx - offsetof(struct txn, ctx));
-}
 
 uint32_t baton_bucket(const struct baton_ctx *ctx, uint64_t key)
 {
-	const struct txn *txn = (const struct txn *)(const void *)((const uint8_t *)ctx - offsetof(struct txn, ctx));
+	const struct outbound *outbound = ctx->outbound;
 
-	return hash_key(key, txn->steering_salt) & (ctx->buckets - 1);
+	return hash_key(key, outbound->salt) & (ctx->buckets - 1);
 }
 
 /* The room was there when the entry began (loop.c). */
-static struct belt_out_cell *next_cell(struct txn *txn, enum belt_out_kind kind, const void *data, uint32_t len)
+static struct belt_out_cell *next_cell(struct outbound *outbound, enum belt_out_kind kind, const void *data, uint32_t len)
 {
-	struct belt_out_cell *cell = belt_out_next(txn->consumer);
+	struct belt_out_cell *cell = belt_out_next(outbound->consumer);
 
-	cell->cause = txn->position;
+	memset(cell, 0, offsetof(struct belt_out_cell, data));
+	cell->cause = *outbound->cause;
 	cell->len = (uint16_t)len;
 	cell->kind = (uint8_t)kind;
 	memcpy(cell->data, data, len);
@@ -30,26 +26,56 @@ static struct belt_out_cell *next_cell(struct txn *txn, enum belt_out_kind kind,
 
 bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32_t len)
 {
-	struct txn *txn = txn_of(ctx);
+	struct outbound *outbound = ctx->outbound;
 
 	if (ctx->posts == 0 || len == 0 || len > BATON_MESSAGE_MOST || bucket >= ctx->buckets) {
 		ctx->overflow = 1;
 		return false;
 	}
-	next_cell(txn, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
-	txn->consumer->filled++;
+	next_cell(outbound, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
+	outbound->consumer->filled++;
 	ctx->posts--;
 	return true;
 }
 
 bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len)
 {
-	struct txn *txn = txn_of(ctx);
+	struct outbound *outbound = ctx->outbound;
 
 	if (ctx->sends == 0 || len == 0 || len > BATON_SEND_MOST)
 		return false;
-	next_cell(txn, BELT_OUT_PACKET, data, len)->to = *to;
-	txn->consumer->filled++;
+	next_cell(outbound, BELT_OUT_PACKET, data, len)->to = *to;
+	outbound->consumer->filled++;
 	ctx->sends--;
 	return true;
+}
+
+/* ---- verify mode ---- */
+
+static uint64_t count(void *arg)
+{
+	const struct outbound *outbound = arg;
+
+	return outbound->consumer->filled;
+}
+
+static const void *cell_at(void *arg, uint64_t at, size_t *bytes)
+{
+	const struct outbound *outbound = arg;
+	const struct belt_out_cell *cell = &outbound->consumer->belt->out[at % BELT_OUT_CELLS];
+
+	*bytes = offsetof(struct belt_out_cell, data) + cell->len;
+	return cell;
+}
+
+static void rewind_to(void *arg, uint64_t to)
+{
+	struct outbound *outbound = arg;
+
+	outbound->consumer->filled = to;
+}
+
+struct verify_outbox outbound_box(struct outbound *outbound)
+{
+	return (struct verify_outbox){outbound, count, cell_at, rewind_to};
 }

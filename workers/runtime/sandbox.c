@@ -35,22 +35,29 @@ int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct 
 	s->bytes = (size_t)stride * bucket_slots * (plugin->record_size != 0 ? buckets : 1);
 	s->records = zeroed(s->bytes);
 	s->journal = zeroed(sizeof(*s->journal));
-	if (s->records == NULL || s->journal == NULL) {
+	s->belt = zeroed(sizeof(*s->belt));
+	if (s->records == NULL || s->journal == NULL || s->belt == NULL) {
 		sandbox_destroy(s);
 		return -ENOMEM;
 	}
 	*ctx = (struct baton_ctx){
 		.records = s->records, .stride = stride, .record_size = plugin->record_size,
 		.bucket_slots = bucket_slots, .journal = s->journal->records, .last = JOURNAL_NONE, .peer = &nobody,
+		.buckets = buckets, .outbound = &s->outbound,
 	};
+	belt_consumer_init(&s->consumer, s->belt, &s->commit);
+	s->outbound = (struct outbound){.consumer = &s->consumer, .cause = &s->position};
 	ctx->journal_used = (uint32_t *)(uintptr_t)&s->journal->used;
 	if (plugin->record_size != 0) {
 		ctx->bucket_bytes = (uint64_t)stride * bucket_slots;
 		ctx->records_bytes = s->bytes;
 	}
 	int rc = verify_create(&s->verify, plugin, ctx, statics);
+	const struct verify_outbox outbox = outbound_box(&s->outbound);
 	if (rc != 0)
 		sandbox_destroy(s);
+	else
+		verify_set_outbox(s->verify, &outbox);
 	return rc;
 }
 
@@ -59,6 +66,7 @@ void sandbox_destroy(struct sandbox *s)
 	verify_destroy(s->verify);
 	free(s->records);
 	free(s->journal);
+	free(s->belt);
 	*s = (struct sandbox){.records = NULL};
 }
 
@@ -84,6 +92,9 @@ void sandbox_begin(struct sandbox *s, uint32_t bucket, uint64_t time_ns, uint64_
 	ctx->time_ns = time_ns;
 	ctx->seed = number * 31 + bucket;
 	ctx->overflow = 0;
+	ctx->posts = s->plugin->max_posts;
+	ctx->sends = s->plugin->max_sends;
+	s->out_first = s->consumer.filled;
 	ctx->limit = (s->plugin->max_undo_bytes + 7u) & ~7u;
 }
 
@@ -92,6 +103,8 @@ int sandbox_run(struct sandbox *s, struct verify_call *call, uint32_t bucket, ui
 	struct baton_ctx *ctx = s->ctx;
 
 	sandbox_begin(s, bucket, time_ns, call->kind == VERIFY_TICK ? call->number : time_ns);
+	if (call->kind == VERIFY_MESSAGE && ctx->posts > 1)
+		ctx->posts = 1;
 	call->position = s->position;
 	int rc = verify_run(s->verify, ctx, call, verdict);
 	if (rc != 0)
@@ -99,6 +112,7 @@ int sandbox_run(struct sandbox *s, struct verify_call *call, uint32_t bucket, ui
 	s->undo_bytes = ctx->used;
 	if (ctx->overflow) {
 		journal_undo_to(ctx, 0);
+		s->consumer.filled = s->out_first;
 		ctx->overflow = 0;
 		*verdict = BATON_DROP_REFUSED;
 	} else {

@@ -4,6 +4,7 @@
 #define BATON_SANDBOX_H
 
 #include "journal.h"
+#include "outbound.h"
 #include "verify.h"
 
 struct sandbox {
@@ -15,6 +16,11 @@ struct sandbox {
 	struct journal *journal;
 	struct belt_commit commit;
 	struct verify *verify;
+	/* what the last call posted and sent: cells from out_first to consumer.filled */
+	struct belt *belt;
+	struct belt_consumer consumer;
+	struct outbound outbound;
+	uint64_t out_first;
 	uint64_t position;   /* entries so far */
 	uint32_t undo_bytes; /* journal bytes of the last call */
 };
@@ -31,8 +37,8 @@ int32_t sandbox_bucket(const struct sandbox *s, const struct baton_peer *peer, c
 /* Makes ctx ready for one entry, as the worker does. */
 void sandbox_begin(struct sandbox *s, uint32_t bucket, uint64_t time_ns, uint64_t number);
 
-/* Begins the call, runs it in verify mode and settles it: call->packet says bucket and time, or these parameters do for
- * a tick. Returns 0 and the verdict, BATON_DROP_REFUSED if it was undone for want of undo bytes; or -EBADMSG and
+/* Begins the call, runs it in verify mode and settles it: bucket and time: of call->packet, or of
+ * the tick. Returns 0 and the verdict, BATON_DROP_REFUSED if it was undone for want of undo bytes; or -EBADMSG and
  * verify_finding(s->verify). */
 int sandbox_run(struct sandbox *s, struct verify_call *call, uint32_t bucket, uint64_t time_ns, baton_verdict *verdict);
 

@@ -18,6 +18,7 @@
 #include "baton.h"
 #include "belt.h"
 #include "journal.h"
+#include "outbound.h"
 #include "state.h"
 #include "tick.h"
 
@@ -25,9 +26,9 @@
 struct txn {
 	struct baton_ctx ctx; /* what the plugin is handed */
 	struct belt_consumer *consumer; /* of the open burst */
+	struct outbound outbound;
 	uint64_t position;    /* of the entry being handled; what txn_settle() settles up to */
 	uint64_t salt;
-	uint64_t steering_salt; /* of the hash that steers by payload */
 	struct bucket_word *words;
 	struct journal *journal;
 	uint32_t belt;        /* index of the open burst's belt */

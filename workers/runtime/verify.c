@@ -138,6 +138,8 @@ static void call_plugin(void *arg)
 		plugin->prefetch(run->ctx, call->packet, run->data);
 	else if (call->kind == VERIFY_TICK)
 		plugin->tick(run->ctx, call->number);
+	else if (call->kind == VERIFY_MESSAGE)
+		plugin->message(run->ctx, call->packet, run->data);
 	else
 		run->verdict = plugin->packet(run->ctx, call->packet, run->data);
 }
@@ -163,7 +165,8 @@ static void keep_posted(struct verify *v, uint64_t from)
 static int check_ctx(struct verify *v, const struct baton_ctx *real, const struct baton_ctx *is)
 {
 	if (is->time_ns != real->time_ns || is->bucket != real->bucket || is->worker != real->worker ||
-	    is->user != real->user || is->peer != real->peer || is->records != v->shadow.records ||
+	    is->user != real->user || is->peer != real->peer || is->buckets != real->buckets ||
+	    is->outbound != real->outbound || is->records != v->shadow.records ||
 	    is->journal != v->journal->records)
 		return verify_found(v, real, "changed a field of ctx: all of it is read-only for plugins");
 	return 0;
@@ -299,7 +302,7 @@ static int check_second(struct verify *v, const struct baton_ctx *ctx, const str
 int verify_run(struct verify *v, struct baton_ctx *ctx, const struct verify_call *call, baton_verdict *verdict)
 {
 	const uint8_t *own = ctx->records + ctx->bucket * ctx->bucket_bytes;
-	uint32_t len = call->kind == VERIFY_PACKET ? call->packet->len : 0;
+	uint32_t len = call->kind != VERIFY_TICK ? call->packet->len : 0;
 	struct run run = {.v = v, .ctx = ctx, .data = call->data};
 	uint64_t posted = outbox_count(v);
 

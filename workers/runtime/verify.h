@@ -19,13 +19,13 @@
 
 #include "baton.h"
 
-enum verify_kind { VERIFY_PACKET, VERIFY_TICK };
+enum verify_kind { VERIFY_PACKET, VERIFY_TICK, VERIFY_MESSAGE };
 
 /* One call of the plugin. ctx has bucket, time_ns, seed, peer and limit set as the worker sets them. */
 struct verify_call {
 	enum verify_kind kind;
-	const struct baton_packet *packet; /* of a packet */
-	uint8_t *data;                     /* of a packet: packet->len bytes */
+	const struct baton_packet *packet; /* of a packet or message */
+	uint8_t *data;                     /* of the same: packet->len bytes */
 	uint64_t number;                   /* of a tick */
 	uint64_t position;                 /* of the entry in its belt, or in the test: for the line */
 };

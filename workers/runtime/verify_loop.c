@@ -5,34 +5,9 @@
 #include "loop.h"
 #include "verify.h"
 
-/* ---- what a call posted stands in the belt's outbound cells ---- */
-
-static uint64_t count(void *arg)
-{
-	const struct loop *loop = arg;
-
-	return loop->txn.consumer->filled;
-}
-
-static const void *message(void *arg, uint64_t at, size_t *bytes)
-{
-	const struct loop *loop = arg;
-	const struct belt_out_cell *cell = &loop->txn.consumer->belt->out[at % BELT_OUT_CELLS];
-
-	*bytes = offsetof(struct belt_out_cell, data) + (cell->len <= sizeof(cell->data) ? cell->len : 0);
-	return cell;
-}
-
-static void rewind_to(void *arg, uint64_t to)
-{
-	struct loop *loop = arg;
-
-	loop->txn.consumer->filled = to;
-}
-
 int loop_verify_start(struct loop *loop)
 {
-	const struct verify_outbox outbox = {loop, count, message, rewind_to};
+	const struct verify_outbox outbox = outbound_box(&loop->txn.outbound);
 	int rc = verify_create(&loop->verify, loop->plugin, &loop->txn.ctx, true);
 
 	if (rc == 0)

@@ -61,8 +61,10 @@ int verify_found(struct verify *v, const struct baton_ctx *ctx, const char *form
 	} else {
 		uint16_t len = call->packet->len;
 
-		add(v, "packet at position %llu, bucket %u", (unsigned long long)call->position, ctx->bucket);
-		add_key(v, ctx, len);
+		add(v, "%s at position %llu, bucket %u", call->kind == VERIFY_MESSAGE ? "message" : "packet",
+		    (unsigned long long)call->position, ctx->bucket);
+		if (call->kind == VERIFY_PACKET)
+			add_key(v, ctx, len);
 		add(v, ", %u bytes%s", len, len != 0 ? ": " : "");
 		add_hex(v, v->request, len < SHOWN ? len : SHOWN);
 		if (len > SHOWN)

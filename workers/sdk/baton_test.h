@@ -100,6 +100,25 @@ void baton_test_tick_at(struct baton_test *t, uint32_t bucket, uint64_t number, 
 			int line);
 static inline void baton_test_advance(struct baton_test *t, uint64_t ns) { t->time_ns += ns; }
 
+/* ---- messages and packets ---- */
+
+/* What the last call posted or sent, beside its reply. */
+struct baton_test_out {
+	bool is_packet;         /* baton_send(), else baton_post() */
+	uint32_t bucket;        /* of a message */
+	struct baton_peer peer; /* of a packet */
+	uint16_t len;
+	const uint8_t *data; /* valid until the next call */
+};
+uint32_t baton_test_outs(const struct baton_test *t);
+struct baton_test_out baton_test_out(const struct baton_test *t, uint32_t nth);
+/* A message for a bucket, at the clock's time, as its owner would get it. What a call posts goes nowhere by itself: the
+ * test says when it arrives, how often, or never. */
+#define baton_test_message(t, bucket, data, len) \
+	baton_test_message_at((t), (bucket), (data), (uint16_t)(len), __FILE__, __LINE__)
+void baton_test_message_at(struct baton_test *t, uint32_t bucket, const void *data, uint16_t len, const char *file,
+			   int line);
+
 /* ---- kills ---- */
 
 /* A datagram whose worker is killed after its first machine instruction; again after two, and so on to its end: each

@@ -48,7 +48,7 @@ struct memory {
 	struct vitals told;
 	uint8_t status, damage;
 	uint8_t forgotten; /* the attacker's bucket has the result */
-	uint8_t pad;
+	uint8_t stray;     /* hits of an older sequence may still come: this memory is what keeps them out */
 	uint32_t came;     /* hits of this sequence */
 	uint32_t posted;   /* forgotten: how many hits it posted; 0: it does not know */
 };

@@ -15,7 +15,7 @@ static bool is_spent(const struct baton_ctx *ctx, const struct memory *memory)
 {
 	if (!memory->forgotten)
 		return false;
-	if (memory->posted != 0 && memory->came >= memory->posted)
+	if (memory->posted != 0 && !memory->stray && memory->came >= memory->posted)
 		return true;
 	return ctx->time_ns > memory->time_ns && ctx->time_ns - memory->time_ns > MEMORY_KEEP_NS;
 }
@@ -93,12 +93,13 @@ void hit_arrived(struct baton_ctx *ctx, const struct note *hit, uint32_t most)
 	if (memory != NULL && !game_serial_newer(hit->sequence, memory->sequence))
 		return;
 	/* Not without memory: it would be applied again. The client repeats its request, which posts it again. */
+	bool stray = memory != NULL;
 	if (memory == NULL && (memory = remember(ctx, hit->attacker, most)) == NULL)
 		return;
 	if (!baton_save(ctx, memory, sizeof(*memory)))
 		return;
 	*memory = (struct memory){
-		.time_ns = ctx->time_ns, .sequence = hit->sequence, .target = hit->target, .came = 1,
+		.time_ns = ctx->time_ns, .sequence = hit->sequence, .target = hit->target, .came = 1, .stray = stray,
 	};
 	if (!apply(ctx, hit, memory)) {
 		baton_remove(ctx, memory);
