@@ -45,3 +45,11 @@ uint32_t wire_build_attack(uint8_t *out, uint32_t player, uint32_t sequence, uin
 	memcpy(out, &attack, sizeof(attack));
 	return (uint32_t)sizeof(attack);
 }
+
+uint32_t wire_build_subscribe(uint8_t *out, uint32_t player, uint32_t sequence, float radius)
+{
+	struct GameSubscribe subscribe = { .header = header_of(PLAYER_SUBSCRIBE, player, sequence), .radius = radius };
+
+	memcpy(out, &subscribe, sizeof(subscribe));
+	return (uint32_t)sizeof(subscribe);
+}

@@ -10,7 +10,13 @@
 #define GAME_UDP_PORT  8080u
 #define GAME_WORLD_XY  10000.0f /* |x| and |y| are at most this */
 
-enum game_packet_type { PLAYER_MOVE = 1, PLAYER_ATTACK = 2, HEARTBEAT = 3 };
+enum game_packet_type {
+	PLAYER_MOVE = 1,
+	PLAYER_ATTACK = 2,
+	HEARTBEAT = 3,
+	PLAYER_SUBSCRIBE = 4,
+	NEIGHBOURS = 5, /* started by the server: no request, no reply */
+};
 
 /* What a reply says of its request; docs/wire.md says which type may get which. */
 enum game_status {
@@ -26,10 +32,13 @@ enum game_status {
 	GAME_MISSED = 9,       /* the target is not near the aim */
 	GAME_TARGET_DOWN = 10, /* it has no hit points */
 	GAME_NO_PLAYER = 11,   /* the attacker does not exist */
+	GAME_NO_RADIUS = 12,   /* not a number from 0 to GAME_RADIUS_MOST */
 };
 
 #define GAME_HIT_POINTS 100u  /* of a new player; no player ever has more */
 #define GAME_AIM_RADIUS 64.0f /* the target is hit within this distance of the aim */
+
+#define GAME_RADIUS_MOST 200.0f /* of a subscription */
 
 /* X(number, NAME, damage, range, cooldown_ms): range is the Euclidean distance between attacker and aim. */
 #define GAME_SKILLS(X) \
@@ -111,6 +120,31 @@ struct GameAttack {
 	uint64_t server_time_ns; /* of the request that was accepted, whichever of its repeats is answered */
 } __attribute__((packed));
 
+/* From now on the positions of others within the radius come as NEIGHBOURS, and others see this player's; 0 ends both. */
+struct GameSubscribe {
+	struct GamePacketHeader header; /* its sequence is only returned, as a heartbeat's */
+	uint32_t status;
+	float radius; /* request: asked for; reply: that holds */
+	uint64_t reserved;
+	uint64_t server_time_ns;
+} __attribute__((packed));
+
+struct GameNeighbour {
+	uint32_t player_id;
+	uint32_t sequence; /* of the MOVE that brought it there */
+	float x, y, z;
+} __attribute__((packed));
+
+/* Started by the server at a tick: header.player_id is the subscriber, header.sequence the low half of the tick's number. */
+struct GameNeighbours {
+	struct GamePacketHeader header;
+	uint32_t count; /* of neighbours that follow, at least 1 */
+	uint32_t cell;  /* of the world: packets of different cells of one tick never name the same player */
+	uint64_t server_time_ns; /* of the tick */
+	struct GameNeighbour neighbour[];
+} __attribute__((packed));
+#define GAME_NEIGHBOURS_MOST 70u /* in one packet: it fits an Ethernet of MTU 1500 */
+
 static_assert(sizeof(struct GamePacketHeader) == 24 && offsetof(struct GamePacketHeader, player_id) == 8, "wire");
 static_assert(sizeof(struct GameMove) == 48 && offsetof(struct GameMove, server_time_ns) == 40, "wire");
 static_assert(sizeof(struct GameHeartbeat) == 48 && offsetof(struct GameHeartbeat, client_time_ns) == 32, "wire");
@@ -119,6 +153,9 @@ static_assert(offsetof(struct GameAttack, damage) == 36 && offsetof(struct GameA
 static_assert(offsetof(struct GameAttack, aim.x) == 40 && offsetof(struct GameAttack, aim.reserved) == 52, "wire");
 static_assert(offsetof(struct GameAttack, result.hit_points) == 40 && offsetof(struct GameAttack, result.hits) == 44 &&
 	      offsetof(struct GameAttack, result.healed) == 48, "wire");
+static_assert(sizeof(struct GameSubscribe) == 48 && offsetof(struct GameSubscribe, radius) == 28, "wire");
+static_assert(sizeof(struct GameNeighbour) == 20 && sizeof(struct GameNeighbours) == 40, "wire");
+static_assert(sizeof(struct GameNeighbours) + GAME_NEIGHBOURS_MOST * sizeof(struct GameNeighbour) <= 1472, "wire");
 
 /* Where the player id stands: the steering key of the game. */
 #define GAME_KEY_OFFSET 8u
@@ -134,7 +171,8 @@ static inline bool game_serial_newer(uint32_t a, uint32_t b)
 #define GAME_PACKETS(X) \
 	X(PLAYER_MOVE, struct GameMove, move) \
 	X(PLAYER_ATTACK, struct GameAttack, attack) \
-	X(HEARTBEAT, struct GameHeartbeat, heartbeat)
+	X(HEARTBEAT, struct GameHeartbeat, heartbeat) \
+	X(PLAYER_SUBSCRIBE, struct GameSubscribe, subscribe)
 
 /* Bytes of a reply of this type, which are also the least bytes of its request; 0: no such type. */
 static inline uint32_t wire_reply_bytes(uint32_t type)
@@ -170,6 +208,7 @@ static inline int wire_parse(const uint8_t *data, uint32_t len, uint32_t *type)
 /* Fills in requests; `out` must have room. Return the number of bytes. */
 uint32_t wire_build_move(uint8_t *out, uint32_t player, uint32_t sequence, float x, float y, float z);
 uint32_t wire_build_heartbeat(uint8_t *out, uint32_t player, uint32_t sequence, uint64_t client_time_ns);
+uint32_t wire_build_subscribe(uint8_t *out, uint32_t player, uint32_t sequence, float radius);
 uint32_t wire_build_attack(uint8_t *out, uint32_t player, uint32_t sequence, uint32_t target, uint32_t skill, float x,
 			   float y, float z);
 

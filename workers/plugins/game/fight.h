@@ -1,4 +1,4 @@
-/* Who fights: records beside the player's own, in the same table under keys of their own.
+/* Who fights: records beside the player's own, in the same table under keys of their own (player.h).
  *
  * An attack is three messages (protocol.md R9): the attacker's bucket posts a HIT to the target's, which applies it once
  * and posts the RESULT back, which is stored, told to the client and answered by a FORGET. Whatever is lost in between
@@ -8,12 +8,6 @@
 
 #include "player.h"
 #include "wire.h"
-
-/* Players have keys below 2^32: their ids. */
-#define FIGHTER_KEY(id) (1ull << 32 | (id))      /* in the player's bucket */
-#define MEMORY_KEY(attacker) (2ull << 32 | (attacker)) /* in the target's bucket */
-enum record_kind { RECORD_PLAYER = 0, RECORD_FIGHTER = 1, RECORD_MEMORY = 2 };
-static inline enum record_kind record_kind(uint64_t key) { return (enum record_kind)(key >> 32); }
 
 enum fighter_flag { FIGHTER_HAS_ATTACKED = 1, FIGHTER_OPEN = 2 /* the attack has no result yet */ };
 
@@ -56,11 +50,9 @@ static_assert(sizeof(struct memory) <= sizeof(struct fighter), "fits the record"
 #define MEMORY_KEEP_NS   60000000000ull
 #define MEMORY_REPOST_NS 5000000000ull
 
-enum note_kind { NOTE_HIT = 1, NOTE_RESULT, NOTE_FORGET };
-
 /* Messages. */
 struct note {
-	uint8_t kind; /* enum note_kind */
+	uint8_t kind; /* NOTE_HIT, NOTE_RESULT, NOTE_FORGET */
 	uint8_t skill;            /* hits */
 	uint8_t status, damage;   /* results */
 	uint32_t attacker, target;

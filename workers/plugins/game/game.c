@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Of a tick that removes as many players, fighters and memories as it may and heals as many: packets and messages need
+/* Of a tick that removes as many players, fighters, memories and presences as it may and heals as many: packets and messages need
  * far less, two insertions, one removal and four saves. */
-#define GAME_MAX_UNDO (3 * PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE + \
+#define GAME_MAX_UNDO (4 * PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE + \
 		       FIGHTERS_HEALED_PER_TICK * PLAYER_UNDO(sizeof(struct vitals)) + \
 		       BATON_POSTS_MOST * PLAYER_UNDO(sizeof(uint64_t)))
 static_assert(GAME_MAX_UNDO >= 2 * PLAYER_UNDO_INSERT + 2 * BATON_UNDO_REMOVE + 4 * PLAYER_UNDO(sizeof(struct fighter)),
@@ -50,20 +50,26 @@ static void game_tick(struct baton_ctx *ctx, uint64_t number)
 {
 	const struct game_settings *settings = ctx->user;
 
-	(void)number; /* ctx->time_ns is the tick's own time, a function of its number */
 	player_remove_idle(ctx, settings->idle_ns);
 	if (settings->regen != 0)
 		fighter_heal_all(ctx, settings->regen);
 	hit_tick(ctx);
+	interest_tick(ctx, &settings->interest, number);
 }
 
 static void game_message(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data)
 {
 	const struct game_settings *settings = ctx->user;
+	struct presence_note presence;
 	struct note note;
 
+	/* other lengths are of another version of this plugin */
+	if (message->len == sizeof(presence) && data[0] == NOTE_PRESENCE) {
+		memcpy(&presence, data, sizeof(presence));
+		return interest_told(ctx, &presence);
+	}
 	if (message->len != sizeof(note))
-		return; /* of another version of this plugin */
+		return;
 	memcpy(&note, data, sizeof(note));
 	switch (note.kind) {
 	case NOTE_HIT: return hit_arrived(ctx, &note, settings->memories);
@@ -97,6 +103,18 @@ static int parse_duration(const char *text, uint64_t *out_ns)
 	return -EINVAL;
 }
 
+/* The duration in `key`, from 1 ms on. Returns 0, or -EINVAL with a line in the log; absent: *out stays as it is. */
+static int read_duration(struct baton_ctx *ctx, const char *key, const char *example, uint64_t *out_ns)
+{
+	const char *text = baton_setting(ctx, key);
+
+	if (text == NULL || (parse_duration(text, out_ns) == 0 && *out_ns >= 1000000))
+		return 0;
+	baton_log(ctx, "game: setting %s is '%s'; give a whole number and a unit (ns us ms s m h), 1ms to 168h, for example "
+		  "'%s'", key, text, example);
+	return -EINVAL;
+}
+
 /* A whole number from least to most. Returns 0, or -EINVAL with a line in the log; absent: *out stays as it is. */
 static int read_number(struct baton_ctx *ctx, const char *key, uint32_t least, uint32_t most, uint32_t *out)
 {
@@ -118,22 +136,23 @@ static int read_number(struct baton_ctx *ctx, const char *key, uint32_t least, u
 static int game_init(struct baton_ctx *ctx)
 {
 	static struct game_settings settings;
-	const char *idle = baton_setting(ctx, "player.idle");
+	uint64_t interval_ns = 100000000;
 
 	settings.idle_ns = 60000000000;
-	if (idle != NULL && (parse_duration(idle, &settings.idle_ns) != 0 || settings.idle_ns < 1000000)) {
-		baton_log(ctx, "game: setting player.idle is '%s'; give a whole number and a unit (ns us ms s m h), "
-			  "1ms to 168h, for example '60s'", idle);
+	settings.interest.lease_ns = 2000000000;
+	if (read_duration(ctx, "player.idle", "60s", &settings.idle_ns) != 0 ||
+	    read_duration(ctx, "interest.interval", "100ms", &interval_ns) != 0 ||
+	    read_duration(ctx, "interest.lease", "2s", &settings.interest.lease_ns) != 0)
 		return -EINVAL;
-	}
+	settings.interest.interval_ms = (uint32_t)(interval_ns / 1000000);
 	settings.regen = 1;
 	settings.memories = 64;
 	if (read_number(ctx, "regen.per_tick", 0, GAME_HIT_POINTS, &settings.regen) != 0 ||
 	    read_number(ctx, "attack.memory", 1, 65536, &settings.memories) != 0)
 		return -EINVAL;
 	ctx->user = &settings;
-	baton_log(ctx, "game: answers %s, %s and %s; removes players idle for more than %llu ms",
-		  handlers[PLAYER_MOVE].name, handlers[PLAYER_ATTACK].name, handlers[HEARTBEAT].name,
+	baton_log(ctx, "game: answers %s, %s, %s and %s; removes players idle for more than %llu ms",
+		  handlers[PLAYER_MOVE].name, handlers[PLAYER_ATTACK].name, handlers[HEARTBEAT].name, handlers[PLAYER_SUBSCRIBE].name,
 		  (unsigned long long)(settings.idle_ns / 1000000));
 	return 0;
 }
@@ -147,8 +166,8 @@ BATON_PLUGIN(
 	.schema = 2,
 	.record_size = GAME_RECORD,
 	.max_undo_bytes = GAME_MAX_UNDO,
-	.max_posts = BATON_POSTS_MOST, /* of a tick; a packet posts one */
-	.max_sends = 1,
+	.max_posts = BATON_POSTS_MOST,
+	.max_sends = BATON_SENDS_MOST,
 	.init = game_init,
 	.prefetch = game_prefetch,
 	.packet = game_packet,

@@ -22,5 +22,6 @@ baton_verdict game_heartbeat(struct baton_ctx *ctx, uint8_t *data)
 	player->time_ns = ctx->time_ns;
 	if (!player_reach(ctx, player, ctx->peer))
 		return baton_no_reply();
+	game_show(ctx, player, beat->header.player_id);
 	return baton_reply((uint16_t)sizeof(*beat));
 }

@@ -46,7 +46,7 @@ static inline baton_verdict apply(struct baton_ctx *ctx, struct GameMove *move, 
 	return baton_reply((uint16_t)sizeof(*move));
 }
 
-/* All that is not the next MOVE of a known player who is where it was. */
+/* All that is not the next MOVE of a known player who is where it was and has no neighbours to be shown to. */
 static __attribute__((noinline)) baton_verdict move_otherwise(struct baton_ctx *ctx, struct GameMove *move,
 							      struct player *player)
 {
@@ -68,12 +68,14 @@ static __attribute__((noinline)) baton_verdict move_otherwise(struct baton_ctx *
 	}
 	if (!player_reach(ctx, player, ctx->peer))
 		return baton_no_reply();
-	return apply(ctx, move, player);
+	baton_verdict verdict = apply(ctx, move, player);
+	game_show(ctx, player, move->header.player_id);
+	return verdict;
 }
 
 static inline baton_verdict move_player(struct baton_ctx *ctx, struct GameMove *move, struct player *player)
 {
-	if (__builtin_expect(player != NULL && inside_world(move) && player->flags & PLAYER_HAS_MOVED &&
+	if (__builtin_expect(player != NULL && inside_world(move) && player->flags == PLAYER_HAS_MOVED &&
 				 game_serial_newer(move->header.sequence, player->sequence) &&
 				 player_is_at(player, ctx->peer), 1))
 		return apply(ctx, move, player);

@@ -7,15 +7,31 @@
 
 #include "baton.h"
 
-enum player_flag { PLAYER_HAS_MOVED = 1 }; /* sequence and position come from a MOVE */
+/* What stands in a bucket's table; the kind is in the upper 16 bits of the key, a player's key is its id. */
+enum record_kind { RECORD_PLAYER = 0, RECORD_FIGHTER, RECORD_MEMORY, RECORD_PRESENCE };
+static inline enum record_kind record_kind(uint64_t key) { return (enum record_kind)(key >> 48); }
+#define FIGHTER_KEY(id)         (1ull << 48 | (id))       /* in the player's bucket */
+#define MEMORY_KEY(attacker)    (2ull << 48 | (attacker)) /* in the target's bucket */
+#define PRESENCE_KEY(cell, id)  (3ull << 48 | (uint64_t)(cell) << 32 | (id)) /* in the cell's bucket */
+#define CELL_KEY(cell)          (3ull << 48 | (uint64_t)(cell) << 32) /* names a cell's bucket */
 
-/* What a MOVE changes stands first, so that one save covers it. Schema 2: beside players there are fighters and memories (fight.h). */
+/* Messages; the first byte of each says its kind. */
+enum note_kind { NOTE_HIT = 1, NOTE_RESULT, NOTE_FORGET, NOTE_PRESENCE };
+
+enum player_flag {
+	PLAYER_HAS_MOVED = 1, /* sequence and position come from a MOVE */
+	PLAYER_SUBSCRIBES = 2, /* to its neighbours, within `radius` */
+};
+
+/* What a MOVE changes stands first, so that one save covers it. Schema 2: beside players there are fighters and memories (fight.h), and presences (interest.h). */
 struct player {
 	uint64_t time_ns;  /* of the last MOVE or ATTACK that was taken, or HEARTBEAT */
 	uint32_t sequence; /* of the last MOVE that was applied */
 	float x, y, z;
-	uint32_t flags; /* enum player_flag */
-	uint32_t reserved;
+	uint8_t flags; /* enum player_flag */
+	uint8_t pad;
+	uint16_t radius;
+	uint32_t seen_ms; /* when its cells were last told where it is; the low 32 bits of that time */
 	struct baton_peer peer; /* way back, of its last packet */
 };
 static_assert(sizeof(struct player) == 48, "with struct baton_record one cache line");

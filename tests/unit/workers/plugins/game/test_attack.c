@@ -5,63 +5,25 @@
 #include <string.h>
 #include <time.h>
 
-#include "baton_test.h"
-#include "hash.h"
-#include "wire.h"
 #include "workers/plugins/game/fight.h"
+
+#include "message_rig.h"
 
 #define SECOND  1000000000ull
 #define PLAYERS 24u
 #define BUCKETS 8u
-#define FLIGHT  4096u
 
-/* A message on its way. */
-struct flying {
-	uint32_t bucket;
-	uint16_t len;
-	uint8_t data[BATON_MESSAGE_MOST];
-};
-
-static struct baton_test t;
-static struct flying flying[FLIGHT];
-static uint32_t in_flight;
 /* the last packet that was started */
 static struct GameAttack told;
 static struct baton_peer told_to;
 static uint32_t told_count;
 
-static void collect(void)
+static void started(const struct baton_test_out *out)
 {
-	for (uint32_t i = 0; i < baton_test_outs(&t); i++) {
-		struct baton_test_out out = baton_test_out(&t, i);
-
-		if (out.is_packet) {
-			assert_int_equal(out.len, sizeof(told));
-			memcpy(&told, out.data, sizeof(told));
-			told_to = out.peer;
-			told_count++;
-			continue;
-		}
-		assert_true(in_flight < FLIGHT);
-		flying[in_flight].bucket = out.bucket;
-		flying[in_flight].len = out.len;
-		memcpy(flying[in_flight++].data, out.data, out.len);
-	}
-}
-
-static void deliver(uint32_t nth)
-{
-	struct flying message = flying[nth];
-
-	flying[nth] = flying[--in_flight];
-	baton_test_message(&t, message.bucket, message.data, message.len);
-	collect();
-}
-
-static void deliver_all(void)
-{
-	while (in_flight > 0)
-		deliver(0);
+	assert_int_equal(out->len, sizeof(told));
+	memcpy(&told, out->data, sizeof(told));
+	told_to = out->peer;
+	told_count++;
 }
 
 static uint32_t move(uint32_t id, uint32_t sequence, float x, float y)

@@ -272,7 +272,7 @@ static void shorter_than_the_reply_is_a_runt(void **state)
 static void wrong_headers_are_malformed(void **state)
 {
 	/* offset and value of one wrong byte in an otherwise good MOVE */
-	static const uint8_t wrong[][2] = { { 0, 47 }, { 0, 49 }, { 3, 1 }, { 4, 0 }, { 4, 4 }, { 7, 0x80 },
+	static const uint8_t wrong[][2] = { { 0, 47 }, { 0, 49 }, { 3, 1 }, { 4, 0 }, { 4, 5 }, { 7, 0x80 },
 					    { 16, 1 }, { 23, 0x80 } };
 	struct game *g = *state;
 
