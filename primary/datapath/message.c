@@ -1,30 +1,6 @@
 /* Messages: steered like packets, but never dropped for lack of room. */
 #include "lcore.h"
 
-#include <sys/mman.h>
-
-#include "ticks.h"
-
-int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots)
-{
-	uint32_t capacity = MESSAGES_MOST + 1 + BATON_POSTS_MOST * (buffers + slots * TICK_GROUPS);
-
-	*pool = (struct message_pool){.capacity = capacity};
-	/* Pages come as messages need them, the last one freed is used first: most hosts touch few. */
-	void *memory = mmap(NULL, capacity * sizeof(*pool->node), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	pool->node = memory;
-	return 0;
-}
-
-void message_pool_fini(struct message_pool *pool)
-{
-	if (pool->node != NULL)
-		munmap(pool->node, pool->capacity * sizeof(*pool->node));
-	pool->node = NULL;
-}
-
 static struct message *message_take(struct message_pool *pool)
 {
 	struct message *message = pool->free;

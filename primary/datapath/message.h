@@ -3,7 +3,11 @@
 #ifndef BATON_PRIMARY_MESSAGE_H
 #define BATON_PRIMARY_MESSAGE_H
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "belt.h"
+#include "tick.h"
 
 /* Beyond so many under way the lcore offers no more packets that arrive: each of them might post more. */
 #define MESSAGES_MOST 16384u
@@ -28,9 +32,19 @@ struct message_pool {
 struct io_lcore;
 struct slot_view;
 
-/* Returns 0 or -ENOMEM. */
-int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots);
-void message_pool_fini(struct message_pool *pool);
+/* Returns 0 or -ENOMEM. Pages come as messages need them, and the last one freed is used first: most hosts touch few. */
+static inline int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots)
+{
+	*pool = (struct message_pool){.capacity = MESSAGES_MOST + 1 + BATON_POSTS_MOST * (buffers + slots * TICK_GROUPS)};
+	pool->node = calloc(pool->capacity, sizeof(*pool->node));
+	return pool->node != NULL ? 0 : -ENOMEM;
+}
+
+static inline void message_pool_fini(struct message_pool *pool)
+{
+	free(pool->node);
+	pool->node = NULL;
+}
 
 /* True if packets and ticks may be offered: whatever they post finds room. */
 static inline bool message_room(const struct message_pool *pool) { return pool->used <= MESSAGES_MOST; }

@@ -123,7 +123,7 @@ static void padding_is_accepted_and_counted(void **state)
 static void wrong_size_type_or_token_is_malformed(void **state)
 {
 	static const uint32_t sizes[] = { 0, 24, 47, 49, 48u << 8, UINT32_MAX };
-	static const uint32_t types[] = { 0, 4, 5, 0x01000000u, 0x10001u, 0x80000001u, UINT32_MAX };
+	static const uint32_t types[] = { 0, NEIGHBOURS, 6, 0x01000000u, 0x10001u, 0x80000001u, UINT32_MAX };
 	uint8_t data[64];
 	uint32_t type = 77;
 
@@ -159,12 +159,12 @@ static void near_misses_are_judged_by_the_rules(void **state)
 		uint32_t len = r % 8 == 0 ? (uint32_t)(r >> 8) % 65 : r % 8 == 1 ? 64 : 48, type = 0;
 		wire_build_attack(data, 1, 2, 3, 0, 0, 0, 0);
 		put(data, 0, len);
-		put(data, 4, (uint32_t)(r >> 16) % 5);
+		put(data, 4, (uint32_t)(r >> 16) % 6);
 		if (r % 3 == 0)
 			data[(r >> 24) % 24] ^= (uint8_t)(1u << (r >> 32) % 8);
 		uint32_t words[6];
 		memcpy(words, data, sizeof(words));
-		bool shape = words[0] == len && words[1] >= 1 && words[1] <= 3 && words[4] == 0 && words[5] == 0;
+		bool shape = words[0] == len && words[1] >= 1 && words[1] <= 4 && words[4] == 0 && words[5] == 0;
 		uint32_t least = words[1] == 2 ? 64 : 48;
 		int want = len < 24 ? WIRE_RUNT : !shape ? WIRE_MALFORMED : len < least ? WIRE_RUNT : WIRE_OK;
 		assert_int_equal(wire_parse(data, len, &type), want);
