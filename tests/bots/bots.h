@@ -9,7 +9,9 @@
 #include <stdio.h>
 
 #include "core_stats.h"
+#include "ledger.h"
 #include "liar.h"
+#include "wire.h"
 
 #define BOTS_MAX_PAYLOAD   1472u
 #define BOTS_MAX_WINDOW    16u
@@ -25,7 +27,11 @@ struct bots_options {
 	uint32_t sockets; /* 0: as many as players, at most 64 */
 	uint32_t in_flight;
 	uint32_t window; /* requests of one player under way at most */
-	uint32_t move_weight, heartbeat_weight;
+	uint32_t move_weight, heartbeat_weight, attack_weight;
+	uint32_t violate_permille; /* of the attacks: against the rules, to see them refused */
+	uint32_t insist_permille;  /* of the attacks: sent again while they are open */
+	uint32_t attack_repeat_ms; /* an attack without an answer is sent again then */
+	uint32_t attack_tries;     /* and counts as lost after so many */
 	uint32_t outside_permille, stale_permille, repeat_permille; /* of the moves */
 	uint32_t long_permille;                                     /* requests padded beyond an inline slot */
 	uint32_t min_bytes, max_bytes;                              /* payloads of the echo service */
@@ -42,6 +48,25 @@ struct bots_options {
 	enum lie lie;
 };
 
+#define BOTS_STATUSES (GAME_NO_PLAYER + 1u)
+
+enum bots_books { BOOKS_NONE, BOOKS_BALANCED, BOOKS_OFF };
+
+/* What came of the attacks. One attack is one in `sent` and `received`, however often it was sent. */
+struct bots_attacks {
+	uint64_t attacks, hits, missed, down, no_target;
+	uint64_t refused[BOTS_STATUSES]; /* by status; NO_TARGET: attacks on oneself */
+	uint64_t repeats;                /* requests sent again with the same sequence */
+	uint64_t echoes;                 /* replies to them that said the same again */
+	uint64_t superseded; /* never answered, for a newer attack was sent meanwhile and was taken */
+	uint64_t uncertain;  /* the target was on its way elsewhere: hit or missed, both right */
+	uint64_t roams;      /* changes of a player's port while an attack of it was open */
+	uint64_t audits;     /* attacks beside the target, to close its account */
+	uint64_t damage;
+	struct attack_faults faults;
+	enum bots_books books;
+};
+
 /* What came of the requests. At the end sent = received + lost: `received` counts requests that were answered, rightly
  * or wrongly; duplicates, late replies and replies to nothing are not in it. */
 struct bots_tally {
@@ -54,6 +79,7 @@ struct bots_tally {
 	uint64_t longest_gap_ns; /* without any reply while a request was under way */
 	uint64_t elapsed_ns;
 	uint32_t wrong_told; /* described on standard error so far */
+	struct bots_attacks attack;
 };
 
 /* Reads the command line. Returns 0; 1 if --help or --version were answered; -EINVAL after an error was printed. */
@@ -65,7 +91,10 @@ int bots_run(const struct bots_options *options, struct bots_tally *tally, const
 
 void bots_report(const struct bots_options *options, const struct bots_tally *tally, FILE *out);
 
-/* True if something was answered and nothing was lost, duplicated, reordered or wrong. */
+/* All that is wrong with the attacks in one number. */
+uint64_t bots_attack_faults(const struct bots_attacks *attacks);
+
+/* True if something was answered and nothing was lost, duplicated, reordered or wrong, and the books balance. */
 bool bots_passed(const struct bots_tally *tally);
 
 #endif

@@ -1,20 +1,24 @@
 /* Is this reply, byte for byte, the one this request must get? */
 #include <string.h>
 
-#include "model.h"
+#include "attack.h"
 
 static bool same(const struct position *a, const struct position *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0; /* bits: the server may not round, nor lose the sign of zero */
 }
 
-/* Between sending and receiving, give or take the allowed skew; never back for one player. */
-static const char *judge_time(const struct model *model, struct player *p, const struct request *r, uint64_t server_ns,
-			      uint64_t wall_ns)
+bool judge_window(const struct model *model, const struct request *r, uint64_t server_ns, uint64_t wall_ns)
 {
 	uint64_t skew = model->options->clock_skew_ms * 1000000ull;
 
-	if (server_ns + skew < r->wall_ns || server_ns > wall_ns + skew)
+	return server_ns + skew >= r->wall_ns && server_ns <= wall_ns + skew;
+}
+
+const char *judge_time(const struct model *model, struct player *p, const struct request *r, uint64_t server_ns,
+		       uint64_t wall_ns)
+{
+	if (!judge_window(model, r, server_ns, wall_ns))
 		return "server time is not between sending and receiving";
 	if (r->order < p->last_order)
 		return NULL; /* overtaken: counted as reordered */
@@ -79,6 +83,8 @@ static const char *judge_applied(struct model *model, struct player *p, struct r
 	if (!p->synced)
 		p->stale_used = r->sequence - 1; /* after a jump the number before may be newer than the server's */
 	p->synced = true;
+	if (model->fighter != NULL)
+		attack_moved(model, r);
 	if (p->doubts > 0 && r->order > p->doubt_order)
 		p->doubts = 0;
 	return NULL;

@@ -16,7 +16,11 @@
 
 int liar_mode(const char *name, enum lie *out)
 {
-	static const char *const names[] = { "honest", "drop", "double", "swap", "alter" };
+	static const char *const names[] = {
+#define X(constant, word) word,
+		LIES(X)
+#undef X
+	};
 
 	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0) {
@@ -43,10 +47,14 @@ int liar_open(struct liar *liar, enum lie lie, enum bots_service service, uint64
 	if (setsockopt(liar->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
 		setsockopt(liar->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	liar->player = calloc(LIAR_PLAYERS, sizeof(*liar->player));
-	if (liar->player == NULL) {
+	liar->hit = calloc(LIAR_PLAYERS, sizeof(*liar->hit));
+	if (liar->player == NULL || liar->hit == NULL) {
 		liar_close(liar);
 		return -ENOMEM;
 	}
+	for (uint32_t i = 0; i < LIAR_PLAYERS; i++)
+		liar->hit[i].next = i + 1 < LIAR_PLAYERS ? &liar->hit[i + 1] : NULL;
+	liar->free_hit = liar->hit;
 	return 0;
 }
 
@@ -55,12 +63,13 @@ void liar_close(struct liar *liar)
 	if (liar->fd >= 0)
 		close(liar->fd);
 	free(liar->player);
+	free(liar->hit);
 	liar->player = NULL;
+	liar->hit = NULL;
 	liar->fd = -1;
 }
 
-/* The player, or a free place for it; NULL if there is none. */
-static struct liar_player *place(struct liar *liar, uint32_t id)
+struct liar_player *liar_place(struct liar *liar, uint32_t id)
 {
 	for (uint32_t i = 0; i < LIAR_PLAYERS; i++) {
 		struct liar_player *p = &liar->player[(hash_mix64(id) + i) % LIAR_PLAYERS];
@@ -70,9 +79,9 @@ static struct liar_player *place(struct liar *liar, uint32_t id)
 	return NULL;
 }
 
-static void answer_move(struct liar *liar, struct GameMove *move)
+static void answer_move(struct liar *liar, struct GameMove *move, const struct sockaddr_in *from, uint64_t now_ns)
 {
-	struct liar_player *p = place(liar, move->header.player_id);
+	struct liar_player *p = liar_place(liar, move->header.player_id);
 	const float want[3] = { move->x, move->y, move->z };
 
 	if (!isfinite(want[0]) || !isfinite(want[1]) || !isfinite(want[2]) || fabsf(want[0]) > 10000.0f ||
@@ -84,7 +93,9 @@ static void answer_move(struct liar *liar, struct GameMove *move)
 		move->status = move->header.sequence == p->sequence ? GAME_OK : GAME_STALE;
 	} else {
 		move->status = GAME_OK;
-		*p = (struct liar_player){ .id = move->header.player_id, .used = true, .moved = true };
+		liar_join(liar, p, move->header.player_id, now_ns);
+		liar_reach(liar, p, from, now_ns);
+		p->moved = true;
 		p->sequence = move->header.sequence;
 		memcpy(p->at, want, sizeof(want));
 	}
@@ -93,32 +104,48 @@ static void answer_move(struct liar *liar, struct GameMove *move)
 	move->z = p != NULL && p->used ? p->at[2] : 0;
 }
 
-/* Turns a request into its honest reply, in place. Returns its length, 0 for none. */
-static uint32_t answer(struct liar *liar, uint8_t *data, uint32_t len)
+static uint64_t nanoseconds(clockid_t clock)
 {
 	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void answer_heartbeat(struct liar *liar, struct GameHeartbeat *beat, const struct sockaddr_in *from,
+			     uint64_t now_ns)
+{
+	struct liar_player *p = liar_place(liar, beat->header.player_id);
+
+	beat->status = p == NULL ? GAME_FULL : GAME_OK;
+	beat->reserved = 0;
+	if (p == NULL)
+		return;
+	liar_join(liar, p, beat->header.player_id, now_ns);
+	liar_reach(liar, p, from, now_ns);
+}
+
+/* Turns a request into its honest reply, in place. Returns its length, 0 for none. */
+static uint32_t answer(struct liar *liar, uint8_t *data, uint32_t len, const struct sockaddr_in *from)
+{
+	uint64_t now_ns = nanoseconds(CLOCK_MONOTONIC), time_ns = nanoseconds(CLOCK_REALTIME);
 	uint32_t type;
 
 	if (liar->service == BOTS_ECHO)
 		return len;
 	if (wire_parse(data, len, &type) != WIRE_OK)
 		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	uint64_t time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (time_ns <= liar->last_time_ns)
+		time_ns = liar->last_time_ns + 1;
+	liar->last_time_ns = time_ns;
 	len = wire_reply_bytes(type);
 	memcpy(data, &len, sizeof(len));
-	if (type == PLAYER_MOVE) {
-		answer_move(liar, (struct GameMove *)(void *)data);
-	} else {
-		struct liar_player *p = place(liar, ((struct GamePacketHeader *)(void *)data)->player_id);
-		memset(data + offsetof(struct GameHeartbeat, status), 0, 8);
-		if (p == NULL) {
-			data[offsetof(struct GameHeartbeat, status)] = GAME_FULL;
-		} else {
-			p->used = true;
-			p->id = ((struct GamePacketHeader *)(void *)data)->player_id;
-		}
-	}
+	if (type == PLAYER_ATTACK)
+		return liar_attack(liar, (struct GameAttack *)(void *)data, from, now_ns, time_ns);
+	if (type == PLAYER_MOVE)
+		answer_move(liar, (struct GameMove *)(void *)data, from, now_ns);
+	else
+		answer_heartbeat(liar, (struct GameHeartbeat *)(void *)data, from, now_ns);
 	memcpy(data + len - sizeof(time_ns), &time_ns, sizeof(time_ns)); /* both end with the server's time */
 	return len;
 }
@@ -147,14 +174,23 @@ static bool same_player(const struct liar *liar, const uint8_t *a, const uint8_t
 	return memcmp(a + at, b + at, 4) == 0;
 }
 
+int liar_send(struct liar *liar, const void *data, uint32_t len, const struct sockaddr_in *to)
+{
+	liar->replies++;
+	if (liar->lie == LIE_DROP_ATTACK && ++liar->chances % liar->every == 0) {
+		liar->lies++;
+		return 0;
+	}
+	return send_reply(liar, data, len, to);
+}
+
 /* Sends a reply, or does what the mode says to every so-manyth. */
 static int reply(struct liar *liar, uint8_t *data, uint32_t len, const struct sockaddr_in *to)
 {
-	bool lying = liar->lie != LIE_HONEST && ++liar->replies % liar->every == 0 && !liar->holding;
+	bool lying = ++liar->replies % liar->every == 0 && !liar->holding && liar->lie != LIE_HONEST &&
+		     liar->lie <= LIE_ALTER;
 	int rc;
 
-	if (liar->lie == LIE_HONEST)
-		liar->replies++;
 	liar->lies += lying;
 	if (lying && liar->lie == LIE_DROP)
 		return 0;
@@ -177,21 +213,36 @@ static int reply(struct liar *liar, uint8_t *data, uint32_t len, const struct so
 	return rc;
 }
 
+/* Takes one datagram and answers it. Returns 0 or -errno. */
+static int serve_one(struct liar *liar)
+{
+	struct sockaddr_in from;
+	socklen_t length = sizeof(from);
+	uint8_t data[2048];
+	uint32_t type = 0;
+	ssize_t got = recvfrom(liar->fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+
+	if (got < 0)
+		return 0; /* nothing yet, or an ICMP error of a client that left */
+	liar->requests++;
+	uint32_t len = answer(liar, data, (uint32_t)got, &from);
+	if (len == 0)
+		return 0;
+	if (liar->service == BOTS_GAME)
+		memcpy(&type, data + offsetof(struct GamePacketHeader, packet_type), sizeof(type));
+	if (type == PLAYER_ATTACK && liar->lie > LIE_ALTER)
+		return liar_send(liar, data, len, &from);
+	return reply(liar, data, len, &from);
+}
+
 int liar_serve(struct liar *liar, const volatile sig_atomic_t *stop)
 {
 	while (!*stop) {
 		struct pollfd wait = { .fd = liar->fd, .events = POLLIN };
-		struct sockaddr_in from;
-		socklen_t length = sizeof(from);
-		uint8_t data[2048];
-		if (poll(&wait, 1, 20) <= 0)
-			continue;
-		ssize_t got = recvfrom(liar->fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *)&from, &length);
-		if (got < 0)
-			continue; /* nothing yet, or an ICMP error of a client that left */
-		liar->requests++;
-		uint32_t len = answer(liar, data, (uint32_t)got);
-		int rc = len != 0 ? reply(liar, data, len, &from) : 0;
+		int wait_ms = 20;
+		int rc = liar_results(liar, nanoseconds(CLOCK_MONOTONIC), &wait_ms);
+		if (rc == 0 && poll(&wait, 1, wait_ms) > 0)
+			rc = serve_one(liar);
 		if (rc != 0) {
 			fprintf(stderr, "baton-bots: cannot answer: %s\n", strerror(-rc));
 			return rc;

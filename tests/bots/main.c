@@ -17,10 +17,11 @@ static int serve(const struct bots_options *options)
 {
 	struct sockaddr_in address = options->server;
 	struct liar liar;
-	int rc = liar_open(&liar, options->lie, options->service, 1000, &address);
+	int rc = liar_open(&liar, options->lie, options->service, options->lie <= LIE_ALTER ? 1000 : 20, &address);
 
 	if (rc != 0)
 		return 1;
+	liar.regen_ns = 1000000000; /* as the game's own: one by each tick */
 	rc = liar_serve(&liar, &stop);
 	printf("%llu requests, %llu replies, %llu lies\n", (unsigned long long)liar.requests,
 	       (unsigned long long)liar.replies, (unsigned long long)liar.lies);

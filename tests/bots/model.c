@@ -1,5 +1,5 @@
 /* Players, and requests from their making to their end. */
-#include "model.h"
+#include "attack.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,7 +17,7 @@ uint64_t model_random(struct model *model)
 	return hash_mix64(model->random);
 }
 
-static bool chance(struct model *model, uint32_t permille)
+bool model_chance(struct model *model, uint32_t permille)
 {
 	return model_random(model) % 1000 < permille;
 }
@@ -26,7 +26,8 @@ int model_create(struct model *model, const struct bots_options *options, struct
 		 uint32_t socket_limit)
 {
 	*model = (struct model){
-		.options = options, .tally = tally, .oldest = MODEL_NONE, .newest = MODEL_NONE,
+		.options = options, .tally = tally,
+		.plain = { MODEL_NONE, MODEL_NONE }, .attacks = { MODEL_NONE, MODEL_NONE },
 		.random = hash_mix64(options->seed), .socket_limit = socket_limit,
 		.sockets = options->sockets,
 		.limit = FIRST_LIMIT < options->in_flight ? FIRST_LIMIT : options->in_flight,
@@ -52,11 +53,17 @@ int model_create(struct model *model, const struct bots_options *options, struct
 		p->stale_used = p->first_sequence - 1;
 		p->beat = (uint32_t)model_random(model);
 	}
-	return 0;
+	if (options->service == BOTS_ECHO || options->attack_weight == 0)
+		return 0;
+	int rc = attack_create(model);
+	if (rc != 0)
+		model_destroy(model);
+	return rc;
 }
 
 void model_destroy(struct model *model)
 {
+	attack_destroy(model);
 	free(model->player);
 	free(model->request);
 	free(model->socket_open);
@@ -75,7 +82,7 @@ void model_echo_fill(uint8_t *out, uint32_t len, uint32_t id, uint32_t sequence)
 	}
 }
 
-static float coordinate(struct model *model)
+float model_coordinate(struct model *model)
 {
 	uint64_t r = model_random(model);
 
@@ -88,10 +95,10 @@ static float coordinate(struct model *model)
 	}
 }
 
-static struct position outside(struct model *model)
+struct position model_outside(struct model *model)
 {
 	static const float beyond[] = { 10000.001f, -10000.001f, 3e38f, INFINITY, -INFINITY, NAN };
-	struct position p = { coordinate(model), coordinate(model), coordinate(model) };
+	struct position p = { model_coordinate(model), model_coordinate(model), model_coordinate(model) };
 	uint64_t r = model_random(model);
 
 	if (r % 3 == 0)
@@ -103,7 +110,7 @@ static struct position outside(struct model *model)
 	return p;
 }
 
-static enum request_kind choose(struct model *model, struct player *p)
+static enum request_kind choose(struct model *model, struct player *p, struct request *r)
 {
 	const struct bots_options *o = model->options;
 
@@ -114,48 +121,75 @@ static enum request_kind choose(struct model *model, struct player *p)
 		if (p->synced && p->doubts == 0)
 			return REQUEST_REPEAT;
 	}
-	if (model_random(model) % (o->move_weight + o->heartbeat_weight) >= o->move_weight)
+	if (model->auditing) {
+		attack_build_audit(model, p, r);
+		return REQUEST_ATTACK;
+	}
+	uint32_t plain = o->move_weight + o->heartbeat_weight;
+	if (model->fighter != NULL && model_random(model) % (plain + o->attack_weight) >= plain &&
+	    attack_build(model, p, r))
+		return REQUEST_ATTACK;
+	if (model_random(model) % plain >= o->move_weight)
 		return REQUEST_HEARTBEAT;
 	if (!p->synced || p->doubts > 0)
 		return REQUEST_MOVE;
-	if (chance(model, o->outside_permille))
+	if (model_chance(model, o->outside_permille))
 		return REQUEST_OUTSIDE;
-	if (chance(model, o->stale_permille) && p->stale_used != p->acknowledged - 1)
+	if (model_chance(model, o->stale_permille) && p->stale_used != p->acknowledged - 1)
 		return REQUEST_STALE;
 	return REQUEST_MOVE;
+}
+
+static void build_echo(struct model *model, struct player *p, struct request *r)
+{
+	uint32_t span = model->options->max_bytes - model->options->min_bytes + 1;
+
+	r->sequence = ++p->beat;
+	r->len = (uint16_t)(model->options->min_bytes + model_random(model) % span);
+	model_echo_fill(r->bytes, r->len, p->id, r->sequence);
+}
+
+static void build_move(struct model *model, struct player *p, struct request *r)
+{
+	if (r->kind == REQUEST_STALE)
+		p->stale_used = p->acknowledged - 1;
+	else if (r->kind != REQUEST_REPEAT)
+		p->sequence += 2;
+	r->sequence = r->kind == REQUEST_STALE ? p->stale_used
+		    : r->kind == REQUEST_REPEAT ? p->acknowledged : p->sequence;
+	if (r->kind == REQUEST_OUTSIDE) {
+		r->want = model_outside(model);
+	} else if (r->kind == REQUEST_MOVE) {
+		if (model->fighter != NULL) {
+			r->want = attack_place(model, p);
+			r->epoch = model->fighter[r->player].epoch;
+		}
+		p->position = r->want;
+	}
+	r->len = (uint16_t)wire_build_move(r->bytes, p->id, r->sequence, r->want.x, r->want.y, r->want.z);
 }
 
 /* Fills in kind, sequence, positions and bytes of a request, and what the player remembers of it. */
 static void build(struct model *model, struct player *p, struct request *r)
 {
-	r->kind = choose(model, p);
+	r->kind = choose(model, p, r);
 	r->hold = p->position;
-	r->type = r->kind == REQUEST_ECHO ? 0 : r->kind == REQUEST_HEARTBEAT ? HEARTBEAT : PLAYER_MOVE;
-	r->want = (struct position){ coordinate(model), coordinate(model), coordinate(model) };
+	r->type = r->kind == REQUEST_ECHO ? 0
+		: r->kind == REQUEST_HEARTBEAT ? HEARTBEAT
+		: r->kind == REQUEST_ATTACK ? PLAYER_ATTACK : PLAYER_MOVE;
 	if (r->kind == REQUEST_ECHO) {
-		uint32_t span = model->options->max_bytes - model->options->min_bytes + 1;
-		r->sequence = ++p->beat;
-		r->len = (uint16_t)(model->options->min_bytes + model_random(model) % span);
-		model_echo_fill(r->bytes, r->len, p->id, r->sequence);
+		build_echo(model, p, r);
 		return;
 	}
 	if (r->kind == REQUEST_HEARTBEAT) {
 		r->sequence = ++p->beat;
 		r->len = (uint16_t)wire_build_heartbeat(r->bytes, p->id, r->sequence, r->wall_ns);
-	} else {
-		if (r->kind == REQUEST_STALE)
-			p->stale_used = p->acknowledged - 1;
-		else if (r->kind != REQUEST_REPEAT)
-			p->sequence += 2;
-		r->sequence = r->kind == REQUEST_STALE ? p->stale_used
-			    : r->kind == REQUEST_REPEAT ? p->acknowledged : p->sequence;
-		if (r->kind == REQUEST_OUTSIDE)
-			r->want = outside(model);
-		else if (r->kind == REQUEST_MOVE)
-			p->position = r->want;
-		r->len = (uint16_t)wire_build_move(r->bytes, p->id, r->sequence, r->want.x, r->want.y, r->want.z);
+	} else if (r->kind != REQUEST_ATTACK) {
+		r->want = (struct position){ model_coordinate(model), model_coordinate(model),
+					     model_coordinate(model) };
+		build_move(model, p, r);
 	}
-	if (chance(model, model->options->long_permille)) {
+	if (model_chance(model, model->options->long_permille)) {
 		uint32_t size = r->len + 1 + (uint32_t)(model_random(model) % 400);
 		memset(r->bytes + r->len, 0xa5, size - r->len);
 		memcpy(r->bytes, &size, sizeof(size));
@@ -167,9 +201,9 @@ static void build(struct model *model, struct player *p, struct request *r)
  * between requests, for two flows of one player are not ordered against each other. */
 static void plan(struct model *model, struct player *p, enum request_kind made)
 {
-	if (made == REQUEST_MOVE && chance(model, model->options->repeat_permille))
+	if (made == REQUEST_MOVE && model_chance(model, model->options->repeat_permille))
 		p->want_repeat = true;
-	if (model->options->roam && model->sockets > 1 && chance(model, ROAM_PERMILLE))
+	if (model->options->roam && model->sockets > 1 && model_chance(model, ROAM_PERMILLE))
 		p->want_roam = true;
 }
 
@@ -179,6 +213,8 @@ static void roam(struct model *model, struct player *p)
 
 	p->want_roam = false;
 	if (model->socket_open[to] >= model->socket_limit)
+		return;
+	if (model->fighter != NULL && !attack_roams(model, p, to))
 		return;
 	p->socket = to;
 	model->tally->roams++;
@@ -200,16 +236,37 @@ static struct player *next_player(struct model *model)
 	return NULL;
 }
 
+void requests_append(struct model *model, struct requests *list, struct request *r)
+{
+	uint32_t at = (uint32_t)(r - model->request);
+
+	r->prev = list->newest;
+	r->next = MODEL_NONE;
+	*(list->newest != MODEL_NONE ? &model->request[list->newest].next : &list->oldest) = at;
+	list->newest = at;
+}
+
+void requests_remove(struct model *model, struct requests *list, struct request *r)
+{
+	*(r->prev != MODEL_NONE ? &model->request[r->prev].next : &list->oldest) = r->next;
+	*(r->next != MODEL_NONE ? &model->request[r->next].prev : &list->newest) = r->prev;
+}
+
 struct request *model_next(struct model *model, uint64_t wall_ns)
 {
-	struct player *p = model->open < model->limit ? next_player(model) : NULL;
+	struct player *p = NULL;
 
+	if (model->open < model->limit)
+		p = model->auditing ? attack_auditor(model) : next_player(model);
 	if (p == NULL)
 		return NULL;
 	if (p->want_roam)
 		roam(model, p);
+	struct request *r = model->fighter != NULL ? attack_insist(model, p) : NULL;
+	if (r != NULL)
+		return r;
 	uint32_t at = model->free;
-	struct request *r = &model->request[at];
+	r = &model->request[at];
 	model->free = r->next;
 	r->player = (uint32_t)(p - model->player);
 	r->socket = p->socket;
@@ -220,26 +277,37 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 	r->queue_next = NULL;
 	build(model, p, r);
 	plan(model, p, r->kind);
-	p->open[p->opens++] = at;
 	model->socket_open[r->socket]++;
-	r->prev = model->newest;
-	r->next = MODEL_NONE;
-	if (model->newest != MODEL_NONE)
-		model->request[model->newest].next = at;
-	else
-		model->oldest = at;
-	model->newest = at;
 	model->open++;
+	if (r->kind == REQUEST_ATTACK)
+		return r;
+	p->open[p->opens++] = at;
+	requests_append(model, &model->plain, r);
 	return r;
 }
 
 void model_sent(struct model *model, struct request *r, uint64_t now_ns)
 {
-	r->sent = true;
-	r->sent_ns = now_ns;
+	model->now_ns = now_ns;
 	if (model->gap_from_ns == 0)
 		model->gap_from_ns = now_ns;
+	if (r->kind == REQUEST_ATTACK) {
+		attack_sent(model, r, now_ns);
+		return;
+	}
+	r->sent = true;
+	r->sent_ns = now_ns;
 	model->tally->sent++;
+}
+
+void model_release(struct model *model, struct request *r)
+{
+	model->socket_open[r->socket]--;
+	r->used = false;
+	r->next = model->free;
+	model->free = (uint32_t)(r - model->request);
+	if (--model->open == 0)
+		model->gap_from_ns = 0; /* silence is no gap when nothing was asked */
 }
 
 void model_close(struct model *model, struct request *r)
@@ -251,14 +319,8 @@ void model_close(struct model *model, struct request *r)
 		if (p->open[i] != at)
 			p->open[kept++] = p->open[i];
 	p->opens--;
-	model->socket_open[r->socket]--;
-	*(r->prev != MODEL_NONE ? &model->request[r->prev].next : &model->oldest) = r->next;
-	*(r->next != MODEL_NONE ? &model->request[r->next].prev : &model->newest) = r->prev;
-	r->used = false;
-	r->next = model->free;
-	model->free = at;
-	if (--model->open == 0)
-		model->gap_from_ns = 0; /* silence is no gap when nothing was asked */
+	requests_remove(model, &model->plain, r);
+	model_release(model, r);
 }
 
 void model_doubt(struct model *model, const struct request *r)
@@ -279,14 +341,31 @@ void model_gap(struct model *model, uint64_t now_ns)
 		model->tally->longest_gap_ns = gap;
 }
 
+void model_round(struct model *model)
+{
+	model->round++;
+}
+
+/* When the oldest attack without an answer is due, 0 if there is none. */
+static uint64_t next_repeat(const struct model *model)
+{
+	if (model->attacks.oldest == MODEL_NONE)
+		return 0;
+	return model->request[model->attacks.oldest].sent_ns + model->options->attack_repeat_ms * 1000000ull;
+}
+
 uint64_t model_expire(struct model *model, uint64_t now_ns)
 {
 	uint64_t after = model->options->lost_after_ms * 1000000ull;
+	uint64_t repeat = next_repeat(model);
 
-	while (model->oldest != MODEL_NONE) {
-		struct request *r = &model->request[model->oldest];
-		if (!r->sent || r->sent_ns + after > now_ns)
-			return r->sent ? r->sent_ns + after : now_ns + after;
+	model->now_ns = now_ns;
+	while (model->plain.oldest != MODEL_NONE) {
+		struct request *r = &model->request[model->plain.oldest];
+		if (!r->sent || r->sent_ns + after > now_ns) {
+			uint64_t when = r->sent ? r->sent_ns + after : now_ns + after;
+			return repeat != 0 && repeat < when ? repeat : when;
+		}
 		model_doubt(model, r);
 		uint32_t at = model->losts++ % MODEL_LOST;
 		model->lost[at].player = r->player;
@@ -296,5 +375,5 @@ uint64_t model_expire(struct model *model, uint64_t now_ns)
 		model_gap(model, now_ns);
 		model_close(model, r);
 	}
-	return 0;
+	return repeat;
 }

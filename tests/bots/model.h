@@ -21,6 +21,38 @@ enum request_kind {
 	REQUEST_REPEAT,    /* the last one's sequence again: acknowledged again, changes nothing */
 	REQUEST_HEARTBEAT,
 	REQUEST_ECHO,
+	REQUEST_ATTACK,
+};
+
+enum attack_kind {
+	ATTACK_AIMED,       /* by all rules, but too early at times */
+	ATTACK_LOOK,        /* the same, beside a target whose account is opened or closed by it */
+	ATTACK_BESIDE,      /* misses */
+	ATTACK_UNKNOWN,     /* of a target that does not exist */
+	ATTACK_NO_SKILL, ATTACK_OUTSIDE, ATTACK_SELF, ATTACK_FAR, /* refused for that */
+	ATTACK_EARLY_LIFE,  /* by a player that has never sent anything */
+	ATTACK_STALE,       /* with an old sequence */
+	ATTACK_AGAIN,       /* the last one once more, after its result */
+	ATTACK_MEANWHILE,   /* a newer one while one is open */
+};
+
+/* The part of a request that only attacks have. */
+struct attack {
+	enum attack_kind kind;
+	uint32_t target; /* index; MODEL_NONE: none of ours */
+	uint32_t skill;
+	uint32_t epoch;  /* of the target's place when it was aimed at */
+	bool certain;    /* the target was there */
+	bool waits;      /* in the list of those that wait for an answer; else it is queued to be sent */
+	bool over;       /* answered while it was queued once more */
+	bool lost;       /* counted as that */
+	bool told;       /* refused, or its result is known */
+	bool alone;      /* no other attack was open when the player changed its way */
+	bool passed;     /* the result of a newer attack came first */
+	uint32_t tries, answers;
+	uint32_t socket[2], ways; /* the player's, since it is open */
+	uint64_t known_ns, known_round; /* a reply came by the second way; 0: not yet */
+	uint64_t newer_ns, newer_round; /* a newer attack got another answer than BUSY; 0: none did */
 };
 
 struct request {
@@ -29,13 +61,15 @@ struct request {
 	uint32_t type; /* enum game_packet_type; 0 for echo */
 	uint32_t sequence;
 	uint64_t order; /* of this player's requests */
+	uint32_t epoch; /* of the player's place, a move's */
 	enum request_kind kind;
 	bool used, sent, overtaken;
 	uint16_t len;
 	struct position want, hold; /* sent; and held by the server when it comes, if nothing before was lost */
 	uint64_t sent_ns;           /* monotonic */
 	uint64_t wall_ns;           /* CLOCK_REALTIME at the same time */
-	uint32_t next, prev;        /* under way, in order of sending; or next free */
+	uint32_t next, prev;        /* under way, in order of making, attacks of last sending; or next free */
+	struct attack attack;
 	struct request *queue_next; /* waiting to be sent */
 	uint8_t bytes[BOTS_MAX_PAYLOAD];
 };
@@ -63,6 +97,11 @@ struct player {
 	uint64_t history[MODEL_HISTORY]; /* hashes of its last replies */
 };
 
+/* Requests in a row, linked by next and prev. */
+struct requests {
+	uint32_t oldest, newest;
+};
+
 struct model {
 	const struct bots_options *options;
 	struct bots_tally *tally;
@@ -71,8 +110,16 @@ struct model {
 	uint32_t *socket_open; /* requests under way per socket */
 	uint32_t sockets, socket_limit;
 	uint32_t limit; /* requests under way at most, small until the first reply */
-	uint32_t open, free, oldest, newest;
+	uint32_t open, free;
+	struct requests plain, attacks; /* attacks: sent, without an answer */
 	uint32_t cursor; /* next player to ask */
+	struct fighter *fighter; /* of the players; NULL: nobody attacks */
+	bool closing;            /* attacks that are lost are given up, not sent again */
+	bool auditing;           /* nothing but last looks at the targets */
+	uint32_t audit_cursor, audit_target;
+	uint64_t audit_ns;       /* monotonic time of the last progress */
+	uint32_t off_accounts;
+	uint64_t now_ns, round;  /* monotonic time of the last event; times that every socket was read to its end */
 	uint64_t random;
 	uint64_t gap_from_ns;
 	struct {
@@ -95,19 +142,52 @@ void model_sent(struct model *model, struct request *r, uint64_t now_ns);
 void model_reply(struct model *model, uint32_t socket, const uint8_t *data, uint32_t len, uint64_t now_ns,
 		 uint64_t wall_ns);
 
+/* An attack whose answer is overdue, to be sent again like one of model_next(); NULL if there is none. */
+struct request *model_repeat(struct model *model, uint64_t now_ns);
+
+/* The end of the run: model_closing() when no new requests are made any more; then, once nothing is under way,
+ * model_audit() begins the last looks at the targets, which model_next() makes. Returns false when there is (or may be)
+ * none left, the books being closed then. */
+void model_closing(struct model *model);
+bool model_audit(struct model *model);
+
 /* Counts requests whose time is over as lost. Returns when to call it again, 0 if nothing is under way. */
 uint64_t model_expire(struct model *model, uint64_t now_ns);
 
 /* The player's own bytes of request `sequence` of the echo service. */
 void model_echo_fill(uint8_t *out, uint32_t len, uint32_t id, uint32_t sequence);
 
+/* Every socket was read to its end. */
+void model_round(struct model *model);
+
 uint64_t model_random(struct model *model);
+bool model_chance(struct model *model, uint32_t permille);
+float model_coordinate(struct model *model);
+struct position model_outside(struct model *model);
+void requests_append(struct model *model, struct requests *list, struct request *r);
+void requests_remove(struct model *model, struct requests *list, struct request *r);
+/* Takes a request back that no list holds any more. */
+void model_release(struct model *model, struct request *r);
 /* Ends a request. */
 void model_close(struct model *model, struct request *r);
 /* A move that got no good answer: until a newer one is acknowledged nobody knows whether it was applied. */
 void model_doubt(struct model *model, const struct request *r);
 /* Notes how long nothing came. */
 void model_gap(struct model *model, uint64_t now_ns);
+
+/* Counts a wrong reply and describes the first few; r may be NULL. */
+void model_tell(struct model *model, const struct request *r, const char *what);
+/* The time from a request to its reply. */
+void model_rtt(struct model *model, uint64_t rtt_ns);
+/* Notes a reply in the player's history; true if one like it stands there. */
+void model_remember(struct player *p, const uint8_t *data, uint32_t len);
+bool model_remembers(const struct player *p, const uint8_t *data, uint32_t len);
+
+/* True if a server's time, given to r, lies between sending and receiving, give or take the allowed skew. */
+bool judge_window(const struct model *model, const struct request *r, uint64_t server_ns, uint64_t wall_ns);
+/* The same, and never back for one player. NULL or what is wrong. */
+const char *judge_time(const struct model *model, struct player *p, const struct request *r, uint64_t server_ns,
+		       uint64_t wall_ns);
 
 /* Judges a reply to r. Returns NULL if it is what it must be (and updates the player), else what is wrong with it. */
 const char *judge(struct model *model, struct request *r, const uint8_t *data, uint32_t len, uint64_t wall_ns);

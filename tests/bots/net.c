@@ -230,6 +230,8 @@ int net_receive(struct net *net, struct model *model, int timeout_ms)
 		if (rc != 0)
 			return rc;
 	}
+	if (count < (int)NET_BURST)
+		model_round(model);
 	return 0;
 }
 

@@ -14,16 +14,23 @@
 
 static const char usage[] =
 	"usage: baton-bots [options] ADDRESS[:PORT]\n"
-	"       baton-bots --serve honest|drop|double|swap|alter [--service game|echo] ADDRESS[:PORT]\n"
-	"Plays against a Baton service over kernel UDP sockets and checks every reply. Requests are never sent twice.\n"
-	"Exit status: 0 nothing lost, duplicated, reordered or wrong; 1 something was, or nothing was answered;\n"
-	"2 usage.\n"
+	"       baton-bots --serve MODE [--service game|echo] ADDRESS[:PORT]\n"
+	"Plays against a Baton service over kernel UDP sockets and checks every reply. Only attacks are sent again if\n"
+	"they are not answered. Of the hit points of all players that are attacked the bots keep books, hit by hit, and\n"
+	"close them at the end of the run with a last look at each of them (not counted by --requests).\n"
+	"Exit status: 0 nothing lost, duplicated, reordered or wrong, and the books balance; 1 otherwise, or if nothing\n"
+	"was answered; 2 usage.\n"
 	"\n"
 	"      --service game|echo   protocol (game); PORT is 8080 unless given\n"
 	"      --players N           players (100)\n"
 	"      --sockets N           sockets they share (as many as players, at most 64)\n"
 	"      --roam                players change their source port now and then\n"
-	"      --mix move=W,heartbeat=W   weights of the requests of game (move=80,heartbeat=20)\n"
+	"      --mix move=W,heartbeat=W[,attack=W]   weights of the requests of game (move=80,heartbeat=20,attack=0);\n"
+	"                            of the attacks as many as cooldowns allow\n"
+	"      --violate N           of 1000 attacks: against the rules, to be refused (200)\n"
+	"      --insist N            of 1000 attacks: sent again while they are open (50)\n"
+	"      --repeat-after MS     an attack without an answer is sent again then (1000)\n"
+	"      --tries N             and is lost after so many requests (10)\n"
 	"      --outside N  --stale N  --repeat N   of 1000 moves: out of the world, too old, sent again (20, 20, 20)\n"
 	"      --long N              of 1000 requests of game: padded to up to 450 bytes (10)\n"
 	"      --bytes MIN[-MAX]     payloads of echo, 16 to 1472 (16-400)\n"
@@ -37,15 +44,18 @@ static const char usage[] =
 	"      --connect-timeout S   first wait so long for an answer to a probe\n"
 	"      --seed N              of everything random (printed in the report)\n"
 	"      --json                report as one JSON object\n"
-	"      --serve MODE          be the server, on a kernel socket, until ^C, to try the bots; all but honest\n"
-	"                            lie in one reply of 1000\n"
+	"      --serve MODE          be the server, on a kernel socket, until ^C, to try the bots: honest; or drop,\n"
+	"                            double, swap, alter: lies in one reply of 1000; or in one attack of 20 that it\n"
+	"                            fits: hit-twice, hit-again, hit-unapplied, hit-points, hit-invented, hit-ordinal,\n"
+	"                            no-cooldown, refuse, never-busy, old-way, forget-result, drop-attack\n"
 	"      --help  --version\n"
 	"\n"
 	"Example: baton-bots --players 1000 --seconds 60 --connect-timeout 10 10.77.0.1\n";
 
 enum { OPT_SERVICE = 1000, OPT_PLAYERS, OPT_SOCKETS, OPT_ROAM, OPT_MIX, OPT_OUTSIDE, OPT_STALE, OPT_REPEAT, OPT_LONG,
        OPT_BYTES, OPT_SECONDS, OPT_REQUESTS, OPT_IN_FLIGHT, OPT_WINDOW, OPT_RATE, OPT_LOST_AFTER, OPT_CLOCK_SKEW,
-       OPT_CONNECT, OPT_SEED, OPT_JSON, OPT_FORCE, OPT_SERVE, OPT_HELP, OPT_VERSION };
+       OPT_CONNECT, OPT_SEED, OPT_JSON, OPT_FORCE, OPT_SERVE, OPT_VIOLATE, OPT_INSIST,
+       OPT_REPEAT_AFTER, OPT_TRIES, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "service", required_argument, NULL, OPT_SERVICE },
@@ -56,6 +66,10 @@ static const struct option long_options[] = {
 	{ "outside", required_argument, NULL, OPT_OUTSIDE },
 	{ "stale", required_argument, NULL, OPT_STALE },
 	{ "repeat", required_argument, NULL, OPT_REPEAT },
+	{ "violate", required_argument, NULL, OPT_VIOLATE },
+	{ "insist", required_argument, NULL, OPT_INSIST },
+	{ "repeat-after", required_argument, NULL, OPT_REPEAT_AFTER },
+	{ "tries", required_argument, NULL, OPT_TRIES },
 	{ "long", required_argument, NULL, OPT_LONG },
 	{ "bytes", required_argument, NULL, OPT_BYTES },
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
@@ -120,14 +134,18 @@ static int parse_real(const char *option, const char *text, double min, double m
 
 static int parse_mix(struct bots_options *o, const char *text)
 {
-	unsigned int moves = 0, beats = 0;
-	int used = 0;
+	unsigned int moves = 0, beats = 0, attacks = 0;
+	int plain = 0, all = 0;
 
-	if (sscanf(text, "move=%u,heartbeat=%u%n", &moves, &beats, &used) != 2 || text[used] != '\0' ||
-	    moves > 10000 || beats > 10000 || moves + beats == 0)
-		return refuse("--mix", text, "two weights such as move=80,heartbeat=20");
+	sscanf(text, "move=%u,heartbeat=%u%n,attack=%u%n", &moves, &beats, &plain, &attacks, &all);
+	int used = all != 0 ? all : plain;
+	if (used == 0 || text[used] != '\0' || moves > 10000 || beats > 10000 || attacks > 10000 || moves + beats == 0)
+		return refuse("--mix", text, "weights such as move=80,heartbeat=20 or move=60,heartbeat=10,attack=30");
+	if (attacks != 0 && moves == 0)
+		return refuse("--mix", text, "a weight to move, too: only who has moved can attack");
 	o->move_weight = moves;
 	o->heartbeat_weight = beats;
+	o->attack_weight = attacks;
 	return 0;
 }
 
@@ -185,6 +203,10 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_OUTSIDE: return parse_u32("--outside", value, 0, 1000, &o->outside_permille);
 	case OPT_STALE: return parse_u32("--stale", value, 0, 1000, &o->stale_permille);
 	case OPT_REPEAT: return parse_u32("--repeat", value, 0, 1000, &o->repeat_permille);
+	case OPT_VIOLATE: return parse_u32("--violate", value, 0, 1000, &o->violate_permille);
+	case OPT_INSIST: return parse_u32("--insist", value, 0, 1000, &o->insist_permille);
+	case OPT_REPEAT_AFTER: return parse_u32("--repeat-after", value, 1, 3600000, &o->attack_repeat_ms);
+	case OPT_TRIES: return parse_u32("--tries", value, 1, 1000000, &o->attack_tries);
 	case OPT_LONG: return parse_u32("--long", value, 0, 1000, &o->long_permille);
 	case OPT_BYTES: return parse_bytes(o, value);
 	case OPT_SECONDS: return parse_real("--seconds", value, 0.001, 1e7, &o->seconds);
@@ -200,7 +222,7 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_SERVE:
 		o->serve = true;
 		return liar_mode(value, &o->lie) == 0 ? 0
-			: refuse("--serve", value, "honest, drop, double, swap or alter");
+			: refuse("--serve", value, "a mode that --help lists");
 	default: return -EINVAL;
 	}
 }
@@ -216,6 +238,10 @@ static int finish(struct bots_options *o, bool force, int argc, char **argv)
 		fprintf(stderr, "baton-bots: --in-flight %u: more than %u can be lost in a buffer of the kernel, and"
 			" then a loss is nobody's fault; add --force if that is what you want\n", o->in_flight,
 			BOTS_SAFE_FLIGHT);
+		return -EINVAL;
+	}
+	if (o->attack_weight != 0 && o->players < 2) {
+		fprintf(stderr, "baton-bots: --players %u: attacks need two at least\n", o->players);
 		return -EINVAL;
 	}
 	if (o->sockets == 0)
@@ -234,6 +260,7 @@ int bots_options_parse(struct bots_options *o, int argc, char **argv)
 		.players = 100, .in_flight = BOTS_SAFE_FLIGHT, .window = 4, .move_weight = 80, .heartbeat_weight = 20,
 		.outside_permille = 20, .stale_permille = 20, .repeat_permille = 20, .long_permille = 10,
 		.min_bytes = 16, .max_bytes = 400, .lost_after_ms = 10000, .clock_skew_ms = 5000,
+		.violate_permille = 200, .insist_permille = 50, .attack_repeat_ms = 1000, .attack_tries = 10,
 	};
 	if (getrandom(&o->seed, sizeof(o->seed), 0) != sizeof(o->seed))
 		return -EIO;

@@ -4,9 +4,20 @@
 #include "bots.h"
 #include "hist.h"
 
+uint64_t bots_attack_faults(const struct bots_attacks *attacks)
+{
+	uint64_t sum = 0;
+
+#define X(field, text) sum += attacks->faults.field;
+	ATTACK_FAULTS(X)
+#undef X
+	return sum;
+}
+
 bool bots_passed(const struct bots_tally *t)
 {
-	return t->received != 0 && t->lost == 0 && t->duplicated == 0 && t->reordered == 0 && t->wrong == 0;
+	return t->received != 0 && t->lost == 0 && t->duplicated == 0 && t->reordered == 0 && t->wrong == 0 &&
+	       bots_attack_faults(&t->attack) == 0 && t->attack.books != BOOKS_OFF;
 }
 
 static double per_second(const struct bots_tally *t)
@@ -22,6 +33,48 @@ static double rtt_us(const struct bots_tally *t, double q)
 
 #define U(value) ((unsigned long long)(value))
 
+static const char *const books[] = { "none", "balanced", "off" };
+
+/* X(name in the report, status): refusals. */
+#define REFUSALS(X) \
+	X(busy, GAME_BUSY) X(cooldown, GAME_COOLDOWN) X(stale, GAME_STALE) X(too_far, GAME_TOO_FAR) \
+	X(outside_world, GAME_OUTSIDE_WORLD) X(no_skill, GAME_NO_SKILL) X(self, GAME_NO_TARGET) \
+	X(no_player, GAME_NO_PLAYER) X(full, GAME_FULL)
+
+static void attacks_json(const struct bots_attacks *a, FILE *out)
+{
+	const char *comma = "";
+
+	fprintf(out, "\"attack\":{\"attacks\":%llu,\"hits\":%llu,\"missed\":%llu,\"down\":%llu,\"no_target\":%llu,"
+		"\"damage\":%llu,\"repeats\":%llu,\"echoes\":%llu,\"superseded\":%llu,\"uncertain\":%llu,\"roams\":%llu,"
+		"\"audits\":%llu,\"refused\":{", U(a->attacks), U(a->hits), U(a->missed), U(a->down), U(a->no_target),
+		U(a->damage), U(a->repeats), U(a->echoes), U(a->superseded), U(a->uncertain), U(a->roams), U(a->audits));
+#define X(name, status) fprintf(out, "%s\"" #name "\":%llu", comma, U(a->refused[status])), comma = ",";
+	REFUSALS(X)
+#undef X
+	fprintf(out, "},");
+#define X(field, text) fprintf(out, "\"" #field "\":%llu,", U(a->faults.field));
+	ATTACK_FAULTS(X)
+#undef X
+	fprintf(out, "\"faults\":%llu,\"books\":\"%s\"},", U(bots_attack_faults(a)), books[a->books]);
+}
+
+static void attacks_text(const struct bots_attacks *a, FILE *out)
+{
+	fprintf(out, "attacks %llu: %llu hit (damage %llu), %llu missed, %llu met a target that was down, %llu none;"
+		" repeated %llu times\nattacks refused:", U(a->attacks), U(a->hits), U(a->damage), U(a->missed), U(a->down),
+		U(a->no_target), U(a->repeats));
+#define X(name, status) fprintf(out, " " #name " %llu", U(a->refused[status]));
+	REFUSALS(X)
+#undef X
+	fprintf(out, "\nbooks of hit points: %s, faults %llu\n", books[a->books], U(bots_attack_faults(a)));
+#define X(field, text) \
+	if (a->faults.field != 0) \
+		fprintf(out, "  %llu " text "\n", U(a->faults.field));
+	ATTACK_FAULTS(X)
+#undef X
+}
+
 static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
 {
 	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,"
@@ -33,6 +86,7 @@ static void report_json(const struct bots_options *o, const struct bots_tally *t
 	fprintf(out, "\"rtt_p50_us\":%.1f,\"rtt_p90_us\":%.1f,\"rtt_p99_us\":%.1f,\"rtt_max_us\":%.1f,"
 		"\"longest_gap_ms\":%.3f,\"per_second\":%.0f,", rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99),
 		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
+	attacks_json(&t->attack, out);
 	fprintf(out, "\"players\":%u,\"sockets\":%u,\"in_flight\":%u,\"service\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,"
 		"\"passed\":%s}\n", o->players, o->sockets, o->in_flight, o->service == BOTS_GAME ? "game" : "echo",
 		U(o->seed), (double)t->elapsed_ns / 1e9, bots_passed(t) ? "true" : "false");
@@ -52,6 +106,8 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 	if (o->service == BOTS_GAME)
 		fprintf(out, "refused as they should be: %llu errors, %llu stale\n", U(t->error_replies),
 			U(t->stale_replies));
+	if (t->attack.books != BOOKS_NONE)
+		attacks_text(&t->attack, out);
 	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n",
 		rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3,
 		(double)t->longest_gap_ns / 1e6);

@@ -19,30 +19,40 @@ static uint64_t allowed(const struct bots_options *options, uint64_t elapsed_ns)
 	return most;
 }
 
-/* Makes and queues requests, one burst at most. */
+/* Makes and queues requests, one burst at most. Those that are sent once more are not new ones. */
 static uint32_t make_requests(const struct bots_options *options, struct model *model, struct net *net, uint64_t *made,
 			      uint64_t elapsed_ns)
 {
-	uint64_t most = allowed(options, elapsed_ns);
+	uint64_t most = model->auditing ? UINT64_MAX : allowed(options, elapsed_ns);
 	uint64_t wall = clock_ns(CLOCK_REALTIME);
 	uint32_t count = 0;
 	struct request *r;
 
 	while (count < NET_BURST && *made < most && (r = model_next(model, wall)) != NULL) {
+		*made += !r->sent;
 		net_queue_request(net, r);
-		(*made)++;
 		count++;
 	}
 	return count;
 }
 
+/* Sends attacks again that have no answer. */
+static void repeat_requests(struct model *model, struct net *net, uint64_t now)
+{
+	struct request *r;
+
+	while ((r = model_repeat(model, now)) != NULL)
+		net_queue_request(net, r);
+}
+
 /* How long to wait for replies: not at all if there is more to send. */
-static int wait_ms(const struct bots_options *options, int flushed, uint32_t made, uint64_t now, uint64_t expires)
+static int wait_ms(const struct bots_options *options, const struct model *model, int flushed, uint32_t made,
+		   uint64_t now, uint64_t expires)
 {
 	if (made == NET_BURST)
 		return 0;
-	if (flushed == -EAGAIN || options->rate > 0)
-		return 1;
+	if (flushed == -EAGAIN || options->rate > 0 || model->auditing || (model->fighter != NULL && !model->closing))
+		return 1; /* whoever has cooled down may attack */
 	uint64_t ms = expires > now ? (expires - now) / 1000000 + 1 : 1;
 	return ms < 100 ? (int)ms : 100;
 }
@@ -57,17 +67,21 @@ static int play(const struct bots_options *options, struct model *model, struct 
 	for (;;) {
 		bool sending = !*stop && now - start < length &&
 			       (options->requests == 0 || made < options->requests);
-		uint32_t count = sending ? make_requests(options, model, net, &made, now - start) : 0;
+		if (!sending)
+			model_closing(model);
+		uint32_t count = sending || model->auditing
+			       ? make_requests(options, model, net, &made, now - start) : 0;
+		repeat_requests(model, net, now);
 		int flushed = net_flush(net, model);
 		if (flushed != 0 && flushed != -EAGAIN)
 			return flushed;
 		uint64_t expires = model_expire(model, now);
-		int rc = net_receive(net, model, wait_ms(options, flushed, count, now, expires));
+		int rc = net_receive(net, model, wait_ms(options, model, flushed, count, now, expires));
 		if (rc != 0)
 			return rc;
 		now = clock_ns(CLOCK_MONOTONIC);
 		tally->elapsed_ns = now - start;
-		if (!sending && model->open == 0)
+		if (!sending && model->open == 0 && !model_audit(model))
 			return 0;
 		if (*stop > 1)
 			return -EINTR;

@@ -1,56 +1,16 @@
 /* baton-bots against a server on loopback that lies in one reply of 1000: each lie must be reported, as what it is, and
  * nothing else. Bounded by requests, not by time; only a dropped reply takes the time after which it counts as lost. */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "bots.h"
+#include "bots_rig.h"
 
 /* The last lie is told 500 replies before the end, so that no swapped reply waits for a successor in vain. */
-#define REQUESTS 10500u
-#define LIES     10u
-
-struct server {
-	struct liar liar;
-	pthread_t thread;
-	volatile sig_atomic_t stop;
-	int rc;
-};
-
-static void *serve(void *arg)
-{
-	struct server *server = arg;
-
-	server->rc = liar_serve(&server->liar, &server->stop);
-	return NULL;
-}
-
-static void server_start(struct server *server, enum lie lie, enum bots_service service,
-			 struct sockaddr_in *address)
-{
-	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	server->stop = 0;
-	assert_int_equal(liar_open(&server->liar, lie, service, 1000, address), 0);
-	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-}
-
-static void server_stop(struct server *server)
-{
-	server->stop = 1;
-	assert_int_equal(pthread_join(server->thread, NULL), 0);
-	assert_int_equal(server->rc, 0);
-	liar_close(&server->liar);
-}
+#define REQUESTS  10500u
+#define LIES_TOLD 10u
 
 static const struct bots_options basic = {
 	.players = 40, .sockets = 8, .in_flight = 256, .window = 4, .requests = REQUESTS, .move_weight = 80,
@@ -71,7 +31,7 @@ static void play(enum lie lie, enum bots_service service, struct bots_options op
 
 	options.service = service;
 	options.seed = 1 + (uint64_t)lie;
-	server_start(&server, lie, service, &options.server);
+	server_start(&server, lie, service, 1000, 0, &options.server);
 	assert_int_equal(bots_run(&options, &tally, &go_on), 0);
 	server_stop(&server);
 	assert_int_equal(server.liar.requests, options.requests);
@@ -120,14 +80,14 @@ static void a_dropped_reply_is_lost(void **state)
 	struct bots_options options = basic;
 
 	(void)state;
-	play(LIE_DROP, BOTS_GAME, options, (struct counts){ .lost = LIES });
+	play(LIE_DROP, BOTS_GAME, options, (struct counts){ .lost = LIES_TOLD });
 }
 
 static void a_doubled_reply_is_duplicated(void **state)
 {
 	(void)state;
-	play(LIE_DOUBLE, BOTS_GAME, basic, (struct counts){ .duplicated = LIES });
-	play(LIE_DOUBLE, BOTS_ECHO, basic, (struct counts){ .duplicated = LIES });
+	play(LIE_DOUBLE, BOTS_GAME, basic, (struct counts){ .duplicated = LIES_TOLD });
+	play(LIE_DOUBLE, BOTS_ECHO, basic, (struct counts){ .duplicated = LIES_TOLD });
 }
 
 static void a_swapped_reply_is_reordered(void **state)
@@ -136,15 +96,15 @@ static void a_swapped_reply_is_reordered(void **state)
 
 	(void)state;
 	options.repeat_permille = 0; /* before one a player waits for its last reply: held back, it would be lost */
-	play(LIE_SWAP, BOTS_GAME, options, (struct counts){ .reordered = LIES });
-	play(LIE_SWAP, BOTS_ECHO, options, (struct counts){ .reordered = LIES });
+	play(LIE_SWAP, BOTS_GAME, options, (struct counts){ .reordered = LIES_TOLD });
+	play(LIE_SWAP, BOTS_ECHO, options, (struct counts){ .reordered = LIES_TOLD });
 }
 
 static void an_altered_reply_is_wrong(void **state)
 {
 	(void)state;
-	play(LIE_ALTER, BOTS_GAME, basic, (struct counts){ .wrong = LIES });
-	play(LIE_ALTER, BOTS_ECHO, basic, (struct counts){ .wrong = LIES });
+	play(LIE_ALTER, BOTS_GAME, basic, (struct counts){ .wrong = LIES_TOLD });
+	play(LIE_ALTER, BOTS_ECHO, basic, (struct counts){ .wrong = LIES_TOLD });
 }
 
 static void a_first_answer_is_waited_for(void **state)
@@ -155,7 +115,7 @@ static void a_first_answer_is_waited_for(void **state)
 	struct server server;
 
 	(void)state;
-	server_start(&server, LIE_HONEST, BOTS_GAME, &options.server);
+	server_start(&server, LIE_HONEST, BOTS_GAME, 1000, 0, &options.server);
 	options.requests = 100;
 	options.connect_timeout = 60;
 	assert_int_equal(bots_run(&options, &tally, &go_on), 0);
@@ -200,7 +160,7 @@ static void a_stop_ends_the_run_early_and_clean(void **state)
 	struct server server;
 
 	(void)state;
-	server_start(&server, LIE_HONEST, BOTS_GAME, &options.server);
+	server_start(&server, LIE_HONEST, BOTS_GAME, 1000, 0, &options.server);
 	assert_int_equal(bots_run(&options, &tally, &stopped), 0);
 	server_stop(&server);
 	assert_int_equal(tally.sent, 0);
@@ -238,7 +198,13 @@ static void options_mean_what_help_says(void **state)
 	assert_true(o.requests == 7 && o.seconds == 0 && o.sockets == 3 && o.seed == 12 && o.json && o.roam);
 	assert_true(o.min_bytes == 64 && o.max_bytes == 64);
 	assert_int_equal(parse(&o, "--mix move=1,heartbeat=0 --force --in-flight 300 10.0.0.1"), 0);
-	assert_true(o.move_weight == 1 && o.heartbeat_weight == 0 && o.in_flight == 300);
+	assert_true(o.move_weight == 1 && o.heartbeat_weight == 0 && o.attack_weight == 0 && o.in_flight == 300);
+	assert_true(o.violate_permille == 200 && o.insist_permille == 50 && o.attack_repeat_ms == 1000);
+	assert_int_equal(o.attack_tries, 10);
+	assert_int_equal(parse(&o, "--mix move=1,heartbeat=2,attack=3 --violate 4 --insist 5 --repeat-after 6 "
+				   "--tries 7 10.0.0.1"), 0);
+	assert_true(o.move_weight == 1 && o.heartbeat_weight == 2 && o.attack_weight == 3 && o.violate_permille == 4);
+	assert_true(o.insist_permille == 5 && o.attack_repeat_ms == 6 && o.attack_tries == 7);
 }
 
 static void nonsense_is_refused(void **state)
@@ -248,6 +214,10 @@ static void nonsense_is_refused(void **state)
 		"--players 0 10.0.0.1", "--players x 10.0.0.1", "--players 1000001 10.0.0.1",
 		"--in-flight 257 10.0.0.1", "--in-flight 0 10.0.0.1", "--window 17 10.0.0.1",
 		"--mix move=0,heartbeat=0 10.0.0.1", "--mix move=1 10.0.0.1", "--mix move=1,heartbeat=1x 10.0.0.1",
+		"--mix move=1,heartbeat=1,attack= 10.0.0.1", "--mix move=1,heartbeat=1,attack=1x 10.0.0.1",
+		"--mix move=0,heartbeat=1,attack=1 10.0.0.1", "--mix move=1,heartbeat=1,attack=10001 10.0.0.1",
+		"--players 1 --mix move=1,heartbeat=1,attack=1 10.0.0.1", "--violate 1001 10.0.0.1",
+		"--insist 1001 10.0.0.1", "--repeat-after 0 10.0.0.1", "--tries 0 10.0.0.1", "--serve hit 10.0.0.1",
 		"--bytes 8 10.0.0.1", "--bytes 16-15 10.0.0.1", "--bytes 16-1473 10.0.0.1",
 		"--bytes 16-20-24 10.0.0.1", "--seconds 0 10.0.0.1", "--seconds nan 10.0.0.1",
 		"--service chat 10.0.0.1",
@@ -262,13 +232,35 @@ static void nonsense_is_refused(void **state)
 			fail_msg("'%s' was accepted", bad[i]);
 }
 
+static void unbalanced_books_are_no_success(void **state)
+{
+	struct bots_tally tally = { .sent = 3, .received = 3, .attack.books = BOOKS_BALANCED };
+
+	(void)state;
+	assert_true(bots_passed(&tally));
+	tally.attack.books = BOOKS_OFF;
+	assert_false(bots_passed(&tally));
+	tally.attack.books = BOOKS_BALANCED;
+#define X(field, text) \
+	tally.attack.faults.field = 1; \
+	assert_false(bots_passed(&tally)); \
+	tally.attack.faults.field = 0;
+	ATTACK_FAULTS(X)
+#undef X
+	assert_true(bots_passed(&tally));
+}
+
 static void the_json_report_has_its_keys(void **state)
 {
 	static const char *const keys[] = {
 		"sent", "received", "lost", "duplicated", "reordered", "wrong", "error_replies", "rtt_p50_us",
 		"rtt_p99_us", "rtt_max_us", "longest_gap_ms", "seed", "seconds",
 	};
-	struct bots_tally tally = { .sent = 3, .received = 1, .lost = 2, .rtt_max_ns = 1500, .elapsed_ns = 2000000000 };
+	struct bots_tally tally = {
+		.attack = { .hits = 5, .refused = { [GAME_BUSY] = 6, [GAME_NO_TARGET] = 7 }, .books = BOOKS_OFF,
+			    .faults = { .lost_hits = 8, .stored_faults = 9 } },
+		.sent = 3, .received = 1, .lost = 2, .rtt_max_ns = 1500, .elapsed_ns = 2000000000,
+	};
 	struct bots_options options = basic;
 	char *text = NULL, quoted[40];
 	size_t length;
@@ -286,6 +278,11 @@ static void the_json_report_has_its_keys(void **state)
 	}
 	assert_non_null(strstr(text, "\"lost\":2,"));
 	assert_non_null(strstr(text, "\"seed\":77,\"seconds\":2.000,\"passed\":false}"));
+	assert_non_null(strstr(text, "\"hits\":5,"));
+	assert_non_null(strstr(text, "\"refused\":{\"busy\":6,\"cooldown\":0,"));
+	assert_non_null(strstr(text, "\"self\":7,"));
+	assert_non_null(strstr(text, "\"lost_hits\":8,"));
+	assert_non_null(strstr(text, "\"faults\":17,\"books\":\"off\"},"));
 	assert_ptr_equal(strchr(text, '\n'), text + length - 1);
 	free(text);
 }
@@ -304,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_stop_ends_the_run_early_and_clean),
 		cmocka_unit_test(options_mean_what_help_says),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(unbalanced_books_are_no_success),
 		cmocka_unit_test(the_json_report_has_its_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
