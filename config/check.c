@@ -65,49 +65,93 @@ static const char *address_problem(struct config_address address)
 	return NULL;
 }
 
-/* Finds another place with the same address, before (port, index). Returns false if there is none. */
-static bool address_twice(const struct loader *l, uint32_t port, uint32_t index, uint32_t *other)
+/* The addresses of a port: n 0, of its untagged frames; else of its n-th VLAN, from 1. */
+struct network {
+	const struct config_address *address;
+	uint32_t addresses;
+	const uint32_t *gateway;
+	char shown[40]; /* "ports[0].vlans[1]" */
+};
+
+static struct network network_of(const struct config *c, uint32_t p, uint32_t n)
 {
-	const struct config *c = l->config;
+	const struct config_port *port = &c->port[p];
+	const struct config_vlan *vlan = &port->vlan[n == 0 ? 0 : n - 1];
+	struct network net = { .address = port->address, .addresses = port->addresses, .gateway = &port->gateway };
 
-	for (uint32_t p = 0; p <= port; p++) {
-		for (uint32_t a = 0; a < (p == port ? index : c->port[p].addresses); a++) {
-			const struct spot *spot = loader_spot(l, &c->port[p].address[a], true);
+	if (n != 0)
+		net = (struct network){ .address = vlan->address, .addresses = vlan->addresses,
+					.gateway = &vlan->gateway };
+	snprintf(net.shown, sizeof(net.shown), n == 0 ? "ports[%u]" : "ports[%u].vlans[%u]", p, n - 1);
+	return net;
+}
 
-			*other = p;
-			if (spot && !spot->bad && c->port[p].address[a].ip == c->port[port].address[index].ip)
-				return true;
+/* Finds another place with the same address, before the index-th of (p, n). Returns false if there is none. */
+static bool address_twice(const struct loader *l, uint32_t p, uint32_t n, uint32_t index, struct network *other)
+{
+	uint32_t ip = network_of(l->config, p, n).address[index].ip;
+
+	for (uint32_t i = 0; i <= p; i++) {
+		for (uint32_t j = 0; j <= (i == p ? n : l->config->port[i].vlans); j++) {
+			*other = network_of(l->config, i, j);
+			for (uint32_t a = 0; a < (i == p && j == n ? index : other->addresses); a++) {
+				const struct spot *spot = loader_spot(l, &other->address[a], true);
+
+				if (spot && !spot->bad && other->address[a].ip == ip)
+					return true;
+			}
 		}
 	}
 	return false;
 }
 
-static void check_addresses(struct loader *l, uint32_t p)
+static void check_addresses(struct loader *l, uint32_t p, uint32_t n)
 {
-	const struct config_port *port = &l->config->port[p];
+	const struct network net = network_of(l->config, p, n);
 	char text[INET_ADDRSTRLEN];
+	struct network other;
 	bool inside = false;
-	uint32_t other;
 
-	for (uint32_t a = 0; a < port->addresses; a++) {
-		const struct spot *spot = loader_spot(l, &port->address[a], true);
+	for (uint32_t a = 0; a < net.addresses; a++) {
+		const struct config_address address = net.address[a];
+		const struct spot *spot = loader_spot(l, &net.address[a], true);
 
 		if (!spot || spot->bad)
 			continue;
-		ip_text(port->address[a].ip, text);
-		if (address_problem(port->address[a]))
-			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s/%u %s", p, a, text,
-				     port->address[a].prefix, address_problem(port->address[a]));
-		else if (address_twice(l, p, a, &other))
-			loader_error(l, spot->place, "ports[%u].addresses[%u]: %s is already an address of ports[%u]",
-				     p, a, text, other);
-		inside = inside || ((port->gateway ^ port->address[a].ip) & mask_of(port->address[a].prefix)) == 0;
-		if (port->gateway == port->address[a].ip && loader_good(l, &port->gateway))
-			wrong(l, &port->gateway, "ports[%u].gateway: %s is the port's own address", p, text);
+		ip_text(address.ip, text);
+		if (address_problem(address))
+			loader_error(l, spot->place, "%s.addresses[%u]: %s/%u %s", net.shown, a, text, address.prefix,
+				     address_problem(address));
+		else if (address_twice(l, p, n, a, &other))
+			loader_error(l, spot->place, "%s.addresses[%u]: %s is already an address of %s", net.shown, a,
+				     text, other.shown);
+		inside = inside || ((*net.gateway ^ address.ip) & mask_of(address.prefix)) == 0;
+		if (*net.gateway == address.ip && loader_good(l, net.gateway))
+			wrong(l, net.gateway, "%s.gateway: %s is the port's own address", net.shown, text);
 	}
-	if (port->gateway && loader_good(l, &port->gateway) && loader_good(l, port->address) && !inside)
-		wrong(l, &port->gateway, "ports[%u].gateway: %s is in none of the port's networks", p,
-		      ip_text(port->gateway, text));
+	if (n == 0 && net.addresses == 0 && loader_good(l, net.address) && l->config->port[p].vlans == 0 &&
+	    loader_good(l, &l->config->port[p].vlans))
+		wrong(l, net.address, "ports[%u]: 'addresses' is missing: ADDRESS/PREFIX such as 10.77.0.1/24", p);
+	if (*net.gateway && loader_good(l, net.gateway) && loader_good(l, net.address) && !inside)
+		wrong(l, net.gateway, "%s.gateway: %s is in none of the %s's networks", net.shown,
+		      ip_text(*net.gateway, text), n == 0 ? "port" : "VLAN");
+}
+
+static void check_vlans(struct loader *l, uint32_t p)
+{
+	const struct config_port *port = &l->config->port[p];
+
+	for (uint32_t v = 0; v < port->vlans; v++) {
+		const uint32_t *id = &port->vlan[v].id;
+
+		for (uint32_t o = 0; o < v && loader_good(l, id); o++)
+			if (loader_good(l, &port->vlan[o].id) && port->vlan[o].id == *id)
+				wrong(l, id, "ports[%u].vlans[%u].id: VLAN %u is already ports[%u].vlans[%u]", p, v, *id,
+				      p, o);
+		check_addresses(l, p, v + 1);
+	}
+	if (port->vlans && port->driver == DRIVER_GENERATOR && loader_good(l, &port->driver))
+		wrong(l, &port->vlans, "ports[%u].vlans: has no meaning with driver generator", p);
 }
 
 static void check_driver(struct loader *l, uint32_t p)
@@ -120,6 +164,7 @@ static void check_driver(struct loader *l, uint32_t p)
 	} only[] = {
 		{ port->device, "device", DRIVER_EAL },
 		{ &port->promiscuous, "promiscuous", DRIVER_EAL },
+		{ &port->vlan_offload, "vlan_offload", DRIVER_EAL },
 		{ &port->in_flight, "in_flight", DRIVER_GENERATOR },
 		{ &port->rate, "rate", DRIVER_GENERATOR },
 		{ &port->players, "players", DRIVER_GENERATOR },
@@ -146,7 +191,8 @@ static void check_ports(struct loader *l)
 	for (uint32_t p = 0; p < c->ports; p++) {
 		check_unique(l, "ports", c->port, sizeof(c->port[0]), p);
 		check_driver(l, p);
-		check_addresses(l, p);
+		check_addresses(l, p, 0);
+		check_vlans(l, p);
 		size_t bytes = strcspn(c->port[p].device, ",");
 		for (uint32_t o = 0; o < p; o++)
 			if (bytes && bytes == strcspn(c->port[o].device, ",") &&
@@ -166,10 +212,14 @@ static void check_service_address(struct loader *l, uint32_t s)
 	if (!loader_good(l, &service->ip))
 		return;
 	for (uint32_t p = 0; p < c->ports; p++) {
-		/* A list with a mistake in it may hold the address, too. */
-		known = known || !loader_good(l, c->port[p].address);
-		for (uint32_t a = 0; a < c->port[p].addresses; a++)
-			known = known || c->port[p].address[a].ip == service->ip;
+		for (uint32_t n = 0; n <= c->port[p].vlans; n++) {
+			struct network net = network_of(c, p, n);
+
+			/* A list with a mistake in it may hold the address, too. */
+			known = known || !loader_good(l, net.address);
+			for (uint32_t a = 0; a < net.addresses; a++)
+				known = known || net.address[a].ip == service->ip;
+		}
 	}
 	if (!known && loader_good(l, &c->ports))
 		wrong(l, &service->ip, "services[%u].address: %s is an address of no port", s,

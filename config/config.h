@@ -10,6 +10,7 @@
 #include "abi.h"
 
 #define CONFIG_ADDRESSES 8u
+#define CONFIG_VLANS     16u
 #define CONFIG_VERSIONS  8u
 #define CONFIG_SETTINGS  32u
 #define CONFIG_VALUE_BYTES 128u
@@ -23,17 +24,28 @@ struct config_address {
 	uint8_t prefix;
 };
 
+/* A VLAN of a port: a network of its own, whose frames are tagged. */
+struct config_vlan {
+	uint32_t id; /* 1 to 4094 */
+	struct config_address address[CONFIG_ADDRESSES];
+	uint32_t addresses;
+	uint32_t gateway; /* 0: none */
+};
+
 struct config_port {
 	char name[BATON_NAME_BYTES];
 	char device[BATON_PATH_BYTES]; /* EAL vdev ("net_tap0,iface=baton0") or PCI address */
 	enum config_driver driver;
-	struct config_address address[CONFIG_ADDRESSES];
+	struct config_address address[CONFIG_ADDRESSES]; /* of untagged frames, as is the gateway */
 	uint32_t addresses;
 	uint32_t gateway; /* 0: none */
+	struct config_vlan vlan[CONFIG_VLANS];
+	uint32_t vlans;
 	uint32_t mtu;
 	uint32_t rx_descriptors, tx_descriptors;
 	bool promiscuous;
 	bool checksum_offload; /* use the port's checksum offloads where it has them */
+	bool vlan_offload;     /* likewise for taking VLAN tags off and putting them on */
 	/* driver: generator */
 	uint32_t in_flight;    /* packets under way at most */
 	uint64_t rate;         /* packets per second, 0: as fast as they return */

@@ -123,6 +123,8 @@ static bool is_wanted(const struct document *d, const struct schema_row *row)
 	if (strncmp(d->target->path, row->path, bytes) == 0 &&
 	    (d->target->path[bytes] == '.' || d->target->path[bytes] == '['))
 		return row->type != SCHEMA_MAP || d->shape != SHAPE_MISSING;
+	if (strcmp(row->path, "ports[].addresses") == 0)
+		return true;
 	if (strcmp(row->path, "ports[].device") == 0)
 		return !is_generator_key(d->target);
 	if (strcmp(row->path, "ports[].driver") == 0)

@@ -151,6 +151,54 @@ static void address_is_written_in_full(void **state)
 		    "ports[0].addresses[0]: '10.0.0.1/33': prefix length out of range; allowed 1 to 32");
 }
 
+#define VLANS(list) "device: x, addresses: [10.0.0.1/24], vlans: [" list "]"
+
+static void vlan_is_a_network_of_its_own(void **state)
+{
+	(void)state;
+	port_line(VLANS("{id: 1, addresses: [10.1.0.1/24], gateway: 10.1.0.254}, {id: 4094, addresses: [10.2.0.1/24]}"));
+	expect_good();
+	assert_int_equal(outcome.config.port[0].vlans, 2);
+	assert_int_equal(outcome.config.port[0].vlan[1].id, 4094);
+	port_line(VLANS("{id: 7, addresses: [10.1.0.1/24]}, {id: 7, addresses: [10.2.0.1/24]}"));
+	expect_only(3, column_of(3, "7, addresses: [10.2"), "ports[0].vlans[1].id: VLAN 7 is already ports[0].vlans[0]");
+	port_line(VLANS("{id: 0, addresses: [10.1.0.1/24]}"));
+	expect_only(3, column_of(3, "0, addresses: [10.1"), "ports[0].vlans[0].id: '0' is out of range; allowed 1 to 4094");
+	port_line(VLANS("{id: 4095, addresses: [10.1.0.1/24]}"));
+	expect_only(3, column_of(3, "4095"), "ports[0].vlans[0].id: '4095' is out of range; allowed 1 to 4094");
+	port_line(VLANS("{addresses: [10.1.0.1/24]}"));
+	expect_only(3, column_of(3, "{addresses: [10.1"), "ports[0].vlans[0]: 'id' is missing: VLAN identifier in the tag");
+	port_line("device: x, vlans: [{id: 1, addresses: [10.1.0.1/24]}]");
+	expect_good();
+	port_line("device: x, vlans: []");
+	expect_only(3, 3, "ports[0]: 'addresses' is missing");
+	port_line("device: x");
+	expect_only(3, 3, "ports[0]: 'addresses' is missing");
+	port_line("driver: generator, addresses: [10.0.0.1/24], vlans: [{id: 1, addresses: [10.1.0.1/24]}]");
+	expect_only(3, column_of(3, "[{id"), "ports[0].vlans: has no meaning with driver generator");
+}
+
+static void address_belongs_to_one_network_of_all_ports(void **state)
+{
+	(void)state;
+	port_line(VLANS("{id: 7, addresses: [10.1.0.1/24, 10.0.0.1/24]}"));
+	expect_only(3, column_of(3, "10.0.0.1/24]}"),
+		    "ports[0].vlans[0].addresses[1]: 10.0.0.1 is already an address of ports[0]");
+	port_line(VLANS("{id: 7, addresses: [10.1.0.1/24]}, {id: 8, addresses: [10.1.0.1/24]}"));
+	expect_only(3, column_of(3, "10.1.0.1/24]}]"),
+		    "ports[0].vlans[1].addresses[0]: 10.1.0.1 is already an address of ports[0].vlans[0]");
+	port_line(VLANS("{id: 7, addresses: [10.1.0.0/24]}"));
+	expect_only(3, column_of(3, "10.1.0.0/24"), "ports[0].vlans[0].addresses[0]: 10.1.0.0/24 is the address of the network");
+	port_line(VLANS("{id: 7, addresses: [10.1.0.1/24], gateway: 10.0.0.254}"));
+	expect_only(3, column_of(3, "10.0.0.254"), "ports[0].vlans[0].gateway: 10.0.0.254 is in none of the VLAN's networks");
+	load_text("version: 1\nports:\n- {name: lan, device: x, addresses: [10.0.0.1/24], vlans: [{id: 7, addresses: "
+		  "[10.1.0.1/24]}]}\nservices:\n- {name: game, port: 1, group: game, address: 10.1.0.1}\n" GROUPS);
+	expect_good();
+	load_text("version: 1\nports:\n- {name: lan, device: x, addresses: [10.0.0.1/24], vlans: [{id: 7, addresses: "
+		  "[10.1.0.1/24]}]}\nservices:\n- {name: game, port: 1, group: game, address: 10.1.0.2}\n" GROUPS);
+	expect_only(5, column_of(5, "10.1.0.2"), "services[0].address: 10.1.0.2 is an address of no port");
+}
+
 static void gateway_stands_in_a_network_of_the_port(void **state)
 {
 	(void)state;
@@ -315,6 +363,8 @@ int main(void)
 		cmocka_unit_test(key_of_the_other_driver_is_refused),
 		cmocka_unit_test(address_must_be_one_a_host_can_have),
 		cmocka_unit_test(address_is_written_in_full),
+		cmocka_unit_test(vlan_is_a_network_of_its_own),
+		cmocka_unit_test(address_belongs_to_one_network_of_all_ports),
 		cmocka_unit_test(gateway_stands_in_a_network_of_the_port),
 		cmocka_unit_test(service_address_is_one_of_a_port),
 		cmocka_unit_test(udp_port_is_taken_once_on_an_address),

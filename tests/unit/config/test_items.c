@@ -36,7 +36,7 @@ static void copy(const struct config_item *item, void *arg)
 static bool can_change(const struct schema_row *row)
 {
 	return row->type != SCHEMA_MAP && row->type != SCHEMA_LIST && row->width && !row->required &&
-	       strcmp(row->path, "ports[].device") != 0;
+	       strcmp(row->path, "ports[].device") != 0 && strcmp(row->path, "ports[].addresses") != 0;
 }
 
 /* The row's default in `before`, its example, or what else differs, in `after`. */
