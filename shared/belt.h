@@ -118,7 +118,10 @@ static_assert(sizeof(struct belt_commit) == 64, "a line per belt");
 struct belt_shadow {
 	void *cookie;     /* the mbuf or message kept for completion and redelivery; NULL for control entries */
 	uint64_t time_ns;
-	uint32_t move;    /* grants and revokes: the move they belong to; ticks: the group */
+	union {
+		uint32_t move; /* grants and revokes: the move they belong to; ticks: the group */
+		uint32_t tag;  /* packets: priority and identifier of the VLAN tag they came with, 0: none */
+	};
 	uint16_t bucket;
 	uint16_t len;
 	uint8_t kind;

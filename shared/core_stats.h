@@ -81,7 +81,8 @@
 	X(no_key, "payload shorter than the steering key") \
 	X(oversize, "packet longer than the port's MTU or payload longer than a long cell") \
 	X(segmented, "received in several buffers") \
-	X(vlan, "tagged frame on a port without VLANs") \
+	X(unknown_vlan, "tag of a VLAN that the port is not in") \
+	X(stacked_vlan, "two VLAN tags, or one of a provider (802.1ad)") \
 	X(no_worker, "no worker owns the bucket") \
 	X(belt_full, "the owner's belt is full") \
 	X(message_room, "too many messages wait: no room for those the packet might post") \

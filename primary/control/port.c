@@ -27,10 +27,11 @@ static void fill_common(struct port *port, const struct config_port *config, uin
 	port->driver = config->driver;
 	port->index = (uint8_t)index;
 	port->mtu = (uint16_t)config->mtu;
-	memcpy(port->address, config->address, sizeof(port->address));
-	port->addresses = config->addresses;
-	port->gateway = config->gateway;
 	port->config = config;
+	port_add_network(port, 0, config->address, config->addresses, config->gateway);
+	for (uint32_t i = 0; i < config->vlans; i++)
+		port_add_network(port, config->vlan[i].id, config->vlan[i].address, config->vlan[i].addresses,
+				 config->vlan[i].gateway);
 }
 
 static int find_device(struct port *port)
@@ -84,20 +85,31 @@ static void set_promiscuous(const struct port *port)
 		log_warn("port '%s': the device knows no promiscuous mode", port->name);
 }
 
+static const char *addresses_text(const struct port_network *net, char *out, size_t size)
+{
+	size_t at = (size_t)snprintf(out, size, net->addresses == 0 ? " none" : "");
+
+	for (uint32_t i = 0; i < net->addresses; i++) {
+		const uint8_t *ip = (const uint8_t *)&net->address[i].ip;
+
+		at += (size_t)snprintf(out + at, size - at, " %u.%u.%u.%u/%u", ip[0], ip[1], ip[2], ip[3],
+				       net->address[i].prefix);
+	}
+	return out;
+}
+
 static void describe(const struct port *port, const char *driver, bool up)
 {
-	char addresses[CONFIG_ADDRESSES * 20] = "";
-	size_t at = 0;
+	char addresses[CONFIG_ADDRESSES * 20];
 
-	for (uint32_t i = 0; i < port->addresses; i++) {
-		const uint8_t *ip = (const uint8_t *)&port->address[i].ip;
-
-		at += (size_t)snprintf(addresses + at, sizeof(addresses) - at, " %u.%u.%u.%u/%u", ip[0], ip[1], ip[2], ip[3],
-				       port->address[i].prefix);
-	}
 	log_info("port '%s': %s, mac %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, %u queue%s, link %s, addresses%s", port->name,
 		 driver, port->mac[0], port->mac[1], port->mac[2], port->mac[3], port->mac[4], port->mac[5], port->mtu,
-		 port->queues, port->queues == 1 ? "" : "s", up ? "up" : "down", addresses);
+		 port->queues, port->queues == 1 ? "" : "s", up ? "up" : "down",
+		 addresses_text(&port->network[0], addresses, sizeof(addresses)));
+	for (uint32_t i = 1; i < port->networks; i++)
+		log_info("port '%s': vlan %u, tags put on by %s, addresses%s", port->name, port->network[i].vlan,
+			 port->tx_vlan ? "device" : "software",
+			 addresses_text(&port->network[i], addresses, sizeof(addresses)));
 	log_info("port '%s': rx checksums %s%s%s, tx checksums %s%s%s, rss hash %s, rx interrupts %s, promiscuous %s",
 		 port->name, port->rx_ip_checksum ? "ip " : "", port->rx_udp_checksum ? "udp " : "",
 		 port->rx_ip_checksum || port->rx_udp_checksum ? "by device" : "by software",

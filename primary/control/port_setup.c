@@ -52,6 +52,12 @@ static void choose_offloads(struct port *port, const struct rte_eth_dev_info *in
 		conf->rxmode.offloads = info->rx_offload_capa & rx;
 		conf->txmode.offloads = info->tx_offload_capa & tx;
 	}
+	/* Not without need: some drivers have a faster path without. */
+	if (port->config->vlans != 0 && port->config->vlan_offload) {
+		conf->rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		conf->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	}
+	port->tx_vlan = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
 	port->rx_ip_checksum = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
 	port->rx_udp_checksum = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
 	port->tx_ip_checksum = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
@@ -210,7 +216,7 @@ int port_setup_generator(struct primary *primary, struct port *port)
 {
 	const struct config *config = &primary->config;
 	const struct config_service *service = &config->service[0];
-	uint32_t ip = service->ip != 0 ? service->ip : port->address[0].ip;
+	uint32_t ip = service->ip != 0 ? service->ip : port->network[0].address[0].ip;
 
 	port->queues = (uint16_t)config->io_cores;
 	port->mtu = (uint16_t)port->config->mtu;

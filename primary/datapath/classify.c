@@ -8,6 +8,7 @@
 #include "checksum.h"
 #include "hash.h"
 #include "lcore.h"
+#include "vlan.h"
 
 #define ETH_HEADER 14u
 #define IP_HEADER  20u
@@ -30,14 +31,6 @@ static inline bool udp_checksum_ok(const struct port *port, const struct rte_mbu
 	if (port->rx_udp_checksum && (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		return true;
 	return checksum_udp(ip, udp, udp_len) == 0xffff;
-}
-
-static bool is_port_address(const struct port *port, uint32_t ip)
-{
-	for (uint32_t i = 0; i < port->addresses; i++)
-		if (port->address[i].ip == ip)
-			return true;
-	return false;
 }
 
 /* The service at an address and port, or NULL. Both in network byte order. */
@@ -64,7 +57,7 @@ static __attribute__((noinline)) bool refuse(struct io_lcore *io, struct rte_mbu
 	return false;
 }
 
-/* Service, key, bucket: what the packet will be offered with. */
+/* Service, key, bucket: what the packet will be offered with. Its tag is the caller's. */
 static inline bool classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
 			 uint32_t at, uint32_t udp_len, struct belt_shadow *packet)
 {
@@ -90,7 +83,6 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	io->last_ns = io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
 	packet->cookie = mbuf;
 	packet->time_ns = io->last_ns;
-	packet->move = 0;
 	packet->bucket = (uint16_t)(hash_key(key, service->salt) & service->mask);
 	packet->len = (uint16_t)len;
 	packet->kind = BELT_PACKET;
@@ -102,12 +94,13 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	return true;
 }
 
-static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t at,
-			  struct belt_shadow *packet)
+/* packet->tag: of the frame, 0: none. */
+static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+			  const struct port_network *net, struct belt_shadow *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + at);
-	uint32_t room = mbuf->data_len - at;
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + ETH_HEADER);
+	uint32_t room = mbuf->data_len - ETH_HEADER;
 
 	if (baton_unlikely(room < IP_HEADER))
 		return refuse(io, mbuf, DROP_runt_frame);
@@ -124,18 +117,18 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return refuse(io, mbuf, DROP_oversize);
 	if (baton_unlikely(!ip_checksum_ok(port, mbuf, ip, ihl)))
 		return refuse(io, mbuf, DROP_bad_ip_checksum);
-	if (baton_unlikely(!is_port_address(port, ip->dst_addr)))
+	if (baton_unlikely(!network_has(net, ip->dst_addr)))
 		return refuse(io, mbuf, DROP_not_our_address);
 	/* more-fragments, or an offset */
 	if (baton_unlikely((ip->fragment_offset & rte_cpu_to_be_16(0x3fff)) != 0))
 		return refuse(io, mbuf, DROP_fragment);
 	if (baton_unlikely(ip->next_proto_id == IPPROTO_ICMP)) {
-		local_icmp(io, port, mbuf, at, ihl);
+		local_icmp(io, port, mbuf, (uint16_t)packet->tag, ihl);
 		return false;
 	}
 	if (baton_unlikely(ip->next_proto_id != IPPROTO_UDP))
 		return refuse(io, mbuf, DROP_unknown_protocol);
-	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + at + ihl);
+	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + ETH_HEADER + ihl);
 	if (baton_unlikely(total - ihl < UDP_HEADER))
 		return refuse(io, mbuf, DROP_bad_udp_length);
 	uint32_t udp_len = rte_be_to_cpu_16(udp->dgram_len);
@@ -143,7 +136,7 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return refuse(io, mbuf, DROP_bad_udp_length);
 	if (baton_unlikely(!udp_checksum_ok(port, mbuf, ip, udp, udp_len)))
 		return refuse(io, mbuf, DROP_bad_udp_checksum);
-	return classify_udp(io, port, mbuf, ip, at + ihl, udp_len, packet);
+	return classify_udp(io, port, mbuf, ip, ETH_HEADER + ihl, udp_len, packet);
 }
 
 /* What nearly every frame is: IPv4 without options or fragments, UDP, lengths that agree, checksums right, for the
@@ -160,7 +153,7 @@ static inline bool is_plain_udp(const struct port *port, const struct rte_mbuf *
 	*udp_len = rte_be_to_cpu_16(udp->dgram_len);
 	return (head & 0xff3f0000000000ffull) == 0x45 && ip->next_proto_id == IPPROTO_UDP &&
 	       total == *udp_len + IP_HEADER && *udp_len >= UDP_HEADER && total <= mbuf->data_len - ETH_HEADER &&
-	       total <= port->mtu && ip->dst_addr == port->address[0].ip && ip_checksum_ok(port, mbuf, ip, IP_HEADER) &&
+	       total <= port->mtu && ip->dst_addr == port->plain_ip && ip_checksum_ok(port, mbuf, ip, IP_HEADER) &&
 	       udp_checksum_ok(port, mbuf, ip, udp, *udp_len);
 }
 
@@ -170,18 +163,74 @@ static inline bool is_port_mac(const struct port *port, const struct rte_ether_h
 	return memcmp(&eth->dst_addr, port->mac, RTE_ETHER_ADDR_LEN) == 0;
 }
 
-static __attribute__((noinline)) bool classify_other(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ether_hdr *eth)
+/* A frame without a tag in it, in the network it came by. */
+static bool classify_network(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+			     const struct port_network *net, struct belt_shadow *packet)
 {
-	if (!is_port_mac(port, eth) && !rte_is_broadcast_ether_addr(&eth->dst_addr))
-		return refuse(io, mbuf, DROP_not_our_mac);
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
+
 	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP)) {
-		local_arp(io, port, mbuf);
+		local_arp(io, port, mbuf, net, (uint16_t)packet->tag);
 		return false;
 	}
-	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) ||
-	    eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_QINQ))
-		return refuse(io, mbuf, DROP_vlan);
-	return refuse(io, mbuf, DROP_unknown_ethertype);
+	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4))
+		return refuse(io, mbuf, DROP_unknown_ethertype);
+	/* A unicast packet in a broadcast frame is nobody's (RFC 1122, 3.3.6). */
+	if (!is_port_mac(port, eth))
+		return refuse(io, mbuf, DROP_not_our_mac);
+	return classify_ipv4(io, port, mbuf, net, packet);
+}
+
+/* The tag has been taken off. Identifier 0 is a priority and no VLAN: such a frame counts as untagged. */
+static bool classify_tagged(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint16_t tci,
+			    struct belt_shadow *packet)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
+	uint32_t network = port->vlan_network[tci & VLAN_ID];
+
+	if (vlan_is_tag_type(rte_be_to_cpu_16(eth->ether_type)))
+		return refuse(io, mbuf, DROP_stacked_vlan);
+	if ((tci & VLAN_ID) != 0 && network == 0)
+		return refuse(io, mbuf, DROP_unknown_vlan);
+	packet->tag = network != 0 ? tci : 0;
+	return classify_network(io, port, mbuf, &port->network[network], packet);
+}
+
+/* Neither plain IPv4 nor to be steered at once, but whole: ARP, a tag in the frame, what nobody wants. */
+static __attribute__((noinline)) bool classify_other(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+						     struct belt_shadow *packet)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
+	uint16_t type = rte_be_to_cpu_16(eth->ether_type);
+
+	if (!is_port_mac(port, eth) && !rte_is_broadcast_ether_addr(&eth->dst_addr))
+		return refuse(io, mbuf, DROP_not_our_mac);
+	if (type == RTE_ETHER_TYPE_VLAN) {
+		if (mbuf->data_len < ETH_HEADER + VLAN_TAG)
+			return refuse(io, mbuf, DROP_runt_frame);
+		return classify_tagged(io, port, mbuf, vlan_take_off(mbuf), packet);
+	}
+	if (vlan_is_tag_type(type))
+		return refuse(io, mbuf, DROP_stacked_vlan);
+	packet->tag = 0;
+	return classify_network(io, port, mbuf, &port->network[0], packet);
+}
+
+/* Several buffers, or a tag that the device has taken off. */
+static __attribute__((noinline)) bool classify_odd(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+						   struct belt_shadow *packet)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
+
+	if (mbuf->nb_segs != 1)
+		return refuse(io, mbuf, DROP_segmented);
+	if (mbuf->data_len < ETH_HEADER)
+		return refuse(io, mbuf, DROP_runt_frame);
+	if (!is_port_mac(port, eth) && !rte_is_broadcast_ether_addr(&eth->dst_addr))
+		return refuse(io, mbuf, DROP_not_our_mac);
+	if ((mbuf->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED) != 0)
+		return refuse(io, mbuf, DROP_stacked_vlan);
+	return classify_tagged(io, port, mbuf, mbuf->vlan_tci, packet);
 }
 
 /* True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
@@ -190,20 +239,22 @@ static inline bool classify_frame(struct io_lcore *io, struct port *port, struct
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
 
-	if (baton_unlikely(mbuf->nb_segs != 1))
-		return refuse(io, mbuf, DROP_segmented);
+	/* One branch for both. */
+	if (baton_unlikely(((mbuf->nb_segs ^ 1u) | (mbuf->ol_flags & VLAN_STRIPPED)) != 0))
+		return classify_odd(io, port, mbuf, packet);
 	if (baton_unlikely(mbuf->data_len < ETH_HEADER))
 		return refuse(io, mbuf, DROP_runt_frame);
 	if (baton_unlikely(eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4)))
-		return classify_other(io, port, mbuf, eth);
+		return classify_other(io, port, mbuf, packet);
 	/* A unicast packet in a broadcast frame is nobody's (RFC 1122, 3.3.6). */
 	if (baton_unlikely(!is_port_mac(port, eth)))
 		return refuse(io, mbuf, DROP_not_our_mac);
 	uint32_t udp_len;
+	packet->tag = 0;
 	if (baton_likely(is_plain_udp(port, mbuf, (const uint8_t *)eth, &udp_len)))
 		return classify_udp(io, port, mbuf, (const struct rte_ipv4_hdr *)(const void *)(eth + 1),
 				    ETH_HEADER + IP_HEADER, udp_len, packet);
-	return classify_ipv4(io, port, mbuf, ETH_HEADER, packet);
+	return classify_ipv4(io, port, mbuf, &port->network[0], packet);
 }
 
 uint32_t classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count,

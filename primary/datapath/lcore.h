@@ -224,9 +224,10 @@ bool tx_make_room(struct io_lcore *io, uint32_t port, struct rte_mbuf *mbuf);
 void tx_flush(struct io_lcore *io);
 void tx_port(struct io_lcore *io, uint32_t port);
 
-/* ARP and ICMP echo: answered by the lcore itself. */
-void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf);
-void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t l2, uint32_t l3);
+/* ARP and ICMP echo: answered by the lcore itself. tag: that the frame came with, 0: none. */
+void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct port_network *net,
+	       uint16_t tag);
+void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint16_t tag, uint32_t ihl);
 void local_announce(struct io_lcore *io);
 
 /* ---- moves and deaths ---- */

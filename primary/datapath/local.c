@@ -6,16 +6,9 @@
 #include <rte_ip.h>
 
 #include "lcore.h"
+#include "vlan.h"
 
 #define ARP_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_arp_hdr))
-
-static bool owns_address(const struct port *port, uint32_t ip)
-{
-	for (uint32_t i = 0; i < port->addresses; i++)
-		if (port->address[i].ip == ip)
-			return true;
-	return false;
-}
 
 static void fill_arp(const struct port *port, struct rte_mbuf *mbuf, uint16_t opcode, uint32_t our_ip,
 		     const uint8_t *to_mac, uint32_t to_ip)
@@ -40,7 +33,16 @@ static void fill_arp(const struct port *port, struct rte_mbuf *mbuf, uint16_t op
 	mbuf->ol_flags = 0;
 }
 
-void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf)
+/* An answer goes back in the VLAN that the question came by, with its priority. */
+static void answer(struct io_lcore *io, const struct port *port, struct rte_mbuf *mbuf, uint16_t tag)
+{
+	if (tag != 0)
+		vlan_put_on(port, mbuf, tag);
+	tx_enqueue(io, port->index, mbuf);
+}
+
+void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct port_network *net,
+	       uint16_t tag)
 {
 	const struct rte_arp_hdr *arp = rte_pktmbuf_mtod_offset(mbuf, const struct rte_arp_hdr *, sizeof(struct rte_ether_hdr));
 	uint8_t asker[RTE_ETHER_ADDR_LEN];
@@ -48,17 +50,18 @@ void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf)
 	if (mbuf->data_len < ARP_BYTES || arp->arp_hardware != rte_cpu_to_be_16(RTE_ARP_HRD_ETHER) ||
 	    arp->arp_protocol != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) || arp->arp_hlen != RTE_ETHER_ADDR_LEN ||
 	    arp->arp_plen != sizeof(uint32_t) || arp->arp_opcode != rte_cpu_to_be_16(RTE_ARP_OP_REQUEST) ||
-	    !owns_address(port, arp->arp_data.arp_tip))
+	    !network_has(net, arp->arp_data.arp_tip))
 		return drop_packet(io, mbuf, DROP_bad_arp);
 	memcpy(asker, &arp->arp_data.arp_sha, sizeof(asker));
 	stats_add(&io->stats->arp_replies, 1);
 	fill_arp(port, mbuf, RTE_ARP_OP_REPLY, arp->arp_data.arp_tip, asker, arp->arp_data.arp_sip);
-	tx_enqueue(io, port->index, mbuf);
+	answer(io, port, mbuf, tag);
 }
 
-/* at: offset of the IPv4 header, whose lengths and checksum are already checked. */
-void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint32_t at, uint32_t ihl)
+/* Lengths and checksum of the IPv4 header are already checked. ihl: its length. */
+void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, uint16_t tag, uint32_t ihl)
 {
+	const uint32_t at = sizeof(struct rte_ether_hdr);
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
 	struct rte_ether_hdr *eth = (void *)frame;
 	struct rte_ipv4_hdr *ip = (void *)(frame + at);
@@ -84,26 +87,31 @@ void local_icmp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, u
 	mbuf->pkt_len = mbuf->data_len;
 	mbuf->ol_flags = 0;
 	stats_add(&io->stats->icmp_replies, 1);
-	tx_enqueue(io, port->index, mbuf);
+	answer(io, port, mbuf, tag);
+}
+
+static void announce_network(struct io_lcore *io, const struct port *port, const struct port_network *net)
+{
+	static const uint8_t everyone[RTE_ETHER_ADDR_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+	for (uint32_t a = 0; a < net->addresses; a++) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(io->pool);
+
+		if (mbuf == NULL)
+			return;
+		io->ledger.allocated++;
+		fill_arp(port, mbuf, RTE_ARP_OP_REQUEST, net->address[a].ip, everyone, net->address[a].ip);
+		answer(io, port, mbuf, net->vlan);
+	}
 }
 
 /* Gratuitous ARP (RFC 5227 announcement), by the first lcore, once. */
 void local_announce(struct io_lcore *io)
 {
-	static const uint8_t everyone[RTE_ETHER_ADDR_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
 	if (io->index != 0)
 		return;
-	for (uint32_t i = 0; i < io->ports; i++) {
-		struct port *port = &io->port[i];
-		for (uint32_t a = 0; a < port->addresses && port->driver == DRIVER_EAL; a++) {
-			struct rte_mbuf *mbuf = rte_pktmbuf_alloc(io->pool);
-			if (mbuf == NULL)
-				return;
-			io->ledger.allocated++;
-			fill_arp(port, mbuf, RTE_ARP_OP_REQUEST, port->address[a].ip, everyone, port->address[a].ip);
-			tx_enqueue(io, i, mbuf);
-		}
-	}
+	for (uint32_t i = 0; i < io->ports; i++)
+		for (uint32_t n = 0; n < io->port[i].networks && io->port[i].driver == DRIVER_EAL; n++)
+			announce_network(io, &io->port[i], &io->port[i].network[n]);
 	tx_flush(io);
 }

@@ -9,6 +9,17 @@
 
 struct generator;
 
+#define VLAN_ID       0x0fffu /* the identifier in a tag's control information (IEEE 802.1Q); the rest is priority */
+#define PORT_NETWORKS (1u + CONFIG_VLANS)
+
+/* A network that a port is in: of its untagged frames, or a VLAN. */
+struct port_network {
+	uint16_t vlan; /* 0: untagged */
+	struct config_address address[CONFIG_ADDRESSES];
+	uint32_t addresses;
+	uint32_t gateway; /* network byte order; 0: none */
+};
+
 struct port {
 	char name[BATON_NAME_BYTES];
 	enum config_driver driver;
@@ -23,11 +34,38 @@ struct port {
 	bool tx_udp_checksum; /* the device fills in UDP checksums, given the pseudo-header sum */
 	bool rss;             /* the device spreads packets over queues and leaves its hash in the mbuf */
 	bool rx_interrupts;   /* an idle lcore may sleep on the queue's interrupt */
-	struct config_address address[CONFIG_ADDRESSES];
-	uint32_t addresses;
-	uint32_t gateway;
+	bool tx_vlan;         /* the device puts VLAN tags on */
+	uint64_t plain_ip;    /* first untagged address, what most packets are for; UINT64_MAX: there is none */
+	struct port_network network[PORT_NETWORKS]; /* the first is that of untagged frames, even if without addresses */
+	uint32_t networks;
+	uint8_t vlan_network[VLAN_ID + 1u]; /* index into network; 0: not a VLAN of this port */
 	const struct config_port *config;
 	struct generator *generator[BATON_MAX_IO_LCORES]; /* DRIVER_GENERATOR only: one per I/O lcore */
 };
+
+/* The next network of the port, untagged frames first. */
+static inline void port_add_network(struct port *port, uint32_t vlan, const struct config_address *address,
+				    uint32_t addresses, uint32_t gateway)
+{
+	struct port_network *net = &port->network[port->networks];
+
+	net->vlan = (uint16_t)vlan;
+	net->addresses = addresses;
+	net->gateway = gateway;
+	for (uint32_t i = 0; i < addresses; i++)
+		net->address[i] = address[i];
+	if (port->networks == 0)
+		port->plain_ip = addresses != 0 ? address[0].ip : UINT64_MAX;
+	port->vlan_network[vlan] = (uint8_t)port->networks++;
+}
+
+/* Whether the address is the port's own in that network; network byte order. */
+static inline bool network_has(const struct port_network *net, uint32_t ip)
+{
+	for (uint32_t i = 0; i < net->addresses; i++)
+		if (net->address[i].ip == ip)
+			return true;
+	return false;
+}
 
 #endif

@@ -74,8 +74,7 @@ static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_
 	rig->port.mtu = 1500;
 	rig->port.config = &c->port[0];
 	memcpy(rig->port.mac, "\x02\x00\x00\x00\x00\x01", 6);
-	rig->port.address[0].ip = RIG_IP;
-	rig->port.addresses = 1;
+	port_add_network(&rig->port, 0, &(struct config_address){.ip = RIG_IP, .prefix = 24}, 1, 0);
 }
 
 /* Everything that a start of the primary makes: state file taken over or made, belts empty, nothing attached. */

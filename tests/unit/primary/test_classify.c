@@ -120,7 +120,7 @@ static void each_malformed_frame_raises_its_own_counter_only(void **state)
 		{"unicast packet in a broadcast frame", spoil_broadcast, DROP_not_our_mac},
 		{"ARP for somebody else's MAC address", spoil_mac_of_arp, DROP_not_our_mac},
 		{"unknown ethertype", spoil_ethertype, DROP_unknown_ethertype},
-		{"VLAN tag", spoil_vlan, DROP_vlan},
+		{"VLAN tag", spoil_vlan, DROP_unknown_vlan},
 	};
 
 	(void)state;
