@@ -1,12 +1,12 @@
-/* A client in a VLAN, without a VLAN device: tagged frames by AF_PACKET, and a look at the tag and every byte of what comes
- * back. The kernel takes the tag off for such a socket and says in PACKET_AUXDATA what it was.
+/* A client in a VLAN, without a VLAN device: tagged frames by AF_PACKET, and a look at the tag and every byte of what
+ * comes back. The kernel takes the tag off for such a socket and says in PACKET_AUXDATA what it was.
  *
  *   test-tagged DEVICE TAG BATON_MAC BATON_IP OUR_IP UDP_PORT COUNT SEED [BYTES]
  *
  * TAG: priority.id, "5.100"; "none": untagged; "A+B": two tags; s before a tag: of a provider (0x88a8).
- * Asks for the MAC address by ARP, pings, then sends COUNT requests of up to BYTES to a service that echoes them, at most
- * WINDOW under way. Prints one `name N` a line: arp, ping (1: answered, every byte right), sent, answered, wrong; who runs
- * it compares the numbers. ! before TAG: nobody will answer, so nothing is asked and nothing is waited for. */
+ * Asks for the MAC address by ARP, pings, then sends COUNT requests of up to BYTES to a service that echoes them, at
+ * most WINDOW under way. Prints one `name N` a line: arp, ping (1: answered, every byte right), sent, answered, wrong;
+ * who runs it compares the numbers. ! before TAG: nobody will answer: nothing is asked, nothing is waited for. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -199,8 +199,8 @@ static struct iphdr *build_ip(struct frame *f, uint8_t protocol, uint32_t len)
 
 	begin_frame(f, g.dst, ETH_P_IP);
 	ip = (void *)(f->byte + f->at);
-	*ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = protocol, .saddr = g.our_ip, .daddr = g.baton_ip,
-			     .tot_len = htons((uint16_t)(HEADERS + len))};
+	*ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = protocol, .saddr = g.our_ip,
+			     .daddr = g.baton_ip, .tot_len = htons((uint16_t)(HEADERS + len))};
 	ip->check = checksum(ip, 20, 0);
 	f->len = f->at + HEADERS + len;
 	return ip;

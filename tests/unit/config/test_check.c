@@ -188,9 +188,11 @@ static void address_belongs_to_one_network_of_all_ports(void **state)
 	expect_only(3, column_of(3, "10.1.0.1/24]}]"),
 		    "ports[0].vlans[1].addresses[0]: 10.1.0.1 is already an address of ports[0].vlans[0]");
 	port_line(VLANS("{id: 7, addresses: [10.1.0.0/24]}"));
-	expect_only(3, column_of(3, "10.1.0.0/24"), "ports[0].vlans[0].addresses[0]: 10.1.0.0/24 is the address of the network");
+	expect_only(3, column_of(3, "10.1.0.0/24"),
+		    "ports[0].vlans[0].addresses[0]: 10.1.0.0/24 is the address of the network");
 	port_line(VLANS("{id: 7, addresses: [10.1.0.1/24], gateway: 10.0.0.254}"));
-	expect_only(3, column_of(3, "10.0.0.254"), "ports[0].vlans[0].gateway: 10.0.0.254 is in none of the VLAN's networks");
+	expect_only(3, column_of(3, "10.0.0.254"),
+		    "ports[0].vlans[0].gateway: 10.0.0.254 is in none of the VLAN's networks");
 	load_text("version: 1\nports:\n- {name: lan, device: x, addresses: [10.0.0.1/24], vlans: [{id: 7, addresses: "
 		  "[10.1.0.1/24]}]}\nservices:\n- {name: game, port: 1, group: game, address: 10.1.0.1}\n" GROUPS);
 	expect_good();
