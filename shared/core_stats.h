@@ -32,6 +32,8 @@
 	X(messages_lost, "messages dropped: undone, without any owner, or under way at the end") \
 	X(packets_started, "packets that workers started: no replies") \
 	X(arp_replies, "ARP requests answered") \
+	X(arp_requests, "ARP requests sent to find a neighbour") \
+	X(arp_learned, "ARP packets taken in that tell of a neighbour, requests that were answered apart") \
 	X(icmp_replies, "ICMP echo requests answered") \
 	X(allocated, "buffers allocated other than by receiving") \
 	X(freed, "buffers freed without being sent") \
@@ -65,7 +67,7 @@
 #define CORE_STATS_DROPS(X) \
 	X(runt_frame, "shorter than its Ethernet, IPv4 or UDP header") \
 	X(unknown_ethertype, "neither IPv4 nor ARP") \
-	X(bad_arp, "ARP that is malformed or not for an address of the port") \
+	X(bad_arp, "ARP malformed, not for an address of the port, or not asked for") \
 	X(bad_ip_version, "IP version is not 4") \
 	X(bad_ip_header, "IPv4 header length below 20 or beyond the frame") \
 	X(bad_ip_length, "IPv4 total length below its header or beyond the frame") \
@@ -92,8 +94,9 @@
 	X(runt, "refused by the plugin: shorter than its reply") \
 	X(refused, "undone: the entry needed more undo bytes than declared") \
 	X(bad_verdict, "verdict or reply length out of bounds") \
-	X(no_buffer, "started by a worker while the pool was empty") \
-	X(bad_peer, "started by a worker for a port, address or length that is none") \
+	X(no_buffer, "started by the server: the pool is empty") \
+	X(no_route, "started by the server: no port, VLAN or next hop leads there") \
+	X(no_neighbour, "started by the server: nobody answers ARP, or too many wait") \
 	X(tx_full, "the port's transmit queue stayed full") \
 	X(stopping, "still under way when the primary stopped") \
 	X(device_missed, "imissed of the devices") \
@@ -140,6 +143,7 @@ struct CoreStats {
 	uint64_t heartbeat;   /* TSC of the last loop turn that published */
 	uint64_t belt_depth;  /* gauge: packets in all its belts at that time (I/O lcores) */
 	uint64_t pending;     /* gauge: packets in pending lists */
+	uint64_t unresolved;  /* gauge: packets waiting for the address of a neighbour */
 	uint64_t tx_backlog;  /* gauge: packets waiting in TX buffers */
 	uint64_t messages;    /* gauge: messages under way (I/O lcores) */
 	uint64_t pool_free;   /* gauge: buffers free in the lcore's pool */

@@ -208,6 +208,8 @@ static void write_cores(struct prom *p)
 	}
 	write_gauge(p, "baton_belt_packets", "packets in belts", offsetof(struct snapshot_core, belt_depth));
 	write_gauge(p, "baton_pending_packets", "packets in pending lists", offsetof(struct snapshot_core, pending));
+	write_gauge(p, "baton_unresolved_packets", "packets that wait for the address of a neighbour",
+		    offsetof(struct snapshot_core, unresolved));
 	write_gauge(p, "baton_tx_backlog_packets", "packets that wait for the port",
 		    offsetof(struct snapshot_core, tx_backlog));
 	write_gauge(p, "baton_mempool_free_objects", "free buffers of the core's pool",

@@ -66,6 +66,7 @@ static json_t *cores(const struct snapshot *s)
 		json_object_set_new(o, "heartbeat_age_s", figure(c->heartbeat_s));
 		json_object_set_new(o, "belt_depth", count(c->belt_depth));
 		json_object_set_new(o, "pending", count(c->pending));
+		json_object_set_new(o, "unresolved", count(c->unresolved));
 		json_object_set_new(o, "tx_backlog", count(c->tx_backlog));
 		json_object_set_new(o, "pool_free", count(c->pool_free));
 		json_object_set_new(o, "pool_size", count(c->pool_size));
@@ -161,6 +162,7 @@ static json_t *build(const struct snapshot *s)
 	json_object_set_new(root, "residence_total", residence(&s->residence_total));
 	json_object_set_new(root, "in_belts", count(s->in_belts));
 	json_object_set_new(root, "pending", count(s->pending));
+	json_object_set_new(root, "unresolved", count(s->unresolved));
 	json_object_set_new(root, "tx_backlog", count(s->tx_backlog));
 	json_object_set_new(root, "totals", counters(s->total));
 	for (uint32_t i = 0; i < COUNTER_COUNT; i++)

@@ -51,6 +51,7 @@ static void derive_core(struct snapshot_core *c, const struct CoreStats *base, c
 	c->belt_depth = page->kind != CORE_WORKER ? page->belt_depth
 			: page->index < now->slots ? belts_of(now, page->index) : 0;
 	c->pending = page->pending;
+	c->unresolved = page->unresolved;
 	c->tx_backlog = page->tx_backlog;
 	c->pool_free = page->pool_free;
 	c->pool_size = page->pool_size;
@@ -197,6 +198,7 @@ static void derive_totals(struct snapshot *s, const struct sample *origin, const
 	for (uint32_t i = 0; i < now->io_lcores; i++) {
 		s->in_belts += sample_io(now, i)->belt_depth;
 		s->pending += sample_io(now, i)->pending;
+		s->unresolved += sample_io(now, i)->unresolved;
 		s->tx_backlog += sample_io(now, i)->tx_backlog;
 	}
 	s->dropped = last.dropped - first.dropped;

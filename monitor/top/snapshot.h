@@ -32,7 +32,7 @@ struct snapshot_core {
 	double drop_pps;
 	double cycles; /* TSC cycles a packet: I/O lcores of busy turns, workers of handling */
 	double heartbeat_s; /* age of its last sign of life */
-	uint64_t belt_depth, pending, tx_backlog, pool_free, pool_size;
+	uint64_t belt_depth, pending, unresolved, tx_backlog, pool_free, pool_size;
 	uint64_t counter[COUNTER_COUNT];
 	uint64_t drop[DROP_COUNT];
 };
@@ -110,7 +110,7 @@ struct snapshot {
 	double drop_pps;
 	double drop_share;       /* of what arrived in the interval, 0 to 1 */
 	double drop_share_total; /* since then */
-	uint64_t in_belts, pending, tx_backlog;
+	uint64_t in_belts, pending, unresolved, tx_backlog;
 	struct snapshot_residence residence;       /* in the interval */
 	struct snapshot_residence residence_total; /* since then */
 };

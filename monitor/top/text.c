@@ -175,7 +175,8 @@ static void print_totals(FILE *out, const struct snapshot *s)
 	const uint64_t *t = s->total;
 	char a[CELL], b[CELL];
 	uint64_t in = t[COUNTER_rx_packets] + t[COUNTER_allocated];
-	uint64_t left = t[COUNTER_tx_packets] + t[COUNTER_freed] + s->in_belts + s->pending + s->tx_backlog;
+	uint64_t left = t[COUNTER_tx_packets] + t[COUNTER_freed] + s->in_belts + s->pending + s->unresolved +
+			s->tx_backlog;
 
 	fprintf(out, "TOTALS    rx %llu  tx %llu  dropped %llu (%s, now %s)  replies %llu  errors %llu  moves %llu"
 		"  parked %llu\n",
@@ -186,10 +187,12 @@ static void print_totals(FILE *out, const struct snapshot *s)
 		(unsigned long long)t[COUNTER_parked]);
 	/* Read while the lcores run, so the two sides need not agree to the packet; the primary's own check does. */
 	fprintf(out, "BUFFERS   received %llu + allocated %llu\n"
-		"        = sent %llu + freed %llu + belts %llu + pending %llu + tx backlog %llu  (difference %lld)\n",
+		"        = sent %llu + freed %llu + belts %llu + pending %llu + unresolved %llu + tx backlog %llu"
+		"  (difference %lld)\n",
 		(unsigned long long)t[COUNTER_rx_packets], (unsigned long long)t[COUNTER_allocated],
 		(unsigned long long)t[COUNTER_tx_packets], (unsigned long long)t[COUNTER_freed],
-		(unsigned long long)s->in_belts, (unsigned long long)s->pending, (unsigned long long)s->tx_backlog,
+		(unsigned long long)s->in_belts, (unsigned long long)s->pending,
+		(unsigned long long)s->unresolved, (unsigned long long)s->tx_backlog,
 		(long long)(in - left));
 }
 

@@ -7,6 +7,7 @@
 #include <rte_mempool.h>
 
 #include "log.h"
+#include "neighbour.h"
 #include "plan.h"
 #include "primary.h"
 
@@ -81,7 +82,7 @@ bool plan_state_is_huge(const struct config *config)
 int plan_compute(const struct config *config, struct memory_plan *plan)
 {
 	uint64_t computed = (uint64_t)ports_buffers(config) + (uint64_t)BELT_SLOTS * config->worker_slots +
-			    config->pending + PLAN_LOOP_BUFFERS;
+			    config->pending + NEIGHBOUR_WAITING + PLAN_LOOP_BUFFERS;
 	uint32_t object;
 
 	plan->buffer_bytes = buffer_bytes(config);

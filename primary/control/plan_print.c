@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "neighbour.h"
 #include "pending.h"
 #include "plan.h"
 #include "primary.h"
@@ -42,6 +43,7 @@ static void print_buffers(FILE *out, const struct config *config, const struct m
 	fprintf(out, "  %-29s %10" PRIu64 "  %u slots of %u belts\n", "belts",
 		(uint64_t)BELT_SLOTS * config->worker_slots, BELT_SLOTS, config->worker_slots);
 	fprintf(out, "  %-29s %10u  packets that may wait while their buckets move\n", "pending lists", config->pending);
+	fprintf(out, "  %-29s %10u  packets that may wait for an address\n", "neighbours", NEIGHBOUR_WAITING);
 	fprintf(out, "  %-29s %10u  %u bursts of %u, 2 caches of %u\n", "bursts and cache", PLAN_LOOP_BUFFERS, PLAN_BURSTS,
 		BATON_BURST, PLAN_CACHE);
 	fprintf(out, "  %-29s %10u  %s, %u bytes each\n", "pool", plan->pool_buffers,

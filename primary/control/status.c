@@ -243,6 +243,7 @@ static json_t *build_ledger(const struct primary *primary)
 		reply_set_count(o, "freed", l.freed);
 		reply_set_count(o, "in_belts", l.in_belts);
 		reply_set_count(o, "pending", l.pending);
+		reply_set_count(o, "unresolved", l.unresolved);
 		reply_set_count(o, "tx_backlog", l.tx_backlog);
 		json_object_set_new(o, "balance", json_integer(ledger_balance(&l)));
 		json_array_append_new(list, o);

@@ -83,8 +83,9 @@ static void report_ledgers(struct primary *primary)
 		balance = ledger_balance(&l);
 		log_line(balance == 0 ? LEVEL_INFO : LEVEL_ERROR,
 			 "ledger io.%u: received %" PRIu64 " + allocated %" PRIu64 " = sent %" PRIu64 " + freed %" PRIu64
-			 " + in belts %" PRIu64 " + pending %" PRIu64 " + tx backlog %" PRIu64 "%s (%" PRId64 ")",
-			 i, l.received, l.allocated, l.sent, l.freed, l.in_belts, l.pending, l.tx_backlog,
+			 " + in belts %" PRIu64 " + pending %" PRIu64 " + unresolved %" PRIu64 " + tx backlog %" PRIu64
+			 "%s (%" PRId64 ")",
+			 i, l.received, l.allocated, l.sent, l.freed, l.in_belts, l.pending, l.unresolved, l.tx_backlog,
 			 balance == 0 ? ": balanced" : ": NOT BALANCED", balance);
 		if (balance != 0)
 			primary->exit_code = 1;

@@ -398,6 +398,7 @@ void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *o
 
 	*out = (struct ledger){
 		.received = c->received, .allocated = c->allocated, .sent = c->sent, .freed = c->freed,
-		.in_belts = c->in_belts, .pending = c->pending, .tx_backlog = c->tx_backlog,
+		.in_belts = c->in_belts, .pending = c->pending, .unresolved = c->unresolved,
+		.tx_backlog = c->tx_backlog,
 	};
 }

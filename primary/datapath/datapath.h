@@ -93,12 +93,15 @@ uint32_t datapath_owned(const struct datapath *dp, uint32_t slot); /* buckets ow
 struct ledger {
 	uint64_t received, allocated;
 	uint64_t sent, freed;
-	uint64_t in_belts, pending, tx_backlog;
+	uint64_t in_belts, pending;
+	uint64_t unresolved; /* waiting for a neighbour's address */
+	uint64_t tx_backlog;
 };
 void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *out);
 static inline int64_t ledger_balance(const struct ledger *l)
 {
-	return (int64_t)(l->received + l->allocated - l->sent - l->freed - l->in_belts - l->pending - l->tx_backlog);
+	return (int64_t)(l->received + l->allocated - l->sent - l->freed - l->in_belts - l->pending -
+			 l->unresolved - l->tx_backlog);
 }
 
 #endif

@@ -66,6 +66,7 @@ static void show_gauges(struct io_lcore *io)
 {
 	io->stats->belt_depth = io->ledger.in_belts;
 	io->stats->pending = io->ledger.pending;
+	io->stats->unresolved = io->ledger.unresolved;
 	io->stats->tx_backlog = io->ledger.tx_backlog;
 	io->stats->messages = io->message.used;
 	io->stats->freed = io->ledger.freed;
@@ -94,6 +95,7 @@ void housekeep(struct io_lcore *io)
 		io->open = all_owned(io) || io->now_ns >= io->open_ns;
 	if (io->index == 0)
 		ticks_post(io);
+	neighbour_housekeep(io);
 	steer_publish(io);
 	show_gauges(io);
 }
@@ -130,6 +132,7 @@ void io_stop(struct io_lcore *io)
 			drop_packet(io, entry.cookie, DROP_stopping);
 			io->ledger.pending--;
 		}
+	neighbour_stop(io);
 	for (uint32_t port = 0; port < io->ports; port++)
 		while (io->tx[port].count != 0) {
 			io->ledger.tx_backlog--;

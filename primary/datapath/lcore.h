@@ -16,6 +16,7 @@
 #include "core_stats.h"
 #include "datapath.h"
 #include "message.h"
+#include "neighbour.h"
 #include "pending.h"
 #include "port.h"
 #include "ticks.h"
@@ -133,7 +134,7 @@ struct tx_queue {
 /* Terms of the ledger that this lcore counts. w: the lcore  r: main lcore (relaxed; exact when the lcore is stopped) */
 struct ledger_counts {
 	uint64_t received, allocated, sent, freed;
-	uint64_t in_belts, pending, tx_backlog;
+	uint64_t in_belts, pending, unresolved, tx_backlog;
 };
 
 struct io_lcore {
@@ -170,6 +171,8 @@ struct io_lcore {
 	struct pending_pool pending;
 	uint32_t pending_most; /* packets that may arrive and wait */
 	struct pending list[LISTS];
+	struct neighbours neighbours;
+	uint16_t packet_id; /* of the next packet that the server starts */
 	struct tx_queue tx[BATON_MAX_PORTS];
 	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */
 	struct mailbox mailbox;
@@ -215,7 +218,6 @@ void steer_publish(struct io_lcore *io);
 bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *entry);
 bool offer_waiting(struct io_lcore *io, uint32_t slot, uint32_t list);
 bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t move, const void *payload, uint32_t len);
-void outbound_send(struct io_lcore *io, uint8_t service, const struct baton_peer *to, const uint8_t *data, uint32_t len);
 bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind, uint32_t *waiting);
 uint32_t reap_all(struct io_lcore *io);
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot);

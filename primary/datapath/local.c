@@ -1,37 +1,12 @@
 /* What an I/O lcore answers by itself, so that `ping` and `nc -u` work without static entries: ARP requests for the
  * port's addresses and ICMP echo. One gratuitous ARP per address at start tells switches where the port is. */
-#include <rte_arp.h>
 #include <rte_ether.h>
 #include <rte_icmp.h>
 #include <rte_ip.h>
 
+#include "arp.h"
 #include "lcore.h"
 #include "vlan.h"
-
-#define ARP_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_arp_hdr))
-
-static void fill_arp(const struct port *port, struct rte_mbuf *mbuf, uint16_t opcode, uint32_t our_ip,
-		     const uint8_t *to_mac, uint32_t to_ip)
-{
-	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, struct rte_ether_hdr *);
-	struct rte_arp_hdr *arp = (void *)(eth + 1);
-
-	memcpy(&eth->dst_addr, to_mac, RTE_ETHER_ADDR_LEN);
-	memcpy(&eth->src_addr, port->mac, RTE_ETHER_ADDR_LEN);
-	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP);
-	arp->arp_hardware = rte_cpu_to_be_16(RTE_ARP_HRD_ETHER);
-	arp->arp_protocol = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
-	arp->arp_hlen = RTE_ETHER_ADDR_LEN;
-	arp->arp_plen = sizeof(uint32_t);
-	arp->arp_opcode = rte_cpu_to_be_16(opcode);
-	memcpy(&arp->arp_data.arp_sha, port->mac, RTE_ETHER_ADDR_LEN);
-	arp->arp_data.arp_sip = our_ip;
-	memcpy(&arp->arp_data.arp_tha, to_mac, RTE_ETHER_ADDR_LEN);
-	arp->arp_data.arp_tip = to_ip;
-	mbuf->data_len = ARP_BYTES;
-	mbuf->pkt_len = ARP_BYTES;
-	mbuf->ol_flags = 0;
-}
 
 /* An answer goes back in the VLAN that the question came by, with its priority. */
 static void answer(struct io_lcore *io, const struct port *port, struct rte_mbuf *mbuf, uint16_t tag)
@@ -41,20 +16,27 @@ static void answer(struct io_lcore *io, const struct port *port, struct rte_mbuf
 	tx_enqueue(io, port->index, mbuf);
 }
 
+/* What is of no use: malformed, asked of somebody else, an answer to nobody's question. */
 void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct port_network *net,
 	       uint16_t tag)
 {
-	const struct rte_arp_hdr *arp = rte_pktmbuf_mtod_offset(mbuf, const struct rte_arp_hdr *, sizeof(struct rte_ether_hdr));
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
+	const struct rte_arp_hdr *arp = (const void *)(eth + 1);
 	uint8_t asker[RTE_ETHER_ADDR_LEN];
+	bool learned;
 
-	if (mbuf->data_len < ARP_BYTES || arp->arp_hardware != rte_cpu_to_be_16(RTE_ARP_HRD_ETHER) ||
-	    arp->arp_protocol != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) || arp->arp_hlen != RTE_ETHER_ADDR_LEN ||
-	    arp->arp_plen != sizeof(uint32_t) || arp->arp_opcode != rte_cpu_to_be_16(RTE_ARP_OP_REQUEST) ||
-	    !network_has(net, arp->arp_data.arp_tip))
+	if (!arp_sound(mbuf))
 		return drop_packet(io, mbuf, DROP_bad_arp);
+	learned = neighbour_arp(io, port, net, arp);
+	if (arp->arp_opcode != rte_cpu_to_be_16(RTE_ARP_OP_REQUEST) || !network_has(net, arp->arp_data.arp_tip)) {
+		if (!learned)
+			return drop_packet(io, mbuf, DROP_bad_arp);
+		stats_add(&io->stats->arp_learned, 1);
+		return free_packet(io, mbuf);
+	}
 	memcpy(asker, &arp->arp_data.arp_sha, sizeof(asker));
 	stats_add(&io->stats->arp_replies, 1);
-	fill_arp(port, mbuf, RTE_ARP_OP_REPLY, arp->arp_data.arp_tip, asker, arp->arp_data.arp_sip);
+	arp_fill(port, mbuf, RTE_ARP_OP_REPLY, arp->arp_data.arp_tip, asker, arp->arp_data.arp_sip);
 	answer(io, port, mbuf, tag);
 }
 
@@ -100,7 +82,7 @@ static void announce_network(struct io_lcore *io, const struct port *port, const
 		if (mbuf == NULL)
 			return;
 		io->ledger.allocated++;
-		fill_arp(port, mbuf, RTE_ARP_OP_REQUEST, net->address[a].ip, everyone, net->address[a].ip);
+		arp_fill(port, mbuf, RTE_ARP_OP_REQUEST, net->address[a].ip, everyone, net->address[a].ip);
 		answer(io, port, mbuf, net->vlan);
 	}
 }

@@ -155,7 +155,7 @@ void rig_destroy(struct rig *rig)
 		io_stop(rig->dp->io[l]);
 		datapath_ledger(rig->dp, l, &ledger);
 		assert_int_equal(ledger_balance(&ledger), 0);
-		assert_int_equal(ledger.in_belts + ledger.pending + ledger.tx_backlog, 0);
+		assert_int_equal(ledger.in_belts + ledger.pending + ledger.unresolved + ledger.tx_backlog, 0);
 		while (rte_ring_dequeue(rig->tx[l], (void **)&mbuf) == 0)
 			rte_pktmbuf_free(mbuf);
 		assert_int_equal(rte_mempool_avail_count(rig->pool[l]), RIG_BUFFERS);

@@ -426,11 +426,11 @@ static void a_packet_to_nowhere_is_dropped_and_counted(void **state)
 	bad[3].port = 255;
 	for (uint32_t i = 0; i < 4; i++) {
 		start(&bad[i], 16);
-		assert_int_equal(page()->drop[DROP_bad_peer], i + 1);
+		assert_int_equal(page()->drop[DROP_no_route], i + 1);
 	}
 	rig.port.mtu = 576;
 	start(&client, 600);
-	assert_int_equal(page()->drop[DROP_bad_peer], 5);
+	assert_int_equal(page()->drop[DROP_oversize], 1);
 	assert_int_equal(page()->packets_started, 0);
 	assert_int_equal(datapath_slot_to_fence(rig.dp), SLOT_NONE); /* a client's address may have been forged: no lie */
 }

@@ -87,6 +87,7 @@ static void buffers_of_a_lcore_add_up_to_the_pool(void **state)
 	print();
 	double sum = number_of("buffers of", "port p0") + number_of("buffers of", "port p1") +
 		     number_of("buffers of", "belts") + number_of("buffers of", "pending lists") +
+		     number_of("buffers of", "neighbours") +
 		     number_of("buffers of", "bursts and cache");
 	assert_true(number_of("buffers of", "pool") == sum);
 	assert_true(sum == primary.plan.pool_buffers);
