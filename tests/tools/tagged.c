@@ -6,9 +6,11 @@
  * TAG: priority.id, "5.100"; "none": untagged; "A+B": two tags; s before a tag: of a provider (0x88a8).
  * Asks for the MAC address by ARP, pings, then sends COUNT requests of up to BYTES to a service that echoes them, at
  * most WINDOW under way. Prints one `name N` a line: arp, ping (1: answered, every byte right), sent, answered, wrong;
- * who runs it compares the numbers. ! before TAG: nobody will answer: nothing is asked, nothing is waited for. */
+ * who runs it compares the numbers. ! before TAG: nobody will answer: nothing is asked, nothing is waited for.
+ * SIGTERM ends it early: what is under way is still waited for. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -17,6 +19,7 @@
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,8 +187,9 @@ static bool ask(void)
 	while (receive(&f, ETH_P_ARP, &tag)) {
 		const struct ether_arp *arp = (void *)(f.byte + f.at);
 
-		if (arp->arp_op != htons(ARPOP_REPLY) || memcmp(arp->arp_spa, &g.baton_ip, 4) != 0)
-			continue;
+		if (arp->arp_op != htons(ARPOP_REPLY) || memcmp(arp->arp_spa, &g.baton_ip, 4) != 0 ||
+		    memcmp(arp->arp_tpa, &g.our_ip, 4) != 0)
+			continue; /* another client of this interface asked */
 		if (tag != wanted_tag())
 			fprintf(stderr, "test-tagged: ARP answered with tag %x, not %x\n", tag, wanted_tag());
 		return tag == wanted_tag() && memcmp(f.byte + 6, g.dst, 6) == 0 && memcmp(arp->arp_sha, g.dst, 6) == 0;
@@ -221,7 +225,7 @@ static bool ping(void)
 	while (receive(&f, ETH_P_IP, &tag)) {
 		ip = (void *)(f.byte + f.at);
 		icmp = (void *)(ip + 1);
-		if (ip->protocol != IPPROTO_ICMP || icmp->type != ICMP_ECHOREPLY)
+		if (ip->protocol != IPPROTO_ICMP || icmp->type != ICMP_ECHOREPLY || ip->daddr != g.our_ip)
 			continue;
 		return tag == wanted_tag() && ip->saddr == g.baton_ip && checksum(ip, 20, 0) == 0 && checksum(icmp, 64, 0) == 0;
 	}
@@ -273,6 +277,13 @@ static int64_t check_reply(const struct frame *f, int32_t tag)
 	return n;
 }
 
+static volatile sig_atomic_t stop;
+static void on_term(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
 static void exchange(uint32_t count)
 {
 	uint8_t *got = calloc(count, 1);
@@ -281,6 +292,8 @@ static void exchange(uint32_t count)
 	int32_t tag;
 
 	while (answered + wrong < count) {
+		if (stop && sent < count)
+			count = sent;
 		while (sent < count && sent - answered - wrong < WINDOW)
 			send_request(sent++);
 		if (!receive(&f, ETH_P_IP, &tag))
@@ -320,6 +333,25 @@ static bool parse_tags(const char *text)
 	return true;
 }
 
+/* ARP and what is for our address: other traffic of the interface must not push it out of the socket's buffer. The tag is
+ * beside the frame already. */
+static void filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 30),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(g.our_ip), 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 65535),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	if (setsockopt(g.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) != 0)
+		perror("test-tagged: filter"), exit(1);
+}
+
 static void open_device(const char *device)
 {
 	struct ifreq request = {0};
@@ -335,6 +367,7 @@ static void open_device(const char *device)
 	if (setsockopt(g.fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) != 0 ||
 	    bind(g.fd, (struct sockaddr *)&g.to, sizeof(g.to)) != 0)
 		perror("test-tagged: socket"), exit(1);
+	filter();
 	setsockopt(g.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 }
 
@@ -347,6 +380,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	uint32_t count = (uint32_t)atoi(argv[7]);
+	signal(SIGTERM, on_term);
 	g.baton_ip = inet_addr(argv[4]);
 	g.our_ip = inet_addr(argv[5]);
 	g.udp_port = (uint16_t)atoi(argv[6]);
