@@ -8,6 +8,7 @@
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 static const enum core_drop loss[] = {
 	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
+	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 

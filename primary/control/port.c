@@ -138,6 +138,14 @@ static int start_device(struct primary *primary, struct port *port)
 	bool up = wait_for_link(port);
 	port_link_init(primary, port->index, info.if_index, up);
 	describe(port, info.driver_name, up);
+	if (port->networks > 1 && strcmp(info.driver_name, "net_af_xdp") == 0 &&
+	    port_link_takes_tags_off(primary, port->index)) {
+		const char *interface = primary->link[port->index].interface;
+
+		log_warn("port '%s': %s may take VLAN tags off before net_af_xdp sees a frame, which then counts as "
+			 "untagged: ethtool -K %s rxvlan off (of a veth: txvlan off at its other end)", port->name, interface,
+			 interface);
+	}
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 #include "port_link.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +22,21 @@ void port_link_init(struct primary *primary, uint32_t port, uint32_t if_index, b
 	*link = (struct port_link){ .state = up ? PORT_UP : PORT_NO_LINK, .if_index = if_index };
 	if (if_index != 0 && if_indextoname(if_index, link->interface) == NULL)
 		link->if_index = 0; /* the driver's number is not one of this namespace: nothing to look at */
+}
+
+bool port_link_takes_tags_off(const struct primary *primary, uint32_t port)
+{
+	struct ethtool_value flags = { .cmd = ETHTOOL_GFLAGS };
+	struct ifreq request = { .ifr_data = (void *)&flags };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool said;
+
+	if (fd < 0)
+		return false;
+	memcpy(request.ifr_name, primary->link[port].interface, sizeof(request.ifr_name));
+	said = ioctl(fd, SIOCETHTOOL, &request) == 0;
+	close(fd);
+	return said && (flags.data & ETH_FLAG_RXVLAN) != 0;
 }
 
 /* By its index: one that is made anew under the old name is not what the device is bound to. */

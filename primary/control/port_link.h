@@ -19,6 +19,9 @@ struct port_link {
 
 /* if_index: as the driver says. up: the link has come up at the start; if not, that has been logged. */
 void port_link_init(struct primary *primary, uint32_t port, uint32_t if_index, bool up);
+/* Whether the interface takes VLAN tags off frames and keeps them beside: XDP sees the frame without. False if the
+ * kernel does not say. */
+bool port_link_takes_tags_off(const struct primary *primary, uint32_t port);
 /* Once a second: looks at every port and logs what has changed. */
 void port_link_poll(struct primary *primary);
 

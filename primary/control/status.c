@@ -26,9 +26,10 @@
 enum verdict { STATUS_OK, STATUS_WARN, STATUS_CRITICAL };
 static const char *const verdict_name[] = { "ok", "warn", "critical" };
 
-/* Drops for want of room, a worker or a buffer. */
+/* Drops for want of room, a worker, a buffer or a neighbour. */
 static const enum core_drop loss[] = {
 	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
+	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 

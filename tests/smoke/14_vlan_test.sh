@@ -60,6 +60,15 @@ restarts_lose_no_tagged_request() {
 	[ "$i" -gt 3000 ]
 	equal "tagged requests over restarts" "$(paste -sd' ' "$WORK/tagged")" "arp 1 ping 1 sent $i answered $i wrong 0"
 }
+# The kernel keeps tags beside frames where the interface does; a program of XDP cannot see them there.
+tags_that_xdp_would_miss_are_warned_of() {
+	grep "warn: port 'lan': bt0 may take VLAN tags off before net_af_xdp sees a frame" "$WORK/batond.log"
+	: >"$WORK/batond.log"
+	in_server ethtool -K bt0 rxvlan off
+	batond_start
+	must_fail grep 'may take VLAN tags off' "$WORK/batond.log"
+	batond_stop
+}
 ledger_at_the_end() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
 # vlans NAME PORT_KIND VLAN_OFFLOAD
@@ -76,6 +85,7 @@ vlans() {
 	claim "stacked_tags_are_dropped_over_$1" stacked_tags_are_dropped
 	claim "restarts_lose_no_tagged_request_over_$1" restarts_lose_no_tagged_request
 	claim "ledger_after_tagged_frames_over_$1" ledger_at_the_end
+	[ "$1" != af_xdp ] || claim tags_that_xdp_would_miss_are_warned_of tags_that_xdp_would_miss_are_warned_of
 	SERVER=$INSTANCE-s$1 CLIENT=$INSTANCE-c$1
 }
 

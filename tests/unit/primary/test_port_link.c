@@ -161,6 +161,18 @@ static void every_change_is_logged_once(void **state)
 	assert_int_equal(lines, 1);
 }
 
+/* What net_af_xdp would not see. */
+static void interface_says_whether_it_takes_tags_off(void **state)
+{
+	(void)state;
+	assert_int_equal(system("ethtool -K bu0 rxvlan on >/dev/null"), 0);
+	assert_true(port_link_takes_tags_off(&primary, 0));
+	assert_int_equal(system("ethtool -K bu0 rxvlan off >/dev/null"), 0);
+	assert_false(port_link_takes_tags_off(&primary, 0));
+	ip("del bu0");
+	assert_false(port_link_takes_tags_off(&primary, 0));
+}
+
 int main(void)
 {
 #define ON_VETH(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
@@ -172,6 +184,7 @@ int main(void)
 		ON_VETH(a_link_may_go_down_and_come_back),
 		ON_VETH(a_renamed_interface_is_still_it),
 		ON_VETH(every_change_is_logged_once),
+		cmocka_unit_test_setup_teardown(interface_says_whether_it_takes_tags_off, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
