@@ -43,21 +43,21 @@ int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct 
 	*ctx = (struct baton_ctx){
 		.records = s->records, .stride = stride, .record_size = plugin->record_size,
 		.bucket_slots = bucket_slots, .journal = s->journal->records, .last = JOURNAL_NONE, .peer = &nobody,
-		.buckets = buckets, .outbound = &s->outbound,
+		.buckets = buckets, .outbox = &s->outbox,
 	};
 	belt_consumer_init(&s->consumer, s->belt, &s->commit);
-	s->outbound = (struct outbound){.consumer = &s->consumer, .cause = &s->position};
+	s->outbox = (struct outbox){.consumer = &s->consumer, .cause = &s->position};
 	ctx->journal_used = (uint32_t *)(uintptr_t)&s->journal->used;
 	if (plugin->record_size != 0) {
 		ctx->bucket_bytes = (uint64_t)stride * bucket_slots;
 		ctx->records_bytes = s->bytes;
 	}
 	int rc = verify_create(&s->verify, plugin, ctx, statics);
-	const struct verify_outbox outbox = outbound_box(&s->outbound);
+	const struct verify_outbox box = outbox_of(&s->outbox);
 	if (rc != 0)
 		sandbox_destroy(s);
 	else
-		verify_set_outbox(s->verify, &outbox);
+		verify_set_outbox(s->verify, &box);
 	return rc;
 }
 

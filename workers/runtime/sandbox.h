@@ -4,7 +4,7 @@
 #define BATON_SANDBOX_H
 
 #include "journal.h"
-#include "outbound.h"
+#include "outbox.h"
 #include "verify.h"
 
 struct sandbox {
@@ -19,7 +19,7 @@ struct sandbox {
 	/* what the last call posted and sent: cells from out_first to consumer.filled */
 	struct belt *belt;
 	struct belt_consumer consumer;
-	struct outbound outbound;
+	struct outbox outbox;
 	uint64_t out_first;
 	uint64_t position;   /* entries so far */
 	uint32_t undo_bytes; /* journal bytes of the last call */

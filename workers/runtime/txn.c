@@ -18,8 +18,8 @@ int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t
 	txn->consumer = NULL;
 	txn->position = 0;
 	txn->salt = salt;
-	txn->outbound = (struct outbound){.cause = &txn->position, .salt = state->header->salt};
-	txn->ctx.outbound = &txn->outbound;
+	txn->outbox = (struct outbox){.cause = &txn->position, .salt = state->header->salt};
+	txn->ctx.outbox = &txn->outbox;
 	txn->ctx.buckets = state->header->group[group].buckets;
 	txn->words = state_words(state, group);
 	txn->journal = journal;
@@ -34,7 +34,7 @@ int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t
 void txn_open(struct txn *txn, struct belt_consumer *consumer, uint32_t belt)
 {
 	txn->consumer = consumer;
-	txn->outbound.consumer = consumer;
+	txn->outbox.consumer = consumer;
 	txn->belt = belt;
 	txn->position = consumer->done;
 	journal_open(txn->journal, &txn->ctx, belt, consumer->done);

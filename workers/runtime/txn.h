@@ -18,7 +18,7 @@
 #include "baton.h"
 #include "belt.h"
 #include "journal.h"
-#include "outbound.h"
+#include "outbox.h"
 #include "state.h"
 #include "tick.h"
 
@@ -26,7 +26,7 @@
 struct txn {
 	struct baton_ctx ctx; /* what the plugin is handed */
 	struct belt_consumer *consumer; /* of the open burst */
-	struct outbound outbound;
+	struct outbox outbox;
 	uint64_t position;    /* of the entry being handled; what txn_settle() settles up to */
 	uint64_t salt;
 	struct bucket_word *words;

@@ -166,7 +166,7 @@ static int check_ctx(struct verify *v, const struct baton_ctx *real, const struc
 {
 	if (is->time_ns != real->time_ns || is->bucket != real->bucket || is->worker != real->worker ||
 	    is->user != real->user || is->peer != real->peer || is->buckets != real->buckets ||
-	    is->outbound != real->outbound || is->records != v->shadow.records ||
+	    is->outbox != real->outbox || is->records != v->shadow.records ||
 	    is->journal != v->journal->records)
 		return verify_found(v, real, "changed a field of ctx: all of it is read-only for plugins");
 	return 0;

@@ -7,11 +7,11 @@
 
 int loop_verify_start(struct loop *loop)
 {
-	const struct verify_outbox outbox = outbound_box(&loop->txn.outbound);
+	const struct verify_outbox box = outbox_of(&loop->txn.outbox);
 	int rc = verify_create(&loop->verify, loop->plugin, &loop->txn.ctx, true);
 
 	if (rc == 0)
-		verify_set_outbox(loop->verify, &outbox);
+		verify_set_outbox(loop->verify, &box);
 	return rc;
 }
 

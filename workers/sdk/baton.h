@@ -94,7 +94,7 @@ struct baton_ctx {
 
 	uint32_t buckets; /* of the service; a power of two */
 	uint32_t pad;
-	void *outbound; /* where they go */
+	void *outbox; /* where they go */
 
 	/* records of this group: a sub-table of bucket_slots records of stride bytes for every bucket */
 	uint8_t *records;

@@ -1,23 +1,23 @@
 /* What an entry has sent beside its reply: cells of the belt's outbound ring, the entry's own until it ends well. */
-#include "outbound.h"
+#include "outbox.h"
 
 #include "baton.h"
 #include "hash.h"
 
 uint32_t baton_bucket(const struct baton_ctx *ctx, uint64_t key)
 {
-	const struct outbound *outbound = ctx->outbound;
+	const struct outbox *outbox = ctx->outbox;
 
-	return hash_key(key, outbound->salt) & (ctx->buckets - 1);
+	return hash_key(key, outbox->salt) & (ctx->buckets - 1);
 }
 
 /* The room was there when the entry began (loop.c). */
-static struct belt_out_cell *next_cell(struct outbound *outbound, enum belt_out_kind kind, const void *data, uint32_t len)
+static struct belt_out_cell *next_cell(struct outbox *outbox, enum belt_out_kind kind, const void *data, uint32_t len)
 {
-	struct belt_out_cell *cell = belt_out_next(outbound->consumer);
+	struct belt_out_cell *cell = belt_out_next(outbox->consumer);
 
 	memset(cell, 0, offsetof(struct belt_out_cell, data));
-	cell->cause = *outbound->cause;
+	cell->cause = *outbox->cause;
 	cell->len = (uint16_t)len;
 	cell->kind = (uint8_t)kind;
 	memcpy(cell->data, data, len);
@@ -26,26 +26,26 @@ static struct belt_out_cell *next_cell(struct outbound *outbound, enum belt_out_
 
 bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32_t len)
 {
-	struct outbound *outbound = ctx->outbound;
+	struct outbox *outbox = ctx->outbox;
 
 	if (ctx->posts == 0 || len == 0 || len > BATON_MESSAGE_MOST || bucket >= ctx->buckets) {
 		ctx->overflow = 1;
 		return false;
 	}
-	next_cell(outbound, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
-	outbound->consumer->filled++;
+	next_cell(outbox, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
+	outbox->consumer->filled++;
 	ctx->posts--;
 	return true;
 }
 
 bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len)
 {
-	struct outbound *outbound = ctx->outbound;
+	struct outbox *outbox = ctx->outbox;
 
 	if (ctx->sends == 0 || len == 0 || len > BATON_SEND_MOST)
 		return false;
-	next_cell(outbound, BELT_OUT_PACKET, data, len)->to = *to;
-	outbound->consumer->filled++;
+	next_cell(outbox, BELT_OUT_PACKET, data, len)->to = *to;
+	outbox->consumer->filled++;
 	ctx->sends--;
 	return true;
 }
@@ -54,15 +54,15 @@ bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *
 
 static uint64_t count(void *arg)
 {
-	const struct outbound *outbound = arg;
+	const struct outbox *outbox = arg;
 
-	return outbound->consumer->filled;
+	return outbox->consumer->filled;
 }
 
 static const void *cell_at(void *arg, uint64_t at, size_t *bytes)
 {
-	const struct outbound *outbound = arg;
-	const struct belt_out_cell *cell = &outbound->consumer->belt->out[at % BELT_OUT_CELLS];
+	const struct outbox *outbox = arg;
+	const struct belt_out_cell *cell = &outbox->consumer->belt->out[at % BELT_OUT_CELLS];
 
 	*bytes = offsetof(struct belt_out_cell, data) + cell->len;
 	return cell;
@@ -70,12 +70,12 @@ static const void *cell_at(void *arg, uint64_t at, size_t *bytes)
 
 static void rewind_to(void *arg, uint64_t to)
 {
-	struct outbound *outbound = arg;
+	struct outbox *outbox = arg;
 
-	outbound->consumer->filled = to;
+	outbox->consumer->filled = to;
 }
 
-struct verify_outbox outbound_box(struct outbound *outbound)
+struct verify_outbox outbox_of(struct outbox *outbox)
 {
-	return (struct verify_outbox){outbound, count, cell_at, rewind_to};
+	return (struct verify_outbox){outbox, count, cell_at, rewind_to};
 }
