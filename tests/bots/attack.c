@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define INSIST_MOST 3u /* times that one attack is sent again although its answer is not overdue */
+
 int attack_create(struct model *model)
 {
 	const struct bots_options *o = model->options;
@@ -105,11 +107,12 @@ struct request *attack_insist(struct model *model, struct player *p)
 	const struct fighter *f = &model->fighter[p - model->player];
 	struct request *r = open_attack(model, f->main);
 
-	if (r == NULL || !r->attack.waits || r->attack.tries >= o->attack_tries || f->extra != MODEL_NONE)
+	if (r == NULL || !r->attack.waits || r->attack.insists >= INSIST_MOST || f->extra != MODEL_NONE)
 		return NULL;
 	uint64_t weights = o->move_weight + o->heartbeat_weight + o->attack_weight;
 	if (model_random(model) % weights >= o->attack_weight || !model_chance(model, o->insist_permille))
 		return NULL;
+	r->attack.insists++;
 	return send_again(model, r);
 }
 
@@ -121,7 +124,7 @@ struct request *model_repeat(struct model *model, uint64_t now_ns)
 		struct request *r = &model->request[model->attacks.oldest];
 		if (r->sent_ns + o->attack_repeat_ms * 1000000ull > now_ns)
 			break;
-		if (r->attack.tries >= o->attack_tries && !r->attack.lost) {
+		if (++r->attack.timeouts >= o->attack_tries && !r->attack.lost) {
 			r->attack.lost = true;
 			model->tally->lost++;
 			model_gap(model, now_ns);

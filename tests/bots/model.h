@@ -50,6 +50,7 @@ struct attack {
 	bool alone;      /* no other attack was open when the player changed its way */
 	bool passed;     /* the result of a newer attack came first */
 	uint32_t tries, answers;
+	uint32_t insists, timeouts; /* times it was sent again before its answer was overdue; times that it was */
 	uint32_t socket[2], ways; /* the player's, since it is open */
 	uint64_t known_ns, known_round; /* a reply came by the second way; 0: not yet */
 	uint64_t newer_ns, newer_round; /* a newer attack got another answer than BUSY; 0: none did */
