@@ -14,6 +14,8 @@
 #define CONFIG_VERSIONS  8u
 #define CONFIG_SETTINGS  32u
 #define CONFIG_VALUE_BYTES 128u
+#define CONFIG_ACCOUNTS  16u
+#define CONFIG_ACCOUNT_BYTES 64u
 
 enum config_poll { POLL_ADAPTIVE, POLL_BUSY };
 enum config_driver { DRIVER_EAL, DRIVER_GENERATOR };
@@ -89,6 +91,20 @@ struct config_group {
 	uint32_t settings;
 };
 
+/* A user or group of the machine. */
+struct config_account {
+	char name[CONFIG_ACCOUNT_BYTES]; /* as it is written; may be the number */
+	uint32_t id;
+};
+
+/* Who has a role at the control socket. */
+struct config_role {
+	struct config_account user[CONFIG_ACCOUNTS];
+	uint32_t users;
+	struct config_account group[CONFIG_ACCOUNTS];
+	uint32_t groups;
+};
+
 struct config {
 	char name[BATON_NAME_BYTES]; /* instance */
 	/* eal */
@@ -107,6 +123,9 @@ struct config {
 	char state_file[BATON_PATH_BYTES]; /* empty: <huge_dir>/baton.<name>.state */
 	/* workers */
 	uint64_t start_timeout_ns; /* fork to READY */
+	/* control */
+	struct config_role operators, viewers;
+	char audit_log[BATON_PATH_BYTES]; /* empty: BATON_AUDIT_PATH_FMT */
 	/* log */
 	uint32_t log_level; /* enum log_level */
 

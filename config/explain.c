@@ -28,6 +28,8 @@ void schema_range(const struct schema_row *row, char *out, size_t size)
 	case SCHEMA_LIST:
 	case SCHEMA_PREFIXES:
 	case SCHEMA_CORES:
+	case SCHEMA_USERS:
+	case SCHEMA_GROUPS:
 	case SCHEMA_SETTINGS:
 		snprintf(out, size, "%" PRIu64 " to %" PRIu64 " elements", row->min, row->max);
 		break;

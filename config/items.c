@@ -63,6 +63,7 @@ static void print_element(const struct schema_row *row, const void *element, FIL
 {
 	const struct config_address *address = element;
 	const struct config_setting *setting = element;
+	const struct config_account *account = element;
 	uint32_t cpu;
 
 	switch (row->type) {
@@ -73,6 +74,10 @@ static void print_element(const struct schema_row *row, const void *element, FIL
 	case SCHEMA_PREFIXES:
 		print_ip(address->ip, out);
 		fprintf(out, "/%u", address->prefix);
+		break;
+	case SCHEMA_USERS:
+	case SCHEMA_GROUPS:
+		print_text(account->name, out);
 		break;
 	default:
 		fprintf(out, "%s: ", setting->key);

@@ -101,6 +101,10 @@ static json_t *value_of(const struct schema_row *row)
 		return section_of(row->path);
 	case SCHEMA_LIST:
 		return list_rows(row);
+	case SCHEMA_USERS:
+	case SCHEMA_GROUPS:
+		return list_of(row, json_pack("{s:[s, s], s:i, s:i, s:i}", "type", "string", "integer", "minLength", 1,
+					      "maxLength", (int)CONFIG_ACCOUNT_BYTES - 1, "minimum", 0));
 	case SCHEMA_BOOL:
 		return of_type("boolean");
 	case SCHEMA_INT:

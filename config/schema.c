@@ -179,6 +179,24 @@ const struct schema_row schema[] = {
 	  .fallback = "5s", .example = "5s", FIELD(config, start_timeout_ns),
 	  .help = "time from fork to ready; a slower worker is given up" },
 
+	{ "control", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "the control socket: who may do what, and what is recorded" },
+	{ "control.operators", SCHEMA_MAP, .reload = RELOAD_HOT,
+	  .help = "who may give orders, beside root and the user batond runs as" },
+	{ "control.operators.users", SCHEMA_USERS, false, RELOAD_HOT, TIER_FIRST, 0, CONFIG_ACCOUNTS,
+	  .example = "[root, 1001]", ARRAY(config, operators.user, operators.users), .help = "users, by name or number" },
+	{ "control.operators.groups", SCHEMA_GROUPS, false, RELOAD_HOT, TIER_FIRST, 0, CONFIG_ACCOUNTS,
+	  .example = "[adm, 1001]", ARRAY(config, operators.group, operators.groups),
+	  .help = "groups whose members they are, by name or number" },
+	{ "control.viewers", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "who may look, and change nothing" },
+	{ "control.viewers.users", SCHEMA_USERS, false, RELOAD_HOT, TIER_FIRST, 0, CONFIG_ACCOUNTS,
+	  .example = "[root, 1001]", ARRAY(config, viewers.user, viewers.users), .help = "users, by name or number" },
+	{ "control.viewers.groups", SCHEMA_GROUPS, false, RELOAD_HOT, TIER_FIRST, 0, CONFIG_ACCOUNTS,
+	  .example = "[adm, 1001]", ARRAY(config, viewers.group, viewers.groups),
+	  .help = "groups whose members they are, by name or number" },
+	{ "control.audit_log", SCHEMA_PATH, false, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1, .fallback = "auto",
+	  .example = "/var/log/baton/demo.audit", .zero = "auto", FIELD(config, audit_log),
+	  .help = "file with a line for every order, and who gave it; auto: /var/log/baton/NAME.audit" },
+
 	{ "log", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "messages on standard error" },
 	{ "log.level", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "info", .example = "debug",
 	  .words = level_words, FIELD(config, log_level), .help = "most detailed level printed" },
@@ -235,6 +253,8 @@ const char *schema_type_name(enum schema_type type)
 		[SCHEMA_IP] = "IPv4 address",
 		[SCHEMA_PREFIXES] = "list of addresses",
 		[SCHEMA_CORES] = "list of CPUs",
+		[SCHEMA_USERS] = "list of users",
+		[SCHEMA_GROUPS] = "list of groups",
 		[SCHEMA_SETTINGS] = "free section",
 	};
 
@@ -260,6 +280,8 @@ const char *schema_type_phrase(enum schema_type type)
 		[SCHEMA_IP] = "an IPv4 address",
 		[SCHEMA_PREFIXES] = "a list",
 		[SCHEMA_CORES] = "CPUs",
+		[SCHEMA_USERS] = "a user",
+		[SCHEMA_GROUPS] = "a group",
 		[SCHEMA_SETTINGS] = "a section",
 	};
 

@@ -24,6 +24,8 @@ enum schema_type {
 	SCHEMA_IP,       /* dotted IPv4 address, kept in network byte order */
 	SCHEMA_PREFIXES, /* list of ADDRESS/PREFIX */
 	SCHEMA_CORES,    /* list of CPU numbers and ranges: [0, 2-5] or 2-5,8 */
+	SCHEMA_USERS,    /* list of users of the machine, by name or number */
+	SCHEMA_GROUPS,   /* list of groups of the machine, by name or number */
 	SCHEMA_SETTINGS, /* mapping of free keys to scalars, passed on as text */
 	SCHEMA_TYPES
 };

@@ -38,9 +38,8 @@ static const char *node_shown(const yaml_node_t *node, char out[SHOWN_BYTES])
 	return value_shown((const char *)node->data.scalar.value, node->data.scalar.length, out);
 }
 
-/* Text of a scalar that can be kept as a C string and printed; NULL with an error otherwise. what: "a size". */
-static const char *scalar_text(struct loader *l, yaml_node_t *node, const char *shown, const char *what,
-			       const char *example)
+const char *loader_scalar(struct loader *l, yaml_node_t *node, const char *shown, const char *what,
+			  const char *example)
 {
 	char found[SHOWN_BYTES];
 
@@ -65,7 +64,7 @@ static bool walk_scalar(struct loader *l, const struct schema_row *row, yaml_nod
 			void *field)
 {
 	struct problem problem;
-	const char *text = scalar_text(l, node, shown, schema_type_phrase(row->type), row->example);
+	const char *text = loader_scalar(l, node, shown, schema_type_phrase(row->type), row->example);
 
 	if (!text)
 		return false;
@@ -92,7 +91,7 @@ static uint64_t sequence_length(const yaml_node_t *node)
 	return (uint64_t)(node->data.sequence.items.top - node->data.sequence.items.start);
 }
 
-static bool expect_sequence(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown)
+bool loader_sequence(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown)
 {
 	char found[SHOWN_BYTES];
 
@@ -116,7 +115,7 @@ static bool walk_cores(struct loader *l, const struct schema_row *row, yaml_node
 	for (uint64_t i = 0; i < length; i++) {
 		yaml_node_t *item =
 			node->type == YAML_SEQUENCE_NODE ? node_of(l, node->data.sequence.items.start[i]) : node;
-		const char *text = scalar_text(l, item, shown, schema_type_phrase(row->type), row->example);
+		const char *text = loader_scalar(l, item, shown, schema_type_phrase(row->type), row->example);
 
 		if (text && item == node && row->zero && strcmp(text, row->zero) == 0)
 			continue;
@@ -139,7 +138,7 @@ static bool walk_prefixes(struct loader *l, const struct schema_row *row, yaml_n
 	struct problem problem;
 	bool ok = true;
 
-	if (!expect_sequence(l, row, node, shown))
+	if (!loader_sequence(l, row, node, shown))
 		return false;
 	uint32_t count = (uint32_t)sequence_length(node);
 	for (uint32_t i = 0; i < count; i++) {
@@ -148,7 +147,7 @@ static bool walk_prefixes(struct loader *l, const struct schema_row *row, yaml_n
 		bool good = false;
 
 		snprintf(element, sizeof(element), "%s[%u]", shown, i);
-		const char *text = scalar_text(l, item, element, "an address", "10.77.0.1/24");
+		const char *text = loader_scalar(l, item, element, "an address", "10.77.0.1/24");
 		if (text) {
 			good = value_parse_prefix(text, &address[i], &problem) == 0;
 			if (!good)
@@ -184,7 +183,7 @@ static bool walk_setting(struct loader *l, yaml_node_t *key, yaml_node_t *value,
 	}
 	snprintf(element, sizeof(element), "%s.%s", shown, name);
 	memcpy(setting[count].key, name, bytes + 1);
-	const char *text = scalar_text(l, value, element, "a value", "60s");
+	const char *text = loader_scalar(l, value, element, "a value", "60s");
 	if (!text)
 		return false;
 	if (value->data.scalar.length >= CONFIG_VALUE_BYTES) {
@@ -226,7 +225,7 @@ static void walk_list(struct loader *l, const struct schema_row *row, yaml_node_
 {
 	uint32_t count = 0;
 	char parent[64];
-	bool ok = expect_sequence(l, row, node, shown);
+	bool ok = loader_sequence(l, row, node, shown);
 
 	loader_note(l, base + row->count_offset, place_of(node->start_mark), false, true, !ok);
 	if (node->type != YAML_SEQUENCE_NODE)
@@ -267,6 +266,10 @@ static void walk_value(struct loader *l, const struct schema_row *row, yaml_node
 	case SCHEMA_PREFIXES:
 		ok = walk_prefixes(l, row, node, shown, level->base);
 		break;
+	case SCHEMA_USERS:
+	case SCHEMA_GROUPS:
+		ok = loader_accounts(l, row, node, shown, level->base);
+		break;
 	case SCHEMA_SETTINGS:
 		ok = walk_settings(l, row, node, shown, level->base);
 		break;
@@ -294,8 +297,7 @@ static void walk_absent(struct loader *l, const struct schema_row *row, const st
 		loader_error(l, place, "%s%s'%s' is missing: %s", level->shown, level->shown[0] ? ": " : "",
 			     schema_key(row), row->help);
 	/* A list without a default, and one whose default is its zero word, is empty: the memory is zero already. */
-	bool list = row->type == SCHEMA_CORES || row->type == SCHEMA_LIST || row->type == SCHEMA_PREFIXES ||
-		    row->type == SCHEMA_SETTINGS;
+	bool list = row->count_offset != 0;
 	bool bad = row->required;
 	if (!list && row->fallback && value_parse(row, row->fallback, strlen(row->fallback), true, l->base,
 						  level->base + row->offset, &problem)) {

@@ -34,6 +34,8 @@
 /* Directory of the control socket and of the EAL runtime files; argument: instance name. */
 #define BATON_RUN_DIR_FMT "/run/baton/%s"
 #define BATON_CONTROL_SOCKET "control.sock"
+/* Where orders are recorded unless the configuration says otherwise; argument: instance name. */
+#define BATON_AUDIT_PATH_FMT "/var/log/baton/%s.audit"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 #define BATON_BASE_VIRTADDR 0x200000000000ull

@@ -102,6 +102,8 @@ static void fields_hold_the_largest_value_of_their_row(void **state)
 		case SCHEMA_LIST:
 		case SCHEMA_PREFIXES:
 		case SCHEMA_CORES:
+		case SCHEMA_USERS:
+		case SCHEMA_GROUPS:
 		case SCHEMA_SETTINGS:
 			assert_true(row->width > 0 && row->count_offset > 0);
 			break;

@@ -262,7 +262,7 @@ static void put_elements(char *out, const struct schema_row *row, uint64_t count
 			n += (size_t)sprintf(out + n, "k%u: 1", k);
 		else if (row->type == SCHEMA_PREFIXES)
 			n += (size_t)sprintf(out + n, "10.78.0.%u/24", k + 1);
-		else if (row->type == SCHEMA_CORES)
+		else if (row->type == SCHEMA_CORES || row->type == SCHEMA_USERS || row->type == SCHEMA_GROUPS)
 			n += (size_t)sprintf(out + n, "%u", k);
 		else
 			n += (size_t)sprintf(out + n, "{}");
@@ -281,7 +281,7 @@ static void list_with_too_few_or_too_many_elements_is_refused(void **state)
 		char want[256];
 
 		if (row->type != SCHEMA_LIST && row->type != SCHEMA_PREFIXES && row->type != SCHEMA_CORES &&
-		    row->type != SCHEMA_SETTINGS)
+		    row->type != SCHEMA_SETTINGS && row->type != SCHEMA_USERS && row->type != SCHEMA_GROUPS)
 			continue;
 		rows++;
 		for (int end = 0; end < 2; end++) {
