@@ -102,7 +102,8 @@ static int parse(bool group, const char *text, struct config_account *out, struc
 	return 0;
 }
 
-bool loader_accounts(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
+bool loader_accounts(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+		     uint8_t *base)
 {
 	struct config_account *account = (struct config_account *)(void *)(base + row->offset);
 	bool group = row->type == SCHEMA_GROUPS, ok = true;

@@ -179,7 +179,8 @@ const struct schema_row schema[] = {
 	  .fallback = "5s", .example = "5s", FIELD(config, start_timeout_ns),
 	  .help = "time from fork to ready; a slower worker is given up" },
 
-	{ "control", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "the control socket: who may do what, and what is recorded" },
+	{ "control", SCHEMA_MAP, .reload = RELOAD_HOT,
+	  .help = "the control socket: who may do what, and what is recorded" },
 	{ "control.operators", SCHEMA_MAP, .reload = RELOAD_HOT,
 	  .help = "who may give orders, beside root and the user batond runs as" },
 	{ "control.operators.users", SCHEMA_USERS, false, RELOAD_HOT, TIER_FIRST, 0, CONFIG_ACCOUNTS,

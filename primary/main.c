@@ -17,6 +17,7 @@ struct part {
 static const struct part parts[] = {
 	{ "signals", run_init, NULL },
 	{ "runtime directory", runtime_dir_init, runtime_dir_fini },
+	{ "audit log", audit_init, audit_fini },
 	{ "limits", limits_init, NULL },
 	{ "machine", eal_check, NULL },
 	{ "plugins", supervisor_describe_plugins, NULL },

@@ -77,7 +77,8 @@ run_remove() {
 		instance) # names of instances are unique to a run, so the pattern cannot hit another's files
 			[ "${#a}" -ge 6 ] || continue
 			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
-				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* ;;
+				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* /var/log/baton/"$a".audit*
+			rmdir /var/log/baton 2>/dev/null ;;
 		mount) umount -l "$a" 2>/dev/null ;;
 		file) rm -rf --one-file-system "$a" ;;
 		esac

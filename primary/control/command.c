@@ -1,7 +1,8 @@
-/* The control socket: clients, frames, replies; what can be asked is verbs.c. */
+/* The control socket: clients, frames, replies; what can be asked is verbs.c, by whom is command_run.c. */
 #define _GNU_SOURCE
 #include "command.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,29 +11,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "log.h"
 #include "process.h"
 #include "reply.h"
 
 #define HEADER 4u
 
-static void on_listen(struct primary *primary, int fd, void *arg);
 static void on_client(struct primary *primary, int fd, void *arg);
 
 /* ---- clients ---- */
 
-static void client_close(struct primary *primary, struct command_client *c)
+void client_close(struct primary *primary, struct command_client *c)
 {
 	primary_unwatch(primary, c->fd);
 	close(c->fd);
 	free(c->in);
 	free(c->out);
 	json_decref(c->id);
+	peer_free(&c->peer);
 	*c = (struct command_client){ .fd = -1, .generation = c->generation + 1 };
 }
 
 /* Watches for what the client is waited for. One that has ended is not watched: poll() would report it every turn. */
-static void client_watch(struct primary *primary, struct command_client *c)
+void client_watch(struct primary *primary, struct command_client *c)
 {
 	if (c->ended || c->closing)
 		primary_unwatch(primary, c->fd);
@@ -105,44 +107,6 @@ static void client_answer(struct command *command, struct command_client *c, jso
 
 /* ---- commands ---- */
 
-static bool may_mutate(const struct command_client *c)
-{
-	return c->uid == 0 || c->uid == geteuid();
-}
-
-static json_t *run(struct primary *primary, struct command_client *c, const json_t *request)
-{
-	const char *name = json_string_value(json_object_get(request, "command"));
-	const json_t *args = json_object_get(request, "args");
-	json_t *none = NULL, *reply;
-	char text[160];
-
-	if (!name || (args && !json_is_object(args))) {
-		primary->command->counters.garbage++;
-		return reply_error("garbage", "a frame holds one object {\"command\": text, \"args\": object}");
-	}
-	const struct command_verb *verb = command_verbs;
-	while (verb->name && strcmp(verb->name, name) != 0)
-		verb++;
-	if (!verb->name) {
-		snprintf(text, sizeof(text), "no command '%.64s'", name);
-		return reply_error("unknown_command", text);
-	}
-	if (verb->mutating) {
-		log_info("control socket: %s by uid %u, pid %d", verb->name, c->uid, (int)c->pid);
-		if (!may_mutate(c))
-			return reply_error("denied", "only root and the user batond runs as may do that");
-	}
-	primary->command->counters.commands++;
-	if (!args)
-		args = none = json_object();
-	const struct command_call call = { .primary = primary, .args = args, .token = token_of(primary->command, c) };
-	reply = verb->handler(&call);
-	c->pending = reply == NULL;
-	json_decref(none);
-	return reply;
-}
-
 static void run_frame(struct primary *primary, struct command_client *c, const uint8_t *frame, uint32_t len)
 {
 	json_t *request = json_loadb((const char *)frame, len, JSON_REJECT_DUPLICATES, NULL);
@@ -150,7 +114,7 @@ static void run_frame(struct primary *primary, struct command_client *c, const u
 
 	if (json_is_object(request)) {
 		c->id = json_incref(json_object_get(request, "id"));
-		reply = run(primary, c, request);
+		reply = command_run(primary, c, token_of(primary->command, c), request);
 	} else {
 		primary->command->counters.garbage++;
 		reply = reply_error("garbage", "the frame is not a JSON object");
@@ -160,17 +124,45 @@ static void run_frame(struct primary *primary, struct command_client *c, const u
 		client_answer(primary->command, c, reply);
 }
 
-/* Runs the frames that are complete, as long as nothing is due to the client. */
+/* The longest frame that is taken from it. */
+static uint32_t frame_max(const struct primary *primary, const struct command_client *c, uint32_t len)
+{
+	/* Asked only where it matters: who is who takes a look through lists. */
+	if (len <= COMMAND_VIEWER_FRAME_MAX || peer_role(&primary->config, &c->peer) == ROLE_OPERATOR)
+		return COMMAND_FRAME_MAX;
+	return COMMAND_VIEWER_FRAME_MAX;
+}
+
+static json_t *oversize(uint32_t most)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "a frame of yours holds 1 to %u bytes", most);
+	return reply_error("oversize", text);
+}
+
+/* Gives back what a long frame took. */
+static void shrink(struct command_client *c)
+{
+	if (c->in_len > 0 || c->in_size <= COMMAND_KEEP_BYTES)
+		return;
+	free(c->in);
+	c->in = NULL;
+	c->in_size = 0;
+}
+
+/* Runs the frames that are complete, as long as nothing is due to the client and it is still this turn. */
 static void run_frames(struct primary *primary, struct command_client *c)
 {
-	uint32_t len;
+	uint32_t len, most;
 
 	while (!c->pending && !c->closing && c->out_len == 0 && c->in_len >= HEADER) {
 		memcpy(&len, c->in, HEADER);
 		len = le32toh(len);
-		if (len == 0 || len > COMMAND_FRAME_MAX) {
+		most = frame_max(primary, c, len);
+		if (len == 0 || len > most) {
 			primary->command->counters.oversize++;
-			client_answer(primary->command, c, reply_error("oversize", "a frame holds 1 to 1048576 bytes"));
+			client_answer(primary->command, c, oversize(most));
 			c->closing = true; /* where the next frame starts is anybody's guess */
 			break;
 		}
@@ -182,7 +174,10 @@ static void run_frames(struct primary *primary, struct command_client *c)
 		memmove(c->in, c->in + HEADER + len, c->in_len);
 		if (c->out_len && !client_flush(c))
 			c->closing = c->ended = true;
+		if (process_now_ns() >= primary->command->turn_end_ns)
+			break; /* one frame at least: everybody gets on */
 	}
+	shrink(c);
 	if (c->since_ns == 0 && c->in_len && !c->pending)
 		c->since_ns = process_now_ns();
 }
@@ -236,15 +231,18 @@ static void on_client(struct primary *primary, int fd, void *arg)
 	struct command_client *c = arg;
 
 	(void)fd;
-	if (client_read(primary->command, c))
-		client_serve(primary, c);
-	else
+	/* What was read is run by command_poll(), in this turn if there is time. */
+	if (!client_read(primary->command, c) || !client_flush(c))
 		client_close(primary, c);
+	else
+		client_watch(primary, c);
 }
 
 void command_reply(struct primary *primary, uint64_t token, json_t *reply)
 {
 	struct command *command = primary->command;
+
+	audit_answered(primary, token, reply);
 	struct command_client *c = command ? &command->client[(uint32_t)token % COMMAND_CLIENTS] : NULL;
 
 	if (!c || c->fd < 0 || c->generation != token >> 32 || !c->pending) {
@@ -256,72 +254,30 @@ void command_reply(struct primary *primary, uint64_t token, json_t *reply)
 	client_serve(primary, c);
 }
 
-/* ---- connections ---- */
+/* ---- turns ---- */
 
-/* A free place, or that of the client that has been silent longest and is owed nothing: idle connections must not keep
- * an operator out. */
-static struct command_client *find_place(struct primary *primary)
+static bool has_to_do(const struct command_client *c)
 {
-	struct command_client *silent = NULL;
-
-	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++) {
-		struct command_client *c = &primary->command->client[i];
-
-		if (c->fd < 0)
-			return c;
-		if (!c->pending && c->out_len == 0 && (!silent || c->heard_ns < silent->heard_ns))
-			silent = c;
-	}
-	if (silent) {
-		primary->command->counters.evicted++;
-		client_close(primary, silent);
-	}
-	return silent;
+	return c->fd >= 0 && (c->ended || c->closing || (c->in_len > 0 && !c->pending && c->out_len == 0));
 }
 
-static void on_listen(struct primary *primary, int fd, void *arg)
-{
-	struct command *command = arg;
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(peer);
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (client < 0)
-		return;
-	struct command_client *c = find_place(primary);
-	if (!c) {
-		command->counters.refused++;
-		close(client);
-		return;
-	}
-	getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	command->counters.accepted++;
-	*c = (struct command_client){
-		.fd = client,
-		.generation = c->generation,
-		.uid = peer.uid,
-		.pid = peer.pid,
-		.heard_ns = process_now_ns(),
-	};
-	client_watch(primary, c);
-}
-
-/* A new listener in the old one's place; who is connected stays so. */
-static void keep_listening(struct primary *primary, uint64_t now)
+/* Clients in turn, until the time is up; who did not come to it is the first of the next turn. */
+static void serve_turn(struct primary *primary, uint64_t now)
 {
 	struct command *command = primary->command;
-	int old = command->fd;
+	uint32_t first = command->next;
 
-	if (now < command->look_ns)
-		return;
-	command->look_ns = now + COMMAND_LOOK_NS;
-	if (!command_socket_remake(command))
-		return;
-	primary_unwatch(primary, old);
-	close(old);
-	if (primary_watch(primary, command->fd, on_listen, command))
-		log_warn("control socket: no watch is free");
-	command->counters.remade++;
+	command->turn_end_ns = now + command->turn_ns;
+	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++) {
+		struct command_client *c = &command->client[(first + i) % COMMAND_CLIENTS];
+
+		if (!has_to_do(c))
+			continue;
+		command->next = (first + i + 1) % COMMAND_CLIENTS;
+		client_serve(primary, c);
+		if (process_now_ns() >= command->turn_end_ns)
+			break;
+	}
 }
 
 void command_poll(struct primary *primary)
@@ -332,12 +288,11 @@ void command_poll(struct primary *primary)
 	if (!command)
 		return;
 	status_poll(primary, &command->history);
-	keep_listening(primary, now);
+	command_keep_listening(primary, now);
+	serve_turn(primary, now);
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++) {
 		struct command_client *c = &command->client[i];
 
-		if (c->fd >= 0 && (c->ended || c->closing))
-			client_serve(primary, c);
 		if (c->fd >= 0 && c->since_ns && now > c->since_ns && now - c->since_ns > command->patience_ns) {
 			command->counters.stalled++;
 			client_close(primary, c);
@@ -350,16 +305,20 @@ int command_init(struct primary *primary)
 	struct command *command = calloc(1, sizeof(*command));
 	int rc = -ENOMEM;
 
+	for (const struct command_verb *verb = command_verbs; verb->name; verb++)
+		assert(verb->handler && (verb->role == ROLE_VIEWER || verb->role == ROLE_OPERATOR));
+
 	if (!command)
 		return rc;
 	command->fd = -1;
 	command->patience_ns = COMMAND_PATIENCE_NS;
+	command->turn_ns = COMMAND_TURN_NS;
 	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++)
 		command->client[i].fd = -1;
 	int len = snprintf(command->path, sizeof(command->path), "%s/%s", primary->run_dir, BATON_CONTROL_SOCKET);
-	rc = len < (int)sizeof(command->path) ? command_socket_open(command) : -ENAMETOOLONG;
+	rc = len < (int)sizeof(command->path) ? command_socket_open(command, &primary->config) : -ENAMETOOLONG;
 	if (rc == 0)
-		rc = primary_watch(primary, command->fd, on_listen, command);
+		rc = primary_watch(primary, command->fd, command_on_listen, command);
 	if (rc) {
 		log_error("control socket %s: %s", command->path, strerror(-rc));
 		if (command->fd >= 0)

@@ -15,6 +15,7 @@
 #include "port_link.h"
 #include "state.h"
 
+struct audit;
 struct command;
 struct primary;
 struct reload;
@@ -60,6 +61,11 @@ struct memory_plan {
 	uint64_t pages;        /* 2 MiB pages for eal_bytes and state_bytes */
 };
 
+/* Who sent a signal; 0 and 0 is the kernel, for a terminal. w: the handler */
+struct signal_sender {
+	volatile sig_atomic_t uid, pid;
+};
+
 struct primary {
 	/* options */
 	char config_path[2 * BATON_PATH_BYTES];
@@ -95,6 +101,7 @@ struct primary {
 	/* processes and operators */
 	struct supervisor *supervisor;
 	struct command *command;
+	struct audit *audit;
 	struct reload *reload;
 
 	/* main loop */
@@ -102,6 +109,7 @@ struct primary {
 	uint32_t operations;          /* orders under way: the loop turns every ms while there are any */
 	volatile sig_atomic_t quit;   /* signal number, or -1: an internal reason */
 	volatile sig_atomic_t hangup; /* SIGHUP has come: the configuration is to be read again */
+	struct signal_sender quit_by, hangup_by;
 	bool ready;                   /* the ready line has been printed */
 	uint64_t device_look_at_ns;   /* CLOCK_MONOTONIC of the next look at device counters and links */
 	int exit_code;
@@ -136,6 +144,11 @@ void supervisor_fini(struct primary *primary);
 int command_init(struct primary *primary);
 void command_poll(struct primary *primary);
 void command_fini(struct primary *primary);
+
+/* ---- audit.c ---- */
+
+int audit_init(struct primary *primary); /* returns 0 whatever happens: no log stops a start */
+void audit_fini(struct primary *primary);
 
 /* ---- reload.c ---- */
 

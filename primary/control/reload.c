@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit.h"
 #include "command.h"
 #include "config_report.h"
 #include "items.h"
@@ -34,6 +35,12 @@ static void take(struct primary *primary, const struct config *from, enum schema
 	struct taking t = { .to = &primary->config, .from = from, .class = class };
 
 	config_diff(&primary->config, from, take_item, &t);
+	if (class != RELOAD_HOT)
+		return;
+	/* A name that is written as before may be another account's by now. */
+	primary->config.operators = from->operators;
+	primary->config.viewers = from->viewers;
+	command_permit(primary);
 	log_set_level((enum log_level)primary->config.log_level);
 }
 
@@ -103,10 +110,12 @@ static void end(struct primary *primary, json_t *reply)
 	bool awaited = r->awaited;
 
 	forget(r);
-	if (awaited)
+	if (awaited) {
 		command_reply(primary, r->token, reply);
-	else
-		json_decref(reply);
+		return;
+	}
+	audit_answered(primary, AUDIT_RELOAD, reply);
+	json_decref(reply);
 }
 
 /* ---- forward ---- */
@@ -241,6 +250,24 @@ static void carry_on(struct primary *primary)
 		end(primary, fail(primary));
 }
 
+/* SIGHUP: an order like that of the control socket, but with nobody to answer. */
+static void hang_up(struct primary *primary)
+{
+	struct audit_order *order;
+	struct peer peer;
+
+	log_info("signal %d: reading %s again", SIGHUP, primary->config_path);
+	audit_reopen(primary);
+	peer_of_signal(&peer, SIGHUP, (uid_t)primary->hangup_by.uid, (pid_t)primary->hangup_by.pid);
+	order = audit_begin(primary, &peer, "config.reload", NULL);
+	json_t *reply = reload_begin(primary, false, 0);
+	if (reload_busy(primary))
+		audit_await(primary, order, AUDIT_RELOAD);
+	else
+		audit_end(primary, order, reply);
+	json_decref(reply);
+}
+
 void reload_poll(struct primary *primary)
 {
 	struct reload *r = primary->reload;
@@ -252,8 +279,7 @@ void reload_poll(struct primary *primary)
 		carry_on(primary);
 	} else if (primary->hangup && sup->restart.phase == RESTART_IDLE) {
 		primary->hangup = 0;
-		log_info("signal %d: reading %s again", SIGHUP, primary->config_path);
-		json_decref(reload_begin(primary, false, 0));
+		hang_up(primary);
 	}
 }
 

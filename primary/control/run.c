@@ -9,6 +9,7 @@
 
 #include <rte_cycles.h>
 
+#include "audit.h"
 #include "log.h"
 #include "primary.h"
 
@@ -20,10 +21,17 @@
 static struct primary *signalled; /* whom the handler tells */
 static int wake_fd = -1;          /* eventfd: a signal that comes just before the wait ends it */
 
-static void on_signal(int number)
+static void on_signal(int number, siginfo_t *info, void *context)
 {
+	struct signal_sender *by = number == SIGHUP ? &signalled->hangup_by : &signalled->quit_by;
 	int saved = errno;
 	uint64_t one = 1;
+
+	(void)context;
+	if (number == SIGHUP || signalled->quit == 0) {
+		by->uid = info->si_code <= 0 ? (sig_atomic_t)info->si_uid : 0; /* sent by a process, not by the kernel */
+		by->pid = info->si_code <= 0 ? info->si_pid : 0;
+	}
 
 	/* Again changes nothing: sudo and timeout send a signal twice. SIGKILL is the way out of a stop that hangs. */
 	if (number == SIGHUP)
@@ -49,7 +57,7 @@ static void on_wake(struct primary *primary, int fd, void *arg)
 int run_init(struct primary *primary)
 {
 	static const int heard[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 
 	for (uint32_t i = 0; i < PRIMARY_WATCHES; i++)
 		primary->watch[i].fd = -1;
@@ -63,8 +71,9 @@ int run_init(struct primary *primary)
 	sigemptyset(&action.sa_mask);
 	for (uint32_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
 		sigaction(heard[i], &action, NULL);
-	action.sa_handler = SIG_IGN;
+	action = (struct sigaction){ .sa_handler = SIG_IGN };
 	sigaction(SIGPIPE, &action, NULL);
+	sigaction(SIGXFSZ, &action, NULL); /* a log that has grown too long is no reason to die */
 	return primary_watch(primary, wake_fd, on_wake, NULL);
 }
 
@@ -165,6 +174,7 @@ static void report_ready(struct primary *primary)
 	if (primary->ready || !all_active(primary))
 		return;
 	primary->ready = true;
+	audit_started(primary);
 	for (uint32_t g = 0; g < config->groups; g++)
 		workers += config->group[g].count;
 	log_info("ready: instance %s, ports %u, I/O lcores %u, workers %u, control socket %s/" BATON_CONTROL_SOCKET,
@@ -202,6 +212,7 @@ void primary_run(struct primary *primary)
 		publish(primary);
 		report_ready(primary);
 	}
+	audit_stopping(primary);
 	if (primary->quit > 0)
 		log_info("signal %d: stopping", (int)primary->quit);
 }

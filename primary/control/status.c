@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "audit.h"
 #include "command.h"
 #include "process.h"
 #include "reply.h"
@@ -259,6 +260,8 @@ static json_t *build_control(const struct command *command)
 
 	reply_set_count(o, "accepted", c->accepted);
 	reply_set_count(o, "refused", c->refused);
+	reply_set_count(o, "strangers", c->strangers);
+	reply_set_count(o, "denied", c->denied);
 	reply_set_count(o, "evicted", c->evicted);
 	reply_set_count(o, "commands", c->commands);
 	reply_set_count(o, "errors", c->errors);
@@ -267,6 +270,20 @@ static json_t *build_control(const struct command *command)
 	reply_set_count(o, "stalled", c->stalled);
 	reply_set_count(o, "flooded", c->flooded);
 	reply_set_count(o, "remade", c->remade);
+	return o;
+}
+
+static json_t *build_audit(const struct primary *primary)
+{
+	const struct audit *audit = primary->audit;
+	char path[BATON_PATH_BYTES];
+	json_t *o = json_object();
+
+	reply_set_text(o, "file", audit_path(primary, path));
+	reply_set_count(o, "written", audit ? audit->written : 0);
+	reply_set_count(o, "lost", audit ? audit->lost : 0);
+	reply_set_count(o, "refusals_not_written", audit ? audit->suppressed : 0);
+	json_object_set_new(o, "writable", json_boolean(audit && !audit->complained));
 	return o;
 }
 
@@ -300,5 +317,6 @@ json_t *status_build(struct primary *primary)
 	json_object_set_new(reply, "workers", status_workers(primary));
 	json_object_set_new(reply, "ledger", build_ledger(primary));
 	json_object_set_new(reply, "control_socket", build_control(primary->command));
+	json_object_set_new(reply, "audit_log", build_audit(primary));
 	return reply;
 }

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "command.h"
 #include "config_report.h"
 #include "reload.h"
 #include "reply.h"
 #include "supervisor.h"
+#include "tail.h"
 
 static json_t *verb_ping(const struct command_call *call)
 {
@@ -19,6 +21,7 @@ static json_t *verb_ping(const struct command_call *call)
 	reply_set_text(reply, "version", BATON_VERSION);
 	reply_set_count(reply, "pid", (uint64_t)getpid());
 	json_object_set_new(reply, "ready", json_boolean(call->primary->ready));
+	reply_set_text(reply, "role", peer_role_name(call->role));
 	return reply;
 }
 
@@ -96,14 +99,56 @@ static json_t *verb_config_show(const struct command_call *call)
 	return reply;
 }
 
+/* ---- the audit log ---- */
+
+#define AUDIT_LAST_MOST  1000u
+#define AUDIT_TAIL_BYTES (256u * 1024u)
+
+static json_t *verb_audit(const struct command_call *call)
+{
+	const json_t *last = json_object_get(call->args, "last");
+	json_int_t lines = last ? json_integer_value(last) : 20;
+	char path[BATON_PATH_BYTES], why[400], *text, *rest, *line;
+	const struct audit *audit = call->primary->audit;
+	json_t *reply, *list;
+	uint64_t unreadable = 0;
+	size_t bytes;
+
+	if (lines < 1 || lines > AUDIT_LAST_MOST)
+		return reply_error("usage", "args.last is a number from 1 to 1000");
+	int rc = tail_read(audit_path(call->primary, path), (uint32_t)lines, AUDIT_TAIL_BYTES, &text, &bytes);
+	if (rc) {
+		snprintf(why, sizeof(why), "audit log %s: %s", path, strerror(-rc));
+		return reply_error("failed", why);
+	}
+	reply = reply_ok();
+	list = json_array();
+	for (rest = text; (line = strsep(&rest, "\n")) != NULL;) {
+		json_t *object = line[0] ? json_loads(line, 0, NULL) : NULL;
+		unreadable += line[0] && !json_is_object(object);
+		if (json_is_object(object))
+			json_array_append(list, object);
+		json_decref(object);
+	}
+	free(text);
+	reply_set_text(reply, "file", path);
+	json_object_set_new(reply, "lines", list);
+	reply_set_count(reply, "unreadable", unreadable);
+	reply_set_count(reply, "written", audit ? audit->written : 0);
+	reply_set_count(reply, "lost", audit ? audit->lost : 0);
+	return reply;
+}
+
+/* What an order needs is part of its row; what changes anything is an operator's. */
 const struct command_verb command_verbs[] = {
-	{ "ping", verb_ping, false },
-	{ "status", verb_status, false },
-	{ "stats", verb_stats, false },
-	{ "worker.list", verb_worker_list, false },
-	{ "worker.restart", verb_worker_restart, true },
-	{ "config.reload", verb_config_reload, true },
-	{ "config.diff", verb_config_diff, false },
-	{ "config.show", verb_config_show, false },
-	{ NULL, NULL, false },
+	VIEWER("ping", verb_ping),
+	VIEWER("status", verb_status),
+	VIEWER("stats", verb_stats),
+	VIEWER("worker.list", verb_worker_list),
+	OPERATOR("worker.restart", verb_worker_restart),
+	OPERATOR("config.reload", verb_config_reload),
+	VIEWER("config.diff", verb_config_diff),
+	VIEWER("config.show", verb_config_show),
+	VIEWER("audit", verb_audit),
+	VERBS_END,
 };

@@ -48,7 +48,8 @@ static void who_does_not_exist_is_an_error_with_a_hint(void **state)
 		     "control.operators.users[0]: this machine has no user 'deamon'; did you mean 'daemon'?");
 	expect_error(1, column_of(1, "no-such-user"), "control.operators.users[1]: this machine has no user "
 						      "'no-such-user'; create it (useradd), or give its number");
-	expect_error(1, column_of(1, "adn"), "control.operators.groups[0]: this machine has no group 'adn'; did you mean '");
+	expect_error(1, column_of(1, "adn"),
+		     "control.operators.groups[0]: this machine has no group 'adn'; did you mean '");
 	expect_error(1, column_of(1, "no-such-group"), "control.operators.groups[1]: this machine has no group "
 						       "'no-such-group'; create it (groupadd), or give its number");
 	assert_int_equal(outcome.errors, 4);
@@ -79,7 +80,8 @@ static void lists_are_lists(void **state)
 {
 	(void)state;
 	load_text("control: {viewers: {users: daemon}}\n" REST);
-	expect_only(1, column_of(1, "daemon"), "control.viewers.users: expected a list such as [root, 1001], found 'daemon'");
+	expect_only(1, column_of(1, "daemon"),
+		    "control.viewers.users: expected a list such as [root, 1001], found 'daemon'");
 	load_text("control: {viewers: {users: [[daemon]]}}\n" REST);
 	expect_only(1, column_of(1, "[daemon"), "control.viewers.users[0]: expected a user such as alice, found a list");
 	load_text("control: {viewer: {users: [daemon]}}\n" REST);

@@ -63,9 +63,16 @@ static inline json_t *verb_mutate(const struct command_call *call)
 	return reply_ok();
 }
 
+static inline json_t *verb_fail(const struct command_call *call)
+{
+	(void)call;
+	return reply_error("busy", "another one is under way");
+}
+
 const struct command_verb command_verbs[] = {
-	{ "echo", verb_echo, false }, { "later", verb_later, false }, { "big", verb_big, false },
-	{ "mutate", verb_mutate, true }, { NULL, NULL, false },
+	VIEWER("echo", verb_echo),	 VIEWER("later", verb_later),	      VIEWER("big", verb_big),
+	OPERATOR("mutate", verb_mutate), OPERATOR("mutate.later", verb_later), OPERATOR("mutate.fail", verb_fail),
+	VERBS_END,
 };
 
 void status_poll(struct primary *p, struct status_history *history)

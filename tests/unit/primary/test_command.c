@@ -165,25 +165,6 @@ static void others_cannot_connect(void **unused)
 	assert_int_equal(status, 0);
 }
 
-static void who_is_neither_root_nor_us_may_look_but_not_change(void **unused)
-{
-	int fd = connect_client();
-
-	(void)unused;
-	mutations = 0;
-	push_frame(fd, "{\"command\":\"mutate\"}");
-	expect(fd, true, "");
-	assert_int_equal(mutations, 1);
-	for (uint32_t i = 0; i < COMMAND_CLIENTS; i++)
-		primary.command->client[i].uid = 65534; /* as the kernel would say, were the mode opened */
-	push_frame(fd, "{\"command\":\"mutate\"}");
-	expect(fd, false, "denied");
-	assert_int_equal(mutations, 1);
-	push_frame(fd, "{\"command\":\"echo\"}");
-	expect(fd, true, "");
-	close(fd);
-}
-
 static void a_stale_socket_is_replaced_and_removed_at_the_end(void **unused)
 {
 	char path[108];
@@ -296,7 +277,6 @@ int main(void)
 		claim(a_client_that_has_said_all_still_gets_its_answer),
 		claim(the_largest_frame_is_taken_and_given),
 		claim(others_cannot_connect),
-		claim(who_is_neither_root_nor_us_may_look_but_not_change),
 		claim(a_stale_socket_is_replaced_and_removed_at_the_end),
 		claim(a_socket_that_was_removed_is_made_again),
 		claim(its_directory_is_made_again_too),

@@ -179,6 +179,58 @@ static void random_bytes_from_many_clients_break_nothing(void **unused)
 	wait_until(clients() == 0);
 }
 
+/* A client that asks and asks does not make the others wait: a turn of the main loop has an end. */
+static void a_turn_is_shared_by_all_who_ask(void **unused)
+{
+	static const char frame[] = "\x12\0\0\0{\"command\":\"echo\"}";
+	static uint8_t many[8192 * (sizeof(frame) - 1)];
+	int greedy = connect_client(), other = connect_client();
+	uint64_t before;
+
+	(void)unused;
+	wait_until(clients() == 2);
+	for (uint32_t i = 0; i < 8192; i++)
+		memcpy(many + i * (sizeof(frame) - 1), frame, sizeof(frame) - 1);
+	size_t sent = (size_t)send(greedy, many, sizeof(many), MSG_NOSIGNAL | MSG_DONTWAIT);
+	assert_true(sent > 100 * sizeof(frame)); /* what the socket holds */
+	before = counters()->commands;
+	primary.command->turn_ns = 0; /* no time: one frame a turn */
+	turn(0);
+	assert_int_equal(counters()->commands, before + 1);
+	assert_int_equal(send(other, frame, sizeof(frame) - 1, MSG_NOSIGNAL), sizeof(frame) - 1);
+	turn(0);
+	turn(0);
+	assert_int_equal(counters()->commands, before + 3);
+	expect(other, true, ""); /* the second or third to be served, with thousands in front of it */
+	primary.command->turn_ns = COMMAND_TURN_NS;
+	close(other);
+	close(greedy);
+	wait_until(clients() == 0);
+}
+
+/* What a long frame took is given back: 32 clients that once sent one cost nothing any more. */
+static void a_buffer_is_as_long_as_it_has_to_be(void **unused)
+{
+	static uint8_t frame[4 + 600000];
+	static const char head[] = "{\"command\":\"echo\"";
+	uint32_t len = sizeof(frame) - 4;
+	int fd = connect_client();
+
+	(void)unused;
+	memset(frame, ' ', sizeof(frame));
+	memcpy(frame, &len, 4);
+	memcpy(frame + 4, head, sizeof(head) - 1);
+	frame[sizeof(frame) - 1] = '}';
+	push(fd, frame, sizeof(frame) / 2);
+	assert_true(primary.command->client[0].in_size > COMMAND_KEEP_BYTES);
+	push(fd, frame + sizeof(frame) / 2, sizeof(frame) - sizeof(frame) / 2);
+	expect(fd, true, "");
+	assert_int_equal(primary.command->client[0].in_size, 0);
+	push_frame(fd, "{\"command\":\"echo\"}");
+	expect(fd, true, "");
+	close(fd);
+}
+
 #define claim(test) cmocka_unit_test_setup_teardown(test, start, end)
 
 int main(void)
@@ -192,6 +244,8 @@ int main(void)
 		claim(idle_connections_keep_nobody_out),
 		claim(all_places_owed_a_reply_refuse_the_next),
 		claim(random_bytes_from_many_clients_break_nothing),
+		claim(a_turn_is_shared_by_all_who_ask),
+		claim(a_buffer_is_as_long_as_it_has_to_be),
 	};
 
 	log_init("test", LEVEL_ERROR);
