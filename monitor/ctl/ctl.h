@@ -31,6 +31,8 @@ struct ctl_options {
 	uint64_t interval_ms;
 	bool wait, effective;
 	bool prom;
+	uint32_t last;    /* orders of the audit log */
+	const char *file; /* into argv: no daemon is asked */
 	bool help, show_version; /* instead of the command */
 };
 
@@ -77,6 +79,9 @@ int ctl_config_reload(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_config_diff(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_config_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_config_explain(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_audit.c */
+int ctl_audit(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

@@ -186,7 +186,8 @@ static int receive_frame(int fd, json_t **reply, int64_t deadline_ms)
 static int not_connected(const struct ctl_options *o, int rc, FILE *err)
 {
 	if (rc == -EACCES || rc == -EPERM)
-		return ctl_fail(o, CTL_DENIED, err, "%s: permission denied: run batonctl as root", o->socket);
+		return ctl_fail(o, CTL_DENIED, err, "%s: permission denied: run batonctl as root, or have root give you a role (control.viewers or "
+				"control.operators in its configuration)", o->socket);
 	return ctl_fail(o, CTL_UNREACHABLE, err, "%s: %s: is batond running? (see `batonctl --help` for -i and -s)",
 			o->socket, strerror(-rc));
 }
@@ -203,8 +204,11 @@ int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint
 		return not_connected(o, fd, err);
 	}
 	rc = send_frame(fd, request, deadline);
-	if (rc == 0)
-		rc = receive_frame(fd, reply, deadline);
+	/* Who is turned away is told so before he could ask. */
+	if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET) {
+		int got = receive_frame(fd, reply, deadline);
+		rc = rc == 0 || got == 0 ? got : rc;
+	}
 	json_decref(request);
 	close(fd);
 	if (rc == -ETIMEDOUT)

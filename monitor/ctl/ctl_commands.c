@@ -56,9 +56,12 @@ static void print_ping(FILE *out, const json_t *reply)
 {
 	const char *instance = json_string_value(json_object_get(reply, "instance"));
 
-	fprintf(out, "%s: batond answers, pid %lld, %s\n", instance ? instance : "?",
+	const char *role = json_string_value(json_object_get(reply, "role"));
+
+	fprintf(out, "%s: batond answers, pid %lld, %s%s%s\n", instance ? instance : "?",
 		(long long)json_integer_value(json_object_get(reply, "pid")),
-		json_is_true(json_object_get(reply, "ready")) ? "ready" : "not ready yet");
+		json_is_true(json_object_get(reply, "ready")) ? "ready" : "not ready yet", role ? "; you are " : "",
+		role ? (strcmp(role, "operator") == 0 ? "an operator" : "a viewer") : "");
 }
 
 static int run_ping(const struct ctl_options *o, FILE *out, FILE *err)
@@ -238,6 +241,12 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"
 	  "                       for the textfile collector of Prometheus' node exporter",
 	  run_stats },
+	{ "audit", NULL, NULL, "lf", "who ordered what, and how it ended",
+	  "One line for each order of the audit log, the latest last: when it ended, whose it was, what was asked, the\n"
+	  "result. An order that has begun and not ended is under way, or batond died meanwhile.\n\n"
+	  "  batonctl audit --last 50 --json\n"
+	  "  batonctl audit --file /var/log/baton/NAME.audit    when batond does not run",
+	  ctl_audit },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };
@@ -256,6 +265,6 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err)
 		version_print("batonctl");
 		return CTL_OK;
 	}
-	int rc = strchr(o.command->options, CTL_LOCAL) ? CTL_OK : ctl_find_socket(&o, err);
+	int rc = strchr(o.command->options, CTL_LOCAL) || o.file ? CTL_OK : ctl_find_socket(&o, err);
 	return rc == CTL_OK ? o.command->run(&o, out, err) : rc;
 }

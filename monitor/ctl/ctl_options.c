@@ -8,7 +8,8 @@
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p' };
+       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p',
+       OPTION_LAST = 'l', OPTION_FILE = 'f' };
 
 static const struct option_row {
 	const char *name;
@@ -29,6 +30,8 @@ static const struct option_row {
 	{ "wait", OPTION_WAIT, 0, NULL, "return when it is applied, with what was restarted" },
 	{ "effective", OPTION_EFFECTIVE, 0, NULL, "also what the file does not mention: defaults" },
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
+	{ "last", OPTION_LAST, 0, "N", "so many orders, the latest (default 20, at most 500)" },
+	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -112,6 +115,19 @@ static int parse_time(const struct ctl_options *o, FILE *err, const char *option
 	return -EINVAL;
 }
 
+static int parse_count(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint32_t *count)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (text[0] >= '0' && text[0] <= '9' && *end == 0 && value >= 1 && value <= 500) {
+		*count = (uint32_t)value;
+		return 0;
+	}
+	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a number from 1 to 500", option, text);
+	return -EINVAL;
+}
+
 static int copy(const struct ctl_options *o, FILE *err, const char *option, const char *text, char *out, size_t bytes)
 {
 	if (!text[0] || strlen(text) >= bytes) {
@@ -139,6 +155,8 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_EFFECTIVE: o->effective = true; return 0;
 	case OPTION_VERSION: o->version = value; return 0;
 	case OPTION_PROM: o->prom = true; return 0;
+	case OPTION_LAST: return parse_count(o, err, row->name, value, &o->last);
+	case OPTION_FILE: o->file = value; return 0;
 	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
 	default: return parse_time(o, err, row->name, value, &o->interval_ms);
 	}
@@ -276,7 +294,7 @@ static int need_verb(const struct ctl_options *o, const char *noun, FILE *err)
 
 int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 {
-	struct ctl_options o = { .timeout_ms = 60000, .interval_ms = 1000 };
+	struct ctl_options o = { .timeout_ms = 60000, .interval_ms = 1000, .last = 20 };
 	const char *noun = NULL;
 	int at = 1, rc = 0;
 
