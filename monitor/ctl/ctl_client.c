@@ -60,6 +60,19 @@ static int connect_to(const char *path)
 	return fd;
 }
 
+/* The same, but waits in a queue at the door that is full. */
+static int connect_by(const char *path, int64_t deadline_ms)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	int fd = connect_to(path);
+
+	while (fd == -EAGAIN && now_ms() < deadline_ms) {
+		nanosleep(&pause, NULL);
+		fd = connect_to(path);
+	}
+	return fd == -EAGAIN ? -ETIMEDOUT : fd;
+}
+
 static const char *instance_of(const char *path, char *name, size_t bytes)
 {
 	const char *end = strrchr(path, '/'), *start = end;
@@ -197,7 +210,7 @@ int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint
 {
 	int64_t deadline = now_ms() + (int64_t)timeout_ms;
 	json_t *request = json_pack("{s:s, s:o}", "command", command, "args", args);
-	int fd = connect_to(o->socket), rc = fd;
+	int fd = connect_by(o->socket, deadline), rc = fd;
 
 	if (fd < 0) {
 		json_decref(request);

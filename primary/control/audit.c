@@ -139,6 +139,7 @@ struct audit_order *audit_begin(struct primary *primary, const struct peer *peer
 	order->facts = facts_of(primary, peer, verb, args);
 	order->request = primary->audit->requests;
 	put(primary, line_of("begin", order->facts));
+	primary->audit->open_orders++;
 	return order;
 }
 
@@ -150,6 +151,7 @@ void audit_end(struct primary *primary, struct audit_order *order, const json_t 
 	set_result(line, json_is_true(json_object_get(reply, "ok")) ? "ok" : "failed", reply);
 	json_object_set_new(line, "duration_ms", json_real((double)(process_now_ns() - order->began_ns) / 1e6));
 	put(primary, line);
+	primary->audit->open_orders--;
 	json_decref(order->facts);
 	free(order);
 }
@@ -250,6 +252,7 @@ int audit_init(struct primary *primary)
 	if (!primary->audit)
 		return 0; /* it must not stop a start either */
 	primary->audit->fd = -1;
+	audit_path(primary, primary->audit->path);
 	primary->audit->refusals = AUDIT_REFUSALS_BURST;
 	primary->audit->refusal_ns = process_now_ns();
 	peer_of_starter(&peer);

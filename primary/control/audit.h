@@ -32,6 +32,8 @@ struct audit_order {
 };
 
 struct audit {
+	char path[BATON_PATH_BYTES]; /* changes with the configuration, but not while an order is under way */
+	uint32_t open_orders;
 	int fd; /* -1: not open */
 	dev_t device;
 	ino_t inode;
@@ -46,7 +48,7 @@ struct audit {
 };
 
 /* The file's name, by the configuration in force. */
-const char *audit_path(const struct primary *primary, char out[BATON_PATH_BYTES]);
+void audit_path(const struct primary *primary, char out[BATON_PATH_BYTES]);
 
 /* An order begins. args may be NULL. Returns what audit_end() or audit_await() takes; NULL without a log. */
 struct audit_order *audit_begin(struct primary *primary, const struct peer *peer, const char *verb, const json_t *args);

@@ -14,13 +14,12 @@
 #include "audit.h"
 #include "log.h"
 
-const char *audit_path(const struct primary *primary, char out[BATON_PATH_BYTES])
+void audit_path(const struct primary *primary, char out[BATON_PATH_BYTES])
 {
 	if (primary->config.audit_log[0])
 		snprintf(out, BATON_PATH_BYTES, "%s", primary->config.audit_log);
 	else
 		snprintf(out, BATON_PATH_BYTES, BATON_AUDIT_PATH_FMT, primary->config.name);
-	return out;
 }
 
 void audit_reopen(struct primary *primary)
@@ -78,15 +77,15 @@ static int open_file(struct audit *audit, const char *path)
 	return 0;
 }
 
-static int ensure_open(struct primary *primary, const char *path)
+static int ensure_open(struct primary *primary)
 {
 	struct audit *audit = primary->audit;
 	struct stat st;
 
 	if (audit->fd >= 0 &&
-	    (lstat(path, &st) != 0 || st.st_dev != audit->device || st.st_ino != audit->inode))
+	    (lstat(audit->path, &st) != 0 || st.st_dev != audit->device || st.st_ino != audit->inode))
 		audit_reopen(primary);
-	return audit->fd >= 0 ? 0 : open_file(audit, path);
+	return audit->fd >= 0 ? 0 : open_file(audit, audit->path);
 }
 
 /* All of it or an error; what was begun is closed off by the next line. Returns 0 or -errno. */
@@ -111,8 +110,12 @@ static int write_line(struct audit *audit, const char *line)
 bool audit_file_append(struct primary *primary, const char *line)
 {
 	struct audit *audit = primary->audit;
-	char path[BATON_PATH_BYTES];
-	int rc = ensure_open(primary, audit_path(primary, path));
+	const char *path = audit->path;
+	int rc;
+
+	if (audit->open_orders == 0)
+		audit_path(primary, audit->path);
+	rc = ensure_open(primary);
 
 	if (rc == 0)
 		rc = write_line(audit, line);

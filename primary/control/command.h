@@ -21,6 +21,8 @@
 #define COMMAND_CLIENTS    32u
 #define COMMAND_VIEWERS    24u /* of them at most: an operator always finds a place */
 #define COMMAND_TURN_NS    5000000ull /* commands of one turn of the main loop; the rest waits for the next */
+#define COMMAND_BACKLOG    128       /* connections that wait to be accepted */
+#define COMMAND_ACCEPTS    64u       /* of them, in one turn */
 #define COMMAND_KEEP_BYTES 65536u     /* of a client's buffer, when it is empty */
 #define COMMAND_PATIENCE_NS 10000000000ull
 #define COMMAND_LOOK_NS     1000000000ull /* so often is looked whether the socket is still there */

@@ -116,14 +116,11 @@ static struct command_client *find_place(struct primary *primary, enum peer_role
 	return silent;
 }
 
-void command_on_listen(struct primary *primary, int fd, void *arg)
+static void take_place(struct primary *primary, int client)
 {
-	struct command *command = arg;
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct command *command = primary->command;
 	struct peer peer;
 
-	if (client < 0)
-		return;
 	peer_of_socket(&peer, client);
 	enum peer_role role = peer_role(&primary->config, &peer);
 	struct command_client *c = role == ROLE_NONE ? NULL : find_place(primary, role);
@@ -144,6 +141,19 @@ void command_on_listen(struct primary *primary, int fd, void *arg)
 		.heard_ns = process_now_ns(),
 	};
 	client_watch(primary, c);
+}
+
+void command_on_listen(struct primary *primary, int fd, void *arg)
+{
+	(void)arg;
+	/* Who comes and goes by the hundred must not make others wait at the door. */
+	for (uint32_t i = 0; i < COMMAND_ACCEPTS; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client < 0)
+			return;
+		take_place(primary, client);
+	}
 }
 
 /* ---- the listener ---- */

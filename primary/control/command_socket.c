@@ -105,7 +105,7 @@ int command_socket_open(struct command *command, const struct config *config)
 	mode_t mask = umask(0177); /* no moment in which others than those permitted could connect */
 	int rc = bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
 	umask(mask);
-	if (rc == 0 && (listen(fd, 16) || stat(command->path, &st)))
+	if (rc == 0 && (listen(fd, COMMAND_BACKLOG) || stat(command->path, &st)))
 		rc = -errno;
 	if (rc) {
 		close(fd);

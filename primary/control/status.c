@@ -276,10 +276,9 @@ static json_t *build_control(const struct command *command)
 static json_t *build_audit(const struct primary *primary)
 {
 	const struct audit *audit = primary->audit;
-	char path[BATON_PATH_BYTES];
 	json_t *o = json_object();
 
-	reply_set_text(o, "file", audit_path(primary, path));
+	reply_set_text(o, "file", audit ? audit->path : "");
 	reply_set_count(o, "written", audit ? audit->written : 0);
 	reply_set_count(o, "lost", audit ? audit->lost : 0);
 	reply_set_count(o, "refusals_not_written", audit ? audit->suppressed : 0);

@@ -108,7 +108,7 @@ static json_t *verb_audit(const struct command_call *call)
 {
 	const json_t *last = json_object_get(call->args, "last");
 	json_int_t lines = last ? json_integer_value(last) : 20;
-	char path[BATON_PATH_BYTES], why[400], *text, *rest, *line;
+	char why[400], *text, *rest, *line;
 	const struct audit *audit = call->primary->audit;
 	json_t *reply, *list;
 	uint64_t unreadable = 0;
@@ -116,9 +116,11 @@ static json_t *verb_audit(const struct command_call *call)
 
 	if (lines < 1 || lines > AUDIT_LAST_MOST)
 		return reply_error("usage", "args.last is a number from 1 to 1000");
-	int rc = tail_read(audit_path(call->primary, path), (uint32_t)lines, AUDIT_TAIL_BYTES, &text, &bytes);
+	if (!audit)
+		return reply_error("failed", "there is no audit log: memory was short at the start");
+	int rc = tail_read(audit->path, (uint32_t)lines, AUDIT_TAIL_BYTES, &text, &bytes);
 	if (rc) {
-		snprintf(why, sizeof(why), "audit log %s: %s", path, strerror(-rc));
+		snprintf(why, sizeof(why), "audit log %s: %s", audit->path, strerror(-rc));
 		return reply_error("failed", why);
 	}
 	reply = reply_ok();
@@ -131,11 +133,11 @@ static json_t *verb_audit(const struct command_call *call)
 		json_decref(object);
 	}
 	free(text);
-	reply_set_text(reply, "file", path);
+	reply_set_text(reply, "file", audit->path);
 	json_object_set_new(reply, "lines", list);
 	reply_set_count(reply, "unreadable", unreadable);
-	reply_set_count(reply, "written", audit ? audit->written : 0);
-	reply_set_count(reply, "lost", audit ? audit->lost : 0);
+	reply_set_count(reply, "written", audit->written);
+	reply_set_count(reply, "lost", audit->lost);
 	return reply;
 }
 

@@ -4,6 +4,9 @@
  *   test-abuse SOCKET oversize N SEED  N lengths that no frame may have; each must be answered and hung up on
  *   test-abuse SOCKET half N SEED      N frames that stop in the middle; ends when the daemon has hung up on all
  *   test-abuse SOCKET deaf N SEED      N clients that ask as long as the socket takes it and never read; ends as half
+ *   test-abuse SOCKET flood N SEED     1000 * N connections, closed at once, in mid-frame or with a reply due
+ *   test-abuse SOCKET pipeline N SEED  N clients that send 20,000 questions each without waiting, and read all replies
+ *   test-abuse SOCKET refused N SEED   N orders that the peer may not give; each must be answered so
  *   test-abuse SOCKET mute N SEED      N connections that say nothing; prints `connected N`, ends with its input */
 #include <errno.h>
 #include <poll.h>
@@ -145,6 +148,92 @@ static void deaf(struct pollfd *fds, int count)
 	printf("deaf %d\n", count);
 }
 
+/* Connections that come and go: nothing is asked for, half of something, or something whose answer nobody takes. */
+static void flood(int count)
+{
+	static const char question[] = "\x14\0\0\0{\"command\":\"status\"}";
+
+	for (int i = 0; i < 1000 * count; i++) {
+		int fd = dial();
+
+		push(fd, question, chance() % sizeof(question));
+		close(fd);
+	}
+	printf("flood %d\n", 1000 * count);
+}
+
+#define PIPELINED 20000u
+
+/* What is sent and what is read go on side by side, as fast as the daemon takes and gives it. */
+static void pipeline(int count)
+{
+	static const char question[] = "\x12\0\0\0{\"command\":\"ping\"}";
+	static struct { size_t sent, replies, need, head; uint8_t header[4]; bool over; } one[MOST];
+	static struct pollfd fds[MOST];
+	const size_t bytes = sizeof(question) - 1, all = PIPELINED * bytes;
+	int open_ones = count;
+	size_t replies = 0;
+
+	for (int i = 0; i < count; i++)
+		fds[i].fd = dial();
+	while (open_ones > 0) {
+		for (int i = 0; i < count; i++)
+			fds[i].events = (short)(POLLIN | (one[i].sent < all ? POLLOUT : 0));
+		if (poll(fds, (nfds_t)count, PATIENCE_S * 1000) <= 0)
+			fail("the daemon neither takes nor gives");
+		for (int i = 0; i < count; i++) {
+			uint8_t in[65536];
+			ssize_t n = 0;
+
+			if (fds[i].fd < 0)
+				continue;
+			if (fds[i].revents & POLLOUT) {
+				size_t at = one[i].sent % bytes;
+				n = send(fds[i].fd, question + at, bytes - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+				one[i].sent += n > 0 ? (size_t)n : 0;
+			}
+			if (!(fds[i].revents & (POLLIN | POLLHUP)))
+				continue;
+			n = recv(fds[i].fd, in, sizeof(in), MSG_DONTWAIT);
+			for (ssize_t k = 0; k < n; k++) {
+				if (one[i].need > 0 && --one[i].need == 0)
+					one[i].replies++;
+				else if (one[i].need == 0) {
+					one[i].header[one[i].head++] = in[k];
+					if (one[i].head == 4) {
+						uint32_t len;
+						memcpy(&len, one[i].header, 4);
+						one[i].need = len;
+						one[i].head = 0;
+					}
+				}
+			}
+			/* Evicted for an operator, or served to the end. */
+			if (n == 0 || (n < 0 && errno != EAGAIN) || one[i].replies == PIPELINED) {
+				close(fds[i].fd);
+				fds[i].fd = -1;
+				replies += one[i].replies;
+				open_ones--;
+			}
+		}
+	}
+	printf("pipeline %zu\n", replies);
+}
+
+static void refused(int count)
+{
+	static const char order[] = "\x1b\0\0\0{\"command\":\"config.reload\"}";
+	int fd = dial();
+
+	for (int i = 0; i < count; i++) {
+		push(fd, order, sizeof(order) - 1);
+		if (!answered(fd, "denied"))
+			fail("an order was not refused");
+	}
+	close(fd);
+	printf("refused %d\n", count);
+}
+
 static void mute(int count)
 {
 	char byte;
@@ -160,8 +249,8 @@ int main(int argc, char **argv)
 	static struct pollfd fds[MOST];
 	int count = argc == 5 ? atoi(argv[3]) : 0;
 
-	if (count < 1 || count > MOST) {
-		fprintf(stderr, "usage: test-abuse SOCKET noise|oversize|half|deaf|mute N SEED\n");
+	if (count < 1 || (count > MOST && strcmp(argv[2], "refused") != 0)) {
+		fprintf(stderr, "usage: test-abuse SOCKET noise|oversize|half|deaf|flood|pipeline|refused|mute N SEED\n");
 		return 2;
 	}
 	path = argv[1];
@@ -173,6 +262,18 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[2], "oversize") == 0) {
 		oversize(count);
+		return 0;
+	}
+	if (strcmp(argv[2], "flood") == 0) {
+		flood(count);
+		return 0;
+	}
+	if (strcmp(argv[2], "pipeline") == 0) {
+		pipeline(count);
+		return 0;
+	}
+	if (strcmp(argv[2], "refused") == 0) {
+		refused(count);
 		return 0;
 	}
 	for (int i = 0; i < count; i++)

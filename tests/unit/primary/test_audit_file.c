@@ -61,6 +61,24 @@ static void another_path_is_taken_with_the_next_line(void **unused)
 	story_is(old_path, "begin mutate, end mutate ok");
 }
 
+/* An order ends where it began, or its beginning would look like that of one which killed batond. */
+static void an_order_ends_in_the_file_in_which_it_began(void **unused)
+{
+	int fd = connect_client();
+
+	(void)unused;
+	laters = 0;
+	push_frame(fd, "{\"command\":\"mutate.later\"}");
+	wait_until(laters == 1);
+	snprintf(primary.config.audit_log, sizeof(primary.config.audit_log), "%s", old_path);
+	command_reply(&primary, later[0], reply_ok());
+	expect(fd, true, "");
+	mutate();
+	story_is(path, "begin mutate.later, end mutate.later ok");
+	story_is(old_path, "begin mutate, end mutate ok");
+	close(fd);
+}
+
 static void its_directory_is_made(void **unused)
 {
 	char sub[160], file[192];
@@ -198,6 +216,7 @@ int main(void)
 		claim(an_order_that_kills_the_primary_is_there),
 		claim(a_rotated_file_is_left_and_a_new_one_made),
 		claim(another_path_is_taken_with_the_next_line),
+		claim(an_order_ends_in_the_file_in_which_it_began),
 		claim(its_directory_is_made),
 		claim(a_file_that_cannot_be_written_stops_nothing),
 		claim(half_a_line_does_not_spoil_the_next),
