@@ -51,6 +51,7 @@ LDBASE := -Wl,--build-id=sha1 -Wl,--as-needed $(filter -fsanitize=%,$(OPT)) $(EX
 DPDK_CFLAGS = $(eval DPDK_CFLAGS := $$(patsubst -I%,-isystem %,$$(filter-out -march=%,$$(shell $(PKG_CONFIG) --cflags libdpdk))))$(DPDK_CFLAGS)
 DPDK_LIBS   = $(eval DPDK_LIBS := $$(shell $(PKG_CONFIG) --libs libdpdk))$(DPDK_LIBS)
 DPDK_DIR    = $(eval DPDK_DIR := $$(shell $(PKG_CONFIG) --variable=libdir libdpdk))$(DPDK_DIR)
+HTTP_LIBS   = $(eval HTTP_LIBS := $$(shell $(PKG_CONFIG) --libs libmicrohttpd))$(HTTP_LIBS)
 CURSES_LIBS = $(eval CURSES_LIBS := $$(shell $(PKG_CONFIG) --libs ncursesw))$(CURSES_LIBS)
 
 # ---- places ---------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ USES_baton-bots     := bots shared
 LINK_batond         = $(DPDK_LIBS) -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 LINK_baton-top      = $(CURSES_LIBS) -ljansson -lm
 LINK_batonctl       = -ljansson -lm
-LINK_baton-exporter = -ljansson -lm
+LINK_baton-exporter = $(HTTP_LIBS) -lm
 LINK_baton-bots     = -ljansson -lpthread -lm
 # The zygote is linked statically against the few DPDK archives it needs: no PMD, no bus, no plugin directory. A worker
 # forked from it finds the SDK's functions in the program itself, so the runtime is linked whole and baton_* exported.
@@ -209,7 +210,7 @@ $(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call lib,$2) $(B)/fla
 	$$(call say,TEST,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $(LDBASE) -Wl,--export-dynamic-symbol='baton_*' -o $$@ $(call objects,$1) $(call test_plugin,$1) -Wl,--start-group $(call lib,$2) -Wl,--end-group \
-		$3 $(if $(filter %monitor/,$(dir $1)),$$(CURSES_LIBS)) -lcmocka -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
+		$3 $(if $(filter %monitor/,$(dir $1)),$$(CURSES_LIBS) $$(HTTP_LIBS)) -lcmocka -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 endef
 $(foreach t,$(filter $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test harness primary worker config shared,$$(DPDK_LIBS) -lrte_net_ring)))
 $(foreach t,$(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC)),$(eval $(call unit_test,$t,test harness bench bots worker monitor config shared,)))
