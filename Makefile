@@ -226,7 +226,7 @@ restore-host:         ## undo exactly what deps, run and test changed on this ma
 	$(Q)config/host/restore.sh
 test:                 ## everything from nothing: packages, hugepages, build, unit and smoke tests (root)
 	$(Q)config/host/prepare.sh
-	+$(Q)$(BUILD_ALL) unit-programs
+	+$(Q)$(BUILD_ALL) unit-programs fuzz-programs
 	$(Q)O='$(abspath $(O))' tests/run.sh
 unit: build unit-programs ## build and run the unit tests (TYPE=asan: those that need no EAL)
 	$(Q)O='$(abspath $(O))' UNIT_DIR='$(abspath $(B))/tests/unit' tests/run.sh --unit

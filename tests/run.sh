@@ -1,7 +1,8 @@
 #!/bin/bash
-# All tests, or --unit or --smoke alone. Unit test programs print cmocka's lines, scenarios print TAP's; the last line
-# is the sum of both.
-#   UNIT_DIR  where the unit test programs are (default build/release/tests/unit)
+# All tests, or --unit, --fuzz or --smoke alone. Unit test programs print cmocka's lines, scenarios print TAP's; the last
+# line is the sum of all.
+#   UNIT_DIR   where the unit test programs are (default build/release/tests/unit)
+#   FUZZ_RUNS  inputs of each fuzz run (default 100000), SEED the first run's seed (default: by the clock)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export O=${O:-$PWD/build}
@@ -65,6 +66,39 @@ unit() {
 	echo "# unit tests took $(since "$began")"
 }
 
+# fuzz_one CLAIM WANTED PROGRAM ARGUMENTS...: WANTED is well or found. A run ends after 60 s, if the machine is busy.
+fuzz_one() {
+	local claim=$1 wanted=$2 began=$EPOCHREALTIME got=well dir
+	shift 2
+	dir=$(mktemp -d /tmp/fuzz.XXXXXX)
+	# the shell's own word about it is not wanted
+	{ TMPDIR=$dir timeout --foreground -k 5 300 "$@" --seconds 60 >"$log" 2>&1 </dev/null || got=found; } 2>/dev/null
+	# A program that did not run finds nothing, and one that hardly ran has shown nothing.
+	if [ "$got" = found ]; then grep -q '^fuzz: died at input' "$log" || got=broken; fi
+	if [ "$got" = well ]; then [ "$(sed -n 's/^fuzz: \([0-9]*\) inputs.*/\1/p' "$log")" -ge 1000 ] || got=broken; fi
+	if [ "$got" = "$wanted" ]; then
+		printf 'ok %s (%s)\n# %s\n' "$claim" "$(since "$began")" "$(sed -n 's/^fuzz: \(.* inputs.*\|died at.*\); .*/\1/p; s/^fuzz: \(.*\): all well/\1/p' "$log")"
+		passed=$((passed + 1))
+		rm -rf "$dir"
+	else
+		printf 'not ok %s (%s, it should have been %s, %s); what it died of is in %s\n' "$claim" "$got" "$wanted" "$(since "$began")" "$dir"
+		tail -60 "$log" | sed 's/^/#   /'
+		failed=$((failed + 1))
+	fi
+}
+
+fuzz() {
+	local began=$EPOCHREALTIME rule first=${SEED:-$((${EPOCHREALTIME/./} % 1000000))} program=$O/fuzz/fuzz-command
+	local runs=${FUZZ_RUNS:-100000}
+	echo "# fuzz tests"
+	fuzz_one control_socket_bears_any_input well "$program" --runs "$runs" --seed "$first"
+	fuzz_one control_socket_bears_any_other_input well "$program" --runs "$runs" --seed $((first + 1))
+	for rule in $(sed -n 's/^\tX(\(.*\))$/\1/p' tests/fuzz/sabotage.h | sed 's/) X(/ /g'); do
+		fuzz_one "broken_on_purpose_is_found_$rule" found "$program" --runs "$runs" --seed "$first" --break "$rule"
+	done
+	echo "# fuzz tests took $(since "$began")"
+}
+
 smoke() {
 	local began=$EPOCHREALTIME ok=0 bad=1 skips=0
 	echo "# smoke tests"
@@ -76,9 +110,10 @@ smoke() {
 
 case ${1:-all} in
 --unit) unit ;;
+--fuzz) fuzz ;;
 --smoke) smoke ;;
-all) unit; smoke ;;
-*) echo "usage: tests/run.sh [--unit|--smoke]" >&2; exit 2 ;;
+all) unit; fuzz; smoke ;;
+*) echo "usage: tests/run.sh [--unit|--fuzz|--smoke]" >&2; exit 2 ;;
 esac
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ]

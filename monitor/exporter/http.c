@@ -81,7 +81,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)body_bytes;
 	(void)request;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return send_words(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: there is nothing to change here\n");
+		return send_words(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: nothing changes here\n");
 	if (strcmp(url, "/metrics") == 0)
 		return send_metrics(connection, http->page);
 	if (strcmp(url, "/healthz") == 0)

@@ -116,6 +116,9 @@ static void put(struct primary *primary, json_t *line)
 	if (suppressed > audit->suppressed_said)
 		reply_set_count(line, "refusals_not_written_before", suppressed - audit->suppressed_said);
 	char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	if (text && BATON_SABOTAGE(newline_unescaped))
+		for (char *at = text; (at = strstr(at, "\\n")) != NULL; at++)
+			*at = '\n';
 	if (text && audit_file_append(primary, text)) {
 		audit->lost_said = lost;
 		audit->suppressed_said = suppressed;

@@ -26,7 +26,8 @@ void client_close(struct primary *primary, struct command_client *c)
 {
 	primary_unwatch(primary, c->fd);
 	close(c->fd);
-	free(c->in);
+	if (!BATON_SABOTAGE(buffer_kept))
+		free(c->in);
 	free(c->out);
 	json_decref(c->id);
 	peer_free(&c->peer);
@@ -160,7 +161,7 @@ static void run_frames(struct primary *primary, struct command_client *c)
 		memcpy(&len, c->in, HEADER);
 		len = le32toh(len);
 		most = frame_max(primary, c, len);
-		if (len == 0 || len > most) {
+		if (len == 0 || (len > most && !BATON_SABOTAGE(length_believed))) {
 			primary->command->counters.oversize++;
 			client_answer(primary->command, c, oversize(most));
 			c->closing = true; /* where the next frame starts is anybody's guess */

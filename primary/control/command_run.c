@@ -21,7 +21,7 @@ static json_t *give_order(struct primary *primary, const struct command_verb *ve
 		audit_await(primary, order, call->token);
 	else if (json_is_true(json_object_get(reply, "ok")) && json_is_false(json_object_get(reply, "applied")))
 		audit_await(primary, order, AUDIT_RELOAD); /* accepted; nobody waits, and yet it ends */
-	else
+	else if (!BATON_SABOTAGE(end_forgotten))
 		audit_end(primary, order, reply);
 	return reply;
 }
@@ -58,7 +58,7 @@ json_t *command_run(struct primary *primary, struct command_client *c, uint64_t 
 		snprintf(text, sizeof(text), "no command '%.64s'", name);
 		return reply_error("unknown_command", text);
 	}
-	if (verb->role != ROLE_VIEWER && role != ROLE_OPERATOR) {
+	if (verb->role != ROLE_VIEWER && role != ROLE_OPERATOR && !BATON_SABOTAGE(role_unchecked)) {
 		counters->denied++;
 		reply = command_denied(primary, &c->peer, verb->name);
 		audit_refused(primary, &c->peer, verb->name, args, reply);

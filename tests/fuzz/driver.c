@@ -1,0 +1,273 @@
+/* Runs a fuzz target without libFuzzer: a mutator that keeps what reaches new code, by gcc's own means. The same seed
+ * gives the same inputs, as long as the program is the same.
+ *
+ *   fuzz-NAME [--runs N] [--seconds S] [--seed N] [--break RULE]    ends with 0, or dies; what killed it is in a file
+ *   fuzz-NAME FILE...                                               runs these inputs */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "sabotage.h"
+
+#define MAP_BITS   14u
+#define MAP_SIZE   (1u << MAP_BITS)
+#define CORPUS_MOST 4096u
+
+enum sabotage sabotage;
+const int fuzz_is_alone = 1;
+
+static _Alignas(8) uint8_t hits[MAP_SIZE];
+static uint8_t seen[MAP_SIZE];
+static struct { uint8_t *data; size_t bytes; } corpus[CORPUS_MOST];
+static size_t corpus_size;
+static uint64_t state, seed, runs;
+static uint8_t *input;
+static size_t input_bytes;
+
+/* ---- what code was reached ---- */
+
+void __sanitizer_cov_trace_pc(void);
+void __sanitizer_cov_trace_pc(void)
+{
+	uintptr_t pc = (uintptr_t)__builtin_return_address(0) - (uintptr_t)&LLVMFuzzerTestOneInput; /* wherever loaded */
+	uint32_t at = (uint32_t)((pc * 0x9e3779b97f4a7c15ull) >> (64 - MAP_BITS));
+
+	if (hits[at] < 255)
+		hits[at]++;
+}
+
+/* Counts by order of magnitude: a loop that runs 5 times and not 4 is nothing new. Returns whether anything is new. */
+static bool is_new(void)
+{
+	bool new = false;
+
+	for (uint32_t i = 0; i < MAP_SIZE; i += 8) {
+		uint64_t eight;
+
+		memcpy(&eight, hits + i, sizeof(eight));
+		for (uint32_t k = i; eight != 0 && k < i + 8; k++) {
+			uint8_t kind = hits[k] == 0 ? 0 : (uint8_t)(1u << (31 - __builtin_clz(hits[k])));
+
+			new = new || (kind & ~seen[k]);
+			seen[k] |= kind;
+		}
+	}
+	return new;
+}
+
+static uint32_t places(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < MAP_SIZE; i++)
+		n += seen[i] != 0;
+	return n;
+}
+
+/* ---- when it dies ---- */
+
+void __sanitizer_set_death_callback(void (*callback)(void));
+
+static void keep_input(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/baton-fuzz.XXXXXX", tmp ? tmp : "/tmp");
+	fd = mkstemp(path);
+	printf("fuzz: died at input %llu of seed %llu; it is in %s\n", (unsigned long long)runs,
+		(unsigned long long)seed, fd >= 0 && write(fd, input, input_bytes) == (ssize_t)input_bytes ? path : "no file");
+	fflush(stdout);
+}
+
+static void on_abort(int number)
+{
+	keep_input();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* ---- mutations ---- */
+
+static uint64_t chance(uint64_t below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state * 0x2545f4914f6cdd1dull >> 11) % below;
+}
+
+/* Makes room for `bytes` at a random place. Returns it, or NULL if the input would be too long. */
+static uint8_t *insert(size_t bytes)
+{
+	if (input_bytes + bytes > fuzz_longest)
+		return NULL;
+	size_t at = chance(input_bytes + 1);
+	memmove(input + at + bytes, input + at, input_bytes - at);
+	input_bytes += bytes;
+	return input + at;
+}
+
+static void remove_range(void)
+{
+	size_t at = chance(input_bytes), bytes = 1 + chance(input_bytes - at < 64 ? input_bytes - at : 64);
+
+	memmove(input + at, input + at + bytes, input_bytes - at - bytes);
+	input_bytes -= bytes;
+}
+
+static void put_word(void)
+{
+	size_t words = 0;
+
+	while (fuzz_words[words].text)
+		words++;
+	const struct fuzz_seed *word = &fuzz_words[chance(words)];
+	if (chance(2) && word->bytes <= input_bytes) {
+		memcpy(input + chance(input_bytes - word->bytes + 1), word->text, word->bytes);
+		return;
+	}
+	uint8_t *at = insert(word->bytes);
+	if (at)
+		memcpy(at, word->text, word->bytes);
+}
+
+static void put_part_of_another(void)
+{
+	size_t other = chance(corpus_size), from = chance(corpus[other].bytes);
+	size_t bytes = 1 + chance(corpus[other].bytes - from);
+	uint8_t *at = insert(bytes);
+
+	if (at)
+		memcpy(at, corpus[other].data + from, bytes);
+}
+
+static void mutate(void)
+{
+	static const uint32_t lengths[] = { 0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0xfffff, 0x100000, 0x100001,
+					    0x7fffffff, 0x80000000, 0xfffffffb, 0xfffffffc, 0xfffffffe, 0xffffffff };
+
+	switch (input_bytes < 8 ? 4 : chance(8)) {
+	case 0: input[chance(input_bytes)] ^= (uint8_t)(1u << chance(8)); break;
+	case 1: input[chance(input_bytes)] = (uint8_t)chance(256); break;
+	case 2: remove_range(); break;
+	case 3: memcpy(input + chance(input_bytes - 4), &lengths[chance(sizeof(lengths) / 4)], 4); break;
+	case 4: put_part_of_another(); break;
+	case 5: input[chance(input_bytes)] += (uint8_t)(chance(2) ? 1 : 255); break;
+	default: put_word();
+	}
+}
+
+/* ---- runs ---- */
+
+static void keep(const uint8_t *data, size_t bytes)
+{
+	size_t at = corpus_size < CORPUS_MOST ? corpus_size++ : chance(CORPUS_MOST);
+
+	free(corpus[at].data);
+	corpus[at].data = malloc(bytes ? bytes : 1);
+	memcpy(corpus[at].data, data, bytes);
+	corpus[at].bytes = bytes ? bytes : 1;
+}
+
+static void run_one(void)
+{
+	memset(hits, 0, sizeof(hits));
+	runs++;
+	LLVMFuzzerTestOneInput(input, input_bytes);
+	if (is_new())
+		keep(input, input_bytes);
+}
+
+static void run_seeds(void)
+{
+	for (const struct fuzz_seed *s = fuzz_seeds; s->text; s++) {
+		memcpy(input, s->text, s->bytes);
+		input_bytes = s->bytes;
+		run_one();
+		keep(input, input_bytes);
+	}
+}
+
+static int run_files(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		FILE *file = fopen(argv[i], "r");
+
+		if (!file) {
+			perror(argv[i]);
+			return 2;
+		}
+		input_bytes = fread(input, 1, fuzz_longest, file);
+		fclose(file);
+		run_one();
+	}
+	printf("fuzz: %d files: all well\n", argc - 1);
+	return 0;
+}
+
+static bool set_sabotage(const char *name)
+{
+	static const char *const names[] = {
+		"",
+#define X(rule) #rule,
+		SABOTAGE_RULES(X)
+#undef X
+	};
+
+	for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			sabotage = (enum sabotage)(SABOTAGE_done_before_filled + i);
+	return sabotage != SABOTAGE_NONE;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t most = 0, seconds = 0;
+	time_t began = time(NULL);
+
+	seed = (uint64_t)began ^ (uint64_t)getpid() << 32;
+	input = malloc(fuzz_longest + 1);
+	signal(SIGABRT, on_abort);
+	__sanitizer_set_death_callback(keep_input);
+	if (argc > 1 && argv[1][0] != '-')
+		return run_files(argc, argv);
+	for (int i = 1; i < argc; i += 2) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+		if (strcmp(argv[i], "--runs") == 0)
+			most = strtoull(value, NULL, 10);
+		else if (strcmp(argv[i], "--seconds") == 0)
+			seconds = strtoull(value, NULL, 10);
+		else if (strcmp(argv[i], "--seed") == 0)
+			seed = strtoull(value, NULL, 10);
+		else if (strcmp(argv[i], "--break") != 0 || !set_sabotage(value)) {
+			fprintf(stderr, "usage: %s [--runs N] [--seconds S] [--seed N] [--break RULE] | FILE...\n", argv[0]);
+			return 2;
+		}
+	}
+	if (most == 0 && seconds == 0)
+		most = 100000;
+	state = seed * 0x9e3779b97f4a7c15ull | 1;
+	run_seeds();
+	while ((most == 0 || runs < most) && (seconds == 0 || time(NULL) - began < (time_t)seconds)) {
+		size_t from = chance(corpus_size);
+
+		memcpy(input, corpus[from].data, corpus[from].bytes);
+		input_bytes = corpus[from].bytes;
+		for (uint64_t n = 1 + chance(6); n > 0; n--)
+			mutate();
+		run_one();
+	}
+	printf("fuzz: %llu inputs, seed %llu, %u places of the code reached, %zu inputs kept, %llu s: all well\n",
+	       (unsigned long long)runs, (unsigned long long)seed, places(), corpus_size,
+	       (unsigned long long)(time(NULL) - began));
+	return 0;
+}

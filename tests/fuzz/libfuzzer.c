@@ -1,0 +1,6 @@
+/* What driver.c has and a program with libFuzzer needs, too. */
+#include "fuzz.h"
+#include "sabotage.h"
+
+enum sabotage sabotage;
+const int fuzz_is_alone; /* libFuzzer keeps inputs and a symbolizer; leaks it finds itself */
