@@ -2,7 +2,8 @@
  * including, processes. An input is a list of what clients do:
  *
  *   'F' client text 0     a frame with this text       'R' client n bytes   bytes as they are
- *   'L' client len[4] n bytes   a frame that says its length is len         'C' client  closes   'S' client  has said all
+ *   'L' client len[4] n bytes   a frame that says its length is len
+ *   'C' client            closes                       'S' client           has said all
  *   'r' client role       becomes operator, viewer or nobody by the next request's time
  *   'D' ok                the order that was begun ends     'P'  patience ends      'T'  no time in this turn
  *
@@ -138,8 +139,7 @@ static void hang_up(struct client *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
-	c->fd = -1;
-	c->len = 0;
+	c->fd = -1, c->len = 0;
 }
 
 static struct client *connected(uint8_t which)
@@ -166,18 +166,17 @@ static struct client *connected(uint8_t which)
 
 static void check_reply(const uint8_t *text, uint32_t len)
 {
-	static const char *const codes[] = { "usage", "unknown_command", "not_found", "busy", "denied", "failed",
-					     "garbage", "oversize", "invalid", "refused" };
+	static const char codes[] =
+		" usage unknown_command not_found busy denied failed garbage oversize invalid refused ";
 	json_t *reply = json_loadb((const char *)text, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *code = json_string_value(json_object_get(reply, "code"));
-	bool known = false;
+	char word[40];
 
-	must(json_is_object(reply));
-	must(json_integer_value(json_object_get(reply, "schema")) == 1);
+	must(json_is_object(reply) && json_integer_value(json_object_get(reply, "schema")) == 1);
 	must(json_is_boolean(json_object_get(reply, "ok")));
-	for (size_t i = 0; code && i < sizeof(codes) / sizeof(codes[0]); i++)
-		known = known || strcmp(code, codes[i]) == 0;
-	must(json_is_true(json_object_get(reply, "ok")) || (known && json_string_value(json_object_get(reply, "error"))));
+	snprintf(word, sizeof(word), " %s ", code ? code : "none");
+	must(json_is_true(json_object_get(reply, "ok")) ||
+	     (strstr(codes, word) && json_string_value(json_object_get(reply, "error"))));
 	json_decref(reply);
 }
 
@@ -210,8 +209,7 @@ static void say(uint8_t which, const void *data, size_t bytes)
 	struct client *c = connected(which);
 
 	(void)!send(c->fd, data, bytes, MSG_NOSIGNAL); /* it may have been hung up on */
-	turn();
-	listen_to(c);
+	turn(), listen_to(c);
 }
 
 static void say_frame(uint8_t which, uint32_t announced, const uint8_t *text, size_t bytes)
@@ -273,8 +271,7 @@ static size_t act(const uint8_t *data, size_t bytes)
 		n = strnlen((const char *)data + at, bytes - at);
 		say_frame(which, (uint32_t)n, data + at, n);
 		return at + n + 1;
-	case 'R':
-	case 'L':
+	case 'R': case 'L':
 		at = data[0] == 'R' ? 2 : 6;
 		if (bytes < at + 1)
 			return bytes;
@@ -320,8 +317,7 @@ static void end_input(void)
 
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		hang_up(&client[i]);
-	turn();
-	finish_order(true);
+	turn(), finish_order(true);
 	for (uint32_t i = 0; i < 1000 && watched != 1; i++) {
 		watched = 0;
 		turn();
@@ -338,19 +334,16 @@ static void end_input(void)
 
 static void remove_dir(void)
 {
-	static const char *const files[] = { "audit", "baton.yaml", BATON_CONTROL_SOCKET };
-	char path[128];
+	char command[160];
 
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
-		unlink(path);
-	}
-	rmdir(dir);
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	(void)!system(command);
 }
 
 static void begin(void)
 {
-	static const char file[] = "version: 1\nname: fuzz\nports:\n- {name: p, device: net_null0, addresses: [10.77.0.1/24]}\n"
+	static const char file[] = "version: 1\nname: fuzz\n"
+				   "ports:\n- {name: p, device: net_null0, addresses: [10.77.0.1/24]}\n"
 				   "services:\n- {name: game, port: 1, group: game}\n"
 				   "groups:\n- {name: game, plugin: game.so}\n"
 				   "control: {viewers: {users: [41001]}, audit_log: audit}\n"; /* beside this file */
@@ -404,33 +397,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	must(!fuzz_is_alone || inputs <= 1000 || now <= most + 4000000);
 	return 0;
 }
-
-const size_t fuzz_longest = 2048;
-
-#define ORDER "{\"command\":\"worker.restart\",\"args\":{\"target\":\"game.0\",\"version\":\"1\\n2\"},\"id\":7}"
-
-const struct fuzz_seed fuzz_seeds[] = {
-	FUZZ_SEED("F\0{\"command\":\"ping\",\"id\":1}\0F\1{\"command\":\"status\"}\0"),
-	FUZZ_SEED("F\0" ORDER "\0D\1F\0{\"command\":\"worker.list\"}\0"),
-	FUZZ_SEED("F\0" ORDER "\0C\0D\0"),
-	FUZZ_SEED("F\0" ORDER "\0S\0F\1" ORDER "\0D\1"),
-	FUZZ_SEED("r\0\1F\0{\"command\":\"ping\"}\0r\0\2F\0{\"command\":\"ping\"}\0"),
-	FUZZ_SEED("F\0{\"command\":\"config.show\",\"args\":{\"effective\":true}}\0F\0{\"command\":\"config.diff\"}\0"),
-	FUZZ_SEED("F\0{\"command\":\"audit\",\"args\":{\"last\":5}}\0"),
-	FUZZ_SEED("R\0\4\x12\0\0\0R\0\x12{\"command\":\"stats\"}P"),
-	FUZZ_SEED("L\0\x12\0\0\0\x24{\"command\":\"stats\"}\x12\0\0\0{\"command\":\"stats\"}T"),
-	FUZZ_SEED("L\1\0\0\1\0\4{\"a\""),
-	{ NULL, 0 },
-};
-
-const struct fuzz_seed fuzz_words[] = {
-	FUZZ_SEED("{"), FUZZ_SEED("}"), FUZZ_SEED("["), FUZZ_SEED("]"), FUZZ_SEED("\""), FUZZ_SEED("\\"), FUZZ_SEED(":"),
-	FUZZ_SEED("\0"), FUZZ_SEED("\\n"), FUZZ_SEED("\\u0000"), FUZZ_SEED("\\ud800"), FUZZ_SEED("\xff"), FUZZ_SEED("1e999"),
-	FUZZ_SEED("null"), FUZZ_SEED("true"), FUZZ_SEED("\"command\":"), FUZZ_SEED("\"args\":"), FUZZ_SEED("\"id\":"),
-	FUZZ_SEED("\"ping\""), FUZZ_SEED("\"status\""), FUZZ_SEED("\"worker.restart\""), FUZZ_SEED("\"config.reload\""),
-	FUZZ_SEED("\"config.diff\""), FUZZ_SEED("\"audit\""), FUZZ_SEED("\"last\":"), FUZZ_SEED("\"target\":\"game\""),
-	FUZZ_SEED("\"version\":"), FUZZ_SEED("\"wait\":true"), FUZZ_SEED("F\0"), FUZZ_SEED("F\1"), FUZZ_SEED("F\2"),
-	FUZZ_SEED("L\0"), FUZZ_SEED("R\1"), FUZZ_SEED("C\0"), FUZZ_SEED("S\1"), FUZZ_SEED("r\0\1"), FUZZ_SEED("r\0\2"),
-	FUZZ_SEED("r\1\1"), FUZZ_SEED("D\1"), FUZZ_SEED("D\0"), FUZZ_SEED("P"), FUZZ_SEED("T"), FUZZ_SEED("F\1" ORDER "\0"),
-	{ NULL, 0 },
-};
