@@ -34,7 +34,7 @@ const char *core_kind_name(uint32_t kind)
 const char *worker_state_name(uint32_t state)
 {
 	static const char *const name[WORKER_STATE_COUNT] = {
-		"none", "starting", "standby", "active", "draining", "stopping", "dead",
+		"none", "starting", "standby", "active", "draining", "drained", "stopping", "dead",
 	};
 	return state < WORKER_STATE_COUNT ? name[state] : "?";
 }

@@ -165,8 +165,8 @@ static_assert(offsetof(struct CoreStats, drop) - offsetof(struct CoreStats, rx_p
 	      "counters are one array");
 
 enum worker_state {
-	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_STOPPING, WORKER_DEAD,
-	WORKER_STATE_COUNT
+	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_DRAINED, WORKER_STOPPING,
+	WORKER_DEAD, WORKER_STATE_COUNT
 };
 
 /* Directory of worker slots. w: primary's main lcore, seq odd while it writes  r: monitors */

@@ -20,6 +20,7 @@ static const struct worker_step table[WORKER_STATE_COUNT][EVENT_COUNT] = {
 	[WORKER_STANDBY] = {
 		[EVENT_LOG] = GO(LOG, STANDBY),
 		[EVENT_MOVE_DONE] = GO(NONE, ACTIVE),
+		[EVENT_DRAINED] = GO(NONE, DRAINED),
 		[EVENT_STOP] = GO(ORDER_STOP, STOPPING),
 		[EVENT_FENCE] = GO(KILL, STANDBY),
 		[EVENT_DIED] = GO(BURY_CRASH, DEAD),
@@ -28,6 +29,7 @@ static const struct worker_step table[WORKER_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_LOG] = GO(LOG, ACTIVE),
 		[EVENT_MOVE_OUT] = GO(NONE, DRAINING),
 		[EVENT_MOVE_DONE] = GO(NONE, ACTIVE),
+		[EVENT_DRAINED] = GO(NONE, DRAINED),
 		[EVENT_STOP] = GO(ORDER_STOP, STOPPING),
 		[EVENT_FENCE] = GO(KILL, ACTIVE),
 		[EVENT_DIED] = GO(BURY_CRASH, DEAD),
@@ -37,8 +39,17 @@ static const struct worker_step table[WORKER_STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_MOVE_OUT] = GO(NONE, DRAINING),
 		/* The successor died during the move and the buckets came back. */
 		[EVENT_MOVE_DONE] = GO(NONE, ACTIVE),
+		[EVENT_DRAINED] = GO(NONE, DRAINED),
 		[EVENT_STOP] = GO(ORDER_STOP, STOPPING),
 		[EVENT_FENCE] = GO(KILL, DRAINING),
+		[EVENT_DIED] = GO(BURY_CRASH, DEAD),
+	},
+	[WORKER_DRAINED] = {
+		[EVENT_LOG] = GO(LOG, DRAINED),
+		[EVENT_MOVE_DONE] = GO(NONE, ACTIVE),
+		[EVENT_DRAINED] = GO(NONE, DRAINED),
+		[EVENT_STOP] = GO(ORDER_STOP, STOPPING),
+		[EVENT_FENCE] = GO(KILL, DRAINED),
 		[EVENT_DIED] = GO(BURY_CRASH, DEAD),
 	},
 	[WORKER_STOPPING] = {
@@ -70,7 +81,7 @@ const char *worker_event_name(enum worker_event event)
 {
 	static const char *const name[EVENT_COUNT] = {
 		"spawned",  "hello",	 "ready", "unfit", "refused", "log",	   "timeout",
-		"move_out", "move_done", "stop",  "fence", "died",    "recovered",
+		"move_out", "move_done", "drained", "stop",  "fence", "died",    "recovered",
 	};
 	return event < EVENT_COUNT ? name[event] : "unknown";
 }

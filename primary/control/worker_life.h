@@ -17,6 +17,7 @@ enum worker_event {
 	EVENT_TIMEOUT,   /* the deadline of the present state has passed */
 	EVENT_MOVE_OUT,  /* a move away from it has begun */
 	EVENT_MOVE_DONE, /* a move to it is over */
+	EVENT_DRAINED,   /* it owns nothing, and is to own nothing until an operator says so */
 	EVENT_STOP,      /* it is to leave */
 	EVENT_FENCE,     /* it wrote what no honest worker writes */
 	EVENT_DIED,      /* the process is gone and reaped */

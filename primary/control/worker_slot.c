@@ -37,7 +37,7 @@ bool slot_usable(const struct supervisor *sup, uint32_t slot)
 {
 	const struct worker_slot *s = &sup->slot[slot];
 
-	return s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINING &&
+	return s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINED &&
 	       datapath_slot_attached(sup->primary->dp, slot);
 }
 

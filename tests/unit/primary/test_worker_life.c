@@ -59,7 +59,8 @@ static void only_an_attached_worker_counts_as_crashed(void **unused)
 {
 	(void)unused;
 	for (uint32_t state = 0; state < WORKER_STATE_COUNT; state++) {
-		bool serving = state == WORKER_STANDBY || state == WORKER_ACTIVE || state == WORKER_DRAINING;
+		bool serving = state == WORKER_STANDBY || state == WORKER_ACTIVE || state == WORKER_DRAINING ||
+			       state == WORKER_DRAINED;
 		bool crash = worker_life_step(state, EVENT_DIED).action == ACTION_BURY_CRASH;
 		assert_int_equal(crash, serving);
 	}
