@@ -107,7 +107,7 @@ struct slot_view {
 	uint8_t group;
 	uint8_t service; /* index of the group's service */
 	uint32_t packets; /* packets in the belt, for the ledger */
-	uint32_t buckets; /* owned, as this lcore's table has it */
+	uint32_t buckets; /* owned, or its orphans, as far as this lcore has granted them */
 	uint64_t rung_tsc;
 	struct slot_ticks ticks;
 };

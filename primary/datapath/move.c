@@ -136,11 +136,21 @@ static bool move_drain(struct io_lcore *io, struct lcore_move *part)
 	return true;
 }
 
+/* The lcore's own count of who owns how many: ticks are posted to nobody who owns nothing. */
+static void move_count(struct io_lcore *io, const struct move *move)
+{
+	io->slot[move->to].buckets += move->buckets;
+	if (move->from != SLOT_NONE)
+		io->slot[move->from].buckets -= move->buckets;
+}
+
 /* The target died: what it had not settled of these buckets stands in front of the move's list already (death.c). */
 static void move_fail(struct io_lcore *io, struct lcore_move *part)
 {
 	struct move *move = part->move;
 
+	if (part->phase < MOVE_DRAINING)
+		move_count(io, move);
 	pending_splice(&io->pending, &io->list[LIST_ORPHANS(move->to)], &io->list[LIST_MOVE(move->service)]);
 	move_point(io, move, move->to, LIST_ORPHANS(move->to));
 	move_end(io, part, true);
@@ -178,6 +188,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 			return move_fail(io, part);
 		if (!move_post(io, part, move->to, BELT_GRANT))
 			return;
+		move_count(io, move);
 		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;

@@ -101,7 +101,8 @@ void ticks_post(struct io_lcore *io)
 		for (uint64_t left = io->attached; left != 0; left &= left - 1) {
 			uint32_t slot = (uint32_t)__builtin_ctzll(left);
 
-			if (io->slot[slot].service != i)
+			/* A standby or a drained worker sleeps on; a grant wants the numbers it has missed. */
+			if (io->slot[slot].service != i || io->slot[slot].buckets == 0)
 				continue;
 			io->slot[slot].ticks.wanted |= fresh;
 			post_wanted(io, slot, ticks);

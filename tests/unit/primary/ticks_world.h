@@ -276,6 +276,22 @@ static bool caught_up(void)
 	return true;
 }
 
+/* Each lcore's count of the buckets a slot owns, which decides who gets ticks, is that of its own table. */
+static bool buckets_are_counted(void)
+{
+	for (uint32_t l = 0; l < LCORES; l++) {
+		const struct io_lcore *io = w.rig.dp->io[l];
+		uint32_t owned[256] = {0};
+
+		for (uint32_t b = 0; b < BUCKETS; b++)
+			owned[STEER_SLOT(io->steering[0].entry[b])]++;
+		for (uint32_t slot = 0; slot < SLOTS && io->move[0].move == NULL; slot++)
+			if (io->slot[slot].buckets != owned[slot])
+				return false;
+	}
+	return true;
+}
+
 /* The clock stands still: everybody works, nobody dies, until nothing is to be done. Returns whether they caught up. */
 static bool settle(void)
 {
