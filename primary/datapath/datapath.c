@@ -376,29 +376,3 @@ uint32_t datapath_slot_to_fence(struct datapath *dp)
 	}
 	return SLOT_NONE;
 }
-
-uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
-{
-	return dp->owner[service][bucket];
-}
-
-uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < dp->setup.config->services; i++)
-		for (uint32_t b = 0; b < dp->setup.config->service[i].buckets; b++)
-			count += dp->owner[i][b] == slot;
-	return count;
-}
-
-void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *out)
-{
-	const struct ledger_counts *c = &dp->io[lcore]->ledger;
-
-	*out = (struct ledger){
-		.received = c->received, .allocated = c->allocated, .sent = c->sent, .freed = c->freed,
-		.in_belts = c->in_belts, .pending = c->pending, .unresolved = c->unresolved,
-		.tx_backlog = c->tx_backlog,
-	};
-}

@@ -72,6 +72,10 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
  * owner is the one that is waited for. */
 bool datapath_move_granted(struct datapath *dp, int id);
 
+/* The move of a service that is under way: who gives which buckets to whom. order->map is valid until the move is over.
+ * False: none is. */
+bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order);
+
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);
 
