@@ -277,7 +277,7 @@ void reload_poll(struct primary *primary)
 		return;
 	if (r->phase != RELOADING_NONE) {
 		carry_on(primary);
-	} else if (primary->hangup && sup->restart.phase == RESTART_IDLE) {
+	} else if (primary->hangup && sup->restart.phase == RESTART_IDLE && sup->scale.phase == SCALE_IDLE) {
 		primary->hangup = 0;
 		hang_up(primary);
 	}
@@ -299,6 +299,8 @@ static json_t *busy(const struct primary *primary)
 		return reply_error("failed", "the primary is stopping");
 	if (reload_busy(primary))
 		return reply_error("busy", "a reload is under way: wait for its end");
+	if (scale_busy(sup, why, sizeof(why)))
+		return reply_error("busy", why);
 	if (sup->restart.phase == RESTART_IDLE)
 		return NULL;
 	snprintf(why, sizeof(why), "a restart of %s is under way: wait for its end", sup->restart.target);

@@ -228,19 +228,10 @@ static void phase_move(struct supervisor *sup)
 	const struct worker *w = at_work(sup);
 
 	if (w->transfer.open && late(r)) {
-		bool granted = datapath_move_granted(sup->primary->dp, w->transfer.id);
-		uint32_t stalled = granted ? r->fresh : r->old;
-		bool alive = granted ? slot_usable(sup, r->fresh) : old_alive(sup);
-		if (!alive || sup->slot[stalled].kill_wanted) {
+		if (!transfer_break(sup, r->member[r->at], MOVE_WAIT_NS)) {
 			fail(sup, "the move did not end; see `batonctl status`");
 			return;
 		}
-		/* The old one does not settle its revokes: its death replaces them (R7). Or the new one does not take what it
-		 * was given: after its death the buckets go back. */
-		log_error("%s: pid %d has not %s for %.0f s: killed", w->name, (int)sup->slot[stalled].pid,
-			  granted ? "settled anything since it got the buckets" : "let go of its buckets",
-			  (double)MOVE_WAIT_NS / 1e9);
-		slot_event(sup, stalled, EVENT_FENCE);
 		enter(r, RESTART_MOVE, MOVE_WAIT_NS);
 	}
 	if (w->transfer.open)

@@ -13,6 +13,8 @@ static int find_members(struct supervisor *sup, const char *target, struct resta
 	r->count = 0;
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		const struct worker *w = &sup->worker[i];
+		if (w->gone)
+			continue;
 		if (strcmp(target, w->name) == 0 || strcmp(target, config->group[w->group].name) == 0) {
 			r->member[r->count++] = i;
 			r->group = w->group;
@@ -82,6 +84,8 @@ int restart_begin(struct supervisor *sup, const char *target, const char *versio
 			 sup->worker[r->member[r->at]].name);
 		return -EBUSY;
 	}
+	if (scale_busy(sup, why, bytes))
+		return -EBUSY;
 	rc = find_members(sup, target, &fresh, why, bytes);
 	if (rc == 0)
 		rc = choose_file(sup, &fresh, version, why, bytes);

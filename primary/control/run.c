@@ -12,6 +12,7 @@
 #include "audit.h"
 #include "log.h"
 #include "primary.h"
+#include "supervisor.h"
 
 /* datapath_poll() wants a turn every 10 ms, and every ms while an order is under way. */
 #define TURN_IDLE_MS 10
@@ -156,7 +157,7 @@ static bool all_active(const struct primary *primary)
 			if (worker->state == WORKER_ACTIVE && strcmp(worker->group, config->group[g].name) == 0)
 				active++;
 		}
-		if (active < config->group[g].count)
+		if (primary->supervisor == NULL || active < group_owners(primary->supervisor, g))
 			return false;
 	}
 	for (uint32_t s = 0; s < config->services; s++)
@@ -176,7 +177,7 @@ static void report_ready(struct primary *primary)
 	primary->ready = true;
 	audit_started(primary);
 	for (uint32_t g = 0; g < config->groups; g++)
-		workers += config->group[g].count;
+		workers += group_owners(primary->supervisor, g);
 	log_info("ready: instance %s, ports %u, I/O lcores %u, workers %u, control socket %s/" BATON_CONTROL_SOCKET,
 		 config->name, config->ports, config->io_cores, workers, primary->run_dir);
 }

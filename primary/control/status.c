@@ -101,8 +101,16 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	const struct supervisor *sup = primary->supervisor;
 	const struct worker *w = &sup->worker[worker];
 
-	if (worker_settled(sup, worker))
+	if (worker_settled(sup, worker) || w->gone)
 		return;
+	if (w->drained) { /* nobody's packets wait for it */
+		if (w->trouble[0])
+			say(j, STATUS_WARN, "worker %s, which is drained, is down: %s", w->name, w->trouble);
+		return;
+	}
+	if (sup->scale.phase != SCALE_IDLE && sup->scale.worker == worker && sup->scale.added &&
+	    sup->scale.phase < SCALE_SHARE)
+		return; /* it is being added: it owns nothing yet */
 	bool serves = w->slot != SLOT_NONE && slot_usable(sup, w->slot) && datapath_owned(primary->dp, w->slot) > 0;
 	if (w->held && serves)
 		return; /* a restart moves its buckets: nobody is without a worker */
@@ -291,6 +299,7 @@ json_t *status_build(struct primary *primary)
 	struct status_history *history = &primary->command->history;
 	struct judge j = { .sentences = json_array() };
 	json_t *reply = reply_ok();
+	char words[96];
 
 	judge_ports(&j, primary);
 	judge_workers(&j, primary);
@@ -308,6 +317,7 @@ json_t *status_build(struct primary *primary)
 		const struct supervisor *sup = primary->supervisor;
 		json_object_set_new(reply, "zygote", build_zygote(sup));
 		reply_set_text(reply, "restarting", sup->restart.phase == RESTART_IDLE ? "" : sup->restart.target);
+		reply_set_text(reply, "operation", scale_words(sup, words, sizeof(words)));
 		reply_set_count(reply, "restarts", sup->restarts_done);
 		reply_set_count(reply, "restarts_failed", sup->restarts_failed);
 		reply_set_count(reply, "fenced", sup->fences);

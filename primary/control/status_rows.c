@@ -78,7 +78,9 @@ json_t *status_workers(struct primary *primary)
 	if (!sup)
 		return list;
 	for (uint32_t i = 0; i < sup->workers; i++)
-		json_array_append_new(list, slot_row(sup, &sup->worker[i], sup->worker[i].slot, "serving"));
+		if (!sup->worker[i].gone)
+			json_array_append_new(list, slot_row(sup, &sup->worker[i], sup->worker[i].slot,
+							     sup->worker[i].drained ? "drained" : "serving"));
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		const struct worker_slot *s = &sup->slot[i];
 		if (s->state != WORKER_NONE && sup->worker[s->worker].slot != i)

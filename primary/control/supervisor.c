@@ -63,6 +63,7 @@ static void name_workers(struct supervisor *sup)
 
 			w->group = g;
 			w->index = i;
+			w->sharers = config->group[g].count;
 			w->slot = SLOT_NONE;
 			snprintf(w->name, sizeof(w->name), "%.28s.%u", config->group[g].name, i % BATON_MAX_WORKERS);
 			snprintf(w->path, sizeof(w->path), "%s", config->group[g].plugin);
@@ -221,11 +222,14 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 	}
 	if (!slot_usable(sup, w->slot))
 		return;
-	uint32_t orphans = orphans_of(sup, worker);
+	uint32_t orphans = orphans_of(sup, worker), state = sup->slot[w->slot].state;
 	if (orphans != SLOT_NONE)
 		transfer_begin(sup, worker, orphans, w->slot);
 	else if ((group_services(sup, w->group) & ~w->placed) != 0)
 		transfer_begin(sup, worker, SLOT_NONE, w->slot);
+	else if (!w->held && worker_settled(sup, worker) && state != (w->drained ? WORKER_DRAINED : WORKER_ACTIVE) &&
+		 state != WORKER_DRAINING)
+		slot_event(sup, w->slot, w->drained ? EVENT_DRAINED : EVENT_MOVE_DONE); /* it owns nothing, as it should */
 	else if (w->trouble[0] && worker_settled(sup, worker)) {
 		log_info("%s: serves again from slot %u, pid %d", w->name, w->slot, (int)sup->slot[w->slot].pid);
 		w->trouble[0] = 0;
@@ -284,7 +288,7 @@ static void poll_fences(struct supervisor *sup)
 /* While anything is under way the main loop turns every ms. */
 static void count_operations(struct supervisor *sup)
 {
-	bool busy = sup->restart.phase != RESTART_IDLE || sup->unclaimed != 0;
+	bool busy = sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE || sup->unclaimed != 0;
 
 	for (uint32_t i = 0; i < sup->slots && !busy; i++) {
 		uint32_t state = sup->slot[i].state;
@@ -312,6 +316,8 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
 	restart_poll(sup);
+	scale_poll(sup);
+	workers_sweep(sup);
 	slots_reap_strays(sup);
 }
 
@@ -343,6 +349,7 @@ void supervisor_fini(struct primary *primary)
 		return;
 	sup->stopping = true;
 	restart_abandon(sup);
+	scale_abandon(sup);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			slot_event(sup, i, EVENT_STOP);

@@ -1,6 +1,6 @@
 /* Workers and their slots, as the files of the supervisor share them: supervisor.c (what every worker needs, turn by
- * turn), worker_slot.c and worker_hear.c (one incarnation), transfer.c (buckets from slot to slot), restart.c (the
- * operation). Main lcore only. */
+ * turn), worker_slot.c and worker_hear.c (one incarnation), transfer.c (buckets from slot to slot), restart.c and
+ * scale.c (the operations), worker_table.c (workers come and go). Main lcore only. */
 #ifndef BATON_PRIMARY_SUPERVISOR_H
 #define BATON_PRIMARY_SUPERVISOR_H
 
@@ -10,6 +10,7 @@
 
 #include "primary.h"
 #include "restart.h"
+#include "scale.h"
 #include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
@@ -44,6 +45,7 @@ struct transfer {
 	uint32_t from; /* SLOT_NONE: buckets without an owner */
 	uint32_t to;
 	uint32_t from_incarnation, to_incarnation;
+	bool part;         /* only the buckets of scale.map, of one service */
 	uint32_t services; /* bit per service still to do */
 	uint32_t service;  /* under way if id > 0 */
 	int id;
@@ -55,9 +57,13 @@ struct transfer {
 struct worker {
 	char name[BATON_NAME_BYTES];
 	uint32_t group, index;
+	uint32_t sharers;  /* of those that the configuration names, how many share the group's buckets at the start */
 	uint32_t slot;     /* the incarnation that serves, or is to serve; SLOT_NONE: none */
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
-	bool held;         /* a restart is at work on it: it starts the replacement, not we */
+	bool held;         /* an operation is at work on it: that starts the replacement, not we */
+	bool drained;      /* owns nothing, and is to own nothing: kept over its incarnations */
+	bool leaving;      /* its buckets are being given to the others */
+	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
 	uint32_t crashes;
 	uint32_t failed_starts; /* since the last good one */
@@ -78,6 +84,7 @@ struct supervisor {
 	struct worker worker[BATON_MAX_WORKERS];
 	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
 	struct restart restart;
+	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	bool busy;          /* counted in primary->operations */
@@ -115,10 +122,32 @@ void slots_reap_strays(struct supervisor *sup);
 
 /* Opens a transfer of everything `from` owns (or of the worker's share, if from is SLOT_NONE) to `to`. */
 void transfer_begin(struct supervisor *sup, uint32_t worker, uint32_t from, uint32_t to);
+/* Opens a transfer of the buckets of sup->scale.map that `from` owns (SLOT_NONE: that nobody does) to `to`. `worker` is
+ * who receives them. Fails, for the caller to think again, if either of the two dies meanwhile. */
+void transfer_begin_part(struct supervisor *sup, uint32_t worker, uint32_t service, uint32_t from, uint32_t to);
+/* Kills whoever keeps an open transfer from its end: the old owner that does not let go, whose death replaces its
+ * revokes (R7), or the new one that does not take what it was given. Returns false if nobody alive is to blame. */
+bool transfer_break(struct supervisor *sup, uint32_t worker, uint64_t waited_ns);
 /* Does the next step. True once it is over: look at failed and report. */
 bool transfer_poll(struct supervisor *sup, uint32_t worker);
 /* Bit per service of a group. */
 uint32_t group_services(const struct supervisor *sup, uint32_t group);
+
+/* ---- worker_table.c ---- */
+
+/* A worker more, sorted by group and number: the indices of those behind it change. Only while no operation that knows
+ * workers by index is under way. Returns its index. */
+uint32_t worker_add(struct supervisor *sup, uint32_t group, uint32_t number);
+/* Takes it out again; no slot may be its own any more. Indices change as above. */
+void worker_remove(struct supervisor *sup, uint32_t worker);
+/* No slot holds a process of it, or what one left. */
+bool worker_has_no_slot(const struct supervisor *sup, uint32_t worker);
+/* Index of the worker of that name, or sup->workers. */
+uint32_t worker_find(const struct supervisor *sup, const char *name);
+/* Every turn: removes those that are gone. */
+void workers_sweep(struct supervisor *sup);
+/* Workers of the group that are to own buckets. */
+uint32_t group_owners(const struct supervisor *sup, uint32_t group);
 
 /* ---- supervisor.c ---- */
 

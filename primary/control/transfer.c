@@ -33,24 +33,50 @@ void transfer_begin(struct supervisor *sup, uint32_t worker, uint32_t from, uint
 	}
 }
 
+void transfer_begin_part(struct supervisor *sup, uint32_t worker, uint32_t service, uint32_t from, uint32_t to)
+{
+	sup->worker[worker].transfer = (struct transfer){
+		.open = true, .part = true, .from = from, .to = to, .to_incarnation = sup->slot[to].incarnation,
+		.from_incarnation = from == SLOT_NONE ? 0 : sup->slot[from].incarnation, .services = 1u << service,
+	};
+}
+
+bool transfer_break(struct supervisor *sup, uint32_t worker, uint64_t waited_ns)
+{
+	const struct transfer *t = &sup->worker[worker].transfer;
+	bool granted = t->id > 0 && datapath_move_granted(sup->primary->dp, t->id);
+	uint32_t stalled = granted ? t->to : t->from;
+	uint32_t incarnation = granted ? t->to_incarnation : t->from_incarnation;
+
+	if (stalled == SLOT_NONE)
+		return false;
+	const struct worker_slot *s = &sup->slot[stalled];
+	if (s->incarnation != incarnation || !slot_usable(sup, stalled) || s->kill_wanted)
+		return false;
+	log_error("%s: pid %d has not %s for %.0f s: killed", sup->worker[s->worker].name, (int)s->pid,
+		  granted ? "settled anything since it got the buckets" : "let go of its buckets",
+		  (double)waited_ns / 1e9);
+	slot_event(sup, stalled, EVENT_FENCE);
+	return true;
+}
+
 /* Worker i of n owns every n-th bucket. */
 static void share_map(const struct supervisor *sup, const struct worker *w, uint32_t service, uint64_t *map)
 {
-	const struct config *config = &sup->primary->config;
-	uint32_t n = config->group[w->group].count;
-
 	memset(map, 0, BATON_MAX_BUCKETS / 8);
-	for (uint32_t b = w->index; b < config->service[service].buckets; b += n)
+	for (uint32_t b = w->index; b < sup->primary->config.service[service].buckets; b += w->sharers)
 		map[b / 64] |= 1ull << (b % 64);
 }
 
-static int ask_move(struct supervisor *sup, struct worker *w)
+static int ask_move(struct supervisor *sup, const struct worker *w)
 {
 	static uint64_t map[BATON_MAX_BUCKETS / 64]; /* main lcore only; the data path copies it */
-	struct transfer *t = &w->transfer;
+	const struct transfer *t = &w->transfer;
 	struct move_order order = { .service = t->service, .from = t->from, .to = t->to };
 
-	if (t->from == SLOT_NONE) {
+	if (t->part) {
+		order.map = sup->scale.map;
+	} else if (t->from == SLOT_NONE) {
 		share_map(sup, w, t->service, map);
 		order.map = map;
 	}
@@ -84,8 +110,9 @@ static bool end(struct supervisor *sup, struct worker *w, bool failed)
 	t->failed = failed;
 	if (!failed) {
 		/* It may have died since the last bucket arrived; then they are its orphans. */
+		bool drained = w->drained && datapath_owned(sup->primary->dp, t->to) == 0;
 		if (sup->slot[t->to].state >= WORKER_STANDBY && sup->slot[t->to].state < WORKER_STOPPING)
-			slot_event(sup, t->to, EVENT_MOVE_DONE);
+			slot_event(sup, t->to, drained ? EVENT_DRAINED : EVENT_MOVE_DONE);
 		if (t->report.buckets > 0)
 			log_info("%s: %u buckets moved to slot %u, gap %.1f us, %llu packets waited", w->name,
 				 t->report.buckets, t->to, (double)t->report.gap_ns / 1000,
@@ -139,6 +166,8 @@ bool transfer_poll(struct supervisor *sup, uint32_t worker)
 		if (from->state == WORKER_NONE ||
 		    from->incarnation != t->from_incarnation) /* died and had nothing left */
 			return end(sup, w, false);
+		if (t->part && from->state >= WORKER_STOPPING) /* what a dead one owned goes all at once */
+			return end(sup, w, true);
 		if (from->state == WORKER_DEAD && !from->recovered)
 			return false;
 	}

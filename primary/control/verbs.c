@@ -12,6 +12,7 @@
 #include "reply.h"
 #include "supervisor.h"
 #include "tail.h"
+#include "verbs.h"
 
 static json_t *verb_ping(const struct command_call *call)
 {
@@ -148,6 +149,11 @@ const struct command_verb command_verbs[] = {
 	VIEWER("stats", verb_stats),
 	VIEWER("worker.list", verb_worker_list),
 	OPERATOR("worker.restart", verb_worker_restart),
+	OPERATOR("worker.start", verb_worker_start),
+	OPERATOR("worker.stop", verb_worker_stop),
+	OPERATOR("worker.drain", verb_worker_drain),
+	VIEWER("buckets.show", verb_buckets_show),
+	OPERATOR("buckets.move", verb_buckets_move),
 	OPERATOR("config.reload", verb_config_reload),
 	VIEWER("config.diff", verb_config_diff),
 	VIEWER("config.show", verb_config_show),

@@ -44,7 +44,7 @@ static struct fake {
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	int64_t imbalance;
-	int next_id;
+	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
 
 #define fake_require(condition) fake_check((condition), #condition, __LINE__)
@@ -113,7 +113,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	move->open = true;
 	move->to_died = false;
 	move->left = FAKE_LATENCY;
-	move->id = ++fake.next_id;
+	move->id = (int)++fake.next_id;
 	return move->id;
 }
 
@@ -142,6 +142,7 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 			if (!(move->map[b / 64] >> (b % 64) & 1))
 				continue;
 			fake.owner[i][b] = (uint8_t)move->order.to;
+			fake.moved++;
 			report->buckets++;
 		}
 		move->open = false;
@@ -193,6 +194,20 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	s->recovered = true;
 	*orphans = datapath_owned(dp, slot);
 	return true;
+}
+
+uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
+{
+	(void)dp;
+	return fake.owner[service][bucket];
+}
+
+bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order)
+{
+	(void)dp;
+	*order = fake.move[service].order;
+	order->map = fake.move[service].map;
+	return fake.move[service].open;
 }
 
 uint32_t datapath_slot_to_fence(struct datapath *dp)

@@ -1,0 +1,64 @@
+/* Scaling under traffic: workers added, drained, taken back and stopped, buckets shared evenly or moved by hand. One
+ * operation at a time, made of transfers from worker to worker. After each, what is still to be moved is reckoned anew
+ * from who owns what by then: a death on the way changes the steps, not the aim. Main lcore only. */
+#ifndef BATON_PRIMARY_SCALE_H
+#define BATON_PRIMARY_SCALE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi.h"
+#include "datapath.h"
+#include "restart.h"
+#include "share.h"
+
+struct supervisor;
+
+enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE };
+/* START: a process is asked for, until it is ready. SHARE: buckets move. RETIRE: the stopped one leaves. */
+enum scale_phase { SCALE_IDLE, SCALE_SPAWN, SCALE_READY, SCALE_SHARE, SCALE_RETIRE };
+
+struct scale {
+	enum scale_phase phase;
+	enum scale_kind kind;
+	char target[BATON_NAME_BYTES]; /* as it was asked for */
+	uint32_t worker;  /* who comes, leaves, or receives: index */
+	bool added;       /* it did not exist before: if it cannot start, it is taken out again */
+	bool was_drained; /* before it was taken back */
+	uint64_t began_ns;
+	uint64_t deadline_ns; /* of the phase, in SHARE of the present step */
+	uint32_t receiver;    /* worker whose transfer is ours; SHARE_NOBODY: none */
+	struct move_report report; /* sums, longest gap */
+	uint32_t moves;
+	uint64_t chosen[SHARE_WORDS]; /* SCALE_MOVE: the buckets that were asked for */
+	uint64_t map[SHARE_WORDS];    /* those of the transfer under way */
+	restart_done_fn done;
+	uint64_t token;
+};
+
+/* target: a group (a new worker, with the lowest free number) or GROUP.N (that one: new, or taken back if it is
+ * drained, or nothing but an even share for all). Returns 0 (done() follows), -ENOENT, -EBUSY, -EINVAL or -ENOSPC (no
+ * worker slot is free), with one line in `why`. */
+int scale_begin_start(struct supervisor *sup, const char *target, restart_done_fn done, uint64_t token, char *why,
+		      size_t bytes);
+/* target: a worker. stop: it leaves, too; else it stays, drained. Returns as above; -EPERM: it is the last one that
+ * owns buckets. */
+int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, restart_done_fn done, uint64_t token,
+		      char *why, size_t bytes);
+/* buckets: as buckets_parse() reads them; of the service of the target's group. */
+int scale_begin_move(struct supervisor *sup, const char *buckets, const char *target, restart_done_fn done,
+		     uint64_t token, char *why, size_t bytes);
+void scale_poll(struct supervisor *sup);
+/* The primary stops: ends an operation under way as failed. */
+void scale_abandon(struct supervisor *sup);
+/* True, and what it is in `why`, if an operation is under way. */
+bool scale_busy(const struct supervisor *sup, char *why, size_t bytes);
+/* "worker drain game.1"; empty: none is under way. */
+const char *scale_words(const struct supervisor *sup, char *words, size_t bytes);
+
+/* Who owns what: the reply of `buckets.show`. group: NULL for all. */
+json_t *scale_show(struct primary *primary, const char *group);
+
+#endif

@@ -1,0 +1,14 @@
+/* Handlers of the control socket's verbs that stand in files of their own; see command.h for what a handler is. */
+#ifndef BATON_PRIMARY_VERBS_H
+#define BATON_PRIMARY_VERBS_H
+
+#include "command.h"
+
+/* verbs_scale.c */
+json_t *verb_worker_start(const struct command_call *call);
+json_t *verb_worker_stop(const struct command_call *call);
+json_t *verb_worker_drain(const struct command_call *call);
+json_t *verb_buckets_show(const struct command_call *call);
+json_t *verb_buckets_move(const struct command_call *call);
+
+#endif
