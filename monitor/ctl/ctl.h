@@ -26,6 +26,7 @@ struct ctl_options {
 	const struct ctl_command *command;
 	/* of the command */
 	const char *target;  /* points into argv, as version does */
+	const char *second; /* of the two of a command that takes two */
 	const char *version;
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
@@ -37,11 +38,12 @@ struct ctl_options {
 };
 
 #define CTL_LOCAL 'L' /* asks no daemon */
+#define CTL_ANSWER_MS 10000u /* a daemon that turns at all answers within milliseconds */
 
 /* One command: its words, its options, what it does. */
 struct ctl_command {
 	const char *noun, *verb; /* verb NULL: the noun is the command */
-	const char *argument;    /* name of its one argument; NULL: takes none */
+	const char *argument;    /* names of its arguments, "ONE" or "ONE TWO", "[ONE]" if it may be left out; NULL: none */
 	const char *options;     /* letters of ctl_option that it takes, and CTL_LOCAL */
 	const char *summary;
 	const char *help;
@@ -82,6 +84,13 @@ int ctl_config_explain(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_audit.c */
 int ctl_audit(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_scale.c */
+int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_worker_stop(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

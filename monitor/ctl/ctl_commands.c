@@ -13,9 +13,6 @@
 #include "snapshot.h"
 #include "version.h"
 
-/* A daemon that turns at all answers within milliseconds. */
-#define ANSWER_MS 10000u
-
 static bool is_ok(const json_t *reply)
 {
 	return json_is_true(json_object_get(reply, "ok"));
@@ -26,7 +23,7 @@ static int ask_and_print(const struct ctl_options *o, const char *command, void 
 			 FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
-	int rc = ctl_ask(o, command, json_object(), ANSWER_MS, &reply, err);
+	int rc = ctl_ask(o, command, json_object(), CTL_ANSWER_MS, &reply, err);
 
 	/* Up, but not able to answer: for whoever watches it, it cannot be reached. */
 	if (rc == CTL_TIMEOUT)
@@ -125,7 +122,7 @@ static int run_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)
 static int learn_instance(struct ctl_options *o, FILE *err)
 {
 	json_t *reply = NULL;
-	int rc = o->instance[0] ? CTL_OK : ctl_ask(o, "ping", json_object(), ANSWER_MS, &reply, err);
+	int rc = o->instance[0] ? CTL_OK : ctl_ask(o, "ping", json_object(), CTL_ANSWER_MS, &reply, err);
 
 	if (rc == CTL_OK && reply) {
 		const char *name = json_string_value(json_object_get(reply, "instance"));
@@ -222,6 +219,26 @@ const struct ctl_command ctl_commands[] = {
 	  "if its descriptor says V; any other *.so there that is of the same plugin and says V. If several of those\n"
 	  "differ, or none says V, nothing is restarted, and the versions that were found are listed.",
 	  run_worker_restart },
+	{ "worker", "start", "GROUP|GROUP.N", "t", "add a worker to a group, or take a drained one back",
+	  "GROUP: starts one worker more, with the lowest free number, and waits until it is ready. GROUP.N: that one,\n"
+	  "new or drained. Then the group's buckets are shared evenly among its workers that are not drained, under\n"
+	  "traffic, by as few moves as possible. If it cannot start, nothing has changed, and the exit code is 1. Refused\n"
+	  "when no worker slot is free. A restart of batond starts what the configuration says: see groups[].count.",
+	  ctl_worker_start },
+	{ "worker", "stop", "GROUP.N", "t", "drain a worker, then end its process and free its slot",
+	  "Its buckets go evenly to the group's other workers first. The last one that owns buckets is refused.",
+	  ctl_worker_stop },
+	{ "worker", "drain", "GROUP.N", "t", "give a worker's buckets to the others; it stays, idle",
+	  "It owns nothing, gives its core away, and is left out of sharing until `batonctl worker start GROUP.N`; a hot\n"
+	  "restart or a death does not change that. The last one that owns buckets is refused.",
+	  ctl_worker_drain },
+	{ "buckets", "show", "[GROUP]", "", "which worker owns which buckets",
+	  "Numbers, ranges, and ranges with a step: 0-1022/2 is every second bucket. Also moves that are under way.",
+	  ctl_buckets_show },
+	{ "buckets", "move", "BUCKETS GROUP.N", "t", "move buckets to a worker of their group, under traffic",
+	  "BUCKETS is written as `batonctl buckets show` prints it: 17 or 0-255,300 or 0-1022/2. They stay there until\n"
+	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again.",
+	  ctl_buckets_move },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
 	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"

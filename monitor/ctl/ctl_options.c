@@ -254,7 +254,12 @@ static int take_word(struct ctl_options *o, const char **noun, const char *word,
 	const char *found;
 
 	if (o->command) {
-		if (!o->command->argument || o->target) {
+		const char *argument = o->command->argument;
+		if (argument && o->target && strchr(argument, ' ') && !o->second) {
+			o->second = word;
+			return 0;
+		}
+		if (!argument || o->target) {
 			ctl_fail(o, CTL_USAGE, err, "'%s' is one word too many: see `batonctl %s --help`", word,
 				 o->command->noun);
 			return -EINVAL;
@@ -311,7 +316,8 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 	if (!o.help && !o.show_version) {
 		if (!o.command)
 			return need_verb(&o, noun, err);
-		if (o.command->argument && !o.target) {
+		const char *argument = o.command->argument;
+		if (argument && argument[0] != '[' && (!o.target || (strchr(argument, ' ') && !o.second))) {
 			ctl_fail(&o, CTL_USAGE, err, "`batonctl %s %s` needs %s", o.command->noun, o.command->verb,
 				 o.command->argument);
 			return -EINVAL;

@@ -100,6 +100,8 @@ void ctl_print_status(FILE *out, const json_t *reply)
 		fprintf(out, "  %s: %s\n", text_of(sentence, "level"), text_of(sentence, "text"));
 	if (text_of(reply, "restarting")[0])
 		fprintf(out, "  a restart of %s is under way\n", text_of(reply, "restarting"));
+	if (text_of(reply, "operation")[0])
+		fprintf(out, "  `%s` is under way\n", text_of(reply, "operation"));
 	if (zygote)
 		fprintf(out, "zygote: pid %lld, spare %lld, %s\n", number_of(zygote, "pid"),
 			number_of(zygote, "spare_pid"), text_of(zygote, "dpdk"));

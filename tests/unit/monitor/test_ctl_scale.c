@@ -1,0 +1,128 @@
+/* batonctl worker start|stop|drain and buckets against a daemon with one answer: what is sent, printed and returned. */
+#define _GNU_SOURCE
+#include "ctl_rig.h"
+
+static const char done[] =
+	"{\"ok\":true,\"operation\":\"worker start\",\"worker\":\"game.2\",\"pid\":77,\"moved\":341,\"moves\":2,"
+	"\"gap_us\":31.25,\"parked\":4,\"shares\":[{\"name\":\"game.0\",\"buckets\":0,\"drained\":true},"
+	"{\"name\":\"game.2\",\"buckets\":1024,\"drained\":false}]}";
+
+static void each_order_is_sent_and_its_result_printed(void **unused)
+{
+	static const char *const verb[] = { "start", "stop", "drain" };
+	char words[64], command[64];
+
+	(void)unused;
+	for (uint32_t i = 0; i < 3; i++) {
+		snprintf(words, sizeof(words), "worker %s game.2", verb[i]);
+		snprintf(command, sizeof(command), "\"worker.%s\"", verb[i]);
+		run_with(done, words);
+		assert_int_equal(last.rc, CTL_OK);
+		says(server.heard, command);
+		says(server.heard, "\"target\":\"game.2\"");
+	}
+	says(last.out, "game.2: pid 77, 341 buckets moved in 2 moves, longest gap 31.2 us, 4 packets waited\n");
+	says(last.out, "0 buckets, drained\n");
+	run_with(done, "--json buckets move 0-255,300 game.2");
+	assert_int_equal(last.rc, CTL_OK);
+	says(server.heard, "\"buckets\":\"0-255,300\"");
+	says(server.heard, "\"target\":\"game.2\"");
+	json_t *reply = json_loads(last.out, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(reply, "moved")), 341);
+	json_decref(reply);
+}
+
+static void a_refusal_is_one_line_and_has_an_exit_code(void **unused)
+{
+	static const struct { const char *code; int exit; } refusal[] = {
+		{ "failed", CTL_FAILED }, { "busy", CTL_FAILED }, { "usage", CTL_USAGE }, { "not_found", CTL_NOT_FOUND },
+		{ "denied", CTL_DENIED },
+	};
+	char answer[128];
+
+	(void)unused;
+	for (uint32_t i = 0; i < sizeof(refusal) / sizeof(refusal[0]); i++) {
+		snprintf(answer, sizeof(answer), "{\"ok\":false,\"code\":\"%s\",\"error\":\"so and so\"}", refusal[i].code);
+		run_with(answer, "worker drain game.0");
+		assert_int_equal(last.rc, refusal[i].exit);
+		assert_string_equal(last.out, "");
+		assert_string_equal(last.err, "batonctl: so and so\n");
+	}
+	run_with("", "buckets move 1 game.0 --timeout 50ms");
+	assert_int_equal(last.rc, CTL_TIMEOUT);
+}
+
+static void words_that_are_missing_or_too_many_are_refused(void **unused)
+{
+	static const char *const bad[] = { "worker start", "worker drain", "worker stop", "buckets", "buckets move",
+					   "buckets move 17", "buckets move 17 game.0 more", "buckets show a b",
+					   "worker drain a b", "buckets shwo" };
+
+	(void)unused;
+	for (uint32_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		run("-s %s %s", path, bad[i]);
+		assert_int_equal(last.rc, CTL_USAGE);
+		one_line(last.err);
+	}
+	run("--help");
+	says(last.out, "worker start GROUP|GROUP.N");
+	says(last.out, "buckets move BUCKETS GROUP.N");
+	run("worker drain --help");
+	says(last.out, "usage: batonctl");
+	says(last.out, "gives its core away");
+}
+
+static void owners_are_shown_by_range(void **unused)
+{
+	(void)unused;
+	run_with("{\"ok\":true,\"operation\":\"worker drain game.1\",\"services\":[{\"service\":\"game\","
+		 "\"group\":\"game\",\"buckets\":1024,\"owners\":[{\"worker\":\"game.0\",\"state\":\"active\","
+		 "\"buckets\":512,\"ranges\":\"0-1022/2\"},{\"worker\":\"game.1\",\"state\":\"drained\",\"buckets\":0,\"ranges\":\"\"},{\"worker\":null,"
+		 "\"state\":\"none\",\"buckets\":512,\"ranges\":\"1-1023/2\"}],\"moving\":[{\"from\":null,\"to\":\"game.0\","
+		 "\"from_slot\":255,\"to_slot\":3,\"buckets\":512,\"ranges\":\"1-1023/2\"}]}]}", "buckets show game");
+	assert_int_equal(last.rc, CTL_OK);
+	says(server.heard, "\"group\":\"game\"");
+	assert_string_equal(last.out,
+			    "game: group game, 1024 buckets\n"
+			    "  game.0         active      512  0-1022/2\n"
+			    "  game.1         drained       0  -\n"
+			    "  nobody         none        512  1-1023/2\n"
+			    "  moving: 512 buckets from nobody to game.0 (slot 3)\n"
+			    "`worker drain game.1` is under way\n");
+	run_with("{\"ok\":true,\"operation\":\"\",\"services\":[]}", "buckets show");
+	assert_int_equal(last.rc, CTL_OK);
+	assert_null(strstr(server.heard, "group"));
+}
+
+static void long_lists_are_broken_behind_a_comma(void **unused)
+{
+	char answer[1200], *at = answer;
+
+	(void)unused;
+	at += sprintf(at, "{\"ok\":true,\"services\":[{\"service\":\"s\",\"group\":\"g\",\"buckets\":64,\"owners\":["
+		      "{\"worker\":\"g.0\",\"state\":\"active\",\"buckets\":100,"
+		      "\"ranges\":\"1000");
+	for (int i = 1; i < 100; i++)
+		at += sprintf(at, ",%d", 1000 + 2 * i);
+	sprintf(at, "\"}],\"moving\":[]}]}");
+	run_with(answer, "buckets show");
+	for (char *line = strtok(last.out, "\n"), *rest; line; line = rest) {
+		rest = strtok(NULL, "\n");
+		assert_true(strlen(line) <= 132);
+		if (rest && strstr(line, "1000"))
+			assert_int_equal(line[strlen(line) - 1], ',');
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_order_is_sent_and_its_result_printed),
+		cmocka_unit_test(a_refusal_is_one_line_and_has_an_exit_code),
+		cmocka_unit_test(words_that_are_missing_or_too_many_are_refused),
+		cmocka_unit_test(owners_are_shown_by_range),
+		cmocka_unit_test(long_lists_are_broken_behind_a_comma),
+	};
+
+	return cmocka_run_group_tests(tests, start, end);
+}
