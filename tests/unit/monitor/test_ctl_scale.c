@@ -77,7 +77,8 @@ static void owners_are_shown_by_range(void **unused)
 	(void)unused;
 	run_with("{\"ok\":true,\"operation\":\"worker drain game.1\",\"services\":[{\"service\":\"game\","
 		 "\"group\":\"game\",\"buckets\":1024,\"owners\":[{\"worker\":\"game.0\",\"state\":\"active\","
-		 "\"buckets\":512,\"ranges\":\"0-1022/2\"},{\"worker\":\"game.1\",\"state\":\"drained\",\"buckets\":0,\"ranges\":\"\"},{\"worker\":null,"
+		 "\"buckets\":512,\"ranges\":\"0-1022/2\"},{\"worker\":\"game.1\",\"state\":\"drained\",\"buckets\":0,"
+		 "\"ranges\":\"\"},{\"worker\":null,"
 		 "\"state\":\"none\",\"buckets\":512,\"ranges\":\"1-1023/2\"}],\"moving\":[{\"from\":null,\"to\":\"game.0\","
 		 "\"from_slot\":255,\"to_slot\":3,\"buckets\":512,\"ranges\":\"1-1023/2\"}]}]}", "buckets show game");
 	assert_int_equal(last.rc, CTL_OK);
