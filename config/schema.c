@@ -157,7 +157,7 @@ const struct schema_row schema[] = {
 	  .help = "what --version takes for it, whatever the file says it is" },
 	{ "groups[].versions[].plugin", SCHEMA_PATH, true, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
 	  .example = "/usr/lib/baton/game-1.4.2.so", FIELD(config_version, plugin), .help = "its shared object" },
-	{ "groups[].count", SCHEMA_INT, false, RELOAD_RESTART, TIER_FIRST, 1, BATON_MAX_WORKERS - 1, .fallback = "1",
+	{ "groups[].count", SCHEMA_INT, false, RELOAD_SCALE, TIER_FIRST, 1, BATON_MAX_WORKERS - 1, .fallback = "1",
 	  .example = "2", FIELD(config_group, count), .help = "workers" },
 	{ "groups[].cores", SCHEMA_CORES, false, RELOAD_WORKER, TIER_PERFORMANCE, 1, BATON_MAX_WORKERS,
 	  .fallback = "any", .example = "[1, 4-7]", .zero = "any", ARRAY(config_group, cores, core_count),
@@ -291,7 +291,7 @@ const char *schema_type_phrase(enum schema_type type)
 
 const char *schema_reload_name(enum schema_reload reload)
 {
-	static const char *const names[] = { "hot", "worker", "restart" };
+	static const char *const names[] = { "hot", "worker", "scale", "restart" };
 
 	return names[reload];
 }

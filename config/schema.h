@@ -30,7 +30,7 @@ enum schema_type {
 	SCHEMA_TYPES
 };
 
-enum schema_reload { RELOAD_HOT, RELOAD_WORKER, RELOAD_RESTART };
+enum schema_reload { RELOAD_HOT, RELOAD_WORKER, RELOAD_SCALE, RELOAD_RESTART, RELOAD_CLASSES };
 enum schema_tier { TIER_FIRST, TIER_PERFORMANCE, TIER_RARELY };
 
 struct schema_row {

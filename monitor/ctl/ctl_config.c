@@ -142,6 +142,7 @@ static void explain_text(const struct schema_row *row, const char *range, FILE *
 	static const char *const tiers[] = { "set it first", "for performance", "rarely needed" };
 	static const char *const reloads[] = {
 		[RELOAD_HOT] = "hot: at once, by a reload", [RELOAD_WORKER] = "worker: by a reload, in restarted workers",
+		[RELOAD_SCALE] = "scale: by a reload, which starts or stops workers",
 		[RELOAD_RESTART] = "restart: needs a restart of batond, a reload is refused",
 	};
 

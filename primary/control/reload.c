@@ -49,7 +49,9 @@ static void note_group(const struct config_item *item, void *arg)
 	struct reload *r = arg;
 
 	if (item->row->reload == RELOAD_WORKER)
-		r->groups |= 1u << item->index; /* rows of that class stand in groups[] only: tests/unit/config */
+		r->groups |= 1u << item->index; /* rows of these classes stand in groups[] only: tests/unit/config */
+	if (item->row->reload == RELOAD_SCALE)
+		r->scale |= 1u << item->index;
 }
 
 /* ---- saying how it went ---- */
@@ -97,8 +99,8 @@ static void forget(struct reload *r)
 	json_decref(r->changes);
 	json_decref(r->workers);
 	r->changes = r->workers = NULL;
-	r->groups = 0;
-	r->restarting = r->awaited = false;
+	r->groups = r->scale = r->scaled = 0;
+	r->restarting = r->awaited = r->noted = false;
 	r->failure[0] = '\0';
 	r->phase = RELOADING_NONE;
 }
@@ -148,6 +150,7 @@ static json_t *succeed(struct primary *primary)
 		if (strcmp(primary->config.group[g].plugin, r->next.group[g].plugin) != 0)
 			learn_version(primary, g);
 	take(primary, &r->next, RELOAD_WORKER);
+	take(primary, &r->next, RELOAD_SCALE);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		sup->worker[i].config = NULL;
 	config_origins_free(&primary->origins);
@@ -172,6 +175,15 @@ static void on_restart(struct primary *primary, uint64_t token, json_t *reply)
 	json_decref(reply);
 }
 
+static void note_paths(struct primary *primary)
+{
+	struct reload *r = primary->reload;
+
+	for (uint32_t i = 0; i < primary->supervisor->workers; i++)
+		memcpy(r->worker_path[i], primary->supervisor->worker[i].path, sizeof(r->worker_path[i]));
+	r->noted = true;
+}
+
 static void begin_group(struct primary *primary)
 {
 	struct reload *r = primary->reload;
@@ -179,6 +191,8 @@ static void begin_group(struct primary *primary)
 	uint32_t g = (uint32_t)__builtin_ctz(r->groups);
 	bool same = strcmp(primary->config.group[g].plugin, r->next.group[g].plugin) == 0;
 
+	if (!r->noted)
+		note_paths(primary);
 	r->groups &= r->groups - 1;
 	/* A version that an operator has put there by hand stays, unless the file names another plugin than before. */
 	int rc = restart_begin(sup, r->next.group[g].name, same ? sup->group_path[g] : r->next.group[g].plugin,
@@ -240,14 +254,21 @@ static void carry_on(struct primary *primary)
 
 	if (r->restarting || !primary->supervisor)
 		return;
-	if (r->phase == RELOADING_FORWARD && r->failure[0])
+	if (r->phase == RELOADING_FORWARD && !r->failure[0] && reload_scale(primary, true))
+		return;
+	if (r->phase == RELOADING_FORWARD && r->failure[0]) {
 		r->phase = RELOADING_BACK;
-	if (r->phase == RELOADING_FORWARD && r->groups)
+		r->scale = r->scaled;
+	}
+	if (r->phase == RELOADING_FORWARD && r->groups) {
 		begin_group(primary);
-	else if (r->phase == RELOADING_FORWARD)
+	} else if (r->phase == RELOADING_FORWARD) {
 		end(primary, succeed(primary));
-	else if (!begin_back(primary))
-		end(primary, fail(primary));
+	} else if (!begin_back(primary)) {
+		r->noted = false;
+		if (!reload_scale(primary, false))
+			end(primary, fail(primary));
+	}
 }
 
 /* SIGHUP: an order like that of the control socket, but with nobody to answer. */
@@ -288,6 +309,11 @@ bool reload_busy(const struct primary *primary)
 	return primary->reload && primary->reload->phase != RELOADING_NONE;
 }
 
+bool reload_knows_workers(const struct primary *primary)
+{
+	return reload_busy(primary) && primary->reload->noted;
+}
+
 /* ---- the beginning ---- */
 
 static json_t *busy(const struct primary *primary)
@@ -316,13 +342,12 @@ static json_t *apply(struct primary *primary, bool wait, uint64_t token)
 
 	r->before = primary->config;
 	r->workers = json_array();
-	for (uint32_t i = 0; i < sup->workers; i++)
-		memcpy(r->worker_path[i], sup->worker[i].path, sizeof(r->worker_path[i]));
+	reload_note_counts(primary);
 	memcpy(r->group_path, sup->group_path, sizeof(r->group_path));
 	config_diff(&primary->config, &r->next, note_group, r);
 	/* First, so that new workers get the time to start that the file gives them; taken back if they fail. */
 	take(primary, &r->next, RELOAD_HOT);
-	if (r->groups == 0) {
+	if (r->groups == 0 && r->scale == 0) {
 		reply = succeed(primary);
 		forget(r);
 		return reply;

@@ -74,7 +74,8 @@ uint32_t group_owners(const struct supervisor *sup, uint32_t group)
 
 void workers_sweep(struct supervisor *sup)
 {
-	if (sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE || reload_busy(sup->primary))
+	if (sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE ||
+	    reload_knows_workers(sup->primary))
 		return;
 	for (uint32_t i = sup->workers; i-- > 0;)
 		if (sup->worker[i].gone && worker_has_no_slot(sup, i) && !sup->worker[i].transfer.open)

@@ -59,7 +59,7 @@ static bool load_both(const struct schema_row *row)
 
 static void changed_value_is_the_one_difference_and_has_its_class(void **state)
 {
-	uint32_t rows = 0, by_class[3] = { 0 };
+	uint32_t rows = 0, by_class[RELOAD_CLASSES] = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < schema_rows; i++) {
@@ -129,7 +129,7 @@ static void printed_value_is_read_as_the_same_value(void **state)
 	}
 }
 
-/* These two lists are a promise: hot, only the main lcore reads it; worker, it reaches a worker at its start only. A
+/* These lists are a promise: hot, only the main lcore reads it; worker, it reaches a worker at its start only. A
  * row that is added to them must keep it (primary/control/reload.c carries it out for any row of the class). */
 static void classes_name_what_a_reload_can_carry_out(void **state)
 {
@@ -137,7 +137,7 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 				  "workers.start_timeout control.operators.users control.operators.groups "
 				  "control.viewers.users control.viewers.groups control.audit_log log.level ";
 	static const char worker[] = "groups[].plugin groups[].cores groups[].settings ";
-	char found[3][4096] = { "", "", "" };
+	char found[RELOAD_CLASSES][4096] = { "" };
 
 	(void)state;
 	for (size_t i = 0; i < schema_rows; i++)
@@ -145,6 +145,7 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 			strcat(strcat(found[schema[i].reload], schema[i].path), " ");
 	assert_string_equal(found[RELOAD_HOT], hot);
 	assert_string_equal(found[RELOAD_WORKER], worker);
+	assert_string_equal(found[RELOAD_SCALE], "groups[].count ");
 }
 
 static void every_row_can_be_explained_by_its_path(void **state)

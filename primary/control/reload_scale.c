@@ -1,0 +1,88 @@
+/* The number of a group's workers in a reload: one start or stop after the other, and the same way back. */
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor.h"
+
+/* Its workers, and the one with the highest number. */
+static uint32_t count_workers(const struct supervisor *sup, uint32_t group, uint32_t *last)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		if (sup->worker[i].group != group || sup->worker[i].gone)
+			continue;
+		count++;
+		*last = i;
+	}
+	return count;
+}
+
+void reload_note_counts(struct primary *primary)
+{
+	uint32_t last;
+
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		primary->reload->count[g] = (uint8_t)count_workers(primary->supervisor, g, &last);
+}
+
+static void note_failure(struct reload *r, const char *why)
+{
+	size_t used = strlen(r->failure);
+
+	snprintf(r->failure + used, sizeof(r->failure) - used, "%s%s", used ? "; not taken back: " : "", why);
+}
+
+static void on_scaled(struct primary *primary, uint64_t token, json_t *reply)
+{
+	struct reload *r = primary->reload;
+	const char *error = json_string_value(json_object_get(reply, "error"));
+
+	(void)token;
+	r->restarting = false;
+	if (!json_is_true(json_object_get(reply, "ok"))) {
+		note_failure(r, error ? error : "it failed");
+		r->scale &= r->scale - 1; /* the lowest is the one at work: on the way back the others still go */
+	}
+	json_decref(reply);
+}
+
+/* Returns false if the group has as many as it is to have, or cannot get there. */
+static bool order(struct primary *primary, uint32_t group, uint32_t wanted)
+{
+	struct supervisor *sup = primary->supervisor;
+	char why[700] = "";
+	uint32_t last = 0, count = count_workers(sup, group, &last);
+	int rc;
+
+	if (count == wanted)
+		return false;
+	if (count < wanted)
+		rc = scale_begin_start(sup, primary->config.group[group].name, on_scaled, 0, why, sizeof(why));
+	else
+		rc = scale_begin_drain(sup, sup->worker[last].name, true, on_scaled, 0, why, sizeof(why));
+	if (rc)
+		note_failure(primary->reload, why[0] ? why : strerror(-rc));
+	primary->reload->restarting = rc == 0;
+	return rc == 0;
+}
+
+bool reload_scale(struct primary *primary, bool forward)
+{
+	struct reload *r = primary->reload;
+
+	while (r->scale) {
+		uint32_t group = (uint32_t)__builtin_ctz(r->scale);
+
+		r->scaled |= 1u << group;
+		if (order(primary, group, forward ? r->next.group[group].count : r->count[group]))
+			return true;
+		r->scale &= r->scale - 1;
+		if (forward && r->failure[0])
+			return false;
+	}
+	return false;
+}
