@@ -333,8 +333,7 @@ static bool parse_tags(const char *text)
 	return true;
 }
 
-/* ARP and what is for our address: other traffic of the interface must not push it out of the socket's buffer. The tag is
- * beside the frame already. */
+/* ARP and what is for our address: other traffic must not push it out of the socket's buffer. The tag is taken off. */
 static void filter(void)
 {
 	struct sock_filter code[] = {

@@ -126,7 +126,8 @@ __attribute__((unused)) static uint16_t take_tag(struct rte_mbuf *m)
 	return frame[12] == 0x81 ? vlan_take_off(m) : 0;
 }
 
-__attribute__((unused)) static void expect_question_from(uint32_t lcore, uint32_t ip, uint32_t ours, uint16_t vlan, const uint8_t *to)
+__attribute__((unused))
+static void expect_question_from(uint32_t lcore, uint32_t ip, uint32_t ours, uint16_t vlan, const uint8_t *to)
 {
 	struct rte_mbuf *m = next_from(lcore);
 
@@ -190,7 +191,8 @@ __attribute__((unused)) static void expect_packet_from(uint32_t lcore, const uin
 		assert_int_equal(((const uint8_t *)(udp + 1))[i], mark);
 	rte_pktmbuf_free(m);
 }
-__attribute__((unused)) static void expect_packet(const uint8_t *mac, uint32_t ip, uint32_t from, uint16_t vlan, uint8_t mark)
+__attribute__((unused))
+static void expect_packet(const uint8_t *mac, uint32_t ip, uint32_t from, uint16_t vlan, uint8_t mark)
 {
 	expect_packet_from(0, mac, ip, from, vlan, mark);
 }
@@ -228,8 +230,10 @@ __attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
 	turns();
 }
 __attribute__((unused)) static void tell(struct told t) { tell_lcore(0, t); }
-__attribute__((unused)) static void answer(uint32_t ip, const uint8_t *mac) { tell((struct told){RTE_ARP_OP_REPLY, ip, mac, OURS, 0}); }
-__attribute__((unused)) static void announce(uint32_t ip, const uint8_t *mac) { tell((struct told){RTE_ARP_OP_REQUEST, ip, mac, ip, 0}); }
+__attribute__((unused))
+static void answer(uint32_t ip, const uint8_t *mac) { tell((struct told){RTE_ARP_OP_REPLY, ip, mac, OURS, 0}); }
+__attribute__((unused))
+static void announce(uint32_t ip, const uint8_t *mac) { tell((struct told){RTE_ARP_OP_REQUEST, ip, mac, ip, 0}); }
 
 __attribute__((unused)) static void resolve(uint32_t ip, const uint8_t *mac)
 {

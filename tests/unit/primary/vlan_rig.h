@@ -82,8 +82,10 @@ __attribute__((unused)) static int teardown(void **state)
 
 /* ---- frames ---- */
 
-__attribute__((unused)) static struct rte_ipv4_hdr *ip_of(struct rte_mbuf *m) { return rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14); }
-__attribute__((unused)) static struct rte_udp_hdr *udp_of(struct rte_mbuf *m) { return rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, 34); }
+__attribute__((unused))
+static struct rte_ipv4_hdr *ip_of(struct rte_mbuf *m) { return rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14); }
+__attribute__((unused))
+static struct rte_udp_hdr *udp_of(struct rte_mbuf *m) { return rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, 34); }
 
 __attribute__((unused)) static struct rte_mbuf *request(uint32_t ip, uint32_t len)
 {
@@ -206,7 +208,8 @@ __attribute__((unused)) static void expect_drop(struct rte_mbuf *m, enum core_dr
 			 (int)(stats->drop[reason] - before), core_drop_name(reason), (int)(all_after - all));
 }
 
-__attribute__((unused)) static struct rte_mbuf *inner(uint16_t type) { return tag_in_frame(request(VLAN_IP, 48), type, TAG); }
+__attribute__((unused))
+static struct rte_mbuf *inner(uint16_t type) { return tag_in_frame(request(VLAN_IP, 48), type, TAG); }
 
 __attribute__((unused)) static struct rte_mbuf *for_mac(struct rte_mbuf *m, uint8_t byte)
 {
