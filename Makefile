@@ -99,7 +99,7 @@ USES_baton-bots     := bots shared
 
 LINK_batond         = $(DPDK_LIBS) -lyaml -ljansson -lseccomp -lnuma -lpthread -ldl -lm
 LINK_baton-top      = $(CURSES_LIBS) -ljansson -lm
-LINK_batonctl       = -ljansson -lm
+LINK_batonctl       = -ljansson -ldl -lm
 LINK_baton-exporter = $(HTTP_LIBS) -lm
 LINK_baton-bots     = -ljansson -lpthread -lm
 # The zygote is linked statically against the few DPDK archives it needs: no PMD, no bus, no plugin directory. A worker
@@ -249,12 +249,10 @@ format:               ## trailing blanks and missing last newlines
 check: lint           ## lint, then compile everything with -Werror by gcc and by clang
 	+$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=gcc WERROR=1 O=$(O)/gcc build unit-programs
 	+$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=clang WERROR=1 O=$(O)/clang build unit-programs
-install: build        ## programs, plugins, SDK header and examples under DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/baton/plugins $(DESTDIR)$(PREFIX)/include/baton \
-		$(DESTDIR)$(PREFIX)/share/baton
+install: build        ## programs, plugins, SDK and examples under DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/baton/plugins $(DESTDIR)$(PREFIX)/share/baton
 	install -m 755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(PLUGIN_NAMES:%=$(PLUGINS)/%.so) $(DESTDIR)$(PREFIX)/lib/baton/plugins
-	install -m 644 workers/sdk/baton.h $(DESTDIR)$(PREFIX)/include/baton
 	install -m 644 $(wildcard config/*.yaml) $(DESTDIR)$(PREFIX)/share/baton
 clean:                ## remove build output
 	$(Q)rm -rf $(O)

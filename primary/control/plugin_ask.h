@@ -5,20 +5,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "ask.h"
 #include "primary.h"
 
 struct plugin_ask {
-	pid_t pid;    /* 0: nobody is asked; of all zeroes is a sound beginning */
-	int out, err; /* our ends of its standard output and error; -1: it has ended */
-	int timeout_ms;
-	int64_t deadline_ms; /* CLOCK_MONOTONIC */
+	struct ask process; /* of all zeroes is a sound beginning */
 	char file[BATON_PATH_BYTES];
-	char text[8192];
-	size_t text_len;
-	char complaint[1024];
-	size_t complaint_len;
 };
 
 /* Starts `zygote --describe file`. Returns 0, or -errno with one line in `why`. */

@@ -138,11 +138,11 @@ int version_find_poll(struct version_find *find, char path[BATON_PATH_BYTES], ch
 		return 0;
 	}
 	const char *file = find->file[find->at].path;
-	if (find->ask.pid == 0)
+	if (find->ask.process.pid == 0)
 		rc = plugin_ask_begin(&find->ask, find->zygote, file, VERSION_FILE_MS, detail, sizeof(detail));
 	if (rc == 0)
 		rc = plugin_ask_poll(&find->ask, &info, detail, sizeof(detail));
-	if (rc == -EAGAIN && find->ask.pid != 0)
+	if (rc == -EAGAIN && find->ask.process.pid != 0)
 		return -EAGAIN;
 	if (rc == 0)
 		rc = judge(find, &info, file);

@@ -145,7 +145,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 
 static bool is_known(const struct supervisor *sup, pid_t pid)
 {
-	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid || pid == sup->find.ask.pid)
+	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid || pid == sup->find.ask.process.pid)
 		return true;
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].state != WORKER_DEAD && sup->slot[i].pid == pid)

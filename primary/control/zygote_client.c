@@ -4,17 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "log.h"
 #include "process.h"
 
@@ -25,23 +24,7 @@
 
 int zygote_find(char *path, size_t bytes)
 {
-	static const char name[] = "baton-zygote";
-	const char *given = getenv("BATON_ZYGOTE");
-	char own[PATH_MAX];
-
-	if (given && given[0]) {
-		if ((size_t)snprintf(path, bytes, "%s", given) >= bytes)
-			return -ENAMETOOLONG;
-	} else {
-		ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-		if (n <= 0)
-			return -ENOENT;
-		own[n] = 0;
-		*(strrchr(own, '/') + 1) = 0; /* the link is absolute */
-		if ((size_t)snprintf(path, bytes, "%s%s", own, name) >= bytes)
-			return -ENAMETOOLONG;
-	}
-	return access(path, X_OK) ? -ENOENT : 0;
+	return ask_find("baton-zygote", "BATON_ZYGOTE", path, bytes);
 }
 
 /* Our end: non-blocking, and the kernel names the sender of every message. */

@@ -25,9 +25,9 @@ static baton_verdict handle(struct baton_ctx *ctx, const struct baton_packet *pa
 
 	if (tally_of(ctx, data) == NULL)
 		return baton_no_reply();
-	((struct tally *)(void *)(record + 1))->datagrams++;
+	((struct tally *)(void *)(record + 1))->datagrams = packet->len;
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "bad-bucket", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 0, .key_length = 4, .schema = 1,
-	     .record_size = sizeof(struct tally), .max_undo_bytes = 128, .packet = handle);
+BATON_PLUGIN(.name = "bad-bucket", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 0, .key_length = 4,
+	     .schema = 1, .record_size = sizeof(struct tally), .max_undo_bytes = 128, .packet = handle);

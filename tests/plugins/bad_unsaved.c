@@ -27,5 +27,5 @@ static baton_verdict handle(struct baton_ctx *ctx, const struct baton_packet *pa
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "bad-unsaved", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 0, .key_length = 4, .schema = 1,
-	     .record_size = sizeof(struct tally), .max_undo_bytes = 128, .packet = handle);
+BATON_PLUGIN(.name = "bad-unsaved", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 0, .key_length = 4,
+	     .schema = 1, .record_size = sizeof(struct tally), .max_undo_bytes = 128, .packet = handle);

@@ -187,8 +187,8 @@ int32_t baton_test_bucket(const struct baton_test *t, const void *data, uint16_t
 	return sandbox_bucket(&t->inside->sandbox, t->ctx.peer, data, len);
 }
 
-const struct baton_test_reply *baton_test_send_at(struct baton_test *t, const void *data, uint16_t len, const char *file,
-						  int line)
+const struct baton_test_reply *baton_test_send_at(struct baton_test *t, const void *data, uint16_t len,
+						  const char *file, int line)
 {
 	struct baton_test_reply *reply = &t->inside->reply;
 	int32_t bucket = baton_test_bucket(t, data, len);

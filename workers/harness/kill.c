@@ -27,7 +27,8 @@ static void on_step(int number)
 
 /* Below the red zone: the compiler may keep values under the stack pointer. */
 #define SET_TRAP(how)                                                                                                  \
-	__asm__ __volatile__("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" how "\n\tpopfq\n\tlea 128(%%rsp), %%rsp" ::: "memory", "cc")
+	__asm__ __volatile__("lea -128(%%rsp), %%rsp\n\tpushfq\n\t" how "\n\tpopfq\n\tlea 128(%%rsp), %%rsp"          \
+			     ::: "memory", "cc")
 #define TRAP_ON()  SET_TRAP("orq $0x100, (%%rsp)")
 #define TRAP_OFF() SET_TRAP("andq $~0x100, (%%rsp)")
 

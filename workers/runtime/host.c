@@ -15,12 +15,18 @@
 static struct {
 	int control;
 	const struct zygote_spawn *spawn; /* NULL: no primary to talk to */
+	void (*log)(const char *text);    /* without a primary; NULL: standard error */
 } host;
 
 void host_init(int control, const struct zygote_spawn *spawn)
 {
 	host.control = control;
 	host.spawn = spawn;
+}
+
+void host_log_to(void (*log)(const char *text))
+{
+	host.log = log;
 }
 
 int host_send(struct zygote_message *message)
@@ -56,7 +62,9 @@ void baton_log(struct baton_ctx *ctx, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (host.spawn == NULL)
+	if (host.spawn == NULL && host.log != NULL)
+		host.log(text);
+	else if (host.spawn == NULL)
 		fprintf(stderr, "%s\n", text);
 	else
 		host_say(WORKER_LOG, text); /* a line that finds no room is lost, not waited for any longer */

@@ -214,8 +214,11 @@ int plugin_describe(const char *path)
 	}
 	const struct baton_plugin *d = plugin.descriptor;
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
-	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,\"max_sends\":%u}\n",
+	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,"
+	       "\"max_sends\":%u,\"callbacks\":\"%spacket%s%s%s\"}\n",
 	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
-	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends);
+	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->init != NULL ? "init, " : "",
+	       d->prefetch != NULL ? ", prefetch" : "", d->tick != NULL ? ", tick" : "",
+	       d->message != NULL ? ", message" : "");
 	return fflush(stdout) == 0 ? 0 : 1;
 }

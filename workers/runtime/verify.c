@@ -100,7 +100,8 @@ static int check_statics(struct verify *v, const struct baton_ctx *ctx)
 
 	if (at < 0)
 		return 0;
-	return verify_found(v, ctx, "changed a global or static variable at FILE.so+%#llx from %#x to %#x, but state lives in "
+	return verify_found(v, ctx, "changed a global or static variable at FILE.so+%#llx from %#x to %#x, but state "
+		"lives in "
 		    "records (gdb FILE.so, info symbol %#llx)", (unsigned long long)at, was, is, (unsigned long long)at);
 }
 
@@ -113,7 +114,8 @@ static int check_verdict(struct verify *v, const struct baton_ctx *ctx, baton_ve
 	if (kind >= BATON_VERDICT_COUNT || kind == BATON_DROP_REFUSED)
 		return verify_found(v, ctx, "returned %#x, which is no verdict: use baton_reply() and its like", verdict);
 	if (len > v->call->packet->len)
-		return verify_found(v, ctx, "answers with %u bytes, longer than the request: it would be dropped as malformed", len);
+		return verify_found(v, ctx, "answers with %u bytes, longer than the request: it would be dropped as "
+			"malformed", len);
 	return 0;
 }
 
@@ -185,7 +187,8 @@ static int check_first(struct verify *v, const struct baton_ctx *real, const str
 			    (unsigned long long)((uint64_t)stray / real->bucket_bytes),
 			    verify_place(real, (uint64_t)stray % real->bucket_bytes, where));
 	if (past >= 0)
-		return verify_found(v, real, "wrote to byte %d of a datagram of %u bytes: packet->len is the end of data", past, len);
+		return verify_found(v, real, "wrote to byte %d of a datagram of %u bytes: packet->len is the end of "
+			"data", past, len);
 	if (rc == 0)
 		rc = check_statics(v, real);
 	if (rc == 0 && !run->ctx->overflow)
@@ -205,7 +208,8 @@ static void to_shadow(struct verify *v, struct baton_ctx *ctx)
 	*ctx->journal_used = 0;
 }
 
-static int run_prefetch(struct verify *v, const struct baton_ctx *real, struct run *run, const uint8_t *own, uint32_t len)
+static int run_prefetch(struct verify *v, const struct baton_ctx *real, struct run *run, const uint8_t *own,
+			uint32_t len)
 {
 	char where[96];
 
@@ -216,7 +220,8 @@ static int run_prefetch(struct verify *v, const struct baton_ctx *real, struct r
 		return verify_explain_fault(v, real);
 	int64_t at = bucket_differs(real, v->shadow.records + real->bucket * real->bucket_bytes, own);
 	if (at >= 0 || run->ctx->used != 0)
-		return verify_found(v, real, "prefetch changed a record: %s", verify_place(real, at >= 0 ? (uint64_t)at : 0, where));
+		return verify_found(v, real, "prefetch changed a record: "
+			"%s", verify_place(real, at >= 0 ? (uint64_t)at : 0, where));
 	if (len != 0 && memcmp(v->shadow.data, v->request, len) != 0)
 		return verify_found(v, real, "prefetch changed the datagram");
 	return 0;
@@ -281,20 +286,24 @@ static int check_second(struct verify *v, const struct baton_ctx *ctx, const str
 	char where[96];
 
 	if (v->overflow != (ctx->overflow != 0))
-		return verify_found(v, ctx, "run again, it saves %s undo bytes than it declares: it depends on more than its inputs",
+		return verify_found(v, ctx, "run again, it saves %s undo bytes than it declares: it depends on more than "
+			"its inputs",
 			    v->overflow ? "no more" : "more");
 	if (v->overflow)
 		return 0;
 	if (run->verdict != v->verdict)
-		return verify_found(v, ctx, "run again, it returns %#x, not %#x: it depends on more than its inputs", run->verdict,
+		return verify_found(v, ctx, "run again, it returns %#x, not %#x: it depends on more than its "
+			"inputs", run->verdict,
 			    v->verdict);
 	for (uint32_t i = 0; i < len; i++)
 		if (run->data[i] != v->reply[i])
-			return verify_found(v, ctx, "run again, the reply differs: byte %u is %#x, was %#x: it depends on more than "
+			return verify_found(v, ctx, "run again, the reply differs: byte %u is %#x, was %#x: it depends on more "
+				"than "
 				    "its inputs", i, run->data[i], v->reply[i]);
 	int64_t at = bucket_differs(ctx, own, v->after);
 	if (at >= 0)
-		return verify_found(v, ctx, "run again, a record differs: bucket %u, %s is %#x, was %#x: it depends on more than its "
+		return verify_found(v, ctx, "run again, a record differs: bucket %u, %s is %#x, was %#x: it depends on more "
+			"than its "
 			    "inputs", ctx->bucket, verify_place(ctx, (uint64_t)at, where), own[at], v->after[at]);
 	return check_posted(v, ctx, posted);
 }

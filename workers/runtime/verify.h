@@ -2,8 +2,8 @@
  *
  * The first run sees a shadow: a private stretch of addresses as large as the group's records, in which nothing but the
  * entry's own bucket (a copy) can be touched, a copy of the datagram between two guard pages, and a journal apart. Then
- * the shadow is undone from that journal and must equal what it was; the second run is the real one, and must end as the
- * first did. So that is why no other bucket has to be compared: other workers change theirs at any time, and what a
+ * the shadow is undone from that journal and must equal what it was; the second run is the real one, and must end as
+ * the first did. So that is why no other bucket has to be compared: other workers change theirs at any time, and what a
  * worker owns may be gigabytes; a fault on a page that is not there finds a write, and a read too, whoever owns the
  * bucket, at the instruction that does it and before it has done harm. (mprotect() of the records themselves would not
  * do: they stand in huge pages, a thousand buckets in one.) Neighbours that share a page with a small bucket are filled
@@ -43,8 +43,8 @@ struct verify_outbox {
 struct verify;
 
 /* ctx: bound to the group's records. statics: the plugin's variables are watched too, if it stands in a shared object
- * of its own (a call must not change them). Signals of a crash are caught while a call runs. One at a time in a process.
- * Returns 0 or -errno. */
+ * of its own (a call must not change them). Signals of a crash are caught while a call runs. One at a time in a
+ * process. Returns 0 or -errno. */
 int verify_create(struct verify **out, const struct baton_plugin *plugin, const struct baton_ctx *ctx, bool statics);
 void verify_destroy(struct verify *v);
 void verify_set_outbox(struct verify *v, const struct verify_outbox *outbox);
@@ -57,8 +57,8 @@ int verify_run(struct verify *v, struct baton_ctx *ctx, const struct verify_call
 /* The same for the plugin's init, of which only a crash is a finding. *rc: what it returned, 0 if it has none. */
 int verify_init(struct verify *v, struct baton_ctx *ctx, int *rc);
 
-/* One line, without a newline: the plugin, the entry (kind, position, bucket, key, first bytes) and what is wrong where.
- * Valid until the next call. */
+/* One line, without a newline: the plugin, the entry (kind, position, bucket, key, first bytes) and what is wrong
+ * where. Valid until the next call. */
 const char *verify_finding(const struct verify *v);
 /* The signal that ended the call of the last finding; 0: none did. */
 int verify_signal(const struct verify *v);

@@ -104,7 +104,8 @@ struct verify {
 /* Writes v->finding: plugin, what is wrong, and the entry that runs. Returns -EBADMSG. */
 int verify_found(struct verify *v, const struct baton_ctx *ctx, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The same of v->fault. Memory that only verify mode keeps away is no signal to anybody else: v->fault.signal is 0 then. */
+/* The same of v->fault. Memory that only verify mode keeps away is no signal to anybody else: v->fault.signal is 0
+ * then. */
 int verify_explain_fault(struct verify *v, const struct baton_ctx *ctx);
 /* Byte `at` of a bucket: which record, and which byte of it as the plugin counts them. */
 const char *verify_place(const struct baton_ctx *ctx, uint64_t at, char text[96]);

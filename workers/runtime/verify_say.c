@@ -123,6 +123,7 @@ int verify_explain_fault(struct verify *v, const struct baton_ctx *ctx)
 		return verify_found(v, ctx, "%s byte %ld of a datagram of %u bytes, at %s", did, (long)(at - data),
 			    v->call != NULL && v->call->packet != NULL ? v->call->packet->len : 0, where);
 	}
-	return verify_found(v, ctx, "died of signal %d (%s), address %#lx, at %s", v->fault.signal, strsignal(v->fault.signal),
+	return verify_found(v, ctx, "died of signal %d (%s), address %#lx, at "
+		"%s", v->fault.signal, strsignal(v->fault.signal),
 		    (unsigned long)at, where);
 }

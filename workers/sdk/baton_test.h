@@ -17,8 +17,8 @@
  *
  * Every call is checked (verify mode): it is run, undone from the journal, compared with what was before, run again and
  * compared with the first run. A change that was not saved, a touch of another bucket, a write behind packet->len, a
- * reply longer than its request, a result that depends on anything but its inputs, a crash: each fails the test with one
- * line that names the plugin, the entry and the offset.
+ * reply longer than its request, a result that depends on anything but its inputs, a crash: each fails the test with
+ * one line that names the plugin, the entry and the offset.
  *
  * One struct baton_test at a time in a process; it must stay where it is. */
 #ifndef BATON_SDK_TEST_H
@@ -63,7 +63,8 @@ struct baton_test_reply {
 
 /* Empty records, bucket_slots per bucket; both numbers are powers of two. The clock stands at 2023-11-14 22:13:20 UTC.
  * Does not call the plugin's init. Fails the test if memory is short. */
-void baton_test_create(struct baton_test *t, const struct baton_plugin *plugin, uint32_t buckets, uint32_t bucket_slots);
+void baton_test_create(struct baton_test *t, const struct baton_plugin *plugin, uint32_t buckets,
+		       uint32_t bucket_slots);
 /* The same with the plugin in a shared object, as the worker will have it; its variables are watched then, too: a call
  * must not change them. Fails the test if it cannot be loaded. */
 void baton_test_load(struct baton_test *t, const char *file, uint32_t buckets, uint32_t bucket_slots);
@@ -81,8 +82,8 @@ int baton_test_init(struct baton_test *t);
 /* A datagram of ctx.peer, steered by the plugin's key, at the clock's time. The reply is valid until the next one.
  * Fails the test if it is too short for the plugin's key: no worker would see it. */
 #define baton_test_send(t, data, len) baton_test_send_at((t), (data), (uint16_t)(len), __FILE__, __LINE__)
-const struct baton_test_reply *baton_test_send_at(struct baton_test *t, const void *data, uint16_t len, const char *file,
-						  int line);
+const struct baton_test_reply *baton_test_send_at(struct baton_test *t, const void *data, uint16_t len,
+						  const char *file, int line);
 /* The same with everything said by the caller: packet->bucket, len and time_ns. The reply is written over data, which
  * has packet->len bytes. */
 #define baton_test_packet(t, packet, data) baton_test_packet_at((t), (packet), (data), __FILE__, __LINE__)

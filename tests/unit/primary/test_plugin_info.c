@@ -143,7 +143,7 @@ static void a_plugin_that_hangs_when_loaded_is_given_up(void **unused)
 /* The main lcore has other things to do. */
 static void nobody_waits_for_a_description(void **unused)
 {
-	struct plugin_ask ask = { .pid = 0 };
+	struct plugin_ask ask = { .process = { .pid = 0 } };
 	struct plugin_info info;
 	char why[400];
 	int rc;
@@ -156,14 +156,14 @@ static void nobody_waits_for_a_description(void **unused)
 		assert_int_equal(plugin_ask_poll(&ask, &info, why, sizeof(why)), -EAGAIN);
 	plugin_ask_cancel(&ask);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-	assert_int_equal(ask.pid, 0);
+	assert_int_equal(ask.process.pid, 0);
 	fake_plugin_write(file, "ok 5");
 	assert_int_equal(plugin_ask_begin(&ask, self, file, 30000, why, sizeof(why)), 0);
 	while ((rc = plugin_ask_poll(&ask, &info, why, sizeof(why))) == -EAGAIN)
 		sched_yield();
 	assert_int_equal(rc, 0);
 	assert_string_equal(info.version, "5");
-	assert_int_equal(ask.pid, 0);
+	assert_int_equal(ask.process.pid, 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 

@@ -139,9 +139,9 @@ static void a_search_under_way_ends_with_the_primary(void **unused)
 	(void)unused;
 	rig_plugin("slow.so", "hang");
 	assert_int_equal(rig_begin("game", "9"), 0);
-	wait_until(rig.primary->supervisor->find.ask.pid > 0 &&
+	wait_until(rig.primary->supervisor->find.ask.process.pid > 0 &&
 		   strstr(rig.primary->supervisor->find.ask.file, "slow.so") != NULL);
-	pid_t asked = rig.primary->supervisor->find.ask.pid;
+	pid_t asked = rig.primary->supervisor->find.ask.process.pid;
 	supervisor_fini(rig.primary);
 	assert_non_null(rig.reply);
 	assert_non_null(strstr(rig_error(), "stopping"));

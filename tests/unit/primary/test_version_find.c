@@ -181,7 +181,7 @@ static void a_search_that_is_given_up_leaves_nobody(void **state)
 	version_find_begin(&find, self, "fake", "1", named, 1);
 	for (uint32_t i = 0; i < 50; i++)
 		assert_int_equal(version_find_poll(&find, found, why, sizeof(why)), -EAGAIN);
-	assert_true(find.ask.pid > 0);
+	assert_true(find.ask.process.pid > 0);
 	version_find_cancel(&find);
 	assert_int_equal(version_find_poll(&find, found, why, sizeof(why)), -ENOENT);
 }

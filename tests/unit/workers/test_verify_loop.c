@@ -1,4 +1,5 @@
-/* Verify mode in the worker's loop, as a debug build has it: the same outcome, each call twice, and an end that shows. */
+/* Verify mode in the worker's loop, as a debug build has it: the same outcome, each call twice, and an end that shows.
+ * */
 #define _GNU_SOURCE
 #ifndef BATON_DEBUG
 #define BATON_DEBUG
@@ -82,7 +83,8 @@ static void a_finding_is_logged_and_aborts(void **state)
 	int status = run_in_child(TOO_LONG, text);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	assert_non_null(strstr(text, "verify: plugin test version 1: answers with 25 bytes, longer than the request"));
-	assert_non_null(strstr(text, "entry: packet at position 0, bucket 5, key 05 00 00 00 00 00 00 00, 24 bytes: 05 00"));
+	assert_non_null(strstr(text, "entry: packet at position 0, bucket 5, key 05 00 00 00 00 00 00 00, 24 bytes: 05 "
+		"00"));
 	/* nothing of the entry is settled: the next worker gets it */
 	assert_int_equal(atomic_load(&primary[0].commit->done), 0);
 }

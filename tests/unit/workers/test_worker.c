@@ -215,6 +215,13 @@ static void a_worker_keeps_its_socket_and_the_state_file_alone(void **state)
 	close(extra);
 }
 
+/* The probe goes round the SDK, so in a debug build verify mode runs it twice and cannot undo the first. */
+#ifdef BATON_DEBUG
+#define RUNS 2
+#else
+#define RUNS 1
+#endif
+
 static void a_worker_writes_where_it_must(void **state)
 {
 	(void)state;
@@ -226,7 +233,7 @@ static void a_worker_writes_where_it_must(void **state)
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		uint8_t before = *(uint8_t *)(uintptr_t)own[i];
 		ask(0, 1, own[i]);
-		assert_int_equal(*(uint8_t *)(uintptr_t)own[i], (uint8_t)(before + 1));
+		assert_int_equal(*(uint8_t *)(uintptr_t)own[i], (uint8_t)(before + RUNS));
 		*(uint8_t *)(uintptr_t)own[i] = before;
 	}
 	assert_int_equal(stop_worker(), 0);
