@@ -34,6 +34,7 @@ struct ctl_options {
 	bool prom;
 	uint32_t last;    /* orders of the audit log */
 	const char *file; /* into argv: no daemon is asked */
+	uint64_t seed;
 	bool help, show_version; /* instead of the command */
 };
 
@@ -91,6 +92,9 @@ int ctl_worker_stop(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_plugin.c */
+int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

@@ -253,6 +253,16 @@ const struct ctl_command ctl_commands[] = {
 	  "Type, unit, range, default, tier, when a change takes effect. KEY is written as groups[].settings,\n"
 	  "groups[0].settings, or eal for a whole section. Asks no daemon.",
 	  ctl_config_explain },
+	{ "plugin", "check", "FILE.so", "LtS", "may workers run it? a report",
+	  "Needs no batond, no root and no hugepages. Looks at the file: is it a shared object that workers can load, "
+	  "what\n"
+	  "does it take from others, are build id and debug info there? Then runs it in a process that is confined as a\n"
+	  "worker is: its descriptor, its init without settings, and made-up datagrams and ticks, each run, undone, "
+	  "compared\n"
+	  "and run again. The plugin's code runs with your rights: check what you would run.\n\n"
+	  "Lines are ok, warn (it runs, but should not be as it is) or error (workers refuse it, or it does what a plugin\n"
+	  "must not do). Exit code: 0 no error, 1 errors, 2 wrong usage, 4 no such file.",
+	  ctl_plugin_check },
 	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
 	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"

@@ -8,8 +8,8 @@
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p',
-       OPTION_LAST = 'l', OPTION_FILE = 'f' };
+       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
+       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S' };
 
 static const struct option_row {
 	const char *name;
@@ -32,6 +32,7 @@ static const struct option_row {
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
 	{ "last", OPTION_LAST, 0, "N", "so many orders, the latest (default 20, at most 500)" },
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
+	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -138,6 +139,19 @@ static int copy(const struct ctl_options *o, FILE *err, const char *option, cons
 	return 0;
 }
 
+static int parse_seed(const struct ctl_options *o, FILE *err, const char *text, uint64_t *seed)
+{
+	char *end;
+	unsigned long long value = strtoull(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != 0 || value > UINT32_MAX) {
+		ctl_fail(o, CTL_USAGE, err, "--seed is '%s': give a number from 0 to 4294967295", text);
+		return -EINVAL;
+	}
+	*seed = value;
+	return 0;
+}
+
 static int set(struct ctl_options *o, FILE *err, const struct option_row *row, const char *value)
 {
 	switch (row->letter) {
@@ -157,6 +171,7 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_PROM: o->prom = true; return 0;
 	case OPTION_LAST: return parse_count(o, err, row->name, value, &o->last);
 	case OPTION_FILE: o->file = value; return 0;
+	case OPTION_SEED: return parse_seed(o, err, value, &o->seed);
 	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
 	default: return parse_time(o, err, row->name, value, &o->interval_ms);
 	}
@@ -299,7 +314,7 @@ static int need_verb(const struct ctl_options *o, const char *noun, FILE *err)
 
 int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 {
-	struct ctl_options o = { .timeout_ms = 60000, .interval_ms = 1000, .last = 20 };
+	struct ctl_options o = { .timeout_ms = 60000, .interval_ms = 1000, .last = 20, .seed = 1 };
 	const char *noun = NULL;
 	int at = 1, rc = 0;
 

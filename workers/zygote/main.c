@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "plugin.h"
 #include "priority.h"
+#include "try.h"
 #include "zygote_spawn.h"
 #include "version.h"
 
@@ -24,12 +25,15 @@ static struct worker_host host; /* too large for the stack; its copy in every ch
 static void print_help(void)
 {
 	puts("usage: baton-zygote --describe FILE.so\n"
+	     "       baton-zygote [--seed N] --try FILE.so\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
 	     "Started by batond, with its sockets and files: attaches to the primary's memory as a DPDK secondary,\n"
 	     "once, and forks the workers that batond asks for. Not to be started by hand, but for:\n"
 	     "\n"
 	     "  --describe FILE.so    check a plugin and print its descriptor as one line of JSON\n"
+	     "  --try FILE.so         run made-up datagrams and ticks on it, each twice: batonctl plugin check\n"
+	     "  --seed N              of what is made up\n"
 	     "  --help                this text\n"
 	     "  --version             version, build id, ABI and build type\n"
 	     "\n"
@@ -64,8 +68,8 @@ static void use_runtime_dir(const char *dir)
 	}
 }
 
-/* A plugin is described under the same restrictions as it is run, so that what works here works there. */
-static int describe(const char *path)
+/* What may not be done to a worker's host may not be done here: what works here works there. */
+static int confine_asked(void)
 {
 	int rc = confine_filter_build(&host.filter);
 
@@ -73,11 +77,19 @@ static int describe(const char *path)
 	(void)confine_oom_score(); /* batond has protected itself by now, and this is a plugin's code */
 	if (rc == 0)
 		rc = confine_system_calls(&host.filter);
-	if (rc != 0) {
+	if (rc != 0)
 		fprintf(stderr, "cannot restrict system calls (seccomp): %s\n", strerror(-rc));
-		return 1;
-	}
-	return plugin_describe(path);
+	return rc;
+}
+
+static int describe(const char *path)
+{
+	return confine_asked() != 0 ? 1 : plugin_describe(path);
+}
+
+static int try(const char *path, uint64_t seed)
+{
+	return confine_asked() != 0 ? 1 : try_plugin(path, seed);
 }
 
 static void parse(int argc, char **argv, struct attach_options *options)
@@ -87,8 +99,10 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"runtime-dir", required_argument, NULL, 'r'}, {"huge-dir", required_argument, NULL, 'd'},
 		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
 		{"cpu", required_argument, NULL, 'c'}, {"describe", required_argument, NULL, 'D'},
+		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
+	uint32_t seed = 1;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -101,6 +115,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 's': options->slots = number("slots", optarg, 1, BATON_MAX_WORKERS); break;
 		case 'c': options->cpu = number("cpu", optarg, 0, 65535); break;
 		case 'D': exit(describe(optarg));
+		case 'S': seed = number("seed", optarg, 0, UINT32_MAX); break;
+		case 'T': exit(try(optarg, seed));
 		case 'h': print_help(); exit(0);
 		case 'V': version_print("baton-zygote"); exit(0);
 		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);
