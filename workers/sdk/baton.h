@@ -16,6 +16,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
 #define BATON_PLUGIN_ABI 3u
 
@@ -276,4 +280,7 @@ struct baton_plugin {
 		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__ }
 extern const struct baton_plugin baton_plugin_descriptor __attribute__((visibility("default")));
 
+#ifdef __cplusplus
+}
+#endif
 #endif
