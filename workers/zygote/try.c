@@ -1,4 +1,4 @@
-/* A plugin tried out: loaded, initialised, fed with datagrams and ticks, each of them in verify mode. */
+/* A plugin tried out: loaded, initialised, fed with datagrams, messages and ticks and messages, each of them in verify mode. */
 #define _GNU_SOURCE
 #include "try.h"
 
@@ -32,7 +32,7 @@ static struct {
 	struct baton_ctx ctx;
 	struct baton_peer peer[4];
 	uint64_t time_ns;
-	uint32_t packets, replies, drops, ticks, undone, undo_bytes;
+	uint32_t packets, replies, drops, ticks, messages, undone, undo_bytes;
 } run;
 
 /* ---- saying ---- */
@@ -130,6 +130,54 @@ static int finish(int rc, baton_verdict verdict)
 	return 0;
 }
 
+static int try_message(uint32_t bucket, uint8_t *data, uint16_t len)
+{
+	struct baton_packet packet = {.len = len, .bucket = (uint16_t)bucket, .time_ns = run.time_ns++};
+	struct verify_call call = {.kind = VERIFY_MESSAGE, .packet = &packet, .data = data};
+	baton_verdict verdict;
+
+	say("{\"stage\":\"message\",\"entry\":%u,\"bytes\":%u}\n", run.messages, len);
+	run.messages++;
+	int rc = sandbox_run(&run.sandbox, &call, bucket, packet.time_ns, &verdict);
+	return finish(rc, verdict);
+}
+
+/* What the last call posted arrives, and what that posts, a few times over; now and then one that nobody posted. */
+static int deliver_messages(void)
+{
+	uint8_t data[BATON_POSTS_MOST][BATON_MESSAGE_MOST + 16];
+	uint32_t bucket[BATON_POSTS_MOST];
+	uint16_t len[BATON_POSTS_MOST];
+
+	for (uint32_t round = 0; round < 4; round++) {
+		const struct sandbox *s = &run.sandbox;
+		uint32_t count = 0;
+
+		for (uint64_t at = s->out_first; at != s->consumer.filled && count < BATON_POSTS_MOST; at++) {
+			const struct belt_out_cell *cell = &s->belt->out[at % BELT_OUT_CELLS];
+
+			if (cell->kind != BELT_OUT_MESSAGE)
+				continue;
+			bucket[count] = cell->bucket;
+			len[count] = cell->len;
+			memcpy(data[count++], cell->data, cell->len);
+		}
+		if (count == 0 && round == 0 && below(8) == 0) {
+			bucket[0] = below(BUCKETS);
+			len[0] = (uint16_t)(1 + below(BATON_MESSAGE_MOST));
+			for (uint32_t i = 0; i < len[0]; i++)
+				data[0][i] = (uint8_t)below(below(2) != 0 ? 8 : 256);
+			count = 1;
+		}
+		for (uint32_t i = 0; i < count; i++)
+			if (try_message(bucket[i], data[i], len[i]) != 0)
+				return 1;
+		if (count == 0)
+			break;
+	}
+	return 0;
+}
+
 static int try_packet(uint32_t number)
 {
 	static uint8_t data[BELT_CELL_BYTES + 64];
@@ -145,7 +193,8 @@ static int try_packet(uint32_t number)
 	say("{\"stage\":\"packet\",\"entry\":%u,\"bytes\":%u}\n", number, len);
 	run.packets++;
 	int rc = sandbox_run(&run.sandbox, &call, packet.bucket, packet.time_ns, &verdict);
-	return finish(rc, verdict);
+	rc = finish(rc, verdict);
+	return rc == 0 && run.sandbox.plugin->message != NULL ? deliver_messages() : rc;
 }
 
 /* All buckets, one tick each, a second after the one before. */
@@ -179,8 +228,8 @@ static int try_entries(void)
 		if (p->tick != NULL && i % PER_TICK == PER_TICK - 1 && try_tick(1 + i / PER_TICK) != 0)
 			return 1;
 	}
-	say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"undone\":%u,\"undo_bytes\":%u}\n",
-	    run.packets, run.replies, run.drops, run.ticks, run.undone, run.undo_bytes);
+	say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"messages\":%u,\"undone\":%u,\"undo_bytes\":%u}\n",
+	    run.packets, run.replies, run.drops, run.ticks, run.messages, run.undone, run.undo_bytes);
 	return 0;
 }
 
