@@ -45,7 +45,7 @@ int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct 
 		.bucket_slots = bucket_slots, .journal = s->journal->records, .last = JOURNAL_NONE, .peer = &nobody,
 		.buckets = buckets, .outbox = &s->outbox,
 	};
-	belt_consumer_init(&s->consumer, s->belt, &s->commit);
+	s->consumer = (struct belt_consumer){.belt = s->belt, .commit = &s->commit};
 	s->outbox = (struct outbox){.consumer = &s->consumer, .cause = &s->position};
 	ctx->journal_used = (uint32_t *)(uintptr_t)&s->journal->used;
 	if (plugin->record_size != 0) {
