@@ -59,6 +59,19 @@ settings_restart_the_workers() {
 	grep "500000 ms\|500 s" "$WORK/batond.log" # the plugin says what it was given
 	more_replies
 }
+# And back: the two that were there serve on.
+workers_are_as_many_as_the_file_says() {
+	local before
+	before=$(pids)
+	edited 's/count: 2/count: 4/'
+	reload 0 "groups[0].count: 2 -> 4 (scale)" "applied"
+	equal "active workers" "$(pids | jq length)" 4
+	more_replies
+	edited 's/count: 4/count: 2/'
+	reload 0 "applied"
+	equal "pids" "$(pids)" "$before"
+	more_replies
+}
 # The plugin refuses to start with it: what was restarted by then is taken back.
 settings_that_no_worker_takes_are_taken_back() {
 	edited 's/player.idle: 500s/player.idle: soon/; s/level: info/level: warn/'
@@ -102,7 +115,8 @@ bots_start --players 100 --seconds 3000 --connect-timeout 30 --seed "$SEED"
 claim hot_key_is_taken_at_once hot_key_is_taken_at_once
 claim settings_restart_the_workers settings_restart_the_workers
 claim bad_file_is_refused refused 's/worker_slots:/worker_slot:/; s/level: info/level: debgu/' "unknown key 'worker_slot' in memory; did you mean 'worker_slots'?" "did you mean 'debug'?"
-claim key_of_class_restart_is_refused_by_name refused 's/count: .*/count: 3/; s/level: info/level: debug/' "$FILE:$(line_of count:):12: error: groups[0].count: needs a restart of batond (running: 2, in the file: 3)"
+claim key_of_class_restart_is_refused_by_name refused 's/worker_slots: .*/worker_slots: 7/; s/level: info/level: debug/' "$FILE:$(line_of worker_slots:):17: error: memory.worker_slots: needs a restart of batond (running: 6, in the file: 7)"
+claim workers_are_as_many_as_the_file_says workers_are_as_many_as_the_file_says
 claim settings_that_no_worker_takes_are_taken_back settings_that_no_worker_takes_are_taken_back
 claim hangup_is_answered_in_the_log hangup_is_answered_in_the_log
 claim bots_lost_nothing bots_lost_nothing
