@@ -3,8 +3,9 @@
 # the log with the entry and the place, and its worker aborts.
 . "$(dirname "$0")/_init.sh"
 BAD=$O/debug/test-plugins
-debug_build() { env -u MAKEFLAGS -u MAKELEVEL make -C "$TREE" -j2 O="$O" TYPE=debug "$O"/debug/bin/batond "$O"/debug/bin/baton-zygote "$O"/debug/plugins/game.so \
-	"$O"/debug/test-plugins/bad_{unsaved,bucket,static,past_end}.so >"$WORK/make.log" 2>&1 || { tail -20 "$WORK/make.log"; return 1; }; }
+# By the names that `make debug` uses, or what either has built would be out of date to the other and yet not be built again.
+debug_build() { local o=${O#"$TREE"/}; env -u MAKEFLAGS -u MAKELEVEL make -C "$TREE" -j2 O="$o" TYPE=debug "$o"/debug/bin/batond "$o"/debug/bin/baton-zygote "$o"/debug/plugins/game.so \
+	"$o"/debug/test-plugins/bad_{unsaved,bucket,static,past_end}.so >"$WORK/make.log" 2>&1 || { tail -20 "$WORK/make.log"; return 1; }; }
 
 sound_game_is_served() {
 	bots --players 20 --seconds 2 --seed "$SEED" || { cat "$WORK/bots.err"; return 1; }
