@@ -86,27 +86,57 @@ static void end_cells(struct slot_view *view, uint32_t waiting)
 		view->fence = 1;
 }
 
+/* Grants and primes need nothing. */
+static __attribute__((noinline)) void reap_other(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow,
+						 uint32_t verdict)
+{
+	switch (shadow->kind) {
+	case BELT_REVOKE: return move_revoke_reaped(io, shadow);
+	case BELT_TICK: return ticks_reaped(io, slot, shadow, verdict);
+	case BELT_MESSAGE: return message_reaped(io, slot, shadow, verdict);
+	default: return;
+	}
+}
+
+/* True: `reply` is to be completed; *plain counts those that are no error replies. */
+static inline bool reap_packet(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow, uint32_t verdict,
+			       struct reply *reply, uint32_t *plain)
+{
+	if (baton_unlikely(io->moves != 0))
+		move_packet_reaped(io, slot, shadow->bucket, shadow->service);
+	reply->shadow = shadow;
+	reply->len = verdict >> 16;
+	if (baton_likely((verdict & 0xffffu) == BATON_REPLY && reply->len <= shadow->len)) {
+		(*plain)++;
+		return true;
+	}
+	return reap_verdict(io, shadow, verdict, &io->slot[slot]);
+}
+
+/* Entries that are settled, at most REAP_MOST, and how many outbound cells wait. A word no honest worker writes: the
+ * worker is to be fenced. */
+static inline uint32_t reap_ready(struct io_lcore *io, uint32_t slot, uint32_t *cells)
+{
+	struct slot_view *view = &io->slot[slot];
+	int settled = belt_settled(&view->belt), waiting = belt_out_waiting(&view->belt); /* in this order */
+
+	if (baton_unlikely(settled < 0 || waiting < 0)) {
+		view->fence = 1;
+		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, 1, memory_order_relaxed);
+	}
+	*cells = waiting > 0 ? (uint32_t)waiting : 0;
+	return settled <= 0 ? 0 : (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
+}
+
 /* Returns the number of entries reaped from the belt, control entries included. */
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
-	int settled = belt_settled(&view->belt);
-	uint32_t count, longs = 0, packets = 0, plain = 0, replies = 0;
+	uint32_t cells, count = reap_ready(io, slot, &cells);
+	uint32_t longs = 0, packets = 0, plain = 0, replies = 0, waiting = cells;
 
-	if (baton_unlikely(settled < 0)) {
-		view->fence = 1;
-		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, 1, memory_order_relaxed);
-		return 0;
-	}
-	count = (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
 	if (count == 0)
 		return 0;
-	int cells = belt_out_waiting(&view->belt);
-	if (baton_unlikely(cells < 0)) {
-		view->fence = 1;
-		cells = 0;
-	}
-	uint32_t waiting = (uint32_t)cells;
 	prefetch_settled(&view->belt, count);
 	uint64_t now_ns = io_time_ns(io, rte_rdtsc());
 	/* A large burst is sampled, one in eight: its packets came and went together. */
@@ -122,28 +152,14 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		if (baton_unlikely(shadow->is_long))
 			next->data = belt_long_at(&view->belt, longs++);
 		if (baton_unlikely(shadow->kind != BELT_PACKET)) {
-			if (shadow->kind == BELT_REVOKE)
-				move_revoke_reaped(io, shadow);
-			else if (shadow->kind == BELT_TICK)
-				ticks_reaped(io, slot, shadow, verdict);
-			else if (shadow->kind == BELT_MESSAGE)
-				message_reaped(io, slot, shadow, verdict);
-			goto cells;
+			reap_other(io, slot, shadow, verdict);
+		} else {
+			if ((i & sample) == 0)
+				sample_residence(io, now_ns, shadow);
+			packets++;
+			if (reap_packet(io, slot, shadow, verdict, next, &plain) && ++replies % BATON_BURST == 0)
+				complete_burst(io, reply, BATON_BURST);
 		}
-		if ((i & sample) == 0)
-			sample_residence(io, now_ns, shadow);
-		if (baton_unlikely(io->moves != 0))
-			move_packet_reaped(io, slot, shadow->bucket, shadow->service);
-		packets++;
-		next->shadow = shadow;
-		next->len = verdict >> 16;
-		if (baton_likely((verdict & 0xffffu) == BATON_REPLY && next->len <= shadow->len))
-			plain++;
-		else if (!reap_verdict(io, shadow, verdict, view))
-			goto cells;
-		if (++replies % BATON_BURST == 0)
-			complete_burst(io, reply, BATON_BURST);
-	cells:
 		if (baton_likely(waiting == 0) || belt_out_at(&view->belt)->cause != view->belt.reaped + i)
 			continue;
 		/* behind the replies of this entry and of those before it */
