@@ -81,6 +81,8 @@ void attack_close(struct model *model, struct request *r);
 
 /* ---- attack_choose.c, audit.c: making it ---- */
 
+/* True if these two are no friends, nor the same. */
+bool attack_allowed(const struct model *model, uint32_t attacker, uint32_t target);
 /* Where the player's next move goes to. */
 struct position attack_place(struct model *model, const struct player *p);
 /* Fills in an attack that the player can make now, all but what every request has. False: it can make none. */

@@ -36,6 +36,11 @@ static float distance(const struct position *a, const struct position *b)
 	return sqrtf(x * x + y * y + z * z);
 }
 
+bool attack_allowed(const struct model *model, uint32_t attacker, uint32_t target)
+{
+	return attacker != target && (!model->options->teams || attacker % 2 != target % 2);
+}
+
 struct position attack_place(struct model *model, const struct player *p)
 {
 	uint32_t index = (uint32_t)(p - model->player);
@@ -44,7 +49,7 @@ struct position attack_place(struct model *model, const struct player *p)
 
 	if (f->epoch == 0 || (free_to_go && model_chance(model, MOVING_PERMILLE))) {
 		uint32_t other = (uint32_t)(model_random(model) % model->options->players);
-		bool join = other != index && model->fighter[other].epoch != 0 && model_chance(model, 600);
+		bool join = attack_allowed(model, index, other) && model->fighter[other].epoch != 0 && model_chance(model, 600);
 		f->neighbour = join ? other : MODEL_NONE;
 		f->place = join ? around(model, &model->fighter[other].place, NEIGHBOUR_STEP)
 				: (struct position){ model_coordinate(model), model_coordinate(model),
@@ -64,7 +69,7 @@ static uint32_t find_target(struct model *model, uint32_t attacker, bool first_l
 		uint32_t t = i == 0 && f->neighbour != MODEL_NONE && model_chance(model, 500) ? f->neighbour
 			   : (uint32_t)(model_random(model) % model->options->players);
 		const struct account *account = &model->fighter[t].account;
-		if (t != attacker && model->fighter[t].there && !account->looking && (account->known || first_look))
+		if (attack_allowed(model, attacker, t) && model->fighter[t].there && !account->looking && (account->known || first_look))
 			return t;
 	}
 	return MODEL_NONE;

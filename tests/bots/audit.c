@@ -26,7 +26,7 @@ struct player *attack_auditor(struct model *model)
 		uint32_t index = (model->audit_cursor + i) % model->options->players;
 		const struct fighter *f = &model->fighter[index];
 		struct player *p = &model->player[index];
-		if (index == target || !f->synced || f->main != MODEL_NONE || f->extra != MODEL_NONE ||
+		if (!attack_allowed(model, index, target) || !f->synced || f->main != MODEL_NONE || f->extra != MODEL_NONE ||
 		    model->now_ns < f->ready_ns || model->socket_open[p->socket] >= model->socket_limit)
 			continue;
 		model->audit_target = target;

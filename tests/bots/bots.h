@@ -42,7 +42,10 @@ struct bots_options {
 	uint32_t lost_after_ms;
 	uint32_t clock_skew_ms; /* allowed between the server's clock and ours */
 	uint64_t seed;
+	bool seeded; /* by --seed */
 	bool roam;
+	bool teams;         /* players of odd and of even index: attacks go to the other team only */
+	bool print_players; /* say who would play, do not play */
 	bool json;
 	bool serve; /* be a server instead */
 	enum lie lie;
@@ -88,6 +91,9 @@ int bots_options_parse(struct bots_options *options, int argc, char **argv);
 /* Plays until time, requests or *stop end it, then waits for what is under way. Returns 0, or -errno with a line on
  * standard error if it could not run; -ETIMEDOUT: no answer within connect_timeout. */
 int bots_run(const struct bots_options *options, struct bots_tally *tally, const volatile sig_atomic_t *stop);
+
+/* One line for each player: its id and its team (0 or 1). */
+void bots_print_players(const struct bots_options *options, FILE *out);
 
 void bots_report(const struct bots_options *options, const struct bots_tally *tally, FILE *out);
 

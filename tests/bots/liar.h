@@ -75,6 +75,7 @@ struct liar {
 	uint64_t requests, replies, lies, chances;
 	uint64_t regen_ns; /* a hit point each; 0: none */
 	uint64_t random;
+	uint64_t friends, foes; /* attacks on players whose id differs by an even, an odd number */
 	volatile sig_atomic_t downs; /* 1: somebody was told that a target is down */
 	struct liar_hit *hit, *first_hit, *free_hit; /* due first; all others */
 	uint64_t last_due_ns, last_time_ns;

@@ -264,6 +264,7 @@ static void judge(struct liar *liar, struct GameAttack *g, uint64_t now_ns)
 		memset(&g->result, 0, sizeof(g->result));
 		return;
 	}
+	*((g->target - g->header.player_id) % 2 == 0 ? &liar->friends : &liar->foes) += 1;
 	skill_of(g->skill, &range, &cooldown_ns, &damage);
 	bool missed = distance(t->at, g) > 64;
 	memset(&g->result, 0, sizeof(g->result));

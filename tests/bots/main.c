@@ -40,6 +40,10 @@ int main(int argc, char **argv)
 		return rc > 0 ? 0 : 2;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	if (options.print_players) {
+		bots_print_players(&options, stdout);
+		return 0;
+	}
 	if (options.serve)
 		return serve(&options);
 	rc = bots_run(&options, &tally, &stop);

@@ -22,6 +22,13 @@ bool model_chance(struct model *model, uint32_t permille)
 	return model_random(model) % 1000 < permille;
 }
 
+uint32_t model_first_id(const struct bots_options *options)
+{
+	struct model model = { .random = hash_mix64(options->seed) };
+
+	return (uint32_t)model_random(&model);
+}
+
 int model_create(struct model *model, const struct bots_options *options, struct bots_tally *tally,
 		 uint32_t socket_limit)
 {

@@ -133,6 +133,8 @@ struct model {
 int model_create(struct model *model, const struct bots_options *options, struct bots_tally *tally,
 		 uint32_t socket_limit);
 void model_destroy(struct model *model);
+/* Of the player of index 0; the others' follow. */
+uint32_t model_first_id(const struct bots_options *options);
 
 /* The next request, under way from now on; NULL if no player may send one. The caller sends it over r->socket and then
  * calls model_sent(). */

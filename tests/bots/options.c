@@ -14,6 +14,7 @@
 
 static const char usage[] =
 	"usage: baton-bots [options] ADDRESS[:PORT]\n"
+	"       baton-bots --print-players --players N --seed N\n"
 	"       baton-bots --serve MODE [--service game|echo] ADDRESS[:PORT]\n"
 	"Plays against a Baton service over kernel UDP sockets and checks every reply. Only attacks are sent again if\n"
 	"they are not answered. Of the hit points of all players that are attacked the bots keep books, hit by hit, and\n"
@@ -27,6 +28,8 @@ static const char usage[] =
 	"      --roam                players change their source port now and then\n"
 	"      --mix move=W,heartbeat=W[,attack=W]   weights of the requests of game (move=80,heartbeat=20,attack=0);\n"
 	"                            of the attacks as many as cooldowns allow\n"
+	"      --teams               players of odd and of even index: attacks go to the other team only\n"
+	"      --print-players       print id and team (0 or 1) of each player that these options make, and end\n"
 	"      --violate N           of 1000 attacks: against the rules, to be refused (200)\n"
 	"      --insist N            of 1000 attacks: sent again while they are open (50)\n"
 	"      --repeat-after MS     an attack without an answer is sent again then (1000)\n"
@@ -55,7 +58,7 @@ static const char usage[] =
 enum { OPT_SERVICE = 1000, OPT_PLAYERS, OPT_SOCKETS, OPT_ROAM, OPT_MIX, OPT_OUTSIDE, OPT_STALE, OPT_REPEAT, OPT_LONG,
        OPT_BYTES, OPT_SECONDS, OPT_REQUESTS, OPT_IN_FLIGHT, OPT_WINDOW, OPT_RATE, OPT_LOST_AFTER, OPT_CLOCK_SKEW,
        OPT_CONNECT, OPT_SEED, OPT_JSON, OPT_FORCE, OPT_SERVE, OPT_VIOLATE, OPT_INSIST,
-       OPT_REPEAT_AFTER, OPT_TRIES, OPT_HELP, OPT_VERSION };
+       OPT_REPEAT_AFTER, OPT_TRIES, OPT_TEAMS, OPT_PRINT_PLAYERS, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "service", required_argument, NULL, OPT_SERVICE },
@@ -70,6 +73,8 @@ static const struct option long_options[] = {
 	{ "insist", required_argument, NULL, OPT_INSIST },
 	{ "repeat-after", required_argument, NULL, OPT_REPEAT_AFTER },
 	{ "tries", required_argument, NULL, OPT_TRIES },
+	{ "teams", no_argument, NULL, OPT_TEAMS },
+	{ "print-players", no_argument, NULL, OPT_PRINT_PLAYERS },
 	{ "long", required_argument, NULL, OPT_LONG },
 	{ "bytes", required_argument, NULL, OPT_BYTES },
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
@@ -199,6 +204,8 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_PLAYERS: return parse_u32("--players", value, 1, BOTS_MAX_PLAYERS, &o->players);
 	case OPT_SOCKETS: return parse_u32("--sockets", value, 1, BOTS_MAX_SOCKETS, &o->sockets);
 	case OPT_ROAM: o->roam = true; return 0;
+	case OPT_TEAMS: o->teams = true; return 0;
+	case OPT_PRINT_PLAYERS: o->print_players = true; return 0;
 	case OPT_MIX: return parse_mix(o, value);
 	case OPT_OUTSIDE: return parse_u32("--outside", value, 0, 1000, &o->outside_permille);
 	case OPT_STALE: return parse_u32("--stale", value, 0, 1000, &o->stale_permille);
@@ -217,7 +224,7 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_LOST_AFTER: return parse_u32("--lost-after", value, 1, 3600000, &o->lost_after_ms);
 	case OPT_CLOCK_SKEW: return parse_u32("--clock-skew", value, 0, UINT32_MAX, &o->clock_skew_ms);
 	case OPT_CONNECT: return parse_real("--connect-timeout", value, 0, 3600, &o->connect_timeout);
-	case OPT_SEED: return parse_number("--seed", value, 0, UINT64_MAX, &o->seed);
+	case OPT_SEED: o->seeded = true; return parse_number("--seed", value, 0, UINT64_MAX, &o->seed);
 	case OPT_JSON: o->json = true; return 0;
 	case OPT_SERVE:
 		o->serve = true;
@@ -229,6 +236,12 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 
 static int finish(struct bots_options *o, bool force, int argc, char **argv)
 {
+	if (o->print_players && !o->seeded) {
+		fputs("baton-bots: --print-players: give --seed, too: without it every run has other players\n", stderr);
+		return -EINVAL;
+	}
+	if (o->print_players && optind == argc)
+		return 0;
 	if (optind != argc - 1) {
 		fprintf(stderr, "baton-bots: %s; see baton-bots --help\n",
 			optind < argc ? "one address only" : "give the address of the service");

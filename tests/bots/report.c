@@ -3,6 +3,7 @@
 
 #include "bots.h"
 #include "hist.h"
+#include "model.h"
 
 uint64_t bots_attack_faults(const struct bots_attacks *attacks)
 {
@@ -121,6 +122,14 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 		fprintf(out, "note: the kernel dropped %llu replies at full buffers of these sockets: not the server's"
 			" fault\n", U(t->socket_drops));
 	fprintf(out, "%s\n", bots_passed(t) ? "PASSED" : t->received == 0 ? "FAILED: nothing was answered" : "FAILED");
+}
+
+void bots_print_players(const struct bots_options *options, FILE *out)
+{
+	uint32_t first = model_first_id(options);
+
+	for (uint32_t i = 0; i < options->players; i++)
+		fprintf(out, "%u %u\n", first + i, i % 2);
 }
 
 void bots_report(const struct bots_options *options, const struct bots_tally *tally, FILE *out)

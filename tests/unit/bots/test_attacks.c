@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "bots_rig.h"
+#include "model.h"
 
 #define MAY_WAIT_MS 20000u /* before an attack is repeated, where the server holds results back */
 
@@ -23,7 +24,7 @@ static uint64_t seed;
 
 struct outcome {
 	struct bots_tally tally;
-	uint64_t lies, requests;
+	uint64_t lies, requests, friends, foes;
 };
 
 static void run(enum lie lie, uint64_t every, uint64_t regen_ns, struct bots_options options, struct outcome *out)
@@ -39,6 +40,8 @@ static void run(enum lie lie, uint64_t every, uint64_t regen_ns, struct bots_opt
 	server_stop(&server);
 	out->lies = server.liar.lies;
 	out->requests = server.liar.requests;
+	out->friends = server.liar.friends;
+	out->foes = server.liar.foes;
 }
 
 /* What every run must have in common: all was answered, whatever it said. */
@@ -258,6 +261,47 @@ static void an_unanswered_attack_is_lost_and_the_books_stay_open(void **state)
 	assert_false(bots_passed(&o.tally));
 }
 
+static void teams_attack_each_other_only(void **state)
+{
+	struct bots_options options = basic;
+	struct outcome o;
+
+	(void)state;
+	run(LIE_HONEST, 1, 0, options, &o);
+	clean(&o);
+	assert_true(o.friends > 0 && o.foes > 0);
+	options.teams = true;
+	run(LIE_HONEST, 1, 0, options, &o);
+	clean(&o);
+	assert_int_equal(o.friends, 0);
+	assert_true(o.foes > 100);
+}
+
+/* A test places them before they play, so they must be the ones that will. */
+static void the_players_are_told_beforehand(void **state)
+{
+	struct bots_options options = basic;
+	struct bots_tally tally;
+	struct model model;
+	char text[4096];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	(void)state;
+	options.seed = seed++;
+	assert_non_null(out);
+	bots_print_players(&options, out);
+	fclose(out);
+	memset(&tally, 0, sizeof(tally));
+	assert_int_equal(model_create(&model, &options, &tally, 256), 0);
+	char *at = text;
+	for (uint32_t i = 0; i < options.players; i++) {
+		assert_int_equal(strtoul(at, &at, 10), model.player[i].id);
+		assert_int_equal(strtoul(at, &at, 10), i % 2);
+	}
+	assert_string_equal(at, "\n");
+	model_destroy(&model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +315,8 @@ int main(void)
 		cmocka_unit_test(results_are_told_alike_for_ever),
 		cmocka_unit_test(an_open_attack_holds_newer_ones_back),
 		cmocka_unit_test(results_go_where_the_player_is),
+		cmocka_unit_test(teams_attack_each_other_only),
+		cmocka_unit_test(the_players_are_told_beforehand),
 		cmocka_unit_test(an_unanswered_attack_is_lost_and_the_books_stay_open),
 	};
 
