@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "attack.h"
+#include "interest.h"
 
 #define PLACE_STEP      16.0f /* a player is at most so far from its place, on each axis */
 #define PLACE_REACH     29.0f /* so no farther than that: the diagonal, rounded up */
@@ -52,6 +53,7 @@ struct position attack_place(struct model *model, const struct player *p)
 		bool join = attack_allowed(model, index, other) && model->fighter[other].epoch != 0 && model_chance(model, 600);
 		f->neighbour = join ? other : MODEL_NONE;
 		f->place = join ? around(model, &model->fighter[other].place, NEIGHBOUR_STEP)
+			   : model->interest != NULL ? interest_place(model, index)
 				: (struct position){ model_coordinate(model), model_coordinate(model),
 						     model_coordinate(model) };
 		f->epoch++;

@@ -19,6 +19,7 @@
 #define BOTS_MAX_FLIGHT    65536u
 #define BOTS_MAX_SOCKETS   4096u
 #define BOTS_MAX_PLAYERS   1000000u
+#define BOTS_MAX_SUBSCRIBERS 4096u
 
 struct bots_options {
 	struct sockaddr_in server;
@@ -30,6 +31,10 @@ struct bots_options {
 	uint32_t move_weight, heartbeat_weight, attack_weight;
 	uint32_t violate_permille; /* of the attacks: against the rules, to see them refused */
 	uint32_t insist_permille;  /* of the attacks: sent again while they are open */
+	uint32_t subscribe_permille; /* of the players: are told of their neighbours; 0: nobody is */
+	uint32_t radius;             /* of all subscriptions, 0: any */
+	uint32_t lease_ms;           /* interest.lease of the server */
+	uint32_t neighbour_wait_ms;  /* for the last of the neighbours to be told of at the end */
 	uint32_t attack_repeat_ms; /* an attack without an answer is sent again then */
 	uint32_t attack_tries;     /* and counts as lost after so many */
 	uint32_t outside_permille, stale_permille, repeat_permille; /* of the moves */
@@ -70,6 +75,43 @@ struct bots_attacks {
 	enum bots_books books;
 };
 
+/* X(constant, field, text): what can be wrong with NEIGHBOURS packets. The first six end the judgement of the packet. */
+#define INTEREST_FAULTS(X) \
+	X(MALFORMED, malformed, "a packet whose size, count, token or cell cannot be") \
+	X(UNASKED, unasked, "a packet to a player who has not subscribed") \
+	X(TIME, time, "a packet whose time cannot be") \
+	X(CELL, cell, "neighbours outside the cell") \
+	X(REPEATED, repeated, "a tick of a cell for the second time") \
+	X(BACK, back, "a tick of a cell after a newer one, by the same way") \
+	X(SELF, self, "a player told of itself") \
+	X(DOUBLED, doubled, "a neighbour twice in one packet") \
+	X(UNSENT, unsent, "a neighbour at a MOVE that was never sent, or was refused") \
+	X(POSITION, position, "a neighbour elsewhere than its MOVE said") \
+	X(STALE, stale, "a neighbour where it was longer than a lease ago") \
+	X(SHOWN, shown, "a neighbour who has not subscribed") \
+	X(WAY, way, "a packet by a way that the player has left longer than a lease ago") \
+	X(FAR, far, "neighbours beyond the radius") \
+	X(MISSING, missing, "a neighbour who was not told of at the end")
+
+enum interest_fault {
+#define X(constant, field, text) INTEREST_##constant,
+	INTEREST_FAULTS(X)
+#undef X
+	INTEREST_FINE /* none, so also their number */
+};
+
+/* What came of the subscriptions. */
+struct bots_interest {
+	uint32_t subscribers; /* players who may */
+	uint64_t subscribes;  /* requests */
+	uint64_t updates;     /* packets that the server started */
+	uint64_t neighbours_told, strangers; /* in them; strangers: players of somebody else */
+	uint64_t pairs_checked; /* within the radius at the end */
+	uint64_t fault[INTEREST_FINE];
+	uint32_t told; /* described on standard error so far */
+	bool closed;   /* the end was reached */
+};
+
 /* What came of the requests. At the end sent = received + lost: `received` counts requests that were answered, rightly
  * or wrongly; duplicates, late replies and replies to nothing are not in it. */
 struct bots_tally {
@@ -83,6 +125,7 @@ struct bots_tally {
 	uint64_t elapsed_ns;
 	uint32_t wrong_told; /* described on standard error so far */
 	struct bots_attacks attack;
+	struct bots_interest interest;
 };
 
 /* Reads the command line. Returns 0; 1 if --help or --version were answered; -EINVAL after an error was printed. */
@@ -100,7 +143,9 @@ void bots_report(const struct bots_options *options, const struct bots_tally *ta
 /* All that is wrong with the attacks in one number. */
 uint64_t bots_attack_faults(const struct bots_attacks *attacks);
 
-/* True if something was answered and nothing was lost, duplicated, reordered or wrong, and the books balance. */
+uint64_t bots_interest_faults(const struct bots_interest *interest);
+
+/* True if something was answered and nothing was lost, duplicated, reordered or wrong, the books balance, and whoever is near was told of. */
 bool bots_passed(const struct bots_tally *tally);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "attack.h"
+#include "interest.h"
 
 static bool same(const struct position *a, const struct position *b)
 {
@@ -157,8 +158,11 @@ const char *judge(struct model *model, struct request *r, const uint8_t *data, u
 	memcpy(&move, data, sizeof(move));
 	memcpy(&beat, data, sizeof(beat));
 	bool is_beat = r->kind == REQUEST_HEARTBEAT;
-	const char *fault = is_beat ? judge_heartbeat(model, p, r, &beat) : judge_move(model, p, r, &move);
+	const char *fault = r->kind == REQUEST_SUBSCRIBE ? interest_judge_reply(model, r, data)
+			  : is_beat ? judge_heartbeat(model, p, r, &beat) : judge_move(model, p, r, &move);
 	if (fault != NULL)
 		return fault;
+	if (model->interest != NULL)
+		interest_answered(model, r, data);
 	return judge_time(model, p, r, is_beat ? beat.server_time_ns : move.server_time_ns, wall_ns);
 }

@@ -35,7 +35,8 @@ int liar_open(struct liar *liar, enum lie lie, enum bots_service service, uint64
 	socklen_t length = sizeof(*address);
 	int size = 8 << 20;
 
-	*liar = (struct liar){ .lie = lie, .service = service, .every = every };
+	*liar = (struct liar){ .lie = lie, .service = service, .every = every,
+			       .tick_ns = 100000000, .lease_ns = 2000000000 };
 	liar->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (liar->fd < 0 || bind(liar->fd, (struct sockaddr *)address, length) != 0 ||
 	    getsockname(liar->fd, (struct sockaddr *)address, &length) != 0) {
@@ -64,6 +65,9 @@ void liar_close(struct liar *liar)
 		close(liar->fd);
 	free(liar->player);
 	free(liar->hit);
+	for (uint32_t i = 0; i < liar->nears; i++)
+		free(liar->near[i]);
+	liar->nears = 0;
 	liar->player = NULL;
 	liar->hit = NULL;
 	liar->fd = -1;
@@ -95,9 +99,11 @@ static void answer_move(struct liar *liar, struct GameMove *move, const struct s
 		move->status = GAME_OK;
 		liar_join(liar, p, move->header.player_id, now_ns);
 		liar_reach(liar, p, from, now_ns);
+		liar_leaves(liar, p, want, now_ns);
 		p->moved = true;
 		p->sequence = move->header.sequence;
 		memcpy(p->at, want, sizeof(want));
+		liar_hears(liar, p, from, now_ns);
 	}
 	move->x = p != NULL && p->used ? p->at[0] : 0;
 	move->y = p != NULL && p->used ? p->at[1] : 0;
@@ -123,6 +129,7 @@ static void answer_heartbeat(struct liar *liar, struct GameHeartbeat *beat, cons
 		return;
 	liar_join(liar, p, beat->header.player_id, now_ns);
 	liar_reach(liar, p, from, now_ns);
+	liar_hears(liar, p, from, now_ns);
 }
 
 /* Turns a request into its honest reply, in place. Returns its length, 0 for none. */
@@ -144,13 +151,15 @@ static uint32_t answer(struct liar *liar, uint8_t *data, uint32_t len, const str
 		return liar_attack(liar, (struct GameAttack *)(void *)data, from, now_ns, time_ns);
 	if (type == PLAYER_MOVE)
 		answer_move(liar, (struct GameMove *)(void *)data, from, now_ns);
+	else if (type == PLAYER_SUBSCRIBE)
+		liar_subscribe(liar, (struct GameSubscribe *)(void *)data, from, now_ns);
 	else
 		answer_heartbeat(liar, (struct GameHeartbeat *)(void *)data, from, now_ns);
-	memcpy(data + len - sizeof(time_ns), &time_ns, sizeof(time_ns)); /* both end with the server's time */
+	memcpy(data + len - sizeof(time_ns), &time_ns, sizeof(time_ns)); /* all end with the server's time */
 	return len;
 }
 
-static int send_reply(struct liar *liar, const uint8_t *data, uint32_t len, const struct sockaddr_in *to)
+int liar_send_raw(struct liar *liar, const void *data, uint32_t len, const struct sockaddr_in *to)
 {
 	if (sendto(liar->fd, data, len, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)len)
 		return 0;
@@ -181,7 +190,7 @@ int liar_send(struct liar *liar, const void *data, uint32_t len, const struct so
 		liar->lies++;
 		return 0;
 	}
-	return send_reply(liar, data, len, to);
+	return liar_send_raw(liar, data, len, to);
 }
 
 /* Sends a reply, or does what the mode says to every so-manyth. */
@@ -203,12 +212,12 @@ static int reply(struct liar *liar, uint8_t *data, uint32_t len, const struct so
 	}
 	if (lying && liar->lie == LIE_ALTER)
 		alter(liar, data, len);
-	rc = send_reply(liar, data, len, to);
+	rc = liar_send_raw(liar, data, len, to);
 	if (rc == 0 && lying && liar->lie == LIE_DOUBLE)
-		rc = send_reply(liar, data, len, to);
+		rc = liar_send_raw(liar, data, len, to);
 	if (rc == 0 && liar->holding && same_player(liar, data, liar->held)) {
 		liar->holding = false;
-		rc = send_reply(liar, liar->held, liar->held_len, &liar->held_to);
+		rc = liar_send_raw(liar, liar->held, liar->held_len, &liar->held_to);
 	}
 	return rc;
 }
@@ -240,7 +249,10 @@ int liar_serve(struct liar *liar, const volatile sig_atomic_t *stop)
 	while (!*stop) {
 		struct pollfd wait = { .fd = liar->fd, .events = POLLIN };
 		int wait_ms = 20;
-		int rc = liar_results(liar, nanoseconds(CLOCK_MONOTONIC), &wait_ms);
+		uint64_t now_ns = nanoseconds(CLOCK_MONOTONIC);
+		int rc = liar_results(liar, now_ns, &wait_ms);
+		if (rc == 0)
+			rc = liar_tick(liar, now_ns, nanoseconds(CLOCK_REALTIME), &wait_ms);
 		if (rc == 0 && poll(&wait, 1, wait_ms) > 0)
 			rc = serve_one(liar);
 		if (rc != 0) {

@@ -29,7 +29,23 @@ enum bots_service { BOTS_GAME, BOTS_ECHO };
 	X(LIE_NEVER_BUSY, "never-busy")       /* one is open, and the answer to a newer one is not BUSY */ \
 	X(LIE_OLD_WAY, "old-way")             /* the result goes to the address that the player has left */ \
 	X(LIE_FORGET_RESULT, "forget-result") /* repeated, it is told otherwise than before */ \
-	X(LIE_DROP_ATTACK, "drop-attack")     /* no lie, but lost: a reply to an attack */
+	X(LIE_DROP_ATTACK, "drop-attack")     /* no lie, but lost: a reply to an attack */ \
+	X(LIE_NEAR_SIZE, "near-size")         /* from here on of neighbours: a packet of another length than it says */ \
+	X(LIE_NEAR_UNASKED, "near-unasked")   /* to a player who has not subscribed */ \
+	X(LIE_NEAR_TIME, "near-time")         /* an hour ahead */ \
+	X(LIE_NEAR_CELL, "near-cell")         /* under the name of the next cell */ \
+	X(LIE_NEAR_TWICE, "near-twice")       /* the same packet twice */ \
+	X(LIE_NEAR_BACK, "near-back")         /* a tick after a newer one */ \
+	X(LIE_NEAR_SELF, "near-self")         /* the subscriber itself among them */ \
+	X(LIE_NEAR_DOUBLE, "near-double")     /* one of them two times */ \
+	X(LIE_NEAR_UNSENT, "near-unsent")     /* by a MOVE that nobody has sent */ \
+	X(LIE_NEAR_POSITION, "near-position") /* a step beside */ \
+	X(LIE_NEAR_STALE, "near-stale")       /* where it was longer than a lease ago */ \
+	X(LIE_NEAR_SHOWN, "near-shown")       /* one who has not subscribed */ \
+	X(LIE_NEAR_WAY, "near-old-way")       /* to an address that the subscriber has left longer than a lease ago */ \
+	X(LIE_NEAR_FAR, "near-far")           /* one beyond the radius */ \
+	X(LIE_NEAR_AFTER, "near-after")       /* to a player who has ended its subscription longer than a lease ago */ \
+	X(LIE_NEAR_MISSING, "near-missing")   /* one is never told of */
 
 enum lie {
 #define X(constant, name) constant,
@@ -54,6 +70,26 @@ struct liar_player {
 	uint32_t hit_points, hits, healed;
 	uint32_t lied; /* hits at the last lie: some true ones come after each, else two could not be told from one */
 	uint64_t tick;
+	uint32_t heard; /* requests of it while it has never subscribed */
+	struct liar_near *near; /* NULL: it has never subscribed */
+};
+
+#define LIAR_SUBSCRIBERS 4096u
+#define LIAR_WAYS        16u
+
+/* A subscriber. */
+struct liar_near {
+	struct liar_player *player;
+	uint32_t radius; /* 0: it has ended its subscription, at ended_ns */
+	uint64_t seen_ns, ended_ns, hopped_ns; /* monotonic; hopped: so far that nobody walks */
+	uint32_t old_sequence;                 /* a place that it left at left_ns, 0: none is remembered */
+	float old_at[3];
+	uint64_t left_ns;
+	struct { /* where it was last reached, and before: left at that time */
+		struct sockaddr_in to;
+		uint64_t used_ns;
+	} way[LIAR_WAYS];
+	uint32_t ways; /* ever */
 };
 
 /* An attack that was taken; its result is due. */
@@ -79,6 +115,10 @@ struct liar {
 	volatile sig_atomic_t downs; /* 1: somebody was told that a target is down */
 	struct liar_hit *hit, *first_hit, *free_hit; /* due first; all others */
 	uint64_t last_due_ns, last_time_ns;
+	uint64_t tick_ns, next_tick_ns, lease_ns; /* of neighbours; may be set before it serves */
+	struct liar_near *near[LIAR_SUBSCRIBERS]; /* all who have ever subscribed */
+	uint32_t nears;
+	struct liar_player *outsider; /* one who never has */
 	bool holding;         /* swap: a reply waits for the next one of the same player */
 	struct sockaddr_in held_to;
 	uint32_t held_len;
@@ -105,6 +145,20 @@ uint32_t liar_attack(struct liar *liar, struct GameAttack *g, const struct socka
 		     uint64_t time_ns);
 /* Gives out results that are due. Returns 0 or -errno; *wait_ms: until the next is due, at most as it was. */
 int liar_results(struct liar *liar, uint64_t now_ns, int *wait_ms);
+/* ---- neighbours ---- */
+
+/* Turns a request into its reply. */
+void liar_subscribe(struct liar *liar, struct GameSubscribe *subscribe, const struct sockaddr_in *from, uint64_t now_ns);
+/* The player is about to move; and it was heard of by this way. */
+void liar_leaves(struct liar *liar, struct liar_player *p, const float to[3], uint64_t now_ns);
+void liar_hears(struct liar *liar, struct liar_player *p, const struct sockaddr_in *from, uint64_t now_ns);
+/* Tells all subscribers of their neighbours if it is time to. Returns 0 or -errno; *wait_ms as above. */
+int liar_tick(struct liar *liar, uint64_t now_ns, uint64_t time_ns, int *wait_ms);
+/* Sends a datagram as it is. Returns 0 or -errno. */
+int liar_send_raw(struct liar *liar, const void *data, uint32_t len, const struct sockaddr_in *to);
+/* True if this is one of the chances at which the server is to lie. */
+bool liar_lies_now(struct liar *liar, enum lie lie);
+
 /* Sends a reply to an attack, unless that is the lie. Returns 0 or -errno. */
 int liar_send(struct liar *liar, const void *data, uint32_t len, const struct sockaddr_in *to);
 

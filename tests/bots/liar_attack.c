@@ -10,8 +10,7 @@
 #define RESULT_NS    2000000ull    /* results come within this, in the order of their requests */
 #define LONG_WHILE_NS 1500000000ull /* nobody could take it for one that was under way */
 
-/* True if this is one of the chances at which the server is to lie. */
-static bool lies_now(struct liar *liar, enum lie lie)
+bool liar_lies_now(struct liar *liar, enum lie lie)
 {
 	if (liar->lie != lie || ++liar->chances % liar->every != 0)
 		return false;
@@ -58,7 +57,7 @@ static struct liar_hit *put_off(struct liar *liar, const struct liar_player *p, 
 	while ((*at)->attacker != p)
 		at = &(*at)->next;
 	struct liar_hit *hit = *at;
-	if (hit->put_off || !lies_now(liar, lie))
+	if (hit->put_off || !liar_lies_now(liar, lie))
 		return NULL;
 	*at = hit->next;
 	hit->put_off = true;
@@ -166,7 +165,7 @@ static uint32_t stored(struct liar *liar, const struct liar_player *p, struct Ga
 	if (p->open)
 		return 0;
 	*g = p->result;
-	if ((g->status == GAME_OK || g->status == GAME_MISSED) && lies_now(liar, LIE_FORGET_RESULT))
+	if ((g->status == GAME_OK || g->status == GAME_MISSED) && liar_lies_now(liar, LIE_FORGET_RESULT))
 		g->result.healed++;
 	return sizeof(*g);
 }
@@ -185,8 +184,8 @@ uint32_t liar_attack(struct liar *liar, struct GameAttack *g, const struct socka
 		if (status == GAME_OK)
 			status = (int)refuse(p, g);
 		bool cooling = p->attacked && time_ns - p->attack_ns < p->cooldown_ns;
-		if (status == GAME_OK && ((cooling && (p->open || !lies_now(liar, LIE_NO_COOLDOWN))) ||
-					  (!cooling && p->attacked && lies_now(liar, LIE_REFUSE))))
+		if (status == GAME_OK && ((cooling && (p->open || !liar_lies_now(liar, LIE_NO_COOLDOWN))) ||
+					  (!cooling && p->attacked && liar_lies_now(liar, LIE_REFUSE))))
 			status = GAME_COOLDOWN;
 		if (status == GAME_OK && liar->free_hit == NULL)
 			status = GAME_FULL;
@@ -217,17 +216,17 @@ static void lie(struct liar *liar, struct liar_player *t, struct GameAttack *g, 
 	if (t->hit_points <= damage || t->hits < t->lied + 4)
 		return; /* the lie would not show */
 	uint64_t before = liar->lies;
-	if (lies_now(liar, LIE_HIT_TWICE)) {
+	if (liar_lies_now(liar, LIE_HIT_TWICE)) {
 		t->hit_points -= damage;
-	} else if (lies_now(liar, LIE_HIT_UNAPPLIED)) {
+	} else if (liar_lies_now(liar, LIE_HIT_UNAPPLIED)) {
 		t->hit_points += damage;
 		t->hits--;
-	} else if (lies_now(liar, LIE_HIT_AGAIN)) {
+	} else if (liar_lies_now(liar, LIE_HIT_AGAIN)) {
 		t->hit_points -= damage;
 		t->hits++;
-	} else if (lies_now(liar, LIE_HIT_POINTS)) {
+	} else if (liar_lies_now(liar, LIE_HIT_POINTS)) {
 		g->result.hit_points--;
-	} else if (lies_now(liar, LIE_HIT_ORDINAL)) {
+	} else if (liar_lies_now(liar, LIE_HIT_ORDINAL)) {
 		t->hits--;
 		g->result.hits--;
 	}
@@ -275,7 +274,7 @@ static void judge(struct liar *liar, struct GameAttack *g, uint64_t now_ns)
 	}
 	g->status = GAME_MISSED;
 	tell(t, g);
-	if (t->hit_points > damage && lies_now(liar, LIE_HIT_INVENTED)) {
+	if (t->hit_points > damage && liar_lies_now(liar, LIE_HIT_INVENTED)) {
 		g->status = GAME_OK;
 		g->damage = damage;
 		g->result.hit_points -= damage;

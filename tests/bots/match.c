@@ -4,6 +4,7 @@
 #include "attack.h"
 #include "hash.h"
 #include "hist.h"
+#include "interest.h"
 
 /* What a reply says it is for. */
 struct mark {
@@ -172,6 +173,12 @@ static bool reply_as_named(struct model *model, struct player *p, const struct m
 	return false;
 }
 
+/* The type of a packet of the game, 0: it is too short to have one. */
+static uint32_t known_type(const uint8_t *data, uint32_t len)
+{
+	return len >= 8 ? (uint32_t)hash_key_bytes(data + 4, 4) : 0;
+}
+
 void model_reply(struct model *model, uint32_t socket, const uint8_t *data, uint32_t len, uint64_t now_ns,
 		 uint64_t wall_ns)
 {
@@ -180,6 +187,10 @@ void model_reply(struct model *model, uint32_t socket, const uint8_t *data, uint
 	bool known = identify(model, data, len, &index, &m.type, &m.sequence);
 
 	model->now_ns = now_ns;
+	if (model->interest != NULL && known_type(data, len) == NEIGHBOURS) {
+		interest_arrived(model, socket, data, len, wall_ns);
+		return;
+	}
 	model_gap(model, now_ns);
 	if (model->open != 0)
 		model->gap_from_ns = now_ns;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "interest.h"
 
 #define ROAM_PERMILLE 20u
 #define FIRST_LIMIT   16u /* before the first reply: ARP queues in kernels are short */
@@ -60,9 +61,11 @@ int model_create(struct model *model, const struct bots_options *options, struct
 		p->stale_used = p->first_sequence - 1;
 		p->beat = (uint32_t)model_random(model);
 	}
-	if (options->service == BOTS_ECHO || options->attack_weight == 0)
+	if (options->service == BOTS_ECHO)
 		return 0;
-	int rc = attack_create(model);
+	int rc = options->subscribe_permille != 0 ? interest_create(model) : 0;
+	if (rc == 0 && options->attack_weight != 0)
+		rc = attack_create(model);
 	if (rc != 0)
 		model_destroy(model);
 	return rc;
@@ -71,6 +74,7 @@ int model_create(struct model *model, const struct bots_options *options, struct
 void model_destroy(struct model *model)
 {
 	attack_destroy(model);
+	interest_destroy(model);
 	free(model->player);
 	free(model->request);
 	free(model->socket_open);
@@ -117,12 +121,31 @@ struct position model_outside(struct model *model)
 	return p;
 }
 
+static bool stands_still(const struct model *model)
+{
+	return model->interest != NULL && model->interest->phase != INTEREST_PLAY;
+}
+
+bool model_finish(struct model *model)
+{
+	return model_audit(model) || interest_finish(model);
+}
+
+bool model_finishing(const struct model *model)
+{
+	return model->auditing || stands_still(model);
+}
+
 static enum request_kind choose(struct model *model, struct player *p, struct request *r)
 {
 	const struct bots_options *o = model->options;
 
 	if (o->service == BOTS_ECHO)
 		return REQUEST_ECHO;
+	if (model->interest != NULL && interest_asks(model, p))
+		return REQUEST_SUBSCRIBE;
+	if (stands_still(model))
+		return REQUEST_HEARTBEAT;
 	if (p->want_repeat) {
 		p->want_repeat = false;
 		if (p->synced && p->doubts == 0)
@@ -136,7 +159,8 @@ static enum request_kind choose(struct model *model, struct player *p, struct re
 	if (model->fighter != NULL && model_random(model) % (plain + o->attack_weight) >= plain &&
 	    attack_build(model, p, r))
 		return REQUEST_ATTACK;
-	if (model_random(model) % plain >= o->move_weight)
+	if (model_random(model) % plain >= o->move_weight ||
+	    (model->interest != NULL && !interest_may_move(model, r->player)))
 		return REQUEST_HEARTBEAT;
 	if (!p->synced || p->doubts > 0)
 		return REQUEST_MOVE;
@@ -170,9 +194,13 @@ static void build_move(struct model *model, struct player *p, struct request *r)
 		if (model->fighter != NULL) {
 			r->want = attack_place(model, p);
 			r->epoch = model->fighter[r->player].epoch;
+		} else if (model->interest != NULL) {
+			r->want = interest_walk(model, r->player);
 		}
 		p->position = r->want;
 	}
+	if (model->interest != NULL && (r->kind == REQUEST_MOVE || r->kind == REQUEST_OUTSIDE))
+		interest_stepped(model, r, r->kind == REQUEST_OUTSIDE);
 	r->len = (uint16_t)wire_build_move(r->bytes, p->id, r->sequence, r->want.x, r->want.y, r->want.z);
 }
 
@@ -183,7 +211,8 @@ static void build(struct model *model, struct player *p, struct request *r)
 	r->hold = p->position;
 	r->type = r->kind == REQUEST_ECHO ? 0
 		: r->kind == REQUEST_HEARTBEAT ? HEARTBEAT
-		: r->kind == REQUEST_ATTACK ? PLAYER_ATTACK : PLAYER_MOVE;
+		: r->kind == REQUEST_ATTACK ? PLAYER_ATTACK
+		: r->kind == REQUEST_SUBSCRIBE ? PLAYER_SUBSCRIBE : PLAYER_MOVE;
 	if (r->kind == REQUEST_ECHO) {
 		build_echo(model, p, r);
 		return;
@@ -191,6 +220,8 @@ static void build(struct model *model, struct player *p, struct request *r)
 	if (r->kind == REQUEST_HEARTBEAT) {
 		r->sequence = ++p->beat;
 		r->len = (uint16_t)wire_build_heartbeat(r->bytes, p->id, r->sequence, r->wall_ns);
+	} else if (r->kind == REQUEST_SUBSCRIBE) {
+		interest_build(model, p, r);
 	} else if (r->kind != REQUEST_ATTACK) {
 		r->want = (struct position){ model_coordinate(model), model_coordinate(model),
 					     model_coordinate(model) };
@@ -208,6 +239,8 @@ static void build(struct model *model, struct player *p, struct request *r)
  * between requests, for two flows of one player are not ordered against each other. */
 static void plan(struct model *model, struct player *p, enum request_kind made)
 {
+	if (stands_still(model))
+		return;
 	if (made == REQUEST_MOVE && model_chance(model, model->options->repeat_permille))
 		p->want_repeat = true;
 	if (model->options->roam && model->sockets > 1 && model_chance(model, ROAM_PERMILLE))
@@ -222,6 +255,8 @@ static void roam(struct model *model, struct player *p)
 	if (model->socket_open[to] >= model->socket_limit)
 		return;
 	if (model->fighter != NULL && !attack_roams(model, p, to))
+		return;
+	if (model->interest != NULL && !interest_roams(model, (uint32_t)(p - model->player), to))
 		return;
 	p->socket = to;
 	model->tally->roams++;
@@ -264,12 +299,12 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 	struct player *p = NULL;
 
 	if (model->open < model->limit)
-		p = model->auditing ? attack_auditor(model) : next_player(model);
+		p = stands_still(model) ? interest_next(model) : model->auditing ? attack_auditor(model) : next_player(model);
 	if (p == NULL)
 		return NULL;
-	if (p->want_roam)
+	if (p->want_roam && !model_finishing(model))
 		roam(model, p);
-	struct request *r = model->fighter != NULL ? attack_insist(model, p) : NULL;
+	struct request *r = model->fighter != NULL && !stands_still(model) ? attack_insist(model, p) : NULL;
 	if (r != NULL)
 		return r;
 	uint32_t at = model->free;
@@ -327,6 +362,8 @@ void model_close(struct model *model, struct request *r)
 			p->open[kept++] = p->open[i];
 	p->opens--;
 	requests_remove(model, &model->plain, r);
+	if (model->interest != NULL)
+		interest_closed(model, r);
 	model_release(model, r);
 }
 

@@ -22,6 +22,7 @@ enum request_kind {
 	REQUEST_HEARTBEAT,
 	REQUEST_ECHO,
 	REQUEST_ATTACK,
+	REQUEST_SUBSCRIBE,
 };
 
 enum attack_kind {
@@ -115,6 +116,7 @@ struct model {
 	struct requests plain, attacks; /* attacks: sent, without an answer */
 	uint32_t cursor; /* next player to ask */
 	struct fighter *fighter; /* of the players; NULL: nobody attacks */
+	struct interest *interest; /* NULL: nobody subscribes */
 	bool closing;            /* attacks that are lost are given up, not sent again */
 	bool auditing;           /* nothing but last looks at the targets */
 	uint32_t audit_cursor, audit_target;
@@ -153,6 +155,10 @@ struct request *model_repeat(struct model *model, uint64_t now_ns);
  * none left, the books being closed then. */
 void model_closing(struct model *model);
 bool model_audit(struct model *model);
+/* The same for all that is done at the end, one after the other. */
+bool model_finish(struct model *model);
+/* Players make requests of their own accord at the end, as many as model_next() says. */
+bool model_finishing(const struct model *model);
 
 /* Counts requests whose time is over as lost. Returns when to call it again, 0 if nothing is under way. */
 uint64_t model_expire(struct model *model, uint64_t now_ns);

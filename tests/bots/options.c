@@ -30,6 +30,9 @@ static const char usage[] =
 	"                            of the attacks as many as cooldowns allow\n"
 	"      --teams               players of odd and of even index: attacks go to the other team only\n"
 	"      --print-players       print id and team (0 or 1) of each player that these options make, and end\n"
+	"      --subscribe N         of 1000 players: are told of their neighbours; then players roam in crowds (0)\n"
+	"      --radius N            of all subscriptions, 1 to 200 (any, and changing)\n"
+	"      --lease MS            the server's interest.lease (2000)\n"
 	"      --violate N           of 1000 attacks: against the rules, to be refused (200)\n"
 	"      --insist N            of 1000 attacks: sent again while they are open (50)\n"
 	"      --repeat-after MS     an attack without an answer is sent again then (1000)\n"
@@ -58,7 +61,8 @@ static const char usage[] =
 enum { OPT_SERVICE = 1000, OPT_PLAYERS, OPT_SOCKETS, OPT_ROAM, OPT_MIX, OPT_OUTSIDE, OPT_STALE, OPT_REPEAT, OPT_LONG,
        OPT_BYTES, OPT_SECONDS, OPT_REQUESTS, OPT_IN_FLIGHT, OPT_WINDOW, OPT_RATE, OPT_LOST_AFTER, OPT_CLOCK_SKEW,
        OPT_CONNECT, OPT_SEED, OPT_JSON, OPT_FORCE, OPT_SERVE, OPT_VIOLATE, OPT_INSIST,
-       OPT_REPEAT_AFTER, OPT_TRIES, OPT_TEAMS, OPT_PRINT_PLAYERS, OPT_HELP, OPT_VERSION };
+       OPT_REPEAT_AFTER, OPT_TRIES, OPT_TEAMS, OPT_PRINT_PLAYERS, OPT_SUBSCRIBE, OPT_RADIUS,
+       OPT_LEASE, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "service", required_argument, NULL, OPT_SERVICE },
@@ -73,6 +77,9 @@ static const struct option long_options[] = {
 	{ "insist", required_argument, NULL, OPT_INSIST },
 	{ "repeat-after", required_argument, NULL, OPT_REPEAT_AFTER },
 	{ "tries", required_argument, NULL, OPT_TRIES },
+	{ "subscribe", required_argument, NULL, OPT_SUBSCRIBE },
+	{ "radius", required_argument, NULL, OPT_RADIUS },
+	{ "lease", required_argument, NULL, OPT_LEASE },
 	{ "teams", no_argument, NULL, OPT_TEAMS },
 	{ "print-players", no_argument, NULL, OPT_PRINT_PLAYERS },
 	{ "long", required_argument, NULL, OPT_LONG },
@@ -204,6 +211,9 @@ static int parse_one(struct bots_options *o, int which, const char *value)
 	case OPT_PLAYERS: return parse_u32("--players", value, 1, BOTS_MAX_PLAYERS, &o->players);
 	case OPT_SOCKETS: return parse_u32("--sockets", value, 1, BOTS_MAX_SOCKETS, &o->sockets);
 	case OPT_ROAM: o->roam = true; return 0;
+	case OPT_SUBSCRIBE: return parse_u32("--subscribe", value, 0, 1000, &o->subscribe_permille);
+	case OPT_RADIUS: return parse_u32("--radius", value, 1, (uint32_t)GAME_RADIUS_MOST, &o->radius);
+	case OPT_LEASE: return parse_u32("--lease", value, 1, 3600000, &o->lease_ms);
 	case OPT_TEAMS: o->teams = true; return 0;
 	case OPT_PRINT_PLAYERS: o->print_players = true; return 0;
 	case OPT_MIX: return parse_mix(o, value);
@@ -257,6 +267,12 @@ static int finish(struct bots_options *o, bool force, int argc, char **argv)
 		fprintf(stderr, "baton-bots: --players %u: attacks need two at least\n", o->players);
 		return -EINVAL;
 	}
+	uint64_t subscribers = (uint64_t)o->players * o->subscribe_permille / 1000;
+	if (o->subscribe_permille != 0 && (subscribers == 0 || subscribers > BOTS_MAX_SUBSCRIBERS)) {
+		fprintf(stderr, "baton-bots: --subscribe %u of %u players: makes %llu, should be 1 to %u\n",
+			o->subscribe_permille, o->players, (unsigned long long)subscribers, BOTS_MAX_SUBSCRIBERS);
+		return -EINVAL;
+	}
 	if (o->sockets == 0)
 		o->sockets = o->players < 64 ? o->players : 64;
 	if (o->seconds <= 0 && o->requests == 0)
@@ -274,6 +290,7 @@ int bots_options_parse(struct bots_options *o, int argc, char **argv)
 		.outside_permille = 20, .stale_permille = 20, .repeat_permille = 20, .long_permille = 10,
 		.min_bytes = 16, .max_bytes = 400, .lost_after_ms = 10000, .clock_skew_ms = 5000,
 		.violate_permille = 200, .insist_permille = 50, .attack_repeat_ms = 1000, .attack_tries = 10,
+		.lease_ms = 2000, .neighbour_wait_ms = 10000,
 	};
 	if (getrandom(&o->seed, sizeof(o->seed), 0) != sizeof(o->seed))
 		return -EIO;

@@ -15,10 +15,20 @@ uint64_t bots_attack_faults(const struct bots_attacks *attacks)
 	return sum;
 }
 
+uint64_t bots_interest_faults(const struct bots_interest *interest)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < INTEREST_FINE; i++)
+		sum += interest->fault[i];
+	return sum;
+}
+
 bool bots_passed(const struct bots_tally *t)
 {
 	return t->received != 0 && t->lost == 0 && t->duplicated == 0 && t->reordered == 0 && t->wrong == 0 &&
-	       bots_attack_faults(&t->attack) == 0 && t->attack.books != BOOKS_OFF;
+	       bots_attack_faults(&t->attack) == 0 && t->attack.books != BOOKS_OFF &&
+	       bots_interest_faults(&t->interest) == 0 && (t->interest.subscribers == 0 || t->interest.closed);
 }
 
 static double per_second(const struct bots_tally *t)
@@ -76,6 +86,37 @@ static void attacks_text(const struct bots_attacks *a, FILE *out)
 #undef X
 }
 
+static const char *const interest_names[] = {
+#define X(constant, field, text) #field,
+	INTEREST_FAULTS(X)
+#undef X
+};
+static const char *const interest_texts[] = {
+#define X(constant, field, text) text,
+	INTEREST_FAULTS(X)
+#undef X
+};
+
+static void interest_json(const struct bots_interest *in, FILE *out)
+{
+	fprintf(out, "\"interest\":{\"subscribers\":%u,\"subscribes\":%llu,\"updates\":%llu,\"neighbours_told\":%llu,"
+		"\"strangers\":%llu,\"pairs_checked\":%llu,", in->subscribers, U(in->subscribes), U(in->updates),
+		U(in->neighbours_told), U(in->strangers), U(in->pairs_checked));
+	for (uint32_t i = 0; i < INTEREST_FINE; i++)
+		fprintf(out, "\"%s\":%llu,", interest_names[i], U(in->fault[i]));
+	fprintf(out, "\"faults\":%llu},", U(bots_interest_faults(in)));
+}
+
+static void interest_text(const struct bots_interest *in, FILE *out)
+{
+	fprintf(out, "%u subscribers were told of neighbours %llu times in %llu packets, of %llu strangers; %llu pairs"
+		" checked at the end; faults %llu\n", in->subscribers, U(in->neighbours_told), U(in->updates),
+		U(in->strangers), U(in->pairs_checked), U(bots_interest_faults(in)));
+	for (uint32_t i = 0; i < INTEREST_FINE; i++)
+		if (in->fault[i] != 0)
+			fprintf(out, "  %llu times %s\n", U(in->fault[i]), interest_texts[i]);
+}
+
 static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
 {
 	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,"
@@ -88,6 +129,7 @@ static void report_json(const struct bots_options *o, const struct bots_tally *t
 		"\"longest_gap_ms\":%.3f,\"per_second\":%.0f,", rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99),
 		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
 	attacks_json(&t->attack, out);
+	interest_json(&t->interest, out);
 	fprintf(out, "\"players\":%u,\"sockets\":%u,\"in_flight\":%u,\"service\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,"
 		"\"passed\":%s}\n", o->players, o->sockets, o->in_flight, o->service == BOTS_GAME ? "game" : "echo",
 		U(o->seed), (double)t->elapsed_ns / 1e9, bots_passed(t) ? "true" : "false");
@@ -109,6 +151,8 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 			U(t->stale_replies));
 	if (t->attack.books != BOOKS_NONE)
 		attacks_text(&t->attack, out);
+	if (t->interest.subscribers != 0)
+		interest_text(&t->interest, out);
 	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n",
 		rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3,
 		(double)t->longest_gap_ns / 1e6);

@@ -23,7 +23,7 @@ static uint64_t allowed(const struct bots_options *options, uint64_t elapsed_ns)
 static uint32_t make_requests(const struct bots_options *options, struct model *model, struct net *net, uint64_t *made,
 			      uint64_t elapsed_ns)
 {
-	uint64_t most = model->auditing ? UINT64_MAX : allowed(options, elapsed_ns);
+	uint64_t most = model_finishing(model) ? UINT64_MAX : allowed(options, elapsed_ns);
 	uint64_t wall = clock_ns(CLOCK_REALTIME);
 	uint32_t count = 0;
 	struct request *r;
@@ -51,7 +51,7 @@ static int wait_ms(const struct bots_options *options, const struct model *model
 {
 	if (made == NET_BURST)
 		return 0;
-	if (flushed == -EAGAIN || options->rate > 0 || model->auditing || (model->fighter != NULL && !model->closing))
+	if (flushed == -EAGAIN || options->rate > 0 || model_finishing(model) || (model->fighter != NULL && !model->closing))
 		return 1; /* whoever has cooled down may attack */
 	uint64_t ms = expires > now ? (expires - now) / 1000000 + 1 : 1;
 	return ms < 100 ? (int)ms : 100;
@@ -69,7 +69,7 @@ static int play(const struct bots_options *options, struct model *model, struct 
 			       (options->requests == 0 || made < options->requests);
 		if (!sending)
 			model_closing(model);
-		uint32_t count = sending || model->auditing
+		uint32_t count = sending || model_finishing(model)
 			       ? make_requests(options, model, net, &made, now - start) : 0;
 		repeat_requests(model, net, now);
 		int flushed = net_flush(net, model);
@@ -81,7 +81,7 @@ static int play(const struct bots_options *options, struct model *model, struct 
 			return rc;
 		now = clock_ns(CLOCK_MONOTONIC);
 		tally->elapsed_ns = now - start;
-		if (!sending && model->open == 0 && !model_audit(model))
+		if (!sending && model->open == 0 && !model_finish(model))
 			return 0;
 		if (*stop > 1)
 			return -EINTR;
