@@ -128,8 +128,10 @@ struct belt_shadow {
 	uint8_t service;
 	uint8_t attempts;
 	uint8_t is_long;
-	uint16_t data_at; /* the primary's own: offset of the payload in the frame it kept */
-	uint16_t pad;
+	/* the primary's own, of packets */
+	uint16_t data_at; /* offset of the payload in the frame it kept */
+	uint8_t port;     /* that it came in by */
+	uint8_t place;    /* of the address it was sent to among those of its network */
 };
 static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
 

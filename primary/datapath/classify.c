@@ -90,7 +90,8 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	packet->attempts = 0;
 	packet->is_long = len > BELT_INLINE;
 	packet->data_at = (uint16_t)(at + UDP_HEADER);
-	packet->pad = port->index;
+	packet->port = port->index;
+	packet->place = 0; /* of the port's first address, or the caller says otherwise */
 	return true;
 }
 
@@ -136,7 +137,10 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return refuse(io, mbuf, DROP_bad_udp_length);
 	if (baton_unlikely(!udp_checksum_ok(port, mbuf, ip, udp, udp_len)))
 		return refuse(io, mbuf, DROP_bad_udp_checksum);
-	return classify_udp(io, port, mbuf, ip, ETH_HEADER + ihl, udp_len, packet);
+	if (!classify_udp(io, port, mbuf, ip, ETH_HEADER + ihl, udp_len, packet))
+		return false;
+	packet->place = (uint8_t)network_place(net, ip->dst_addr);
+	return true;
 }
 
 /* What nearly every frame is: IPv4 without options or fragments, UDP, lengths that agree, checksums right, for the

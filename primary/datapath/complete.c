@@ -70,7 +70,7 @@ static inline void complete_reply(struct io_lcore *io, const struct reply *reply
 	uint32_t len = reply->len;
 	struct rte_mbuf *mbuf = shadow->cookie;
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	const struct port *port = &io->port[shadow->pad];
+	const struct port *port = &io->port[shadow->port];
 	const struct reply_frame f = {
 		.eth = (void *)frame,
 		.ip = (void *)(frame + sizeof(struct rte_ether_hdr)),

@@ -38,9 +38,9 @@ const struct port_network *neighbour_network(const struct io_lcore *io, const st
 	const struct port_network *net;
 	uint32_t network = 0;
 
-	if (to->port >= io->ports || io->index >= io->port[to->port].queues || to->vlan > VLAN_ID)
+	if (to->port >= io->ports || io->index >= io->port[to->port].queues)
 		return NULL;
-	if (to->vlan != 0 && (network = io->port[to->port].vlan_network[to->vlan]) == 0)
+	if ((to->vlan & VLAN_ID) != 0 && (network = io->port[to->port].vlan_network[to->vlan & VLAN_ID]) == 0)
 		return NULL;
 	net = &io->port[to->port].network[network];
 	return net->addresses != 0 && is_host(net, to->ip) && !network_has(net, to->ip) ? net : NULL;

@@ -1,6 +1,7 @@
 /* Outbound: IPv4 and UDP headers around what a worker wants sent without being asked; see outbound.h. */
 #include "outbound.h"
 
+#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
 
@@ -11,13 +12,19 @@
 #define OUTBOUND_TTL 64
 
 /* 0: the service is not at home in that network. */
-static uint32_t source_of(const struct port_network *net, const struct steering *service, uint32_t to)
+static uint32_t source_of(const struct port_network *net, const struct steering *service, const struct baton_peer *to)
 {
-	uint32_t ip;
+	uint32_t place = to->vlan >> PEER_PLACE, ip;
 
 	if (service->ip != 0)
 		return network_has(net, service->ip) ? service->ip : 0;
-	ip = neighbour_source(net, to);
+	/* What the client has written to, or neither it nor a NAT between knows who this is. 0 may mean that the plugin made
+	 * this peer up: then what is near to it, which is the first address as often as not. */
+	if (place != 0)
+		return place < net->addresses ? net->address[place].ip : 0;
+	if (!rte_is_zero_ether_addr((const struct rte_ether_addr *)(const void *)to->mac))
+		return net->address[0].ip;
+	ip = neighbour_source(net, to->ip);
 	if (ip == 0 && net->gateway != 0)
 		ip = neighbour_source(net, net->gateway);
 	return ip != 0 ? ip : net->address[0].ip;
@@ -71,7 +78,7 @@ struct rte_mbuf *outbound_build(struct io_lcore *io, const struct baton_peer *to
 	struct rte_ipv4_hdr *ip;
 	struct rte_udp_hdr *udp;
 	struct rte_mbuf *mbuf;
-	uint32_t source = net == NULL ? 0 : source_of(net, from, to->ip);
+	uint32_t source = net == NULL ? 0 : source_of(net, from, to);
 
 	if (source == 0 || to->udp_port == 0)
 		return refuse(io, DROP_no_route);

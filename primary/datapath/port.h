@@ -11,6 +11,9 @@ struct generator;
 
 #define VLAN_ID       0x0fffu /* the identifier in a tag's control information (IEEE 802.1Q); the rest is priority */
 #define PORT_NETWORKS (1u + CONFIG_VLANS)
+/* In baton_peer.vlan, above the identifier: which of the network's addresses the client has written to. */
+#define PEER_PLACE 12u
+static_assert(CONFIG_ADDRESSES <= 16, "four bits");
 
 /* A network that a port is in: of its untagged frames, or a VLAN. */
 struct port_network {
@@ -60,12 +63,18 @@ static inline void port_add_network(struct port *port, uint32_t vlan, const stru
 }
 
 /* Whether the address is the port's own in that network; network byte order. */
-static inline bool network_has(const struct port_network *net, uint32_t ip)
+/* The place of an address among those of the network; -1: it is none of them. */
+static inline int32_t network_place(const struct port_network *net, uint32_t ip)
 {
 	for (uint32_t i = 0; i < net->addresses; i++)
 		if (net->address[i].ip == ip)
-			return true;
-	return false;
+			return (int32_t)i;
+	return -1;
+}
+
+static inline bool network_has(const struct port_network *net, uint32_t ip)
+{
+	return network_place(net, ip) >= 0;
 }
 
 #endif

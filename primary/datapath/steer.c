@@ -13,8 +13,8 @@ static inline struct belt_peer peer_of(const struct belt_shadow *packet, const u
 	uint64_t mac;
 
 	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, sizeof(mac)); /* and the EtherType behind it */
-	return belt_peer(ip->src_addr, udp->src_port, packet->tag & VLAN_ID, mac & 0xffffffffffffull,
-			 (uint8_t)packet->pad, packet->service);
+	return belt_peer(ip->src_addr, udp->src_port, (uint16_t)((packet->tag & VLAN_ID) | (uint32_t)packet->place << PEER_PLACE),
+			 mac & 0xffffffffffffull, packet->port, packet->service);
 }
 
 /* The packet fits. The caller counts it in the ledger. */

@@ -47,7 +47,7 @@ static inline baton_verdict baton_no_reply(void) { return BATON_NO_REPLY; }
 struct baton_peer {
 	uint32_t ip;
 	uint16_t udp_port;
-	uint16_t vlan; /* 0: untagged */
+	uint16_t vlan; /* identifier in the low 12 bits, 0: untagged; the others are the runtime's own */
 	uint8_t mac[6];
 	uint8_t port;    /* index of the Baton port the packet came in by */
 	uint8_t service; /* index of the service */

@@ -415,6 +415,37 @@ static void a_started_packet_is_a_sound_datagram_by_the_way_back(void **state)
 	assert_int_equal(page()->packets_started, 5);
 }
 
+/* The way back remembers which of the port's addresses the client has written to, and so it is answered. */
+static void a_started_packet_comes_from_the_address_that_was_written_to(void **state)
+{
+	struct port_network *net = &rig.port.network[0];
+	uint32_t other = 0x0900000a, key = 0;
+	struct rte_mbuf *mbuf;
+
+	(void)state;
+	net->address[net->addresses++] = (struct config_address){.ip = other, .prefix = 24};
+	for (; belt_take(&worker[0], 1) == 0; key++) {
+		mbuf = rig_frame(&rig, 0, &key, sizeof(key));
+		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr));
+		ip->dst_addr = other;
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		((struct rte_udp_hdr *)(ip + 1))->dgram_cksum = 0;
+		rig_inject(&rig, 0, mbuf);
+		turn();
+	}
+	struct baton_peer from = worker[0].belt->peer[worker[0].done & BELT_MASK];
+	assert_int_equal(from.vlan & VLAN_ID, 0);
+	struct belt_out_cell *out = cell(0, BELT_OUT_PACKET);
+	out->to = from;
+	belt_verdict(&worker[0], worker[0].done, BATON_NO_REPLY);
+	belt_settle(&worker[0], worker[0].done + 1);
+	turn();
+	assert_int_equal(drain_tx(&mbuf), 1);
+	assert_int_equal(rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr))->src_addr, other);
+	rte_pktmbuf_free(mbuf);
+}
+
 static void a_packet_to_nowhere_is_dropped_and_counted(void **state)
 {
 	struct baton_peer bad[4] = {client, client, client, client};
@@ -485,6 +516,7 @@ int main(void)
 		CASE(a_lie_about_a_packets_length),
 		CASE(more_messages_than_an_entry_may_post_are_not_taken),
 		CASE(a_started_packet_is_a_sound_datagram_by_the_way_back),
+		CASE(a_started_packet_comes_from_the_address_that_was_written_to),
 		CASE(a_packet_to_nowhere_is_dropped_and_counted),
 		CASE(packets_are_refused_while_too_many_messages_wait),
 	};

@@ -22,6 +22,24 @@ static void known_mac_is_used_at_once(void **state)
 	assert_int_equal(stats(0)->arp_requests, 0);
 }
 
+/* As the classifier sees to it that the way back says. */
+static void source_is_the_address_that_was_written_to(void **state)
+{
+	struct port_network *net = &rig.port.network[0];
+	struct baton_peer to = peer(FAR, 0);
+
+	(void)state;
+	memcpy(to.mac, mac_a, 6);
+	net->address[net->addresses] = (struct config_address){.ip = be(RTE_IPV4(10, 0, 9, 9)), .prefix = 24};
+	to.vlan = (uint16_t)(net->addresses++ << PEER_PLACE);
+	start(to, 1);
+	expect_packet(mac_a, FAR, RTE_IPV4(10, 0, 9, 9), 0, 1);
+	to.vlan = (uint16_t)(net->addresses << PEER_PLACE); /* a worker may write that, too */
+	start(to, 2);
+	nothing_more();
+	assert_int_equal(drop(DROP_no_route), 1);
+}
+
 static void where_nobody_can_be_nothing_is_sent(void **state)
 {
 	static const uint32_t nobody[] = {0, RTE_IPV4(127, 0, 0, 1), RTE_IPV4(224, 0, 0, 1), UINT32_MAX,
@@ -94,6 +112,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(known_mac_is_used_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(source_is_the_address_that_was_written_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(where_nobody_can_be_nothing_is_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(packet_longer_than_the_mtu_or_without_a_buffer_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_port_of_other_lcores_is_no_way_out, setup_two, teardown),
