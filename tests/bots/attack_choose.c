@@ -50,7 +50,8 @@ struct position attack_place(struct model *model, const struct player *p)
 
 	if (f->epoch == 0 || (free_to_go && model_chance(model, MOVING_PERMILLE))) {
 		uint32_t other = (uint32_t)(model_random(model) % model->options->players);
-		bool join = attack_allowed(model, index, other) && model->fighter[other].epoch != 0 && model_chance(model, 600);
+		bool join = attack_allowed(model, index, other) && model->fighter[other].epoch != 0 &&
+			    model_chance(model, 600);
 		f->neighbour = join ? other : MODEL_NONE;
 		f->place = join ? around(model, &model->fighter[other].place, NEIGHBOUR_STEP)
 			   : model->interest != NULL ? interest_place(model, index)
@@ -71,7 +72,8 @@ static uint32_t find_target(struct model *model, uint32_t attacker, bool first_l
 		uint32_t t = i == 0 && f->neighbour != MODEL_NONE && model_chance(model, 500) ? f->neighbour
 			   : (uint32_t)(model_random(model) % model->options->players);
 		const struct account *account = &model->fighter[t].account;
-		if (attack_allowed(model, attacker, t) && model->fighter[t].there && !account->looking && (account->known || first_look))
+		if (attack_allowed(model, attacker, t) && model->fighter[t].there && !account->looking &&
+		    (account->known || first_look))
 			return t;
 	}
 	return MODEL_NONE;

@@ -75,7 +75,8 @@ struct bots_attacks {
 	enum bots_books books;
 };
 
-/* X(constant, field, text): what can be wrong with NEIGHBOURS packets. The first six end the judgement of the packet. */
+/* X(constant, field, text): what can be wrong with NEIGHBOURS packets. One of the first six ends the judgement of the
+ * packet. */
 #define INTEREST_FAULTS(X) \
 	X(MALFORMED, malformed, "a packet whose size, count, token or cell cannot be") \
 	X(UNASKED, unasked, "a packet to a player who has not subscribed") \
@@ -145,7 +146,8 @@ uint64_t bots_attack_faults(const struct bots_attacks *attacks);
 
 uint64_t bots_interest_faults(const struct bots_interest *interest);
 
-/* True if something was answered and nothing was lost, duplicated, reordered or wrong, the books balance, and whoever is near was told of. */
+/* True if something was answered and nothing was lost, duplicated, reordered or wrong, the books balance, and whoever
+ * is near was told of. */
 bool bots_passed(const struct bots_tally *tally);
 
 #endif

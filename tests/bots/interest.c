@@ -180,7 +180,8 @@ bool interest_asks(struct model *model, const struct player *p)
 		return !s->left;
 	if (model->interest->phase != INTEREST_PLAY || !span_room(&s->radius, model->now_ns, model->interest->keep_ns))
 		return false;
-	return model_chance(model, s->radius.count == 0 ? FIRST_PERMILLE : s->holds == 0 ? RETURN_PERMILLE : CHANGE_PERMILLE);
+	return model_chance(model, s->radius.count == 0 ? FIRST_PERMILLE
+				   : s->holds == 0 ? RETURN_PERMILLE : CHANGE_PERMILLE);
 }
 
 static float choose_radius(struct model *model, const struct subscriber *s)

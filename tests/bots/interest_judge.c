@@ -203,7 +203,8 @@ static bool explained(const struct model *model, const struct update *u, const u
 		if (step->from_ns > from)
 			from = step->from_ns;
 		double radius = farthest(u, &step->at);
-		if (!step->refused && radius <= (double)GAME_RADIUS_MOST + CLOSE && held(s, radius, socket, from, step->until_ns))
+		if (!step->refused && radius <= (double)GAME_RADIUS_MOST + CLOSE &&
+		    held(s, radius, socket, from, step->until_ns))
 			return true;
 	}
 	return false;

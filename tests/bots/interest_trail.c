@@ -66,7 +66,8 @@ static int grow(struct subscriber *s)
 
 int trail_push(struct subscriber *s, uint32_t sequence, const struct step *step, uint64_t keep_ns)
 {
-	if (sequence != s->first_sequence + 2 * s->steps) { /* the first; or the numbers have jumped, which they may before */
+	/* the first; or the numbers have jumped, which they do before the player is known only */
+	if (sequence != s->first_sequence + 2 * s->steps) {
 		s->steps = 0;
 		s->first_sequence = sequence;
 	}

@@ -91,6 +91,10 @@ static void answer_move(struct liar *liar, struct GameMove *move, const struct s
 	if (!isfinite(want[0]) || !isfinite(want[1]) || !isfinite(want[2]) || fabsf(want[0]) > 10000.0f ||
 	    fabsf(want[1]) > 10000.0f) {
 		move->status = GAME_OUTSIDE_WORLD;
+		if (p != NULL && p->used && p->near != NULL) {
+			p->near->outside = move->header.sequence;
+			p->near->outside_known = true;
+		}
 	} else if (p == NULL) {
 		move->status = GAME_FULL;
 	} else if (p->moved && (int32_t)(move->header.sequence - p->sequence) <= 0) {

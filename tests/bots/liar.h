@@ -33,12 +33,13 @@ enum bots_service { BOTS_GAME, BOTS_ECHO };
 	X(LIE_NEAR_SIZE, "near-size")         /* from here on of neighbours: a packet of another length than it says */ \
 	X(LIE_NEAR_UNASKED, "near-unasked")   /* to a player who has not subscribed */ \
 	X(LIE_NEAR_TIME, "near-time")         /* an hour ahead */ \
-	X(LIE_NEAR_CELL, "near-cell")         /* under the name of the next cell */ \
+	X(LIE_NEAR_CELL, "near-cell")         /* under the name of another cell */ \
 	X(LIE_NEAR_TWICE, "near-twice")       /* the same packet twice */ \
 	X(LIE_NEAR_BACK, "near-back")         /* a tick after a newer one */ \
 	X(LIE_NEAR_SELF, "near-self")         /* the subscriber itself among them */ \
 	X(LIE_NEAR_DOUBLE, "near-double")     /* one of them two times */ \
 	X(LIE_NEAR_UNSENT, "near-unsent")     /* by a MOVE that nobody has sent */ \
+	X(LIE_NEAR_REFUSED, "near-refused")   /* by one that was refused */ \
 	X(LIE_NEAR_POSITION, "near-position") /* a step beside */ \
 	X(LIE_NEAR_STALE, "near-stale")       /* where it was longer than a lease ago */ \
 	X(LIE_NEAR_SHOWN, "near-shown")       /* one who has not subscribed */ \
@@ -85,6 +86,8 @@ struct liar_near {
 	uint32_t old_sequence;                 /* a place that it left at left_ns, 0: none is remembered */
 	float old_at[3];
 	uint64_t left_ns;
+	uint32_t outside; /* sequence of the last MOVE that was refused; known: there was one */
+	bool outside_known;
 	struct { /* where it was last reached, and before: left at that time */
 		struct sockaddr_in to;
 		uint64_t used_ns;
@@ -148,7 +151,8 @@ int liar_results(struct liar *liar, uint64_t now_ns, int *wait_ms);
 /* ---- neighbours ---- */
 
 /* Turns a request into its reply. */
-void liar_subscribe(struct liar *liar, struct GameSubscribe *subscribe, const struct sockaddr_in *from, uint64_t now_ns);
+void liar_subscribe(struct liar *liar, struct GameSubscribe *subscribe, const struct sockaddr_in *from,
+		    uint64_t now_ns);
 /* The player is about to move; and it was heard of by this way. */
 void liar_leaves(struct liar *liar, struct liar_player *p, const float to[3], uint64_t now_ns);
 void liar_hears(struct liar *liar, struct liar_player *p, const struct sockaddr_in *from, uint64_t now_ns);

@@ -41,7 +41,8 @@ static struct liar_near *join(struct liar *liar, struct liar_player *p)
 	return p->near;
 }
 
-void liar_subscribe(struct liar *liar, struct GameSubscribe *subscribe, const struct sockaddr_in *from, uint64_t now_ns)
+void liar_subscribe(struct liar *liar, struct GameSubscribe *subscribe, const struct sockaddr_in *from,
+		    uint64_t now_ns)
 {
 	struct liar_player *p = liar_place(liar, subscribe->header.player_id);
 	const float radius = subscribe->radius;
@@ -143,8 +144,8 @@ static void tell_old_place(struct liar *liar, struct packet *packet, uint64_t no
 	struct liar_player *p = liar_place(liar, packet->neighbour[0].player_id);
 	struct liar_near *n = p->near;
 
-	if (n->left_ns == 0 || now_ns - n->left_ns < liar->lease_ns + SURELY_NS || cell_of(n->old_at) != packet->head.cell ||
-	    !liar_lies_now(liar, LIE_NEAR_STALE))
+	if (n->left_ns == 0 || now_ns - n->left_ns < liar->lease_ns + SURELY_NS ||
+	    cell_of(n->old_at) != packet->head.cell || !liar_lies_now(liar, LIE_NEAR_STALE))
 		return;
 	packet->neighbour[0].sequence = n->old_sequence;
 	packet->neighbour[0].x = n->old_at[0];
@@ -156,14 +157,17 @@ static void tell_old_place(struct liar *liar, struct packet *packet, uint64_t no
 static void lie_inside(struct liar *liar, struct packet *packet, struct liar_near *to, uint64_t now_ns)
 {
 	const struct liar_player *outsider = liar->outsider;
+	const struct liar_near *first = liar_place(liar, packet->neighbour[0].player_id)->near;
 	bool room = packet->head.count < GAME_NEIGHBOURS_MOST;
 
 	if (liar_lies_now(liar, LIE_NEAR_TIME))
 		packet->head.server_time_ns += 3600000000000ull;
 	if (liar_lies_now(liar, LIE_NEAR_CELL))
-		packet->head.cell ^= 1;
+		packet->head.cell = (packet->head.cell + 1275) % 2500; /* half a world away, where no edge is shared */
 	if (liar_lies_now(liar, LIE_NEAR_UNSENT))
 		packet->neighbour[0].sequence++; /* MOVEs are every other number */
+	if (first->outside_known && liar_lies_now(liar, LIE_NEAR_REFUSED))
+		packet->neighbour[0].sequence = first->outside;
 	if (liar_lies_now(liar, LIE_NEAR_POSITION))
 		packet->neighbour[0].z += 1;
 	if (liar->lie == LIE_NEAR_STALE)
@@ -194,7 +198,8 @@ static int send_cell(struct liar *liar, struct packet *packet, struct liar_near 
 		packet->head.server_time_ns--;
 		rc = send_packet(liar, packet, way_of(to));
 	}
-	if (rc == 0 && liar->outsider != NULL && liar->outsider->near == NULL && liar_lies_now(liar, LIE_NEAR_UNASKED)) {
+	if (rc == 0 && liar->outsider != NULL && liar->outsider->near == NULL &&
+	    liar_lies_now(liar, LIE_NEAR_UNASKED)) {
 		packet->head.header.player_id = liar->outsider->id;
 		rc = send_packet(liar, packet, &liar->outsider->way);
 	}
@@ -202,9 +207,11 @@ static int send_cell(struct liar *liar, struct packet *packet, struct liar_near 
 }
 
 /* True if it can be told of nobody but by a lie: the subscriber or the other have not been near for a lease. */
-static bool is_beyond(const struct liar *liar, const struct liar_near *to, const struct liar_near *other, uint64_t now_ns)
+static bool is_beyond(const struct liar *liar, const struct liar_near *to, const struct liar_near *other,
+		      uint64_t now_ns)
 {
-	return now_ns - to->hopped_ns > liar->lease_ns + SURELY_NS && distance(to->player->at, other->player->at) > 200 + BEYOND;
+	return now_ns - to->hopped_ns > liar->lease_ns + SURELY_NS &&
+	       distance(to->player->at, other->player->at) > 200 + BEYOND;
 }
 
 static int tell(struct liar *liar, struct liar_near *to, const struct packet *head, uint64_t now_ns)
@@ -257,7 +264,8 @@ int liar_tick(struct liar *liar, uint64_t now_ns, uint64_t time_ns, int *wait_ms
 		for (uint32_t i = 0; i < liar->nears; i++) {
 			struct liar_near *to = liar->near[i];
 			bool told = to->radius != 0 ? is_there(liar, to, now_ns)
-				  : now_ns - to->ended_ns > liar->lease_ns + SURELY_NS && liar->lie == LIE_NEAR_AFTER;
+				  : now_ns - to->ended_ns > liar->lease_ns + SURELY_NS &&
+				    liar->lie == LIE_NEAR_AFTER;
 			int rc = told ? tell(liar, to, &head, now_ns) : 0;
 			if (rc != 0)
 				return rc;

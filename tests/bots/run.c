@@ -51,7 +51,8 @@ static int wait_ms(const struct bots_options *options, const struct model *model
 {
 	if (made == NET_BURST)
 		return 0;
-	if (flushed == -EAGAIN || options->rate > 0 || model_finishing(model) || (model->fighter != NULL && !model->closing))
+	if (flushed == -EAGAIN || options->rate > 0 || model_finishing(model) ||
+	    (model->fighter != NULL && !model->closing))
 		return 1; /* whoever has cooled down may attack */
 	uint64_t ms = expires > now ? (expires - now) / 1000000 + 1 : 1;
 	return ms < 100 ? (int)ms : 100;

@@ -1,5 +1,5 @@
-/* The bots' subscriptions against a server on loopback that lies about neighbours: each lie must be found, as what it is,
- * as often as it was told, and nothing else. A failing run prints its seed; BATON_SEED=N runs it again. */
+/* The bots' subscriptions against a server on loopback that lies about neighbours: each lie must be found, as what it
+ * is, as often as it was told, and nothing else. A failing run prints its seed; BATON_SEED=N runs it again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static void found(enum lie lie, uint64_t every, enum interest_fault kind, struct
 
 	run(lie, every, options, &o);
 	all_answered(&o);
-	print_message("%llu lies\n", (unsigned long long)o.lies);
+	print_message("%llu lies of kind %u\n", (unsigned long long)o.lies, (unsigned)kind);
 	assert_true(o.lies >= 5);
 	assert_in_range(in->fault[kind], o.lies - (excused != 0 ? o.lies * excused / 1000 + 2 : 0), o.lies);
 	assert_int_equal(bots_interest_faults(in), in->fault[kind]);
@@ -133,6 +133,7 @@ static void neighbours_that_cannot_be_are_found(void **state)
 	found(LIE_NEAR_SELF, 20, INTEREST_SELF, basic, 0);
 	found(LIE_NEAR_DOUBLE, 20, INTEREST_DOUBLED, basic, 0);
 	found(LIE_NEAR_UNSENT, 20, INTEREST_UNSENT, basic, 0);
+	found(LIE_NEAR_REFUSED, 20, INTEREST_UNSENT, basic, 0);
 	found(LIE_NEAR_POSITION, 20, INTEREST_POSITION, basic, 0);
 	found(LIE_NEAR_SHOWN, 5, INTEREST_SHOWN, basic, 0);
 }
