@@ -126,6 +126,8 @@ void primary_unwatch(struct primary *primary, int fd);
 int run_init(struct primary *primary); /* signals, watches; first of all parts */
 /* Turns until quit is set. */
 void primary_run(struct primary *primary);
+/* turn.c: supervisor_poll(), reload_poll(), command_poll(), in the order that is fair to whoever waits. */
+void primary_turn(struct primary *primary);
 
 /* ---- supervisor.c, zygote_client.c ---- */
 

@@ -296,9 +296,11 @@ void reload_poll(struct primary *primary)
 
 	if (!r || !sup)
 		return;
-	if (r->phase != RELOADING_NONE) {
+	if (r->phase != RELOADING_NONE)
 		carry_on(primary);
-	} else if (primary->hangup && sup->restart.phase == RESTART_IDLE && sup->scale.phase == SCALE_IDLE) {
+	/* In the turn in which the other reload has ended: no order comes between. */
+	if (r->phase == RELOADING_NONE && primary->hangup && sup->restart.phase == RESTART_IDLE &&
+	    sup->scale.phase == SCALE_IDLE) {
 		primary->hangup = 0;
 		hang_up(primary);
 	}
@@ -324,7 +326,7 @@ static json_t *busy(const struct primary *primary)
 	if (!sup || sup->stopping || !primary->reload)
 		return reply_error("failed", "the primary is stopping");
 	if (reload_busy(primary))
-		return reply_error("busy", "a reload is under way: wait for its end");
+		return reply_error("busy", "a reload of the configuration is under way: wait for its end");
 	if (scale_busy(sup, why, sizeof(why)))
 		return reply_error("busy", why);
 	if (sup->restart.phase == RESTART_IDLE)
@@ -399,6 +401,9 @@ void reload_fini(struct primary *primary)
 		return;
 	if (r->phase != RELOADING_NONE)
 		end(primary, refused(reply_error("failed", "the primary is stopping")));
+	if (primary->hangup)
+		log_warn("signal %d waited for the end of what was under way: %s is not read again, the primary is stopping",
+			 SIGHUP, primary->config_path);
 	free(r);
 	primary->reload = NULL;
 	config_origins_free(&primary->origins);

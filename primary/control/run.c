@@ -201,9 +201,7 @@ void primary_run(struct primary *primary)
 	while (primary->quit == 0) {
 		wait_and_serve(primary, primary->operations > 0 ? TURN_BUSY_MS : TURN_IDLE_MS);
 		datapath_poll(primary->dp);
-		supervisor_poll(primary);
-		command_poll(primary);
-		reload_poll(primary);
+		primary_turn(primary);
 		now = monotonic_ns();
 		if (now >= primary->device_look_at_ns) {
 			primary->device_look_at_ns = now + DEVICE_LOOK_NS;

@@ -73,9 +73,7 @@ static inline void rig_turn(void)
 			if (fds[i].fd >= 0 && fds[i].revents && w.fd == fds[i].fd)
 				w.fn(rig.primary, w.fd, w.arg);
 		}
-	supervisor_poll(rig.primary);
-	command_poll(rig.primary);
-	reload_poll(rig.primary);
+	primary_turn(rig.primary);
 }
 
 /* Turns until the condition holds; fails the test if it does not within a minute. */
