@@ -252,7 +252,11 @@ void command_reply(struct primary *primary, uint64_t token, json_t *reply)
 	}
 	c->pending = false;
 	client_answer(command, c, reply);
-	client_serve(primary, c);
+	/* Its next order has its turn in command_poll(), after what waits: not inside of the one that has just ended. */
+	if (!client_flush(c))
+		client_close(primary, c);
+	else
+		client_watch(primary, c);
 }
 
 /* ---- turns ---- */

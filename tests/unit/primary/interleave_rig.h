@@ -69,16 +69,25 @@ static inline void dial(struct caller *c)
 	assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 }
 
-/* The next order of the same client; the reply before it is forgotten. */
-static inline void demand(struct caller *c, const char *text)
+static inline void forget_reply(struct caller *c)
+{
+	json_decref(c->reply);
+	c->reply = NULL;
+}
+
+/* Another order of the same client, be the one before it answered or not. */
+static inline void add_order(struct caller *c, const char *text)
 {
 	uint32_t len = (uint32_t)strlen(text);
 
-	json_decref(c->reply);
-	c->reply = NULL;
-	c->got = 0;
 	assert_int_equal(send(c->fd, &len, 4, MSG_NOSIGNAL), 4);
 	assert_int_equal(send(c->fd, text, len, MSG_NOSIGNAL), len);
+}
+
+static inline void demand(struct caller *c, const char *text)
+{
+	forget_reply(c);
+	add_order(c, text);
 }
 
 static inline void call(struct caller *c, const char *text)
@@ -101,6 +110,8 @@ static inline bool told(struct caller *c)
 		return false;
 	c->reply = json_loadb((char *)c->in + 4, len, 0, NULL);
 	assert_non_null(c->reply);
+	c->got -= 4 + len;
+	memmove(c->in, c->in + 4 + len, c->got);
 	return true;
 }
 

@@ -97,6 +97,26 @@ static void is_followed_by_the_hangup_not_by_who_asks_next(void **state)
 	hang_up_on(&second);
 }
 
+/* The one that gave the order under way may have sent the next one behind it. */
+static void is_followed_by_the_hangup_not_by_its_givers_next_order(void **state)
+{
+	const struct running *r = *state;
+	struct caller first = { 0 };
+
+	begin_held(r, &first);
+	add_order(&first, ORDER("worker.restart", "\"target\":\"b\""));
+	file_says(r->settings, ", settings: {y: 2}", "20s");
+	rig.primary->hangup = 1;
+	let_go(r);
+	told_well(&first);
+	forget_reply(&first);
+	told_why(&first, "busy", "a reload of the configuration is under way");
+	wait_until(all_quiet());
+	assert_int_equal(rig.primary->config.group[1].settings, 1);
+	all_is_well(r->workers);
+	hang_up_on(&first);
+}
+
 /* ---- deaths ---- */
 
 static uint32_t crashes(void)
@@ -210,6 +230,7 @@ static const struct { const char *name; CMUnitTestFunction test; } pairs[] = {
 	PAIR(refuses_every_other_order),
 	PAIR(is_waited_for_by_a_hangup),
 	PAIR(is_followed_by_the_hangup_not_by_who_asks_next),
+	PAIR(is_followed_by_the_hangup_not_by_its_givers_next_order),
 	PAIR(bears_the_death_of_who_gives),
 	PAIR(bears_the_death_of_somebody_else),
 	PAIR(ends_when_who_takes_dies),
