@@ -3,6 +3,7 @@
 #ifndef TEST_INTERLEAVE_RIG_H
 #define TEST_INTERLEAVE_RIG_H
 
+#include "callers.h"
 #include "reload_rig.h"
 
 #define ORDER(verb, args) "{\"command\":\"" verb "\",\"args\":{" args "}}"
@@ -16,7 +17,7 @@ struct running {
 	const char *workers;  /* those that are there when it went well; "-": drained */
 	bool finds;           /* it is held while it looks for its version, not where buckets move */
 	bool restarts;        /* new processes take the place of old ones: the death of one of those fails it */
-	bool reloads;
+	bool starts;          /* a worker more */
 };
 
 #define COUNT2 ", count: 2"
@@ -27,7 +28,7 @@ static const struct running running_orders[] = {
 	  .request = ORDER("worker.restart", "\"target\":\"a\",\"version\":\"2\""), .settings = COUNT2,
 	  .words = "a restart of a is under way", .workers = "a.0 a.1 b.0", .finds = true, .restarts = true },
 	{ .name = "worker_start", .request = ORDER("worker.start", "\"target\":\"a\""), .settings = COUNT2,
-	  .words = "`worker start a` is under way", .workers = "a.0 a.1 a.2 b.0" },
+	  .words = "`worker start a` is under way", .workers = "a.0 a.1 a.2 b.0", .starts = true },
 	{ .name = "worker_drain", .request = ORDER("worker.drain", "\"target\":\"a.1\""), .settings = COUNT2,
 	  .words = "`worker drain a.1` is under way", .workers = "a.0 -a.1 b.0" },
 	{ .name = "worker_stop", .request = ORDER("worker.stop", "\"target\":\"a.1\""), .settings = COUNT2,
@@ -36,105 +37,11 @@ static const struct running running_orders[] = {
 	  .settings = COUNT2, .words = "`buckets move a.1` is under way", .workers = "a.0 a.1 b.0" },
 	{ .name = "reload_that_restarts", .request = ORDER("config.reload", "\"wait\":true"),
 	  .settings = COUNT2 ", settings: {x: 1}", .words = "a reload of the configuration is under way",
-	  .workers = "a.0 a.1 b.0", .restarts = true, .reloads = true },
+	  .workers = "a.0 a.1 b.0", .restarts = true },
 	{ .name = "reload_that_scales", .request = ORDER("config.reload", "\"wait\":true"), .settings = ", count: 3",
-	  .words = "a reload of the configuration is under way", .workers = "a.0 a.1 a.2 b.0", .reloads = true },
+	  .words = "a reload of the configuration is under way", .workers = "a.0 a.1 a.2 b.0", .starts = true },
 };
 #define RUNNING (sizeof(running_orders) / sizeof(running_orders[0]))
-
-/* ---- clients of their own, so that two wait at once ---- */
-
-struct caller {
-	int fd;
-	uint32_t got;
-	json_t *reply;
-	uint8_t in[65536];
-};
-
-static inline void hang_up_on(struct caller *c)
-{
-	if (c->fd > 0)
-		close(c->fd);
-	json_decref(c->reply);
-	*c = (struct caller){ .fd = 0 };
-}
-
-static inline void dial(struct caller *c)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	hang_up_on(c);
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	memcpy(address.sun_path, rig.primary->command->path, sizeof(address.sun_path));
-	assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof(address)), 0);
-}
-
-static inline void forget_reply(struct caller *c)
-{
-	json_decref(c->reply);
-	c->reply = NULL;
-}
-
-/* Another order of the same client, be the one before it answered or not. */
-static inline void add_order(struct caller *c, const char *text)
-{
-	uint32_t len = (uint32_t)strlen(text);
-
-	assert_int_equal(send(c->fd, &len, 4, MSG_NOSIGNAL), 4);
-	assert_int_equal(send(c->fd, text, len, MSG_NOSIGNAL), len);
-}
-
-static inline void demand(struct caller *c, const char *text)
-{
-	forget_reply(c);
-	add_order(c, text);
-}
-
-static inline void call(struct caller *c, const char *text)
-{
-	dial(c);
-	demand(c, text);
-}
-
-/* Has its reply, complete. */
-static inline bool told(struct caller *c)
-{
-	uint32_t len;
-
-	if (c->reply)
-		return true;
-	ssize_t n = recv(c->fd, c->in + c->got, sizeof(c->in) - c->got, MSG_DONTWAIT);
-	c->got += n > 0 ? (uint32_t)n : 0;
-	memcpy(&len, c->in, 4);
-	if (c->got < 4 || c->got < 4 + len)
-		return false;
-	c->reply = json_loadb((char *)c->in + 4, len, 0, NULL);
-	assert_non_null(c->reply);
-	c->got -= 4 + len;
-	memmove(c->in, c->in + 4 + len, c->got);
-	return true;
-}
-
-static inline void told_well(struct caller *c)
-{
-	wait_until(told(c));
-	if (!json_is_true(json_object_get(c->reply, "ok")))
-		fail_msg("%s", json_dumps(c->reply, 0));
-}
-
-/* Refused or failed: with that code, and one line that has those words. */
-static inline void told_why(struct caller *c, const char *code, const char *words)
-{
-	wait_until(told(c));
-	char *all = json_dumps(c->reply, 0);
-	const char *error = json_string_value(json_object_get(c->reply, "error"));
-
-	if (json_is_true(json_object_get(c->reply, "ok")) || !error ||
-	    strcmp(json_string_value(json_object_get(c->reply, "code")), code) != 0 || !strstr(all, words) ||
-	    strchr(error, '\n'))
-		fail_msg("not %s with '%s': %s", code, words, all);
-	free(all);
-}
 
 /* ---- the world ---- */
 

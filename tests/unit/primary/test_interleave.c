@@ -128,6 +128,14 @@ static uint32_t crashes(void)
 	return sum;
 }
 
+static bool is_starting(void)
+{
+	for (uint32_t i = 0; i < RIG_SLOTS; i++)
+		if (rig_slot(i)->state == WORKER_STARTING)
+			return true;
+	return false;
+}
+
 static void kill_in_slot(uint32_t slot)
 {
 	uint32_t before = crashes();
@@ -206,6 +214,32 @@ static void bears_the_death_of_the_zygote(void **state)
 	hang_up_on(&first);
 }
 
+/* Asked for a process and dead before it forked one. What needs none does not notice; what fails leaves all as it was. */
+static void without_a_new_process_ends_and_leaves_all_as_it_was(void **state)
+{
+	const struct running *r = *state;
+	struct caller first = { 0 };
+	pid_t zygote = rig.primary->supervisor->zygote.current.pid;
+
+	file_says(r->settings, "", "20s");
+	assert_int_equal(kill(zygote, SIGSTOP), 0);
+	call(&first, r->request);
+	wait_until(told(&first) || is_starting());
+	assert_int_equal(kill(zygote, SIGKILL), 0);
+	wait_until(told(&first));
+	if (r->restarts || r->starts) {
+		told_why(&first, "failed", "it ended before its first word");
+		file_says(COUNT2, "", "20s");
+		all_is_well("a.0 a.1 b.0");
+	} else {
+		told_well(&first);
+		all_is_well(r->workers);
+	}
+	assert_int_equal(rig.primary->config.group[0].settings, 0);
+	assert_int_equal(rig.primary->config.group[0].count, 2);
+	hang_up_on(&first);
+}
+
 /* ---- the stop ---- */
 
 /* In the order of main(); whoever waits is told, and teardown finds no child. */
@@ -235,6 +269,7 @@ static const struct { const char *name; CMUnitTestFunction test; } pairs[] = {
 	PAIR(bears_the_death_of_somebody_else),
 	PAIR(ends_when_who_takes_dies),
 	PAIR(bears_the_death_of_the_zygote),
+	PAIR(without_a_new_process_ends_and_leaves_all_as_it_was),
 	PAIR(is_ended_by_a_stop_with_a_word),
 };
 #define PAIRS (sizeof(pairs) / sizeof(pairs[0]))
