@@ -128,7 +128,7 @@ UNITS := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 include $(wildcard */rules.mk primary/*/rules.mk workers/*/rules.mk workers/plugins/*/rules.mk monitor/*/rules.mk tests/*/rules.mk)
 
 # ---- rules ----------------------------------------------------------------------------------------------------------
-.PHONY: all build debug asan unit-programs test unit smoke run bench lint format check clean help install test-fresh \
+.PHONY: all build debug asan unit-programs test unit smoke storm run bench lint format check clean help install test-fresh \
 	restore-host deps FORCE
 
 ifeq ($(TYPE),asan)
@@ -232,6 +232,9 @@ unit: build unit-programs ## build and run the unit tests (TYPE=asan: those that
 	$(Q)O='$(abspath $(O))' UNIT_DIR='$(abspath $(B))/tests/unit' tests/run.sh --unit
 smoke: build          ## build and run the smoke tests (root); ONLY=NN runs the scenarios that begin so
 	$(Q)O='$(abspath $(O))' tests/run.sh --smoke
+storm: build          ## random orders by three operators at once under bots, without and with kills (root); MINUTES=2
+	$(Q)O='$(abspath $(O))' ONLY=35 STORM_ORDERS=1000000 STORM_SECONDS=$$(($(or $(MINUTES),2) * 30)) \
+		SCENARIO_SECONDS=$$(($(or $(MINUTES),2) * 60 + 600)) tests/run.sh --smoke
 run:                  ## the main job: bots, a TAP port, hot restarts, a report (root; RUN_SECONDS=60)
 	$(Q)config/host/prepare.sh
 	+$(Q)$(BUILD_ALL)
