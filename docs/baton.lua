@@ -1,22 +1,32 @@
--- Wireshark dissector of the game protocol (docs/wire.md, shared/wire.h): PLAYER_MOVE, PLAYER_ATTACK, HEARTBEAT.
+-- Wireshark dissector of the game protocol (docs/wire.md, shared/wire.h): PLAYER_MOVE, PLAYER_ATTACK, HEARTBEAT,
+-- PLAYER_SUBSCRIBE, NEIGHBOURS.
 --
 --   wireshark -X lua_script:docs/baton.lua         or copy it to ~/.local/lib/wireshark/plugins
 --   tshark -X lua_script:docs/baton.lua -r FILE -Y baton.malformed
 --
--- Datagrams to the game's port are requests, those from it replies. Other ports than 8080: Preferences, Protocols, BATON,
--- or -o baton.port:9000, or "Decode As". What a server would drop has an expert info of severity error.
+-- Datagrams to the game's port are requests, those from it replies, but for NEIGHBOURS, which answers nothing. Other ports
+-- than 8080: Preferences, Protocols, BATON, or -o baton.port:9000, or "Decode As". What a server would drop, or a client
+-- should, has an expert info of severity error.
 
 local baton = Proto("baton", "Baton Game Protocol")
 
 local HEADER = 24
-local types = { [1] = "PLAYER_MOVE", [2] = "PLAYER_ATTACK", [3] = "HEARTBEAT" }
-local least = { [1] = 48, [2] = 64, [3] = 48 } -- bytes of a reply, which a request has at least
+local NEIGHBOURS = 5       -- a type
+local NEIGHBOUR = 20       -- bytes of each
+local NEIGHBOURS_MOST = 70 -- in one datagram
+local types = {
+	[1] = "PLAYER_MOVE", [2] = "PLAYER_ATTACK", [3] = "HEARTBEAT", [4] = "PLAYER_SUBSCRIBE", [NEIGHBOURS] = "NEIGHBOURS",
+}
+-- bytes of a reply, which a request has at least; of NEIGHBOURS what precedes the first of them
+local least = { [1] = 48, [2] = 64, [3] = 48, [4] = 48, [NEIGHBOURS] = 40 }
 local statuses = {
 	[0] = "OK", [1] = "OUTSIDE_WORLD", [2] = "STALE", [3] = "FULL", [4] = "TOO_FAR", [5] = "COOLDOWN", [6] = "BUSY",
 	[7] = "NO_TARGET", [8] = "NO_SKILL", [9] = "MISSED", [10] = "TARGET_DOWN", [11] = "NO_PLAYER",
+	[12] = "NO_RADIUS",
 }
 local skills = { [1] = "STRIKE", [2] = "SHOT", [3] = "METEOR" }
 local world = 10000.0
+local radius_most = 200.0
 
 local f = {
 	size = ProtoField.uint32("baton.size", "Packet size", base.DEC),
@@ -35,12 +45,23 @@ local f = {
 	hits = ProtoField.uint32("baton.hits", "Hits the target has taken", base.DEC),
 	healed = ProtoField.uint32("baton.healed", "Points the target has regained", base.DEC),
 	reserved = ProtoField.uint32("baton.reserved", "Reserved", base.HEX),
+	radius = ProtoField.float("baton.radius", "Radius"),
+	reserved64 = ProtoField.uint64("baton.reserved64", "Reserved", base.HEX),
+	count = ProtoField.uint32("baton.count", "Neighbours", base.DEC),
+	cell = ProtoField.uint32("baton.cell", "Cell", base.DEC),
+	neighbour = ProtoField.none("baton.neighbour", "Neighbour"),
+	neighbour_player = ProtoField.uint32("baton.neighbour.player", "Player", base.DEC),
+	neighbour_sequence = ProtoField.uint32("baton.neighbour.sequence", "Sequence of its move", base.DEC),
+	neighbour_x = ProtoField.float("baton.neighbour.x", "X"),
+	neighbour_y = ProtoField.float("baton.neighbour.y", "Y"),
+	neighbour_z = ProtoField.float("baton.neighbour.z", "Z"),
 	client_time = ProtoField.uint64("baton.client_time", "Client time (ns)", base.DEC),
 	server_time = ProtoField.absolute_time("baton.server_time", "Server time", base.UTC),
 	server_time_ns = ProtoField.uint64("baton.server_time_ns", "Server time (ns)", base.DEC),
 	padding = ProtoField.bytes("baton.padding", "Padding"),
 	request = ProtoField.bool("baton.request", "Request"),
 	reply = ProtoField.bool("baton.reply", "Reply"),
+	started = ProtoField.bool("baton.started", "Started by the server"),
 	malformed = ProtoField.bool("baton.malformed", "Malformed"),
 }
 baton.fields = f
@@ -52,13 +73,19 @@ local e = {
 	type = ProtoExpert.new("baton.bad_type", "Unknown packet type", expert.group.MALFORMED, expert.severity.ERROR),
 	token = ProtoExpert.new("baton.bad_token", "session_token is not 0", expert.group.MALFORMED, expert.severity.ERROR),
 	longer = ProtoExpert.new("baton.long_reply", "A reply has no padding", expert.group.MALFORMED, expert.severity.ERROR),
+	count = ProtoExpert.new("baton.bad_count", "count is not 1 to 70, or not the number of neighbours that follow",
+		expert.group.MALFORMED, expert.severity.ERROR),
+	radius = ProtoExpert.new("baton.bad_radius", "Radius is not a number from 0 to 200", expert.group.PROTOCOL,
+		expert.severity.WARN),
 	outside = ProtoExpert.new("baton.outside", "Outside of the world, or not finite", expert.group.PROTOCOL,
 		expert.severity.WARN),
 	status = ProtoExpert.new("baton.bad_status", "Unknown status", expert.group.PROTOCOL, expert.severity.WARN),
 	skill = ProtoExpert.new("baton.bad_skill", "Unknown skill", expert.group.PROTOCOL, expert.severity.NOTE),
 	refused = ProtoExpert.new("baton.refused", "Refused by the server", expert.group.RESPONSE_CODE, expert.severity.NOTE),
 }
-baton.experts = { e.runt, e.size, e.type, e.token, e.longer, e.outside, e.status, e.skill, e.refused }
+baton.experts = {
+	e.runt, e.size, e.type, e.token, e.longer, e.count, e.radius, e.outside, e.status, e.skill, e.refused,
+}
 
 baton.prefs.port = Pref.uint("UDP port", 8080, "Port of the game's service")
 local port = 8080
@@ -78,13 +105,13 @@ local function add_status(buf, tree, request)
 	return " " .. name
 end
 
-local function add_position(buf, tree, at, request, has_walls)
+local function add_position(buf, tree, at, check, fields)
 	local item
-	for i, field in ipairs({ f.x, f.y, f.z }) do item = tree:add_le(field, buf(at + 4 * (i - 1), 4)) end
+	for i, field in ipairs(fields or { f.x, f.y, f.z }) do item = tree:add_le(field, buf(at + 4 * (i - 1), 4)) end
 	local x, y, z = buf(at, 4):le_float(), buf(at + 4, 4):le_float(), buf(at + 8, 4):le_float()
 	-- comparisons with NaN are false, so these ask for what is inside
 	local inside = x >= -world and x <= world and y >= -world and y <= world and z - z == 0
-	if request and has_walls and not inside then item:add_proto_expert_info(e.outside) end
+	if check and not inside then item:add_proto_expert_info(e.outside) end
 	return string.format(" (%g, %g, %g)", x, y, z)
 end
 
@@ -101,7 +128,7 @@ local bodies = {}
 
 bodies[1] = function(buf, tree, request)
 	local info = add_status(buf, tree, request)
-	info = info .. add_position(buf, tree, 28, request, true)
+	info = info .. add_position(buf, tree, 28, request)
 	add_server_time(buf, tree, 40, request)
 	return info
 end
@@ -115,7 +142,7 @@ bodies[2] = function(buf, tree, request)
 	tree:add_le(f.damage, buf(36, 4))
 	info = info .. string.format(" target %d %s", buf(28, 4):le_uint(), skills[skill] or ("skill " .. skill))
 	if request then
-		info = info .. " at" .. add_position(buf, tree, 40, true, true)
+		info = info .. " at" .. add_position(buf, tree, 40, true)
 	else
 		tree:add_le(f.hit_points, buf(40, 4))
 		tree:add_le(f.hits, buf(44, 4))
@@ -135,16 +162,52 @@ bodies[3] = function(buf, tree, request)
 	return info
 end
 
--- What shared/wire.h's wire_parse() refuses, in its order. Returns the reason, nil if it is sound.
+bodies[4] = function(buf, tree, request)
+	local info = add_status(buf, tree, request)
+	local item = tree:add_le(f.radius, buf(28, 4))
+	local radius = buf(28, 4):le_float()
+	if request and not (radius >= 0 and radius <= radius_most) then item:add_proto_expert_info(e.radius) end
+	tree:add_le(f.reserved64, buf(32, 8))
+	add_server_time(buf, tree, 40, request)
+	return info .. string.format(" radius %g", radius)
+end
+
+-- As many neighbours as count says and as are there whole; what is left over is shown as padding.
+bodies[NEIGHBOURS] = function(buf, tree)
+	local count, at = buf(24, 4):le_uint(), least[NEIGHBOURS]
+	tree:add_le(f.count, buf(24, 4))
+	tree:add_le(f.cell, buf(28, 4))
+	add_server_time(buf, tree, 32, false)
+	for _ = 1, math.min(count, math.floor((buf:len() - at) / NEIGHBOUR)) do
+		local item = tree:add(f.neighbour, buf(at, NEIGHBOUR))
+		item:add_le(f.neighbour_player, buf(at, 4))
+		item:add_le(f.neighbour_sequence, buf(at + 4, 4))
+		local where = add_position(buf, item, at + 8, true, { f.neighbour_x, f.neighbour_y, f.neighbour_z })
+		item:append_text(string.format(": player %d%s", buf(at, 4):le_uint(), where))
+		at = at + NEIGHBOUR
+	end
+	if at < buf:len() then tree:add(f.padding, buf(at)) end
+	return string.format(" cell %d, %d neighbours", buf(28, 4):le_uint(), count)
+end
+
+-- What shared/wire.h's wire_parse() refuses, in its order, and what a client should not believe of NEIGHBOURS.
+-- Returns the reason, nil if it is sound. What a capture has cut off is not judged.
 local function wrong(buf, request)
 	local len = buf:reported_len()
 	if len < HEADER then return e.runt end
+	if buf:len() < HEADER then return nil end
 	local kind = buf(4, 4):le_uint()
 	if buf(0, 4):le_uint() ~= len then return e.size end
-	if not types[kind] then return e.type end
+	if not types[kind] or (kind == NEIGHBOURS and request) then return e.type end
 	if buf(16, 8):le_uint64() ~= UInt64(0) then return e.token end
 	if len < least[kind] then return e.runt end
-	if not request and len > least[kind] then return e.longer end
+	if kind == NEIGHBOURS then
+		if buf:len() < least[kind] then return nil end
+		local count = buf(24, 4):le_uint()
+		if count < 1 or count > NEIGHBOURS_MOST or len ~= least[kind] + NEIGHBOUR * count then return e.count end
+	elseif not request and len > least[kind] then
+		return e.longer
+	end
 	return nil
 end
 
@@ -156,26 +219,28 @@ function baton.dissector(buf, pinfo, root)
 	local reason = wrong(buf, request)
 
 	pinfo.cols.protocol = "BATON"
-	tree:add(request and f.request or f.reply, true):set_generated()
+	local kind = len >= HEADER and buf(4, 4):le_uint() or 0
+	local started = kind == NEIGHBOURS and not request
+	tree:add(request and f.request or started and f.started or f.reply, true):set_generated()
 	if reason then
 		tree:add(f.malformed, true):set_generated()
 		tree:add_proto_expert_info(reason)
 	end
 	if len < HEADER then
-		pinfo.cols.info = "Malformed: shorter than a header"
+		pinfo.cols.info = reason and "Malformed: shorter than a header" or "Cut off in its header"
 		return len
 	end
-	local kind = buf(4, 4):le_uint()
 	tree:add_le(f.size, buf(0, 4))
 	tree:add_le(f.type, buf(4, 4))
 	tree:add_le(f.player, buf(8, 4))
 	tree:add_le(f.sequence, buf(12, 4))
 	tree:add_le(f.token, buf(16, 8))
-	local info = string.format("%s%s %s player %d seq %d", reason and "Malformed: " or "", request and "Request" or "Reply",
-		types[kind] or ("type " .. kind), buf(8, 4):le_uint(), buf(12, 4):le_uint())
+	local info = string.format("%s%s%s player %d %s %d", reason and "Malformed: " or "",
+		request and "Request " or started and "" or "Reply ", types[kind] or ("type " .. kind), buf(8, 4):le_uint(),
+		started and "tick" or "seq", buf(12, 4):le_uint())
 	if bodies[kind] and len >= least[kind] then
 		info = info .. bodies[kind](buf, tree, request)
-		if len > least[kind] then tree:add(f.padding, buf(least[kind])) end
+		if kind ~= NEIGHBOURS and len > least[kind] then tree:add(f.padding, buf(least[kind])) end
 	end
 	tree:append_text(", " .. info)
 	pinfo.cols.info = info
