@@ -24,6 +24,12 @@ static inline uint64_t hash_key_bytes(const uint8_t *at, uint32_t length)
 	return key;
 }
 
+/* The key of a client's address and port and the service's port, all three in network byte order. */
+static inline uint64_t hash_flow_key(uint32_t client_ip, uint16_t client_port, uint16_t service_port)
+{
+	return (uint64_t)client_ip << 32 | (uint32_t)client_port << 16 | service_port;
+}
+
 /* Salted: who does not know the salt cannot aim many keys at one bucket cheaply. Two rounds, so that equal keys under
  * different salts are unrelated. */
 static inline uint32_t hash_key(uint64_t key, uint64_t salt)

@@ -27,6 +27,8 @@ struct ctl_options {
 	/* of the command */
 	const char *target;  /* points into argv, as version does */
 	const char *second; /* of the two of a command that takes two */
+	char **words;       /* of a command that takes any number: in argv, behind one another */
+	uint32_t word_count;
 	const char *version;
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
@@ -44,7 +46,8 @@ struct ctl_options {
 /* One command: its words, its options, what it does. */
 struct ctl_command {
 	const char *noun, *verb; /* verb NULL: the noun is the command */
-	const char *argument;    /* names of its arguments, "ONE" or "ONE TWO", "[ONE]" if it may be left out; NULL: none */
+	const char *argument;    /* names of its arguments, "ONE" or "ONE TWO", "[ONE]" if it may be left out, "ONE..." for one
+			      * or more; NULL: none */
 	const char *options;     /* letters of ctl_option that it takes, and CTL_LOCAL */
 	const char *summary;
 	const char *help;
@@ -91,6 +94,7 @@ int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_stop(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_plugin.c */

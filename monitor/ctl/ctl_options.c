@@ -263,6 +263,20 @@ static const char *match(const char *word, const char *const *words)
 	return hits == 1 ? found : NULL;
 }
 
+static bool takes_many(const struct ctl_command *command)
+{
+	return command->argument && strstr(command->argument, "...");
+}
+
+/* argv[at] is one of many. They are moved together, over options between them: what an option said has been read. */
+static void take_many(struct ctl_options *o, char **argv, int at)
+{
+	if (o->word_count == 0)
+		o->words = &argv[at];
+	o->words[o->word_count++] = argv[at];
+	o->target = o->words[0];
+}
+
 static int take_word(struct ctl_options *o, const char **noun, const char *word, FILE *err)
 {
 	const char *words[WORDS_MOST];
@@ -323,6 +337,8 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 	while (at < argc && rc == 0) {
 		if (argv[at][0] == '-' && argv[at][1])
 			rc = parse_option(&o, argc, argv, &at, err);
+		else if (o.command && takes_many(o.command))
+			take_many(&o, argv, at++);
 		else
 			rc = take_word(&o, &noun, argv[at++], err);
 	}
@@ -332,7 +348,8 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 		if (!o.command)
 			return need_verb(&o, noun, err);
 		const char *argument = o.command->argument;
-		if (argument && argument[0] != '[' && (!o.target || (strchr(argument, ' ') && !o.second))) {
+		bool two = argument && strchr(argument, ' ') && !takes_many(o.command);
+		if (argument && (argument[0] != '[' || takes_many(o.command)) && (!o.target || (two && !o.second))) {
 			ctl_fail(&o, CTL_USAGE, err, "`batonctl %s %s` needs %s", o.command->noun, o.command->verb,
 				 o.command->argument);
 			return -EINVAL;
@@ -382,7 +399,7 @@ void ctl_help(const struct ctl_command *command, FILE *out)
 		char left[40];
 		snprintf(left, sizeof(left), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
 			 c->argument ? " " : "", c->argument ? c->argument : "");
-		fprintf(out, "  %-28s %s\n", left, c->summary);
+		fprintf(out, "  %-30s %s\n", left, c->summary);
 	}
 	fputs("\noptions:\n", out);
 	for (size_t i = 0; i < OPTIONS; i++)

@@ -1,4 +1,4 @@
-/* batonctl worker start|stop|drain and buckets show|move. */
+/* batonctl worker start|stop|drain and buckets show|find|move. */
 #include <string.h>
 
 #include "ctl.h"
@@ -151,6 +151,65 @@ int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err)
 			print_service(out, service);
 	if (rc == CTL_OK && !o->json && text_of(reply, "operation")[0])
 		fprintf(out, "`%s` is under way\n", text_of(reply, "operation"));
+	json_decref(reply);
+	return rc;
+}
+
+/* ---- find ---- */
+
+/* Begins as a number or an IPv4 address does. A service whose name is a number is asked for by that of its group. */
+static bool is_key(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && (text[digits] == '\0' || text[digits] == '.' || strncmp(text, "0x", 2) == 0 ||
+			      strncmp(text, "0X", 2) == 0);
+}
+
+static void print_found(FILE *out, const json_t *row)
+{
+	const json_t *key = json_object_get(row, "key");
+	const char *worker = text_of(row, "worker");
+	char number[32];
+
+	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(key));
+	fprintf(out, "%-21s bucket %5lld  ", json_is_string(key) ? json_string_value(key) : number,
+		number_of(row, "bucket"));
+	if (worker[0])
+		fprintf(out, "%s, pid %lld, %s", worker, number_of(row, "pid"), text_of(row, "state"));
+	else
+		fputs("nobody", out);
+	if (text_of(row, "moving_to")[0])
+		fprintf(out, "; moves to %s (slot %lld)", text_of(row, "moving_to"), number_of(row, "moving_to_slot"));
+	fputc('\n', out);
+}
+
+int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err)
+{
+	bool named = !is_key(o->words[0]);
+	json_t *args, *keys, *reply = NULL, *row;
+	size_t index;
+
+	if (named && o->word_count == 1)
+		return ctl_fail(o, CTL_USAGE, err, "give keys behind '%s': numbers such as 123 or 0x7b, or the client's "
+				"ADDRESS:PORT", o->words[0]);
+	args = json_object();
+	keys = json_array();
+	if (named)
+		json_object_set_new(args, "service", word(o->words[0]));
+	for (uint32_t i = named; i < o->word_count; i++)
+		json_array_append_new(keys, word(o->words[i]));
+	json_object_set_new(args, "keys", keys);
+	int rc = ctl_ask(o, "buckets.find", args, CTL_ANSWER_MS, &reply, err);
+	if (rc != CTL_OK)
+		return rc;
+	if (!json_is_true(json_object_get(reply, "ok")))
+		rc = ctl_refused(o, reply, err);
+	else if (o->json)
+		ctl_print_json(out, reply);
+	else
+		json_array_foreach(json_object_get(reply, "keys"), index, row)
+			print_found(out, row);
 	json_decref(reply);
 	return rc;
 }

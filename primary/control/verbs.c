@@ -153,6 +153,7 @@ const struct command_verb command_verbs[] = {
 	OPERATOR("worker.stop", verb_worker_stop),
 	OPERATOR("worker.drain", verb_worker_drain),
 	VIEWER("buckets.show", verb_buckets_show),
+	VIEWER("buckets.find", verb_buckets_find),
 	OPERATOR("buckets.move", verb_buckets_move),
 	OPERATOR("config.reload", verb_config_reload),
 	VIEWER("config.diff", verb_config_diff),

@@ -1,4 +1,5 @@
-/* The verbs that scale a group: worker.start, worker.stop, worker.drain, buckets.show, buckets.move. */
+/* The verbs that scale a group: worker.start, worker.stop, worker.drain, buckets.show, buckets.find,
+ * buckets.move. */
 #include <errno.h>
 #include <string.h>
 
@@ -90,6 +91,15 @@ json_t *verb_buckets_show(const struct command_call *call)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", g ? ", " : "no such group: groups are ",
 					 config->group[g].name);
 	return reply_error("not_found", text);
+}
+
+json_t *verb_buckets_find(const struct command_call *call)
+{
+	const json_t *service = json_object_get(call->args, "service");
+
+	if (service && !json_is_null(service) && !json_is_string(service))
+		return reply_error("usage", "args.service is the name of a service, or of a group");
+	return scale_find(call->primary, json_string_value(service), json_object_get(call->args, "keys"));
 }
 
 json_t *verb_buckets_move(const struct command_call *call)

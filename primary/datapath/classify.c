@@ -78,7 +78,7 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 		memcpy(&key, frame + at + UDP_HEADER + service->key_offset, sizeof(key));
 		key &= service->key_mask;
 	} else {
-		key = (uint64_t)ip->src_addr << 32 | (uint32_t)udp->src_port << 16 | udp->dst_port;
+		key = hash_flow_key(ip->src_addr, udp->src_port, udp->dst_port);
 	}
 	io->last_ns = io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
 	packet->cookie = mbuf;

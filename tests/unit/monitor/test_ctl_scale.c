@@ -115,6 +115,75 @@ static void long_lists_are_broken_behind_a_comma(void **unused)
 	}
 }
 
+/* ---- buckets find ---- */
+
+static const char found[] =
+	"{\"ok\":true,\"service\":\"game\",\"group\":\"game\",\"buckets\":1024,\"steered_by\":\"payload\",\"keys\":["
+	"{\"key\":123,\"bucket\":5,\"worker\":\"game.0\",\"slot\":1,\"pid\":4711,\"state\":\"active\",\"moving_to\":null,"
+	"\"moving_to_slot\":null},"
+	"{\"key\":\"18446744073709551615\",\"bucket\":1023,\"worker\":null,\"slot\":null,\"pid\":null,"
+	"\"state\":\"none\",\"moving_to\":\"game.1\",\"moving_to_slot\":2}]}";
+
+static void found_owners_are_a_line_each(void **unused)
+{
+	(void)unused;
+	run_with(found, "buckets find 123 0xffffffffffffffff");
+	assert_int_equal(last.rc, CTL_OK);
+	says(server.heard, "\"buckets.find\"");
+	says(server.heard, "[\"123\",\"0xffffffffffffffff\"]");
+	assert_null(strstr(server.heard, "service"));
+	assert_string_equal(last.out,
+			    "123                   bucket     5  game.0, pid 4711, active\n"
+			    "18446744073709551615  bucket  1023  nobody; moves to game.1 (slot 2)\n");
+	run_with(found, "--json buckets find 123");
+	json_t *reply = json_loads(last.out, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(reply, "keys")), 2);
+	json_decref(reply);
+}
+
+static void a_service_goes_before_its_keys_and_options_anywhere(void **unused)
+{
+	static const struct { const char *words, *service, *keys; } line[] = {
+		{ "find game 1 2", "\"service\":\"game\"", "[\"1\",\"2\"]" },
+		{ "find game 1 --json 2 3", "\"service\":\"game\"", "[\"1\",\"2\",\"3\"]" },
+		{ "find --json 2v2 1", "\"service\":\"2v2\"", "[\"1\"]" },
+		{ "find 0x1 game 2", NULL, "[\"0x1\",\"game\",\"2\"]" }, /* the daemon says what is wrong with it */
+		{ "find echo 10.0.0.2:40000", "\"service\":\"echo\"", "[\"10.0.0.2:40000\"]" },
+		{ "find 10.0.0.2:40000", NULL, "[\"10.0.0.2:40000\"]" },
+	};
+	char words[64];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(line) / sizeof(line[0]); i++) {
+		snprintf(words, sizeof(words), "buckets %s", line[i].words);
+		run_with(found, words);
+		assert_int_equal(last.rc, CTL_OK);
+		says(server.heard, line[i].keys);
+		if (line[i].service)
+			says(server.heard, line[i].service);
+		else
+			assert_null(strstr(server.heard, "service"));
+	}
+}
+
+static void without_a_key_nothing_is_asked(void **unused)
+{
+	(void)unused;
+	run("-s %s buckets find", path);
+	assert_int_equal(last.rc, CTL_USAGE);
+	one_line(last.err);
+	says(last.err, "needs [SERVICE] KEY...");
+	run("-s %s buckets find game", path);
+	assert_int_equal(last.rc, CTL_USAGE);
+	one_line(last.err);
+	says(last.err, "give keys behind 'game'");
+	run_with("{\"ok\":false,\"code\":\"usage\",\"error\":\"so and so\"}", "buckets find 1");
+	assert_int_equal(last.rc, CTL_USAGE);
+	assert_string_equal(last.err, "batonctl: so and so\n");
+	run("buckets find --help");
+	says(last.out, "which worker has player 123?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +192,9 @@ int main(void)
 		cmocka_unit_test(words_that_are_missing_or_too_many_are_refused),
 		cmocka_unit_test(owners_are_shown_by_range),
 		cmocka_unit_test(long_lists_are_broken_behind_a_comma),
+		cmocka_unit_test(found_owners_are_a_line_each),
+		cmocka_unit_test(a_service_goes_before_its_keys_and_options_anywhere),
+		cmocka_unit_test(without_a_key_nothing_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, start, end);

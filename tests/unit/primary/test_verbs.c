@@ -10,7 +10,8 @@
 
 /* A verb is listed here when somebody has made sure that it changes nothing. */
 static const char *const viewers[] = {
-	"ping", "status", "stats", "worker.list", "buckets.show", "config.diff", "config.show", "audit", NULL,
+	"ping", "status", "stats", "worker.list", "buckets.show", "buckets.find", "config.diff", "config.show", "audit",
+	NULL,
 };
 
 static int is_listed(const char *name)
