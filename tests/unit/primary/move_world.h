@@ -47,6 +47,7 @@ struct fake {
 	uint32_t open_belt; /* burst under way: entries handled, not settled */
 	uint32_t open;
 	uint64_t cells; /* first outbound cell of the burst */
+	struct baton_ctx ctx; /* of the journal */
 };
 
 struct world {
@@ -60,7 +61,14 @@ struct world {
 	uint8_t note[NOTES];    /* enum note_state; by id */
 	uint8_t started[NOTES]; /* the same of packets that workers started */
 	uint32_t notes, posted, handled, starts, sent_out;
+	uint32_t effects[BUCKETS]; /* of settled entries; the bucket's word in the state file has them too */
 };
+
+/* Stands for the records of a bucket: one more with each entry handled, undone with a burst that is not settled. */
+static uint32_t *effects_of(const struct world *w, uint32_t bucket)
+{
+	return &state_words(&w->rig.state, 0)[bucket].schema;
+}
 
 static uint32_t roll(struct world *w, uint32_t below)
 {
@@ -77,6 +85,9 @@ static void start_worker(struct world *w, uint32_t slot)
 	memset(f, 0, sizeof(*f));
 	for (uint32_t l = 0; l < LCORES; l++)
 		belt_consumer_init(&f->belt[l], w->rig.belt[l][slot], &state_control(&w->rig.state, slot)->commit[l]);
+	assert_int_equal(state_control(&w->rig.state, slot)->journal.used, 0); /* undone before anybody comes */
+	state_control(&w->rig.state, slot)->group = 0;
+	state_bind(&w->rig.state, slot, 0, &f->ctx);
 	f->life = STARTING;
 	datapath_slot_attach(w->rig.dp, slot, 0);
 }
@@ -102,6 +113,17 @@ static void control_entry(struct world *w, uint32_t slot, uint8_t kind, const ui
 			f->owned[entry->first + i]--;
 		}
 	}
+}
+
+/* An entry of the open burst: it finds what settled entries and those before it in the burst left, and no more. */
+static void take_effect(struct world *w, struct fake *f, uint16_t bucket, uint32_t *before)
+{
+	uint32_t *effects = effects_of(w, bucket);
+
+	assert_true(f->owned[bucket] > 0);
+	assert_int_equal(*effects, w->effects[bucket] + before[bucket]++);
+	journal_save_word(&f->ctx, state_words(&w->rig.state, 0), effects, sizeof(*effects));
+	++*effects;
 }
 
 static uint32_t note_len(uint32_t id)
@@ -175,9 +197,10 @@ static void worker_take(struct world *w, uint32_t slot)
 	struct fake *f = &w->fake[slot];
 	uint32_t lcore = roll(w, LCORES);
 	struct belt_consumer *c = &f->belt[lcore];
-	uint32_t count = belt_take(c, 1 + roll(w, 64));
+	uint32_t count = belt_take(c, 1 + roll(w, 64)), before[BUCKETS] = {0};
 
 	f->cells = c->filled;
+	journal_open(&state_control(&w->rig.state, slot)->journal, &f->ctx, lcore, c->done);
 	for (uint32_t i = 0; i < count; i++) {
 		struct belt_slot *entry = belt_slot_at(c, c->done + i);
 		uint8_t *data = belt_slot_data(c, entry);
@@ -189,7 +212,7 @@ static void worker_take(struct world *w, uint32_t slot)
 		if (entry->packet.kind == BELT_MESSAGE) {
 			const struct note *note = (const void *)data;
 
-			assert_true(f->owned[entry->packet.bucket] > 0);
+			take_effect(w, f, entry->packet.bucket, before);
 			belt_verdict(c, c->done + i, BATON_NO_REPLY);
 			if (note->left > 0)
 				post_note(w, c, c->done + i, note->left - 1);
@@ -202,7 +225,7 @@ static void worker_take(struct world *w, uint32_t slot)
 			continue;
 		}
 		struct payload *p = (void *)data;
-		assert_true(f->owned[entry->packet.bucket] > 0);
+		take_effect(w, f, entry->packet.bucket, before);
 		assert_int_equal(entry->packet.len, sizeof(*p));
 		memset(p->filler, 0xab, sizeof(p->filler));
 		belt_verdict(c, c->done + i, baton_reply(sizeof(*p)));
@@ -226,6 +249,8 @@ static void tell(const struct world *w, uint32_t player)
 	for (uint32_t list = 0; list < LISTS; list++)
 		for (uint32_t i = 0, at = io->list[list].head; i < io->list[list].count; i++, at = io->pending.node[at].next) {
 			const struct belt_shadow *s = &io->pending.node[at].packet;
+			if (s->kind != BELT_PACKET)
+				continue;
 			const struct payload *p = rte_pktmbuf_mtod_offset((struct rte_mbuf *)s->cookie, const struct payload *, 42);
 			if (p->player == player)
 				printf("  list %u: %u, bucket %u, entry %x\n", list, p->sequence, s->bucket, io->steering[0].entry[s->bucket]);
@@ -248,6 +273,7 @@ static void worker_settle(struct world *w, uint32_t slot)
 
 	for (uint32_t i = 0; i < f->open; i++) {
 		struct belt_slot *entry = belt_slot_at(c, c->done + i);
+		w->effects[entry->packet.bucket] += entry->packet.kind == BELT_PACKET || entry->packet.kind == BELT_MESSAGE;
 		if (entry->packet.kind == BELT_MESSAGE)
 			note_settled(w, entry, belt_slot_data(c, entry));
 		if (entry->packet.kind != BELT_PACKET)
@@ -260,6 +286,7 @@ static void worker_settle(struct world *w, uint32_t slot)
 	}
 	cells_settled(w, f, c);
 	belt_settle(c, c->done + f->open);
+	journal_clear(&state_control(&w->rig.state, slot)->journal, &f->ctx);
 	f->open = 0;
 }
 
@@ -273,10 +300,26 @@ static void inject(struct world *w)
 	}
 }
 
+/* After every turn each term of the ledger is what can be counted by hand, and they add up (invariant 1). */
+static void books_agree(const struct world *w, uint32_t lcore)
+{
+	const struct io_lcore *io = w->rig.dp->io[lcore];
+	uint64_t in_belts = 0;
+	struct ledger ledger;
+
+	datapath_ledger(w->rig.dp, lcore, &ledger);
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		in_belts += io->slot[slot].packets;
+	assert_int_equal(ledger_balance(&ledger), 0);
+	assert_int_equal(ledger.in_belts, in_belts);
+	assert_int_equal(ledger.tx_backlog, io->tx[0].count);
+}
+
 static void collect(struct world *w, uint32_t lcore)
 {
 	struct rte_mbuf *mbuf;
 
+	books_agree(w, lcore);
 	while (rte_ring_dequeue(w->rig.tx[lcore], (void **)&mbuf) == 0) {
 		const struct payload *p = rte_pktmbuf_mtod_offset(mbuf, const struct payload *, 42);
 		assert_int_equal(mbuf->pkt_len, 42 + sizeof(*p));
@@ -369,9 +412,15 @@ static void kill_worker(struct world *w)
 
 	if (slot == SLOT_NONE)
 		return;
+	if (w->fake[slot].open != 0 && roll(w, 2) != 0)
+		worker_settle(w, slot);
 	w->fake[slot].life = DYING;
 	w->deaths++;
 	datapath_slot_dead(w->rig.dp, slot);
+	/* an lcore may hear of it with what was settled last not reaped yet */
+	for (uint32_t l = 0; l < LCORES; l++)
+		if (roll(w, 2) != 0)
+			housekeep(w->rig.dp->io[l]);
 }
 
 static void worker_step(struct world *w)
@@ -433,9 +482,11 @@ static void give_first_owner(struct world *w)
 	w->fake[0].life = ALIVE;
 	int id = datapath_move(w->rig.dp, &(struct move_order){.from = SLOT_NONE, .to = 0});
 	assert_true(id > 0);
-	while (!datapath_move_done(w->rig.dp, id, &report))
+	for (uint32_t turns = 0; !datapath_move_done(w->rig.dp, id, &report); turns++) {
+		assert_true(turns < 100000);
 		for (uint32_t l = 0; l < LCORES; l++)
 			io_turn(w->rig.dp->io[l]);
+	}
 	assert_int_equal(report.buckets, BUCKETS);
 }
 

@@ -56,7 +56,8 @@ static void move(uint32_t from, uint32_t to, const uint64_t *map)
 	int id = datapath_move(rig.dp, &(struct move_order){.from = from, .to = to, .map = map});
 
 	assert_true(id > 0);
-	while (!datapath_move_done(rig.dp, id, &report)) {
+	for (uint32_t turns = 0; !datapath_move_done(rig.dp, id, &report); turns++) {
+		assert_true(turns < 10000);
 		io_turn(rig.dp->io[0]);
 		for (uint32_t i = 0; i < 3; i++)
 			if (rig.dp->io[0]->slot[i].attached)
@@ -209,6 +210,34 @@ static void a_message_to_a_full_belt_waits_and_none_overtakes_it(void **state)
 	assert_int_equal(rig.dp->io[0]->message.used, 0);
 }
 
+/* Room comes in the same turn as a message of another worker, which is reaped later. */
+static void a_message_does_not_take_the_room_of_those_that_wait(void **state)
+{
+	uint64_t map = 1;
+	uint8_t seen[BELT_SLOTS];
+
+	(void)state;
+	attach(2);
+	move(0, 2, &map);
+	fill_belt();
+	offer_one(0);
+	post(0, 1, 40, 1);
+	turn();
+	assert_int_equal(rig.dp->io[0]->list[LIST_BACKLOG(1)].count, 1);
+	offer_one(2);
+	belt_verdict(&worker[1], worker[1].done, baton_reply(4));
+	belt_settle(&worker[1], worker[1].done + 1);
+	post(2, 1, 40, 2);
+	turn();
+	turn();
+	assert_int_equal(settle_all(1, seen), 1);
+	turn();
+	assert_int_equal(settle_all(1, seen + 1), 1);
+	assert_memory_equal(seen, "\1\2", 2);
+	settle_all(0, seen);
+	turn();
+}
+
 static void a_waiting_message_moves_with_its_bucket(void **state)
 {
 	uint64_t map = 1ull << 40;
@@ -278,6 +307,7 @@ static void cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent(void *
 	cell(0, BELT_OUT_MESSAGE)->bucket = 40;
 	atomic_store_explicit(&worker[0].commit->filled, worker[0].filled, memory_order_release);
 	datapath_slot_dead(rig.dp, 0);
+	housekeep(rig.dp->io[0]); /* hears of it before it has reaped the first */
 	turn();
 	assert_true(datapath_slot_recovered(rig.dp, 0, &orphans));
 	assert_int_equal(settle_all(1, seen), 1);
@@ -294,6 +324,7 @@ static void cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent(void *
 	turn();
 	assert_int_equal(page()->messages_posted, 1);
 	assert_int_equal(rig.dp->io[0]->message.used, 0);
+	assert_int_equal(datapath_slot_to_fence(rig.dp), SLOT_NONE);
 }
 
 /* A worker that writes what no honest one writes is to be fenced; nothing of it reaches anybody. */
@@ -508,6 +539,7 @@ int main(void)
 		CASE(a_message_reaches_the_owner_of_its_bucket_once),
 		CASE(a_message_to_the_own_bucket_comes_back),
 		CASE(a_message_to_a_full_belt_waits_and_none_overtakes_it),
+		CASE(a_message_does_not_take_the_room_of_those_that_wait),
 		CASE(a_waiting_message_moves_with_its_bucket),
 		CASE(messages_of_a_dead_worker_go_to_the_next),
 		CASE(cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent),

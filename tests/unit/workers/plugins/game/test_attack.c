@@ -60,6 +60,8 @@ static void a_repeat_while_it_is_open_posts_the_same_hit_again(void **state)
 	assert_int_equal(told_count, 1);
 	assert_int_equal(told.result.hits, 1);
 	assert_int_equal(told.result.hit_points, 96);
+	const struct fighter *target = baton_test_record(&t, baton_bucket(&t.ctx, 2), FIGHTER_KEY(2));
+	assert_int_equal(target->vitals.hits, 1); /* and not only as it was told */
 }
 
 static void refusals_change_nothing(void **state)

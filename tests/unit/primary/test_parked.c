@@ -1,0 +1,133 @@
+/* Parked packets when the new owner's belt is full: they leave in order, and nothing that came later overtakes them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "datapath_rig.h"
+
+#define BUCKETS 2u
+#define PARKED  500u
+#define LATER   500u
+
+static struct rig rig;
+static struct belt_consumer worker[2];
+
+static void turn(void)
+{
+	for (uint32_t i = 0; i < 200; i++)
+		io_turn(rig.dp->io[0]);
+}
+
+static void attach(uint32_t slot)
+{
+	datapath_slot_attach(rig.dp, slot, 0);
+	turn();
+	assert_true(datapath_slot_attached(rig.dp, slot));
+	belt_consumer_init(&worker[slot], rig.belt[0][slot], &state_control(&rig.state, slot)->commit[0]);
+}
+
+static void arrive(uint32_t key, uint32_t number)
+{
+	uint32_t payload[4] = {key, number};
+
+	rig_inject(&rig, 0, rig_frame(&rig, 0, payload, sizeof(payload)));
+	if (number % 16 == 0)
+		turn();
+}
+
+/* Settles at most `most` entries; packets of `key` must come numbered from *next on. */
+static void work(uint32_t slot, uint32_t most, uint32_t key, uint32_t *next)
+{
+	struct belt_consumer *c = &worker[slot];
+	uint32_t count = belt_take(c, most);
+	struct rte_mbuf *mbuf;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct belt_slot *entry = belt_slot_at(c, c->done + i);
+		uint32_t payload[4];
+
+		belt_verdict(c, c->done + i, BATON_NO_REPLY);
+		if (entry->packet.kind != BELT_PACKET)
+			continue;
+		memcpy(payload, belt_slot_data(c, entry), sizeof(payload));
+		if (payload[0] != key)
+			continue;
+		assert_int_equal(payload[1], *next);
+		++*next;
+	}
+	belt_settle(c, c->done + count);
+	turn();
+	while (rte_ring_dequeue(rig.tx[0], (void **)&mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+}
+
+/* Two keys whose packets are in bucket 0 and in bucket 1. */
+static void find_keys(uint32_t key[BUCKETS])
+{
+	uint32_t found = 0;
+
+	for (uint32_t k = 1; found != 3; k++) {
+		uint64_t before = rig.dp->io[0]->slot[0].belt.offered;
+
+		arrive(k, 0);
+		assert_int_equal(rig.dp->io[0]->slot[0].belt.offered, before + 1);
+		uint32_t bucket = rig.dp->io[0]->slot[0].belt.shadow[before & BELT_MASK].bucket;
+		key[bucket] = k;
+		found |= 1u << bucket;
+	}
+}
+
+static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
+{
+	uint32_t key[BUCKETS], none = 0, next = 0;
+	uint64_t map[2] = {1, 2};
+	struct move_report report;
+
+	(void)state;
+	rig_create(&rig, 1, 2, BUCKETS);
+	attach(0);
+	attach(1);
+	int id = datapath_move(rig.dp, &(struct move_order){.from = SLOT_NONE, .to = 0});
+	turn();
+	work(0, BELT_SLOTS, 0, &none);
+	assert_true(datapath_move_done(rig.dp, id, &report));
+	find_keys(key);
+	work(0, BELT_SLOTS, 0, &none);
+	id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map[1]});
+	turn();
+	work(0, BELT_SLOTS, 0, &none);
+	assert_true(datapath_move_done(rig.dp, id, &report));
+	/* worker 1 is slow: its belt is full of packets of bucket 1, when bucket 0 moves to it */
+	for (uint32_t i = 0; belt_room(&rig.dp->io[0]->slot[1].belt) != 0; i++)
+		arrive(key[1], i);
+	turn();
+	id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map[0]});
+	turn();
+	for (uint32_t i = 0; i < PARKED; i++)
+		arrive(key[0], i);
+	turn();
+	work(0, BELT_SLOTS, 0, &none); /* the revoke */
+	assert_int_equal(rig.dp->io[0]->ledger.pending, PARKED);
+	for (uint32_t i = PARKED; i < PARKED + LATER; i++) {
+		arrive(key[0], i);
+		work(1, 7, key[0], &next);
+	}
+	for (uint32_t i = 0; i < 100; i++)
+		work(1, 256, key[0], &next);
+	assert_int_equal(next, PARKED + LATER);
+	assert_true(datapath_move_done(rig.dp, id, &report));
+	rig_destroy(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_waits_for_a_full_belt_goes_before_what_comes),
+	};
+
+	rig_eal();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

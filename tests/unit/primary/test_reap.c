@@ -1,0 +1,213 @@
+/* Reap, case by case: a worker that settles while it is being reaped, one that lies, and where buffers go. The source
+ * is included so that a worker can act at each of its looks at the commit words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "belt.h"
+
+static void worker_acts(void);
+
+/* What an I/O lcore reads there while the worker runs on another core: it may settle just before and just after. */
+static inline int settled_while_working(const struct belt_producer *p)
+{
+	worker_acts();
+	int count = belt_settled(p);
+	worker_acts();
+	return count;
+}
+
+static inline int cells_while_working(const struct belt_producer *p)
+{
+	worker_acts();
+	int count = belt_out_waiting(p);
+	worker_acts();
+	return count;
+}
+
+#define belt_settled settled_while_working
+#define belt_out_waiting cells_while_working
+#include "primary/datapath/reap.c"
+#undef belt_settled
+#undef belt_out_waiting
+
+#include "datapath_rig.h"
+
+#define BUCKETS 64u
+
+static struct rig rig;
+static struct belt_consumer worker;
+static uint32_t to_settle; /* entries that the worker has yet to settle, one each time it acts */
+static uint64_t answered;
+
+static const struct CoreStats *page(void)
+{
+	return stats_io(&rig.stats, 0);
+}
+
+static void take_replies(uint16_t len)
+{
+	struct rte_mbuf *mbuf;
+
+	while (rte_ring_dequeue(rig.tx[0], (void **)&mbuf) == 0) {
+		assert_int_equal(mbuf->pkt_len, 42 + len);
+		answered++;
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+static void turn(void)
+{
+	for (uint32_t i = 0; i < 200; i++)
+		io_turn(rig.dp->io[0]);
+}
+
+/* Settles its next entry, with one message that tells of it. */
+static void worker_acts(void)
+{
+	struct belt_out_cell *cell = belt_out_next(&worker);
+
+	if (to_settle == 0 || belt_take(&worker, 1) == 0)
+		return;
+	to_settle--;
+	if (belt_slot_at(&worker, worker.done)->packet.kind == BELT_PACKET) {
+		memset(cell, 0, sizeof(*cell));
+		cell->cause = worker.done;
+		cell->kind = BELT_OUT_MESSAGE;
+		cell->len = 16;
+		worker.filled++;
+		belt_verdict(&worker, worker.done, baton_reply(8));
+	} else {
+		belt_verdict(&worker, worker.done, BATON_NO_REPLY);
+	}
+	belt_settle(&worker, worker.done + 1);
+}
+
+static int set_up(void **state)
+{
+	struct move_report report;
+
+	(void)state;
+	to_settle = 0;
+	answered = 0;
+	rig_create(&rig, 1, 1, BUCKETS);
+	datapath_slot_attach(rig.dp, 0, 0);
+	turn();
+	assert_true(datapath_slot_attached(rig.dp, 0));
+	belt_consumer_init(&worker, rig.belt[0][0], &state_control(&rig.state, 0)->commit[0]);
+	int id = datapath_move(rig.dp, &(struct move_order){.from = SLOT_NONE, .to = 0});
+	assert_true(id > 0);
+	turn();
+	assert_true(datapath_move_done(rig.dp, id, &report));
+	/* what was offered meanwhile */
+	belt_settle(&worker, worker.done + belt_take(&worker, BELT_SLOTS));
+	turn();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	rig_destroy(&rig);
+	return 0;
+}
+
+static void offer(uint32_t count, uint16_t len)
+{
+	uint8_t payload[64] = {0};
+
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(payload, &i, sizeof(i));
+		rig_inject(&rig, 0, rig_frame(&rig, 0, payload, len));
+	}
+	while (belt_take(&worker, BELT_SLOTS) < count)
+		io_turn(rig.dp->io[0]);
+}
+
+/* Whatever of it the lcore sees: the verdict is that of a settled entry, and no cell is missed or comes early. */
+static void what_settles_while_it_is_reaped_is_whole(void **state)
+{
+	(void)state;
+	/* slots hold what an older entry left: verdicts of another length */
+	for (uint32_t i = 0; i < BELT_SLOTS; i++)
+		rig.belt[0][0]->verdict[i] = baton_reply(4);
+	for (uint32_t round = 0; round < 1000; round++) {
+		offer(3, 16);
+		to_settle = 3;
+		for (uint32_t i = 0; i < 50 || to_settle != 0; i++) {
+			assert_true(i < 10000);
+			reap_slot(rig.dp->io[0], 0);
+		}
+		io_turn(rig.dp->io[0]);
+		to_settle = UINT32_MAX; /* the messages */
+		turn();
+		take_replies(8);
+		assert_int_equal(answered, 3 * (round + 1));
+		assert_int_equal(page()->messages_posted, 3 * (round + 1));
+		assert_int_equal(rig.dp->io[0]->slot[0].fence, 0);
+		to_settle = 0;
+	}
+}
+
+static void a_commit_word_that_no_honest_worker_writes_is_fenced(void **state)
+{
+	(void)state;
+	offer(5, 16);
+	atomic_store_explicit(&worker.commit->done, worker.done + 6, memory_order_release);
+	turn();
+	assert_int_equal(datapath_slot_to_fence(rig.dp), 0);
+	take_replies(0);
+	assert_int_equal(answered, 0);
+	assert_int_equal(page()->reaped, 0);
+}
+
+static void a_reply_longer_than_its_request_is_not_sent(void **state)
+{
+	(void)state;
+	offer(1, 16);
+	belt_verdict(&worker, worker.done, baton_reply(17));
+	belt_settle(&worker, worker.done + 1);
+	turn();
+	take_replies(0);
+	assert_int_equal(answered, 0);
+	assert_int_equal(page()->drop[DROP_bad_verdict], 1);
+	assert_int_equal(datapath_slot_to_fence(rig.dp), 0);
+}
+
+/* Answered, not answered, dropped for each reason; the teardown counts what the pool has. */
+static void every_buffer_comes_home(void **state)
+{
+	static const baton_verdict verdict[] = {
+		BATON_NO_REPLY, BATON_DROP_MALFORMED, BATON_DROP_RUNT, BATON_DROP_REFUSED, BATON_REPLY | 8u << 16,
+		BATON_REPLY_ERROR | 8u << 16,
+	};
+
+	(void)state;
+	for (uint32_t round = 0; round < 300; round++) {
+		offer(32, 16);
+		for (uint32_t i = 0; i < 32; i++)
+			belt_verdict(&worker, worker.done + i, verdict[(round + i) % 6]);
+		belt_settle(&worker, worker.done + 32);
+		turn();
+		take_replies(8);
+	}
+	assert_true(page()->no_reply > 1000);
+	assert_int_equal(rte_mempool_avail_count(rig.pool[0]), rig.pool[0]->size);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(what_settles_while_it_is_reaped_is_whole),
+		CASE(a_commit_word_that_no_honest_worker_writes_is_fenced),
+		CASE(a_reply_longer_than_its_request_is_not_sent),
+		CASE(every_buffer_comes_home),
+	};
+
+	rig_eal();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
