@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdint.h>
 
+#include "sabotage.h"
+
 #define BATON_VERSION "0.1.0"
 
 /* Raised whenever a shared struct, the plugin descriptor or the order of a protocol step changes.
@@ -49,11 +51,6 @@
 /* Stops the compiler, not the CPU: on x86-64 stores leave the core in program order, which is all that a
  * reader of a dead or living process on the same machine needs. gcc and clang reorder plain stores without it. */
 #define baton_compiler_fence() __asm__ __volatile__("" ::: "memory")
-
-/* Tests that include a source with this defined break one rule of the protocol at a time and must notice. */
-#ifndef BATON_SABOTAGE
-#define BATON_SABOTAGE(rule) 0
-#endif
 
 #if !defined(__x86_64__)
 #error "Baton's belt and journal rely on x86-64 store order; see docs/decisions before porting"

@@ -19,7 +19,7 @@ int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker)
 void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
 			struct belt_shadow *shadow)
 {
-	uint64_t done = atomic_load_explicit(&commit->done, memory_order_acquire);
+	uint64_t done = BATON_SABOTAGE(positions_restart) ? 0 : atomic_load_explicit(&commit->done, memory_order_acquire);
 
 	*p = (struct belt_producer){
 		.belt = belt,

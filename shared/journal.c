@@ -183,7 +183,8 @@ int journal_roll_back(struct journal *journal, const struct belt_commit *commit,
 	if (BATON_SABOTAGE(used_before_undo))
 		atomic_store_explicit(&journal->used, 0, memory_order_release);
 	if (report->valid && !BATON_SABOTAGE(no_undo)) {
-		walk_seq(journal, last, area, seq_make_odd);
+		if (!BATON_SABOTAGE(undo_under_even_word))
+			walk_seq(journal, last, area, seq_make_odd);
 		report->undone = undo_all(journal, last, area);
 	}
 	walk_seq(journal, last, area, seq_make_even);

@@ -69,7 +69,7 @@ static inline void journal_end_entry(struct baton_ctx *ctx, uint32_t mark)
 		uint32_t seq = record->seq;
 
 		/* saved twice: already even */
-		*(volatile uint32_t *)&record->seq = seq + (seq & 1u);
+		*(volatile uint32_t *)&record->seq = BATON_SABOTAGE(seq_not_counted_up) ? seq & ~1u : seq + (seq & 1u);
 		mark += journal_cost(undo->len);
 	}
 }

@@ -155,7 +155,7 @@ static int read_slot(const struct baton_record *record, uint64_t key, void *out,
 	uint32_t seq = live->seq;
 	int rc = 0;
 
-	if (seq & 1u)
+	if ((seq & 1u) && !BATON_SABOTAGE(odd_word_read))
 		return -EAGAIN;
 	baton_compiler_fence(); /* loads leave the core in order: the sequence word first, and again at the end */
 	if (live->state == BATON_RECORD_EMPTY) {
@@ -165,7 +165,8 @@ static int read_slot(const struct baton_record *record, uint64_t key, void *out,
 		rc = 1;
 	}
 	baton_compiler_fence();
-	return live->seq == seq ? rc : -EAGAIN;
+	/* merged with the load above, as the compiler may without the fences */
+	return (BATON_SABOTAGE(seqlock_without_fence) ? seq : live->seq) == seq ? rc : -EAGAIN;
 }
 
 int state_read_record(const struct state *state, uint32_t group, uint32_t bucket, uint64_t key, void *out,

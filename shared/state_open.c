@@ -84,7 +84,7 @@ static int open_locked(const char *path, uint32_t timeout_ms)
 				  strerror(-rc));
 			return rc;
 		}
-		while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		while (!BATON_SABOTAGE(file_not_locked) && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			rc = -errno;
 			if (rc == -EINTR)
 				continue;
@@ -259,7 +259,7 @@ static int check_header(const struct state_header *header, uint64_t size, const 
 		return not_a_state_file(wanted->path, "its header is damaged (layout hash)");
 	if (header->bytes != size)
 		return not_a_state_file(wanted->path, "its size is not the one its header names: cut off or grown");
-	int rc = compare(header, wanted);
+	int rc = BATON_SABOTAGE(other_layout_taken) ? 0 : compare(header, wanted);
 	if (rc == 0 && header->bytes != wanted->bytes)
 		rc = not_a_state_file(wanted->path, "its header is damaged (size)");
 	for (uint32_t i = 0; rc == 0 && i < wanted->count; i++)

@@ -239,7 +239,8 @@ static json_t *fail(struct primary *primary)
 	struct supervisor *sup = primary->supervisor;
 	json_t *errors = json_array();
 
-	take(primary, &r->before, RELOAD_HOT);
+	if (!BATON_SABOTAGE(reload_keeps_half))
+		take(primary, &r->before, RELOAD_HOT);
 	if (sup)
 		memcpy(sup->group_path, r->group_path, sizeof(sup->group_path));
 	json_array_append_new(errors, reply_text(r->failure));
@@ -379,7 +380,7 @@ json_t *reload_begin(struct primary *primary, bool wait, uint64_t token)
 		return refused(reply);
 	r->changes = report_changes(&primary->config, &r->next, &r->origins);
 	fixed = report_fixed(r->changes);
-	if (json_array_size(fixed) == 0) {
+	if (json_array_size(fixed) == 0 || BATON_SABOTAGE(reload_takes_what_it_can)) {
 		json_decref(fixed);
 		return apply(primary, wait, token);
 	}

@@ -134,6 +134,8 @@ static void note_old(struct supervisor *sup)
 	reply_set_text(r->report, "old_build_id", old ? old->ready.build_id : "");
 }
 
+static void begin_move(struct supervisor *sup);
+
 static void phase_spawn(struct supervisor *sup)
 {
 	struct restart *r = &sup->restart;
@@ -149,6 +151,8 @@ static void phase_spawn(struct supervisor *sup)
 	if (rc == 0) {
 		r->fresh_incarnation = sup->slot[r->fresh].incarnation;
 		enter(r, RESTART_START, sup->primary->config.start_timeout_ns + 2 * WORKER_STOP_NS);
+		if (BATON_SABOTAGE(granted_before_ready))
+			begin_move(sup);
 	} else if (rc != -EAGAIN || late(r)) {
 		r->fresh = SLOT_NONE;
 		fail(sup, why);

@@ -159,7 +159,7 @@ bool transfer_poll(struct supervisor *sup, uint32_t worker)
 	const struct worker_slot *to = &sup->slot[t->to];
 	if (to->incarnation != t->to_incarnation || to->state == WORKER_NONE || to->state >= WORKER_STOPPING)
 		return end(sup, w, true);
-	if (!datapath_slot_attached(sup->primary->dp, t->to))
+	if (!datapath_slot_attached(sup->primary->dp, t->to) && !BATON_SABOTAGE(granted_before_ready))
 		return false;
 	if (t->from != SLOT_NONE) {
 		const struct worker_slot *from = &sup->slot[t->from];

@@ -91,7 +91,7 @@ static inline void complete_reply(struct io_lcore *io, const struct reply *reply
 	mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | (port->tx_ip_checksum ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
 			 (port->tx_udp_checksum ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
 	mbuf->tx_offload = rte_mbuf_tx_offload(sizeof(*f.eth), f.ihl, 0, 0, 0, 0, 0);
-	if (baton_unlikely(shadow->tag != 0))
+	if (baton_unlikely(shadow->tag != 0) && !BATON_SABOTAGE(vlan_tag_lost))
 		vlan_put_on(port, mbuf, (uint16_t)shadow->tag);
 	tx_enqueue(io, port->index, mbuf);
 }

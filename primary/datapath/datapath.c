@@ -316,19 +316,28 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 }
 
+/* `done` to the end of what was offered: the next incarnation goes on there. */
+static void move_done_on(struct datapath *dp, struct control_block *control, uint32_t slot)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
+		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+}
+
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
  * the end of what was offered (protocol.md R4) and a move that waits for the dead one's revokes may grant (R7). */
 static void recover(struct datapath *dp, uint32_t slot)
 {
 	struct control_block *control = state_control(dp->setup.state, slot);
 	struct journal_report report = {0};
-	int rc = state_roll_back(dp->setup.state, slot, &report);
+	int rc;
 
+	if (BATON_SABOTAGE(done_before_undo))
+		move_done_on(dp, control, slot);
+	rc = BATON_SABOTAGE(death_without_undo) ? 0 : state_roll_back(dp->setup.state, slot, &report);
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
-	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
-		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+	move_done_on(dp, control, slot);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
 	for (uint32_t i = 0; i < dp->setup.config->services; i++)
@@ -345,7 +354,8 @@ void datapath_poll(struct datapath *dp)
 
 		/* acquire: pairs with the release in death_take_over() */
 		if (s->dead && !s->recovered &&
-		    atomic_load_explicit(&s->dead_acks, memory_order_acquire) == dp->setup.io_lcores)
+		    atomic_load_explicit(&s->dead_acks, memory_order_acquire) >=
+			    (BATON_SABOTAGE(recovered_at_first_lcore) ? 1 : dp->setup.io_lcores))
 			recover(dp, slot);
 	}
 }

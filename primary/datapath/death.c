@@ -9,7 +9,9 @@
 static void final_reap(struct io_lcore *io, uint32_t slot)
 {
 	io->slot[slot].fence = 0;
-	while (reap_slot(io, slot) != 0 && !io->slot[slot].fence)
+	if (BATON_SABOTAGE(settled_reply_dropped))
+		io->slot[slot].attached = 0;
+	while (!BATON_SABOTAGE(no_final_reap) && reap_slot(io, slot) != 0 && !io->slot[slot].fence)
 		;
 }
 
@@ -18,6 +20,13 @@ static uint32_t list_of(const struct io_lcore *io, uint32_t slot, const struct b
 	uint32_t list = STEER_LIST(io->steering[packet->service].entry[packet->bucket]);
 
 	return list != 0 ? list : LIST_ORPHANS(slot);
+}
+
+static bool put_back(struct io_lcore *io, struct pending *list, const struct belt_shadow *shadow)
+{
+	if (BATON_SABOTAGE(append_at_death))
+		return pending_append(&io->pending, list, shadow);
+	return pending_prepend(&io->pending, list, shadow);
 }
 
 /* Youngest first, so that prepending keeps their order. */
@@ -33,12 +42,16 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 			continue;
 		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (shadow->kind == BELT_MESSAGE) {
-			pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow);
+			put_back(io, &io->list[list_of(io, slot, shadow)], shadow);
+			if (BATON_SABOTAGE(message_redelivered_twice))
+				message_post(io, shadow->service, shadow->bucket,
+					     ((struct message *)shadow->cookie)->data, shadow->len);
 			continue;
 		}
 		view->packets--;
-		io->ledger.in_belts--;
-		if (pending_prepend(&io->pending, &io->list[list_of(io, slot, shadow)], shadow)) {
+		if (!BATON_SABOTAGE(ledger_belts_forgotten))
+			io->ledger.in_belts--;
+		if (put_back(io, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
 		} else {
@@ -66,10 +79,13 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		orphan_buckets(io, slot);
 		pending_splice(&io->pending, &io->list[LIST_ORPHANS(slot)], &io->list[LIST_BACKLOG(slot)]);
 		io->backlogs &= ~(1ull << slot);
+		if (BATON_SABOTAGE(settled_cells_dropped))
+			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
 		take_back(io, slot);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
-		view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
+		if (!BATON_SABOTAGE(unsettled_cells_kept))
+			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		belt_out_publish(&view->belt);
 		/* The page must say so too: `done` will be stored as the end of what was written (R4), and a successor
 		 * that finds `offered` behind it would take slots nobody filled. */

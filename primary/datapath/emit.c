@@ -23,6 +23,8 @@ static bool emit_message(struct io_lcore *io, const struct slot_view *view, cons
 {
 	if (head->len == 0 || head->len > BATON_MESSAGE_MOST || head->bucket > io->steering[view->service].mask)
 		return false;
+	if (BATON_SABOTAGE(message_posted_twice))
+		message_post(io, view->service, head->bucket, data, head->len);
 	return message_post(io, view->service, head->bucket, data, head->len);
 }
 
@@ -52,7 +54,7 @@ bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind
 
 		memcpy(&head, cell, sizeof(head));
 		baton_compiler_fence(); /* the copy is what counts: the worker may write on */
-		if (head.cause != cause)
+		if (head.cause != cause && !BATON_SABOTAGE(cells_before_their_cause))
 			break;
 		if (head.kind == BELT_OUT_MESSAGE && posts != 0) {
 			posts--;

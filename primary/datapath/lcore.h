@@ -252,19 +252,25 @@ bool io_turn(struct io_lcore *io);
 int io_loop(void *arg);
 void io_stop(struct io_lcore *io);
 
+static inline void give_back(const struct io_lcore *io, struct rte_mbuf *mbuf)
+{
+	if (!BATON_SABOTAGE(one_buffer_in_1000_kept) || io->ledger.freed % 1000 != 0)
+		rte_pktmbuf_free(mbuf);
+}
+
 /* Frees a buffer for a reason: the only way a packet leaves the lcore but by a port. */
 static inline void drop_packet(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason)
 {
 	stats_add(&io->stats->drop[reason], 1);
 	io->ledger.freed++;
-	rte_pktmbuf_free(mbuf);
+	give_back(io, mbuf);
 }
 
 /* The buffer has served its purpose: not a drop. */
 static inline void free_packet(struct io_lcore *io, struct rte_mbuf *mbuf)
 {
 	io->ledger.freed++;
-	rte_pktmbuf_free(mbuf);
+	give_back(io, mbuf);
 }
 
 /* Behind what waits for the port; a full burst leaves at once. Drops and counts the packet if the backlog is full. */

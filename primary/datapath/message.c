@@ -30,8 +30,11 @@ static void message_steer(struct io_lcore *io, const struct belt_shadow *shadow)
 	if (baton_unlikely(list == 0 && slot == SLOT_NONE))
 		return message_drop(io, shadow->cookie);
 	if (list == 0) {
-		if (io->list[LIST_BACKLOG(slot)].count == 0 && offer_entry(io, slot, shadow))
+		if ((io->list[LIST_BACKLOG(slot)].count == 0 || BATON_SABOTAGE(message_overtakes)) &&
+		    offer_entry(io, slot, shadow))
 			return;
+		if (BATON_SABOTAGE(message_dropped_when_full))
+			return message_drop(io, shadow->cookie);
 		list = LIST_BACKLOG(slot);
 		io->backlogs |= 1ull << slot;
 	}

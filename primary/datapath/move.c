@@ -130,6 +130,8 @@ static bool move_drain(struct io_lcore *io, struct lcore_move *part)
 
 	while (offer_waiting(io, move->to, LIST_MOVE(move->service)))
 		move->report[io->index].parked++;
+	if (BATON_SABOTAGE(direct_before_list_is_empty))
+		move_point(io, move, move->to, 0);
 	if (list->count != 0)
 		return false;
 	move_point(io, move, move->to, 0);
@@ -144,6 +146,11 @@ static void move_count(struct io_lcore *io, const struct move *move)
 		io->slot[move->from].buckets -= move->buckets;
 }
 
+static bool target_died(const struct io_lcore *io, const struct move *move)
+{
+	return io->slot[move->to].dead && !BATON_SABOTAGE(dead_target_chosen);
+}
+
 /* The target died: what it had not settled of these buckets stands in front of the move's list already (death.c). */
 static void move_fail(struct io_lcore *io, struct lcore_move *part)
 {
@@ -156,8 +163,14 @@ static void move_fail(struct io_lcore *io, struct lcore_move *part)
 	move_end(io, part, true);
 }
 
-static bool move_may_grant(const struct move *move)
+static bool move_may_grant(const struct io_lcore *io, const struct lcore_move *part)
 {
+	const struct move *move = part->move;
+
+	if (BATON_SABOTAGE(grant_after_own_revoke) && part->revokes_open == 0)
+		return true;
+	if (BATON_SABOTAGE(grant_before_undo) && move->from != SLOT_NONE && io->slot[move->from].dead)
+		return true;
 	/* acquire: pairs with the additions above and with the main lcore's store after the roll back (R7) */
 	return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
 	       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
@@ -175,16 +188,16 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		part->phase = MOVE_WAITING;
 		/* fall through */
 	case MOVE_WAITING:
-		if (!move_may_grant(move))
+		if (!move_may_grant(io, part))
 			return;
 		/* The old owner is done with these buckets everywhere. A target that is dead by now fails the move. */
-		if (io->slot[move->to].dead)
+		if (target_died(io, move))
 			return move_fail(io, part);
 		part->phase = MOVE_GRANTING;
 		part->next_bucket = 0;
 		/* fall through */
 	case MOVE_GRANTING:
-		if (io->slot[move->to].dead)
+		if (target_died(io, move))
 			return move_fail(io, part);
 		if (!move_post(io, part, move->to, BELT_GRANT))
 			return;
@@ -194,7 +207,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
 		/* fall through */
 	case MOVE_DRAINING:
-		if (io->slot[move->to].dead)
+		if (target_died(io, move))
 			return move_fail(io, part);
 		if (!move_drain(io, part))
 			return;

@@ -13,6 +13,8 @@ enum claim { CLAIM_ANNOUNCEMENT, CLAIM_QUESTION /* for us */, CLAIM_ANSWER /* to
 
 static void hear(struct io_lcore *io, struct neighbour *n, const uint8_t *mac, enum claim claim)
 {
+	if (BATON_SABOTAGE(arp_claims_believed))
+		return neighbour_learn(io, n, mac);
 	switch (n->state) {
 	case NEIGHBOUR_ASKING:
 	case NEIGHBOUR_FAILED: /* there is nothing to lose yet, but an announcement may be anybody's: he will answer */

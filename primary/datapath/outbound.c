@@ -87,7 +87,8 @@ struct rte_mbuf *outbound_build(struct io_lcore *io, const struct baton_peer *to
 	mbuf = rte_pktmbuf_alloc(io->pool);
 	if (mbuf == NULL)
 		return refuse(io, DROP_no_buffer);
-	io->ledger.allocated++;
+	if (!BATON_SABOTAGE(ledger_allocated_forgotten))
+		io->ledger.allocated++;
 	ip = rte_pktmbuf_mtod(mbuf, struct rte_ipv4_hdr *);
 	udp = (void *)(ip + 1);
 	memcpy(udp + 1, payload, len);

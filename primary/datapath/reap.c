@@ -106,11 +106,21 @@ static inline bool reap_packet(struct io_lcore *io, uint32_t slot, const struct 
 		move_packet_reaped(io, slot, shadow->bucket, shadow->service);
 	reply->shadow = shadow;
 	reply->len = verdict >> 16;
-	if (baton_likely((verdict & 0xffffu) == BATON_REPLY && reply->len <= shadow->len)) {
+	if (baton_likely((verdict & 0xffffu) == BATON_REPLY &&
+			 (reply->len <= shadow->len || BATON_SABOTAGE(reply_length_believed)))) {
 		(*plain)++;
 		return true;
 	}
 	return reap_verdict(io, shadow, verdict, &io->slot[slot]);
+}
+
+static inline int settled_of(const struct belt_producer *belt)
+{
+	int settled = belt_settled(belt);
+
+	if (BATON_SABOTAGE(reap_beyond_done) || (BATON_SABOTAGE(forged_done_believed) && settled < 0))
+		settled = (int)(belt->published - belt->reaped);
+	return settled;
 }
 
 /* Entries that are settled, at most REAP_MOST, and how many outbound cells wait. A word no honest worker writes: the
@@ -118,7 +128,11 @@ static inline bool reap_packet(struct io_lcore *io, uint32_t slot, const struct 
 static inline uint32_t reap_ready(struct io_lcore *io, uint32_t slot, uint32_t *cells)
 {
 	struct slot_view *view = &io->slot[slot];
-	int settled = belt_settled(&view->belt), waiting = belt_out_waiting(&view->belt); /* in this order */
+	int early = BATON_SABOTAGE(filled_loaded_before_done) ? belt_out_waiting(&view->belt) : 0;
+	int settled = settled_of(&view->belt), waiting = belt_out_waiting(&view->belt); /* in this order */
+
+	if (BATON_SABOTAGE(filled_loaded_before_done))
+		waiting = early;
 
 	if (baton_unlikely(settled < 0 || waiting < 0)) {
 		view->fence = 1;
@@ -132,6 +146,7 @@ static inline uint32_t reap_ready(struct io_lcore *io, uint32_t slot, uint32_t *
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
+	uint32_t early = BATON_SABOTAGE(done_read_relaxed) ? view->belt.belt->verdict[view->belt.reaped & BELT_MASK] : 0;
 	uint32_t cells, count = reap_ready(io, slot, &cells);
 	uint32_t longs = 0, packets = 0, plain = 0, replies = 0, waiting = cells;
 
@@ -147,6 +162,10 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		uint32_t verdict;
 		const struct belt_shadow *shadow = belt_settled_at(&view->belt, i, &verdict, &next->data);
 
+		if (BATON_SABOTAGE(done_read_relaxed) && i == 0)
+			verdict = early;
+		if (BATON_SABOTAGE(settled_reply_dropped) && !view->attached && shadow->kind == BELT_PACKET)
+			verdict = BATON_NO_REPLY;
 		if (i + SLOTS_AHEAD < count)
 			prefetch_slot(&view->belt, i + SLOTS_AHEAD);
 		if (baton_unlikely(shadow->is_long))

@@ -14,7 +14,8 @@ static uint32_t rx_port(struct io_lcore *io, struct port *port)
 		count = rte_eth_rx_burst(port->ethdev, (uint16_t)io->index, mbuf, BATON_BURST);
 	if (count == 0)
 		return 0;
-	io->ledger.received += count;
+	if (!BATON_SABOTAGE(ledger_received_forgotten))
+		io->ledger.received += count;
 	stats_add(&io->stats->rx_packets, count);
 	stats_add(&io->stats->bursts, 1);
 	stats_add(&io->stats->burst_packets, count);

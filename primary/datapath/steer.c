@@ -58,7 +58,8 @@ bool offer_waiting(struct io_lcore *io, uint32_t slot, uint32_t list)
 	const struct belt_shadow *first = pending_first(&io->pending, waiting);
 	if (!offer_entry(io, slot, first))
 		return false;
-	io->ledger.pending -= first->kind == BELT_PACKET;
+	if (!BATON_SABOTAGE(ledger_pending_forgotten))
+		io->ledger.pending -= first->kind == BELT_PACKET;
 	pending_drop_first(&io->pending, waiting);
 	return true;
 }
@@ -82,6 +83,8 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 
 static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *packet)
 {
+	if (BATON_SABOTAGE(parked_packet_dropped))
+		return drop_packet(io, packet->cookie, DROP_pending_full);
 	if (baton_unlikely(io->pending.used - io->pending.exempt >= io->pending_most ||
 			   !pending_append(&io->pending, &io->list[list], packet)))
 		return drop_packet(io, packet->cookie, DROP_pending_full);

@@ -32,7 +32,8 @@ void tx_port(struct io_lcore *io, uint32_t index)
 	queue->count -= sent;
 	if (queue->count != 0)
 		memmove(queue->mbuf, queue->mbuf + sent, queue->count * sizeof(queue->mbuf[0]));
-	io->ledger.sent += sent;
+	if (!BATON_SABOTAGE(ledger_sent_forgotten))
+		io->ledger.sent += sent;
 	io->ledger.tx_backlog -= sent;
 	stats_add(&io->stats->tx_packets, sent);
 	stats_add(&io->stats->tx_bytes, bytes);

@@ -85,7 +85,7 @@ static void run_message(struct loop *loop, const struct belt_slot *slot, const u
 	struct txn *txn = &loop->txn;
 
 	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
-	if (txn->ctx.posts > 1)
+	if (txn->ctx.posts > 1 && !BATON_SABOTAGE(message_posts_many))
 		txn->ctx.posts = 1;
 	if (VERIFIES(loop) && loop->plugin->message != NULL)
 		VERIFY(loop, .kind = VERIFY_MESSAGE, .packet = &slot->packet, .data = (uint8_t *)(uintptr_t)data);
@@ -109,7 +109,7 @@ static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
 		if (!head.all && !(map[i / 8] >> (i % 8) & 1u))
 			continue;
 		loop->owned_buckets -= *owned != 0;
-		*owned = (uint8_t)(*owned + step);
+		*owned = BATON_SABOTAGE(bucket_dropped_at_first_revoke) && step != 1 ? 0 : (uint8_t)(*owned + step);
 		loop->owned_buckets += *owned != 0;
 	}
 }

@@ -8,7 +8,9 @@
 
 enum sabotage { NONE, SABOTAGE_rate_kept, SABOTAGE_set_back, SABOTAGE_not_slewed, SABOTAGES };
 static enum sabotage sabotage;
+#ifndef BATON_SABOTAGE_RULE /* `make sabotage` has broken one already */
 #define BATON_SABOTAGE(rule) (sabotage == SABOTAGE_##rule)
+#endif
 #include "primary/datapath/clock.c"
 
 #undef BATON_SABOTAGE
@@ -255,6 +257,7 @@ static void years_do_not_overflow_it(void **state)
 	ahead(&m);
 }
 
+#ifndef BATON_SABOTAGE_RULE
 /* All that is promised, in short. */
 static bool keeps_its_promises(void)
 {
@@ -281,6 +284,7 @@ static void each_promise_broken_is_noticed(void **state)
 		assert_int_equal(keeps_its_promises(), sabotage == NONE);
 	sabotage = NONE;
 }
+#endif
 
 static void the_machines_own_clock_is_met(void **state)
 {
@@ -306,7 +310,9 @@ int main(void)
 		cmocka_unit_test(a_step_back_is_slewed_at_a_bounded_rate),
 		cmocka_unit_test(it_never_goes_back_whatever_the_system_clock_does),
 		cmocka_unit_test(years_do_not_overflow_it),
+#ifndef BATON_SABOTAGE_RULE
 		cmocka_unit_test(each_promise_broken_is_noticed),
+#endif
 		cmocka_unit_test(the_machines_own_clock_is_met),
 	};
 

@@ -6,13 +6,17 @@
 #define SABOTAGES(X) \
 	X(none) X(tick_outside) X(no_catch_up) X(no_guard) X(silent_behind) X(behind_ignored) X(no_tick_after_grant) \
 	X(full_forgotten) X(numbers_restart) \
-	X(done_before_filled) X(used_before_done) X(header_while_used) X(early_settle_without_header) X(refused_keeps_cells)
+	X(done_before_filled) X(used_before_done) X(header_while_used) X(early_settle_without_header) \
+	X(refused_keeps_cells) X(seq_not_counted_up) X(one_buffer_in_1000_kept) X(message_posts_many) \
+	X(bucket_dropped_at_first_revoke)
 #define X(name) SABOTAGE_##name,
 enum sabotage { SABOTAGES(X) SABOTAGE_COUNT };
 #undef X
 #define SABOTAGES_OF_TICKS SABOTAGE_done_before_filled /* the rest are other tests' */
 static enum sabotage sabotage;
+#ifndef BATON_SABOTAGE_RULE /* `make sabotage` has broken one already */
 #define BATON_SABOTAGE(rule) (sabotage == SABOTAGE_##rule)
+#endif
 
 #include "primary/datapath/ticks.c"
 #define idle_wait worker_idle_wait /* two processes have one of the name */

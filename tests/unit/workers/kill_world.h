@@ -6,12 +6,14 @@
 #define SABOTAGES(X) \
 	X(none) X(no_undo) X(undo_forwards) X(used_before_undo) X(only_valid_cleared) X(seq_restored) \
 	X(used_before_done) X(header_while_used) X(early_settle_without_header) X(save_after_write) X(tick_outside) \
-	X(done_before_filled) X(refused_keeps_cells)
+	X(done_before_filled) X(refused_keeps_cells) X(seq_not_counted_up) X(undo_under_even_word)
 #define X(name) SABOTAGE_##name,
 enum sabotage { SABOTAGES(X) SABOTAGE_COUNT };
 #undef X
 static enum sabotage sabotage;
+#ifndef BATON_SABOTAGE_RULE /* `make sabotage` has broken one already */
 #define BATON_SABOTAGE(rule) (sabotage == SABOTAGE_##rule)
+#endif
 
 #include "shared/journal.c"
 #include "workers/runtime/table.c"
@@ -78,7 +80,7 @@ static bool world_write(struct baton_ctx *ctx, uint8_t *data)
 
 	if (len > 12)
 		len = 12;
-	if (BATON_SABOTAGE(save_after_write))
+	if (sabotage == SABOTAGE_save_after_write)
 		world_change(ctx, data + from, len);
 	if (!baton_save(ctx, data + from, len))
 		return false;

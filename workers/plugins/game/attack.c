@@ -79,7 +79,7 @@ static baton_verdict accept(struct baton_ctx *ctx, const struct GameAttack *atta
 
 static baton_verdict repeat(struct baton_ctx *ctx, struct GameAttack *attack, struct fighter *fighter)
 {
-	if (!(fighter->flags & FIGHTER_OPEN)) {
+	if (!(fighter->flags & FIGHTER_OPEN) && !BATON_SABOTAGE(stored_result_not_used)) {
 		fill_result(attack, fighter);
 		return baton_reply((uint16_t)sizeof(*attack));
 	}
@@ -107,7 +107,7 @@ baton_verdict game_attack(struct baton_ctx *ctx, uint8_t *data)
 			return repeat(ctx, attack, fighter);
 		if (!game_serial_newer(attack->header.sequence, fighter->sequence))
 			return baton_reply(refuse(ctx, attack, GAME_STALE));
-		if (fighter->flags & FIGHTER_OPEN)
+		if (fighter->flags & FIGHTER_OPEN && !BATON_SABOTAGE(two_attacks_open))
 			return baton_reply(refuse(ctx, attack, GAME_BUSY));
 	}
 	status = examine(ctx, attack, player, fighter, aim);
@@ -117,6 +117,10 @@ baton_verdict game_attack(struct baton_ctx *ctx, uint8_t *data)
 		status = GAME_FULL;
 	if (status != GAME_OK)
 		return baton_reply_error(refuse(ctx, attack, status));
+	if (BATON_SABOTAGE(result_told_at_once)) {
+		accept(ctx, attack, player, fighter, aim);
+		return baton_reply(refuse(ctx, attack, GAME_OK));
+	}
 	return accept(ctx, attack, player, fighter, aim);
 }
 
@@ -138,7 +142,8 @@ void attack_result(struct baton_ctx *ctx, const struct note *result)
 
 		if (!baton_save(ctx, fighter, sizeof(*fighter)))
 			return;
-		fighter->flags &= (uint8_t)~FIGHTER_OPEN;
+		if (!BATON_SABOTAGE(result_told_not_stored))
+			fighter->flags &= (uint8_t)~FIGHTER_OPEN;
 		fighter->status = result->status;
 		fighter->damage = result->damage;
 		fighter->told = result->told;

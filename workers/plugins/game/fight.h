@@ -7,6 +7,7 @@
 #define GAME_FIGHT_H
 
 #include "player.h"
+#include "sabotage.h"
 #include "wire.h"
 
 enum fighter_flag { FIGHTER_HAS_ATTACKED = 1, FIGHTER_OPEN = 2 /* the attack has no result yet */ };

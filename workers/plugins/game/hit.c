@@ -31,12 +31,12 @@ static struct memory *remember(struct baton_ctx *ctx, uint32_t attacker, uint32_
 		if (record_kind(key) != RECORD_MEMORY)
 			continue;
 		count++;
-		if (spent == NULL && is_spent(ctx, record))
+		if (spent == NULL && (is_spent(ctx, record) || BATON_SABOTAGE(memory_evicted_early)))
 			spent = record;
 	}
 	if (spent != NULL && !baton_remove(ctx, spent))
 		return NULL;
-	if (count - (spent != NULL) >= most)
+	if (count - (spent != NULL) >= most && !BATON_SABOTAGE(memory_without_bound))
 		return NULL;
 	return baton_insert(ctx, MEMORY_KEY(attacker));
 }
@@ -85,7 +85,7 @@ static void again(struct baton_ctx *ctx, uint32_t attacker, struct memory *memor
 
 void hit_arrived(struct baton_ctx *ctx, const struct note *hit, uint32_t most)
 {
-	struct memory *memory = baton_find(ctx, MEMORY_KEY(hit->attacker));
+	struct memory *memory = BATON_SABOTAGE(no_memory_at_target) ? NULL : baton_find(ctx, MEMORY_KEY(hit->attacker));
 
 	if (memory != NULL && memory->sequence == hit->sequence)
 		return again(ctx, hit->attacker, memory);
