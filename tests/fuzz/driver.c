@@ -19,7 +19,7 @@
 #define MAP_SIZE   (1u << MAP_BITS)
 #define CORPUS_MOST 4096u
 
-enum sabotage sabotage;
+const char *sabotage;
 const int fuzz_is_alone = 1;
 
 static _Alignas(8) uint8_t hits[MAP_SIZE];
@@ -215,17 +215,16 @@ static int run_files(int argc, char **argv)
 
 static bool set_sabotage(const char *name)
 {
-	static const char *const names[] = {
-		"",
+	static const char *const rules[] = {
 #define X(rule) #rule,
 		SABOTAGE_RULES(X)
 #undef X
 	};
 
-	for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			sabotage = (enum sabotage)(SABOTAGE_done_before_filled + i);
-	return sabotage != SABOTAGE_NONE;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (strcmp(name, rules[i]) == 0)
+			sabotage = rules[i];
+	return sabotage != NULL;
 }
 
 int main(int argc, char **argv)

@@ -2,5 +2,5 @@
 #include "fuzz.h"
 #include "sabotage.h"
 
-enum sabotage sabotage;
+const char *sabotage;
 const int fuzz_is_alone; /* libFuzzer keeps inputs and a symbolizer; leaks it finds itself */
