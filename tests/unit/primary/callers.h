@@ -1,4 +1,4 @@
-/* Clients of the control socket on the supervisor's rig, each for itself, so that several wait at once. Once per program. */
+/* Clients of the control socket on the supervisor's rig, so that several wait at once. Include once per program. */
 #ifndef TEST_CALLERS_H
 #define TEST_CALLERS_H
 

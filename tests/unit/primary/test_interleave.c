@@ -214,7 +214,7 @@ static void bears_the_death_of_the_zygote(void **state)
 	hang_up_on(&first);
 }
 
-/* Asked for a process and dead before it forked one. What needs none does not notice; what fails leaves all as it was. */
+/* It is asked for a process and dies before it forks. What needs none is untouched; what fails leaves all as it was. */
 static void without_a_new_process_ends_and_leaves_all_as_it_was(void **state)
 {
 	const struct running *r = *state;
