@@ -236,10 +236,10 @@ const struct ctl_command ctl_commands[] = {
 	  "Numbers, ranges, and ranges with a step: 0-1022/2 is every second bucket. Also moves that are under way.",
 	  ctl_buckets_show },
 	{ "buckets", "find", "[SERVICE] KEY...", "", "which worker has this player: bucket and owner of keys",
-	  "One line for each key: its bucket, who owns that, the process. A KEY is what the service is steered by: a number,\n"
-	  "decimal or 0x and hexadecimal, if that is bytes of the payload (of game: the player's id; bytes count as\n"
-	  "little-endian); the client's ADDRESS:PORT, if it is the flow. SERVICE is a service, or a group that has only\n"
-	  "one; where there is one service it may be left out.\n\n"
+	  "One line for each key: its bucket, who owns that, the process. A KEY is what the service is steered by: a\n"
+	  "number, decimal or 0x and hexadecimal, if that is bytes of the payload (of game: the player's id; bytes count\n"
+	  "as little-endian); the client's ADDRESS:PORT, if it is the flow. SERVICE is a service, or a group that has\n"
+	  "only one; where there is one service it may be left out.\n\n"
 	  "  batonctl buckets find 123                          which worker has player 123?\n"
 	  "  batonctl buckets find game 123 0x7c --json | jq -r '.keys[].worker'\n"
 	  "  batonctl buckets find echo 192.0.2.7:40000",

@@ -104,7 +104,7 @@ static void every_bucket_has_the_owner_it_is_said_to_have(void **unused)
 	assert_true(seen == UINT64_MAX);
 }
 
-/* The bytes of a datagram as they travel, in memory order of the key: service's port, client's port, client's address. */
+/* Bytes as they travel, in memory order of the key: the service's port, the client's port, the client's address. */
 static void a_flow_is_found_by_the_client(void **unused)
 {
 	const uint8_t bytes[8] = { 0, 7, 40000 >> 8, 40000 & 255, 2, 0, 0, 10 };
@@ -195,8 +195,9 @@ static void what_is_no_key_is_refused_with_what_would_be_one(void **unused)
 {
 	static const char *const number[] = { "x", "0x", "12a", "-1", "+1", "1.5", "0xg", "10.0.0.2:40000", "4294967296",
 					      "99999999999999999999999", "1 x", "\xc3\xa4\xc3\xa4" };
-	static const char *const flow[] = { "123", "0x7b", "10.0.0.2", "10.0.0.2:", ":40000", "10.0.0.2:0", "10.0.0.2:65536",
-					    "10.0.0:1", "10.0.0.256:1", "10.0.0.2:1:1", "10.0.0.200000000000:1", "[::1]:40000" };
+	static const char *const flow[] = { "123", "0x7b", "10.0.0.2", "10.0.0.2:", ":40000", "10.0.0.2:0", "10.0.0:1",
+					    "10.0.0.2:65536", "10.0.0.256:1", "10.0.0.2:1:1", "10.0.0.200000000000:1",
+					    "[::1]:40000" };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(number) / sizeof(number[0]); i++)
