@@ -139,7 +139,7 @@ struct GameNeighbour {
 struct GameNeighbours {
 	struct GamePacketHeader header;
 	uint32_t count; /* of neighbours that follow, at least 1 */
-	uint32_t cell;  /* of the world; of one tick two cells name the same player only if it has just gone from one to the other */
+	uint32_t cell;  /* of the world; two of one tick may both name a player that has just crossed over */
 	uint64_t server_time_ns; /* of the tick */
 	struct GameNeighbour neighbour[];
 } __attribute__((packed));

@@ -43,6 +43,7 @@ enum bots_service { BOTS_GAME, BOTS_ECHO };
 	X(LIE_NEAR_POSITION, "near-position") /* a step beside */ \
 	X(LIE_NEAR_STALE, "near-stale")       /* where it was longer than a lease ago */ \
 	X(LIE_NEAR_SHOWN, "near-shown")       /* one who has not subscribed */ \
+	X(LIE_NEAR_ENDED, "near-ended")       /* one who has ended its subscription longer than a lease ago */ \
 	X(LIE_NEAR_WAY, "near-old-way")       /* to an address that the subscriber has left longer than a lease ago */ \
 	X(LIE_NEAR_FAR, "near-far")           /* one beyond the radius */ \
 	X(LIE_NEAR_AFTER, "near-after")       /* to a player who has ended its subscription longer than a lease ago */ \

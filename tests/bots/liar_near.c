@@ -214,6 +214,12 @@ static bool is_beyond(const struct liar *liar, const struct liar_near *to, const
 	       distance(to->player->at, other->player->at) > 200 + BEYOND;
 }
 
+/* True if it has not subscribed for so long that it can be told of only by a lie, and is. */
+static bool is_told_though_it_ended(struct liar *liar, const struct liar_near *n, uint64_t now_ns)
+{
+	return n->radius == 0 && now_ns - n->ended_ns > liar->lease_ns + SURELY_NS && liar_lies_now(liar, LIE_NEAR_ENDED);
+}
+
 static int tell(struct liar *liar, struct liar_near *to, const struct packet *head, uint64_t now_ns)
 {
 	static struct packet packets[64];
@@ -225,7 +231,8 @@ static int tell(struct liar *liar, struct liar_near *to, const struct packet *he
 		const struct liar_near *other = liar->near[i];
 		bool near = distance(to->player->at, other->player->at) <= radius;
 		uint32_t cell = cell_of(other->player->at), at = 0;
-		if (other == to || !is_there(liar, other, now_ns) || (i == 0 && liar->lie == LIE_NEAR_MISSING))
+		if (other == to || (i == 0 && liar->lie == LIE_NEAR_MISSING) ||
+		    (!is_there(liar, other, now_ns) && !(near && is_told_though_it_ended(liar, other, now_ns))))
 			continue;
 		while (at < count && packets[at].head.cell != cell)
 			at++;

@@ -58,7 +58,7 @@ static const char usage[] =
 	"                            no-cooldown, refuse, never-busy, old-way, forget-result, drop-attack;\n"
 	"                            of neighbours: near-size, near-unasked, near-time, near-cell, near-twice,\n"
 	"                            near-back, near-self, near-double, near-unsent, near-refused, near-position,\n"
-	"                            near-stale, near-shown, near-old-way, near-far, near-after, near-missing\n"
+	"                            near-stale, near-shown, near-ended, near-old-way, near-far, near-after, near-missing\n"
 	"      --help  --version\n"
 	"\n"
 	"Example: baton-bots --players 1000 --seconds 60 --connect-timeout 10 10.77.0.1\n";

@@ -160,7 +160,9 @@ static void who_does_not_subscribe_is_not_told(void **state)
 	(void)state;
 	found(LIE_NEAR_UNASKED, 20, INTEREST_UNASKED, basic, 0);
 	options.seconds = 3;
+	options.radius = 200; /* one that is just asked for again would explain it all */
 	found(LIE_NEAR_AFTER, 2, INTEREST_UNASKED, options, 200);
+	found(LIE_NEAR_ENDED, 2, INTEREST_SHOWN, options, 200);
 }
 
 static void subscribers_are_told_where_they_are_reached(void **state)
