@@ -20,16 +20,10 @@ page_table() {
 	echo '| promise | broken on purpose | rule | noticed by |'
 	echo '|---|---|---|---|'
 	rows | awk -F'|' '{
-<<<<<<< ours
 		gsub(/_/, " ", $3)
 		if ($2 == "fuzz") by = "`tests/run.sh --fuzz`: " $3
 		else if ($2 == "later") by = "later: " $3
 		else by = "`tests/unit/" $2 ".c`: " $3
-=======
-		by = $2 == "later" ? "later: " $3 : $3
-		gsub(/_/, " ", $3)
-		if ($2 != "later" && $2 != "elsewhere") by = "`tests/unit/" $2 ".c`: " $3
->>>>>>> theirs
 		printf "| %s | %s | `%s` | %s |\n", $5, $6, $1, by }'
 }
 page_with_table() {
@@ -198,11 +192,7 @@ began=$EPOCHREALTIME
 export LC_ALL=C
 noticed=0 failed=0
 complete || failed=$((failed + 1))
-<<<<<<< ours
 chosen=$(rows | awk -F'|' -v only="${ONLY:-}" '$2 != "later" && $2 != "fuzz" && (only == "" || index(" " only " ", " " $1 " "))')
-=======
-chosen=$(rows | awk -F'|' -v only="${ONLY:-}" '$2 != "later" && $2 != "elsewhere" && (only == "" || index(" " only " ", " " $1 " "))')
->>>>>>> theirs
 [ -n "$chosen" ] || { echo "$table has no rule $ONLY"; exit 1; }
 # fork FUNCTION ARGUMENT...: at most JOBS at a time; counts those that are over
 running=0
