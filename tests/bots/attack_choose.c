@@ -13,8 +13,9 @@
 #define TARGET_TRIES    8u
 
 /* Within the radius from wherever the target may be; and a STRIKE must reach a neighbour. */
-static_assert((PLACE_STEP + AIM_STEP) * 1.7321f < GAME_AIM_RADIUS, "an aim finds its target");
-static_assert(NEIGHBOUR_STEP * 1.7321f + AIM_STEP * 1.7321f + PLACE_REACH < 100.0f, "neighbours are within a STRIKE");
+static_assert(((int)PLACE_STEP + (int)AIM_STEP) * 17321 < (int)GAME_AIM_RADIUS * 10000, "an aim finds its target");
+static_assert(((int)NEIGHBOUR_STEP + (int)AIM_STEP) * 17321 + (int)PLACE_REACH * 10000 < 100 * 10000,
+	      "neighbours are within a STRIKE");
 
 static float inside(float value)
 {

@@ -10,7 +10,8 @@
 
 #define CELL_SIDE 400.0f /* a circle of the largest radius touches four at most */
 #define CELLS     50u    /* each way: those at the far walls are a wall wider */
-static_assert(CELL_SIDE >= 2 * GAME_RADIUS_MOST && CELL_SIDE * CELLS == 2 * GAME_WORLD_XY, "the world in whole cells");
+static_assert((int)CELL_SIDE >= 2 * (int)GAME_RADIUS_MOST && (int)CELL_SIDE * (int)CELLS == 2 * (int)GAME_WORLD_XY,
+	      "the world in whole cells");
 
 struct interest_settings {
 	uint32_t interval_ms; /* interest.interval */
