@@ -135,13 +135,12 @@ struct GameNeighbour {
 	float x, y, z;
 } __attribute__((packed));
 
-/* Started by the server at a tick: header.player_id is the subscriber, header.sequence the low half of the tick's number. */
+/* In front of `count` neighbours. Started by the server at a tick: header.player_id is the subscriber, header.sequence the low half of the tick's number. */
 struct GameNeighbours {
 	struct GamePacketHeader header;
 	uint32_t count; /* of neighbours that follow, at least 1 */
 	uint32_t cell;  /* of the world; two of one tick may both name a player that has just crossed over */
 	uint64_t server_time_ns; /* of the tick */
-	struct GameNeighbour neighbour[];
 } __attribute__((packed));
 #define GAME_NEIGHBOURS_MOST 70u /* in one packet: it fits an Ethernet of MTU 1500 */
 
