@@ -132,24 +132,39 @@ static void print_service(FILE *out, const json_t *service)
 	}
 }
 
+/* Asks. What is refused, and what is to be JSON, is printed here; *reply: what is left to print, which the caller gives
+ * back, or NULL. Returns the exit code. */
+static int ask_rows(const struct ctl_options *o, const char *command, json_t *args, json_t **reply, FILE *out, FILE *err)
+{
+	json_t *said = NULL;
+	int rc = ctl_ask(o, command, args, CTL_ANSWER_MS, &said, err);
+
+	*reply = NULL;
+	if (rc != CTL_OK)
+		return rc;
+	if (json_is_true(json_object_get(said, "ok")) && !o->json) {
+		*reply = said;
+		return CTL_OK;
+	}
+	if (!json_is_true(json_object_get(said, "ok")))
+		rc = ctl_refused(o, said, err);
+	else
+		ctl_print_json(out, said);
+	json_decref(said);
+	return rc;
+}
+
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *args = json_object(), *reply = NULL, *service;
+	json_t *args = json_object(), *reply, *service;
 	size_t index;
 
 	if (o->target)
 		json_object_set_new(args, "group", word(o->target));
-	int rc = ctl_ask(o, "buckets.show", args, CTL_ANSWER_MS, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		json_array_foreach(json_object_get(reply, "services"), index, service)
-			print_service(out, service);
-	if (rc == CTL_OK && !o->json && text_of(reply, "operation")[0])
+	int rc = ask_rows(o, "buckets.show", args, &reply, out, err);
+	json_array_foreach(json_object_get(reply, "services"), index, service)
+		print_service(out, service);
+	if (reply && text_of(reply, "operation")[0])
 		fprintf(out, "`%s` is under way\n", text_of(reply, "operation"));
 	json_decref(reply);
 	return rc;
@@ -187,7 +202,7 @@ static void print_found(FILE *out, const json_t *row)
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	bool named = !is_key(o->words[0]);
-	json_t *args, *keys, *reply = NULL, *row;
+	json_t *args, *keys, *reply, *row;
 	size_t index;
 
 	if (named && o->word_count == 1)
@@ -200,16 +215,9 @@ int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err)
 	for (uint32_t i = named; i < o->word_count; i++)
 		json_array_append_new(keys, word(o->words[i]));
 	json_object_set_new(args, "keys", keys);
-	int rc = ctl_ask(o, "buckets.find", args, CTL_ANSWER_MS, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		json_array_foreach(json_object_get(reply, "keys"), index, row)
-			print_found(out, row);
+	int rc = ask_rows(o, "buckets.find", args, &reply, out, err);
+	json_array_foreach(json_object_get(reply, "keys"), index, row)
+		print_found(out, row);
 	json_decref(reply);
 	return rc;
 }

@@ -272,24 +272,6 @@ static void carry_on(struct primary *primary)
 	}
 }
 
-/* SIGHUP: an order like that of the control socket, but with nobody to answer. */
-static void hang_up(struct primary *primary)
-{
-	struct audit_order *order;
-	struct peer peer;
-
-	log_info("signal %d: reading %s again", SIGHUP, primary->config_path);
-	audit_reopen(primary);
-	peer_of_signal(&peer, SIGHUP, (uid_t)primary->hangup_by.uid, (pid_t)primary->hangup_by.pid);
-	order = audit_begin(primary, &peer, "config.reload", NULL);
-	json_t *reply = reload_begin(primary, false, 0);
-	if (reload_busy(primary))
-		audit_await(primary, order, AUDIT_RELOAD);
-	else
-		audit_end(primary, order, reply);
-	json_decref(reply);
-}
-
 void reload_poll(struct primary *primary)
 {
 	struct reload *r = primary->reload;
@@ -303,7 +285,7 @@ void reload_poll(struct primary *primary)
 	if (r->phase == RELOADING_NONE && primary->hangup && sup->restart.phase == RESTART_IDLE &&
 	    sup->scale.phase == SCALE_IDLE) {
 		primary->hangup = 0;
-		hang_up(primary);
+		reload_hang_up(primary);
 	}
 }
 

@@ -42,6 +42,9 @@ bool reload_busy(const struct primary *primary);
 /* It knows workers by index by now. */
 bool reload_knows_workers(const struct primary *primary);
 
+/* reload_hangup.c */
+void reload_hang_up(struct primary *primary);
+
 /* reload_scale.c */
 void reload_note_counts(struct primary *primary); /* at the beginning */
 /* Orders one worker more or less of a group that has not as many as it is to have: forward what the file says, back

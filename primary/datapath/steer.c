@@ -39,7 +39,6 @@ bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *e
 		const struct message *message = entry->cookie;
 
 		belt_offer(&view->belt, entry, (struct belt_peer){{0}}, message->data);
-		io->to_ring |= 1ull << slot;
 		return true;
 	}
 	offer(view, entry);

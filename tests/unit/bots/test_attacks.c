@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "bots_rig.h"
+#include "bots_seed.h"
 #include "model.h"
 
 #define MAY_WAIT_MS 20000u /* before an attack is repeated, where the server holds results back */
@@ -320,11 +320,7 @@ int main(void)
 		cmocka_unit_test(an_unanswered_attack_is_lost_and_the_books_stay_open),
 	};
 
-	const char *given = getenv("BATON_SEED");
-	if (given != NULL)
-		seed = strtoull(given, NULL, 0);
-	else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	if (!bots_seed(&seed))
 		return 1;
-	seed >>= 12;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

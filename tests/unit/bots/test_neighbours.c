@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "bots_rig.h"
+#include "bots_seed.h"
 
 #define LEASE_MS 200u
 #define TICK_MS  20u
@@ -204,11 +204,7 @@ int main(void)
 		cmocka_unit_test(whoever_is_near_is_told_of_in_the_end),
 	};
 
-	const char *given = getenv("BATON_SEED");
-	if (given != NULL)
-		seed = strtoull(given, NULL, 0);
-	else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+	if (!bots_seed(&seed))
 		return 1;
-	seed >>= 12;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

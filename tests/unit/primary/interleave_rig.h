@@ -110,12 +110,8 @@ static inline int world_begin(void **state)
 		return -1;
 	rig_path(file, "baton.yaml");
 	file_says(COUNT2, "", "20s");
-	snprintf(rig.primary->config_path, sizeof(rig.primary->config_path), "%s", file);
-	if (config_load_traced(file, true, &rig.primary->config, &rig.primary->origins, stderr))
+	if (take_file())
 		return -1;
-	if (supervisor_init(rig.primary) || command_init(rig.primary) || reload_init(rig.primary))
-		return -1;
-	rig.primary->plugin[1] = rig.primary->plugin[0];
 	wait_until(all_quiet());
 	rig.primary->ready = true;
 	return 0;

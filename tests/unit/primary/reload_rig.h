@@ -100,6 +100,18 @@ static inline void says(const char *what)
 	free(text);
 }
 
+/* A primary with the configuration that is in `file`, up to its first worker. */
+static inline int take_file(void)
+{
+	snprintf(rig.primary->config_path, sizeof(rig.primary->config_path), "%s", file);
+	if (config_load_traced(file, true, &rig.primary->config, &rig.primary->origins, stderr))
+		return -1;
+	if (supervisor_init(rig.primary) || command_init(rig.primary) || reload_init(rig.primary))
+		return -1;
+	rig.primary->plugin[1] = rig.primary->plugin[0];
+	return 0;
+}
+
 static inline int begin(void **unused)
 {
 	(void)unused;
@@ -107,12 +119,8 @@ static inline int begin(void **unused)
 		return -1;
 	rig_path(file, "baton.yaml");
 	write_file(usual);
-	snprintf(rig.primary->config_path, sizeof(rig.primary->config_path), "%s", file);
-	if (config_load_traced(file, true, &rig.primary->config, &rig.primary->origins, stderr))
+	if (take_file())
 		return -1;
-	if (supervisor_init(rig.primary) || command_init(rig.primary) || reload_init(rig.primary))
-		return -1;
-	rig.primary->plugin[1] = rig.primary->plugin[0];
 	wait_until(rig_settled());
 	rig.primary->ready = true;
 	return 0;
