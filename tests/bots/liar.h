@@ -47,7 +47,7 @@ enum bots_service { BOTS_GAME, BOTS_ECHO };
 	X(LIE_NEAR_WAY, "near-old-way")       /* to an address that the subscriber has left longer than a lease ago */ \
 	X(LIE_NEAR_FAR, "near-far")           /* one beyond the radius */ \
 	X(LIE_NEAR_AFTER, "near-after")       /* to a player who has ended its subscription longer than a lease ago */ \
-	X(LIE_NEAR_MISSING, "near-missing")   /* one is never told of */
+	X(LIE_NEAR_MISSING, "near-missing")   /* four are never told of: chance may put one where nobody is near */
 
 enum lie {
 #define X(constant, name) constant,

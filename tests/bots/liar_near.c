@@ -231,7 +231,7 @@ static int tell(struct liar *liar, struct liar_near *to, const struct packet *he
 		const struct liar_near *other = liar->near[i];
 		bool near = distance(to->player->at, other->player->at) <= radius;
 		uint32_t cell = cell_of(other->player->at), at = 0;
-		if (other == to || (i == 0 && liar->lie == LIE_NEAR_MISSING) ||
+		if (other == to || (i < 4 && liar->lie == LIE_NEAR_MISSING) ||
 		    (!is_there(liar, other, now_ns) && !(near && is_told_though_it_ended(liar, other, now_ns))))
 			continue;
 		while (at < count && packets[at].head.cell != cell)
