@@ -74,6 +74,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
 
+	move_owner_dies(io, slot);
 	if (view->attached) {
 		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);

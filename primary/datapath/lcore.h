@@ -79,6 +79,7 @@ struct move {
 
 enum move_phase {
 	MOVE_NONE = 0,
+	MOVE_PRIMING,  /* the old owner works on while the new one wakes up */
 	MOVE_REVOKING, /* posting revokes to the old owner */
 	MOVE_WAITING,  /* for the revokes of all lcores to be reaped, or the roll back */
 	MOVE_GRANTING, /* posting grants to the new owner */
@@ -93,7 +94,8 @@ struct lcore_move {
 	uint32_t next_bucket;  /* first bucket not yet named in a revoke or grant */
 	uint32_t revokes_open; /* posted, not reaped */
 	uint64_t last_old_ns;  /* last packet of a moved bucket that the old owner settled */
-	uint64_t parked_ns;    /* when parking began */
+	uint64_t primed_at;    /* position on the new owner's belt whose reap says that it is awake */
+	uint64_t parked_ns;    /* when parking began; before that, when priming did */
 	uint64_t watch_until;  /* position on the new owner's belt whose reap ends the gap */
 	bool counted;          /* `ended` counted */
 };
@@ -241,6 +243,7 @@ static inline bool move_has(const struct move *move, uint32_t bucket)
 }
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
+void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
 
 /* ---- housekeeping ---- */

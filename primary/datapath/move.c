@@ -1,11 +1,13 @@
 /* Move: buckets change their owner, packet by packet in order, while traffic goes on. One lcore's part of it:
  *
- *   REVOKING -> WAITING -> GRANTING -> DRAINING -> WATCHING -> NONE
+ *   PRIMING -> REVOKING -> WAITING -> GRANTING -> DRAINING -> WATCHING -> NONE
  *
- * stop offering and park; a revoke as last entry on the old owner's belt; when the revokes of *all* lcores are reaped
+ * wake the new owner, and go on as before until it is awake; stop offering and park; a revoke as last entry on the old owner's belt; when the revokes of *all* lcores are reaped
  * (or the old owner is dead, rolled back and taken over) a grant on the new owner's belt, then the parked packets, then
  * direct offers again (protocol.md R5 to R7). The lcore never waits: each turn does what can be done. */
 #include "lcore.h"
+
+#define PRIME_MOST_NS 20000000u
 
 /* Sets the steering entry of every bucket of the move. */
 static void move_point(struct io_lcore *io, const struct move *move, uint32_t slot, uint32_t list)
@@ -66,32 +68,73 @@ static void move_end(struct io_lcore *io, struct lcore_move *part, bool failed)
 	atomic_fetch_add_explicit(&move->ended, 1, memory_order_release);
 }
 
-/* Orders from the mailbox. The map has been computed from the main lcore's table, which only moves change. */
-void move_begin(struct io_lcore *io, struct move *move)
+/* The new owner is woken while the old one still works: what a wake-up takes is no part of the gap. It then yields
+ * until it owns something, for `for_us` at most. Returns false if there is nobody to wait for. */
+static bool move_prime(struct io_lcore *io, struct lcore_move *part)
 {
-	struct lcore_move *part = &io->move[move->service];
-	struct pending *list = &io->list[LIST_MOVE(move->service)];
 	static const struct belt_prime prime = {.for_us = 100000};
+	struct slot_view *target = &io->slot[part->move->to];
 	uint8_t payload[16] = {0};
 
-	*part = (struct lcore_move){.move = move, .phase = MOVE_REVOKING, .parked_ns = io->now_ns};
-	*(volatile uint64_t *)&io->stats->move_began = io->tsc;
-	*(volatile uint64_t *)&io->stats->move_gap_ns = 0;
-	io->moves++;
-	move->report[io->index].gap_ns = 0;
-	move->report[io->index].parked = 0;
-	if (io->slot[move->to].attached && !io->slot[move->to].dead) {
-		memcpy(payload, &prime, sizeof(prime));
-		offer_control(io, move->to, BELT_PRIME, move->id, payload, sizeof(prime));
-	}
+	if (!target->attached || target->dead)
+		return false;
+	memcpy(payload, &prime, sizeof(prime));
+	if (!offer_control(io, part->move->to, BELT_PRIME, part->move->id, payload, sizeof(prime)))
+		return false;
+	part->primed_at = target->belt.offered;
+	return true;
+}
+
+/* The new owner is awake, or it is not to be had: dead, or without a CPU for PRIME_MOST_NS. */
+static bool move_is_primed(const struct io_lcore *io, const struct lcore_move *part)
+{
+	const struct slot_view *target = &io->slot[part->move->to];
+
+	return target->dead || BATON_SABOTAGE(parks_before_primed) || target->belt.reaped >= part->primed_at ||
+	       io->now_ns - part->parked_ns >= PRIME_MOST_NS;
+}
+
+/* From here on what comes for these buckets waits. */
+static void move_park(struct io_lcore *io, struct lcore_move *part)
+{
+	struct move *move = part->move;
+
+	part->phase = MOVE_REVOKING;
+	part->parked_ns = io->now_ns;
 	if (move->orphans)
-		pending_splice(&io->pending, list, &io->list[LIST_ORPHANS(move->from)]);
+		pending_splice(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_ORPHANS(move->from)]);
 	message_move(io, move);
 	move_point(io, move, move->from, LIST_MOVE(move->service));
 	if (move->from == SLOT_NONE || move->orphans) {
 		part->phase = MOVE_WAITING;
 		atomic_fetch_add_explicit(&move->revoked, 1, memory_order_acq_rel);
 	}
+}
+
+/* Orders from the mailbox. The map has been computed from the main lcore's table, which only moves change. */
+void move_begin(struct io_lcore *io, struct move *move)
+{
+	struct lcore_move *part = &io->move[move->service];
+
+	*part = (struct lcore_move){.move = move, .phase = MOVE_PRIMING, .parked_ns = io->now_ns};
+	*(volatile uint64_t *)&io->stats->move_began = io->tsc;
+	*(volatile uint64_t *)&io->stats->move_gap_ns = 0;
+	io->moves++;
+	move->report[io->index].gap_ns = 0;
+	move->report[io->index].parked = 0;
+	/* Nobody works on these buckets if they are orphans: nothing to wait for. */
+	if (!move_prime(io, part) || move->from == SLOT_NONE || move->orphans || io->slot[move->from].dead)
+		move_park(io, part);
+}
+
+/* Before this lcore takes over the belt of `slot`: what that worker leaves is to be found in the move's list. */
+void move_owner_dies(struct io_lcore *io, uint32_t slot)
+{
+	struct lcore_move *part = &io->move[io->slot[slot].service];
+
+	if (part->move != NULL && part->phase == MOVE_PRIMING && part->move->from == slot &&
+	    !BATON_SABOTAGE(primed_owner_dies_unseen))
+		move_park(io, part);
 }
 
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow)
@@ -182,6 +225,11 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 	bool from_dead = move->from != SLOT_NONE && io->slot[move->from].dead;
 
 	switch (part->phase) {
+	case MOVE_PRIMING:
+		if (!move_is_primed(io, part))
+			return;
+		move_park(io, part);
+		/* fall through */
 	case MOVE_REVOKING:
 		if (!from_dead && !move_post(io, part, move->from, BELT_REVOKE))
 			return;

@@ -121,6 +121,8 @@ static void a_waiting_message_moves_with_its_bucket(void **state)
 	int id = datapath_move(rig.dp, &(struct move_order){.from = 1, .to = 2, .map = &map});
 	assert_true(id > 0);
 	turn();
+	assert_int_equal(settle_all(2, seen), 0); /* it is awake */
+	turn();
 	assert_int_equal(rig.dp->io[0]->list[LIST_BACKLOG(1)].count, 2);
 	assert_int_equal(settle_all(1, seen), 0);
 	turn();
