@@ -9,8 +9,9 @@
 
 #define BATON_VERSION "0.1.0"
 
-/* Raised whenever a shared struct, the plugin descriptor or the order of a protocol step changes.
- * Primary, zygote, worker runtime and plugin must agree exactly; the state file carries it too. */
+/* Raised whenever a struct that processes of one boot share, or the order of a protocol step between them, changes.
+ * Primary, zygote and worker runtime must agree exactly. Plugins have a number of their own (BATON_PLUGIN_ABI), and so has
+ * the state file (STATE_ABI), which outlives what made it. */
 #define BATON_ABI 3u
 
 /* Hard limits; `batond --limits` prints them. Memory is reserved for what is configured, not for these. */

@@ -15,6 +15,10 @@
 #include "journal.h"
 
 #define STATE_MAGIC 0x313065746174534eull
+/* Raised when what stands in the file changes: its header and regions, control blocks with their commit words and journal,
+ * bucket words, the runtime's header of a record. Players outlive every other change. (3: as BATON_ABI was when the two
+ * were one.) */
+#define STATE_ABI 3u
 
 /* One per worker slot; a huge page of its own. */
 struct control_block {

@@ -140,7 +140,7 @@ static void write_header(struct state *state, const struct wanted *wanted, uint6
 
 	/* release: a later primary that finds the magic finds all of the rest */
 	atomic_store_explicit(magic, STATE_MAGIC_UNFINISHED, memory_order_release);
-	header->abi = BATON_ABI;
+	header->abi = STATE_ABI;
 	header->slots = wanted->slots;
 	header->belts = wanted->belts;
 	header->groups = wanted->count;
@@ -248,9 +248,9 @@ static int check_header(const struct state_header *header, uint64_t size, const 
 {
 	if (header->magic != STATE_MAGIC)
 		return not_a_state_file(wanted->path, "not a Baton state file");
-	if (header->abi != BATON_ABI) {
+	if (header->abi != STATE_ABI) {
 		log_error("state file %s: made by ABI %u, this is ABI %u; start the batond that made it, or move the "
-			  "file away to start empty", wanted->path, header->abi, BATON_ABI);
+			  "file away to start empty", wanted->path, header->abi, STATE_ABI);
 		return -ESTALE;
 	}
 	if (header->groups > BATON_MAX_GROUPS || header->slots > BATON_MAX_WORKERS ||
@@ -374,7 +374,7 @@ int state_attach(struct state *state, int fd, bool writable)
 	if (base == NULL)
 		return -errno;
 	struct state_header *header = (struct state_header *)(void *)base;
-	if (header->magic != STATE_MAGIC || header->abi != BATON_ABI || header->bytes != (uint64_t)file.st_size) {
+	if (header->magic != STATE_MAGIC || header->abi != STATE_ABI || header->bytes != (uint64_t)file.st_size) {
 		munmap(base, (uint64_t)file.st_size);
 		return -EPROTO;
 	}
