@@ -19,12 +19,13 @@
 #define BELT_MAGIC         0x3130746c65426e42ull /* "BnBelt01" */
 #define BELT_SLOTS         4096u
 #define BELT_MASK          (BELT_SLOTS - 1u)
-#define BELT_INLINE        112u
+#define BELT_INLINE        48u  /* bytes of an entry that its slot holds */
+#define BELT_MEDIUM_BYTES  128u /* that its slot's medium cell does: always there, allocated never */
 #define BELT_CELL_BYTES    2048u
-#define BELT_LONG_CELLS    448u
+#define BELT_LONG_CELLS    340u /* what the page has room for; given to longer entries in order */
 #define BELT_OUT_CELLS     256u
 #define BELT_CONTROL_SLOTS 64u /* never used by packets: a full belt must not hold up a revoke */
-#define BELT_CONTROL_CELLS 16u /* likewise for entries longer than BELT_INLINE */
+#define BELT_CONTROL_CELLS 16u /* likewise for entries that need a long cell */
 
 enum belt_kind {
 	BELT_PACKET = 1,
@@ -35,7 +36,12 @@ enum belt_kind {
 	BELT_STOP,    /* leave with _exit(0) once settled */
 	BELT_MESSAGE, /* from a bucket to a bucket: what a settled entry posted */
 };
-enum belt_flag { BELT_LONG = 1 };
+/* Where an entry stands, whole: slot, medium or long cell. Its length decides; the slot's flags tell the worker. */
+enum belt_size { BELT_SMALL, BELT_MEDIUM, BELT_LONG };
+static inline enum belt_size belt_size(uint32_t len)
+{
+	return baton_likely(len <= BELT_INLINE) ? BELT_SMALL : len <= BELT_MEDIUM_BYTES ? BELT_MEDIUM : BELT_LONG;
+}
 
 /* Payload of BELT_GRANT and BELT_REVOKE: `count` buckets from `first` on; bit i of `map` names bucket first + i.
  * all != 0: every one of them, no map. A move of more buckets than one cell can name is several entries. */
@@ -53,15 +59,16 @@ struct belt_prime {
 	uint32_t for_us;
 };
 
-/* A payload of up to 48 bytes, and the reply to it, move between the two cores in one cache line.
+/* A small payload, and the reply to it, move between the two cores in one cache line, and there is no line between two
+ * slots that a prefetcher would fetch for nobody.
  * w: primary before the offer, worker (inl only) until it settles   r: both */
-#define BELT_FIRST_LINE 48u
 struct belt_slot {
 	struct baton_packet packet; /* w: primary  r: worker */
 	uint8_t inl[BELT_INLINE];   /* payload, then reply */
-} baton_aligned(128);
-static_assert(sizeof(struct belt_slot) == 128, "two cache lines per slot");
-static_assert(sizeof(struct baton_packet) + BELT_FIRST_LINE == 64, "slot header layout");
+} baton_aligned(64);
+static_assert(sizeof(struct belt_slot) == BATON_CACHE_LINE, "one cache line per slot");
+/* belt_copy() moves whole steps: an entry of any length must end within its place. */
+static_assert(BELT_INLINE % 16 == 0 && BELT_MEDIUM_BYTES % 16 == 0 && BELT_CELL_BYTES % 16 == 0, "whole steps");
 
 enum belt_out_kind { BELT_OUT_MESSAGE = 1, BELT_OUT_PACKET };
 
@@ -96,12 +103,14 @@ struct belt {
 	uint32_t verdict[BELT_SLOTS] baton_aligned(64);
 	struct belt_slot slots[BELT_SLOTS] baton_aligned(128);
 	struct baton_peer peer[BELT_SLOTS]; /* as the slot's header; apart, so that four come in one line */
+	uint8_t medium[BELT_SLOTS][BELT_MEDIUM_BYTES] baton_aligned(128); /* as inl; of the slot with the same index */
 	uint8_t long_cells[BELT_LONG_CELLS][BELT_CELL_BYTES] baton_aligned(64); /* as inl */
 	struct belt_out_cell out[BELT_OUT_CELLS];
 };
 static_assert(sizeof(struct belt) <= BATON_HUGE_PAGE, "one huge page per belt");
 static_assert(offsetof(struct belt, offered) == 64 && offsetof(struct belt, sleeping) == 128, "a line per writer");
-static_assert(BATON_MESSAGE_MOST <= BELT_INLINE && BATON_MESSAGE_MOST % 16 == 0, "messages never need a long cell");
+static_assert(BELT_LONG_CELLS >= 256 + BELT_CONTROL_CELLS, "long cells of packets");
+static_assert(BATON_MESSAGE_MOST <= BELT_MEDIUM_BYTES && BATON_MESSAGE_MOST % 16 == 0, "messages need no long cell");
 
 /* Commit words of one belt. They live in the worker's control block (state.h), so that the commit point outlives both
  * processes. w: worker; primary after the fence (protocol.md R4)  r: both */
@@ -127,7 +136,7 @@ struct belt_shadow {
 	uint8_t kind;
 	uint8_t service;
 	uint8_t attempts;
-	uint8_t is_long;
+	uint8_t pad;
 	/* the primary's own, of packets */
 	uint16_t data_at; /* offset of the payload in the frame it kept */
 	uint8_t port;     /* that it came in by */
@@ -172,7 +181,7 @@ static inline bool belt_fits(const struct belt_producer *p, uint32_t len, bool c
 {
 	if (control ? belt_depth(p) >= BELT_SLOTS : belt_room(p) == 0)
 		return false;
-	if (len <= BELT_INLINE)
+	if (baton_likely(belt_size(len) != BELT_LONG))
 		return true;
 	return len <= BELT_CELL_BYTES &&
 	       p->long_head - p->long_tail < BELT_LONG_CELLS - (control ? 0 : BELT_CONTROL_CELLS);
@@ -183,6 +192,15 @@ static inline void belt_copy(uint8_t *to, const uint8_t *from, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i += 16)
 		memcpy(to + i, from + i, 16);
+}
+
+/* Asks for the lines of a medium cell that `len` bytes take, to write to. A long entry has none there. */
+static inline void belt_prefetch_medium(const struct belt *belt, uint32_t at, uint32_t len)
+{
+	if (baton_likely(len <= BELT_MEDIUM_BYTES))
+		baton_prefetch_write(belt->medium[at]);
+	if (len > BATON_CACHE_LINE && len <= BELT_MEDIUM_BYTES)
+		baton_prefetch_write(belt->medium[at] + BATON_CACHE_LINE);
 }
 
 /* struct baton_peer as two words. mac: its six bytes in memory order, the upper 16 bits 0. */
@@ -198,6 +216,19 @@ static inline struct belt_peer belt_peer(uint32_t ip, uint16_t udp_port, uint16_
 				   mac | (uint64_t)port << 48 | (uint64_t)service << 56}};
 }
 
+/* Where an entry is written that its slot does not hold, and says so. */
+static inline uint8_t *belt_offer_cell(struct belt_producer *p, uint32_t at, enum belt_size size)
+{
+	struct baton_packet *packet = &p->belt->slots[at].packet;
+
+	packet->flags = (uint8_t)size;
+	if (baton_likely(size == BELT_MEDIUM))
+		return p->belt->medium[at];
+	uint32_t cell = (uint32_t)(p->long_head++ % BELT_LONG_CELLS);
+	packet->cell = (uint16_t)cell;
+	return p->belt->long_cells[cell];
+}
+
 /* Writes one entry; the worker sees it after belt_publish(). The caller has checked belt_fits() and filled `shadow`
  * (kind, bucket, len, time, service, cookie); control entries have a peer of zeroes.
  * The peer comes as the two words it is in memory: a struct put together field by field would be copied before those
@@ -210,21 +241,17 @@ static inline void belt_offer(struct belt_producer *p, const struct belt_shadow 
 	struct belt_slot *slot = &p->belt->slots[at];
 	uint8_t *to = slot->inl;
 	struct belt_shadow *kept = &p->shadow[at];
+	enum belt_size size = belt_size(shadow->len);
 
 	*kept = *shadow;
-	kept->is_long = shadow->len > BELT_INLINE;
 	slot->packet.len = shadow->len;
 	slot->packet.kind = shadow->kind;
-	slot->packet.flags = 0;
+	slot->packet.flags = BELT_SMALL;
 	slot->packet.bucket = shadow->bucket;
 	slot->packet.time_ns = shadow->time_ns;
 	memcpy(&p->belt->peer[at], &peer, sizeof(peer));
-	if (baton_unlikely(shadow->len > BELT_INLINE)) {
-		uint32_t cell = (uint32_t)(p->long_head++ % BELT_LONG_CELLS);
-		slot->packet.flags = BELT_LONG;
-		slot->packet.cell = (uint16_t)cell;
-		to = p->belt->long_cells[cell];
-	}
+	if (baton_unlikely(size != BELT_SMALL))
+		to = belt_offer_cell(p, at, size);
 	belt_copy(to, payload, shadow->len);
 	p->offered++;
 }
@@ -251,21 +278,26 @@ static inline int belt_settled(const struct belt_producer *p)
 	return baton_likely(count <= p->published - p->reaped) ? (int)count : -EBADMSG;
 }
 
-/* The i-th settled entry: its shadow, verdict word (read once) and the reply's bytes. */
-static inline const struct belt_shadow *belt_settled_at(const struct belt_producer *p, uint32_t i, uint32_t *verdict,
-							const uint8_t **reply)
+/* Where the reply to such an entry stands. */
+static inline const uint8_t *belt_cell_at(const struct belt_producer *p, uint32_t at, bool is_long, uint32_t *longs)
+{
+	return is_long ? p->belt->long_cells[(p->long_tail + (*longs)++) % BELT_LONG_CELLS] : p->belt->medium[at];
+}
+
+/* The i-th settled entry: its shadow, verdict word (read once) and the reply's bytes. Asked for in order, once each:
+ * *longs counts the long ones since the last belt_reaped(), which is told. */
+static inline const struct belt_shadow *belt_settled_at(const struct belt_producer *p, uint32_t i, uint32_t *longs,
+							uint32_t *verdict, const uint8_t **reply)
 {
 	uint32_t at = (uint32_t)(p->reaped + i) & BELT_MASK;
 	const struct belt_shadow *shadow = &p->shadow[at];
+	enum belt_size size = belt_size(shadow->len); /* the slot says it too, but the worker can write there */
+
 	*verdict = *(const volatile uint32_t *)&p->belt->verdict[at];
 	*reply = p->belt->slots[at].inl;
+	if (baton_unlikely(size != BELT_SMALL))
+		*reply = belt_cell_at(p, at, size == BELT_LONG, longs);
 	return shadow;
-}
-
-/* The bytes of a long entry's cell; `nth` long entries after the oldest one not reaped. */
-static inline const uint8_t *belt_long_at(const struct belt_producer *p, uint32_t nth)
-{
-	return p->belt->long_cells[(p->long_tail + nth) % BELT_LONG_CELLS];
 }
 
 /* Outbound cells that wait: of settled entries and, behind those, of others. Call it after belt_settled(), which has read
@@ -289,7 +321,7 @@ static inline void belt_out_publish(struct belt_producer *p)
 	atomic_store_explicit(&p->belt->out_taken, p->out_reaped, memory_order_release);
 }
 
-/* Gives back `count` slots, `longs` of which had a long cell. */
+/* Gives back `count` slots, `longs` of which had a long cell: as belt_settled_at() has counted. */
 static inline void belt_reaped(struct belt_producer *p, uint32_t count, uint32_t longs)
 {
 	p->reaped += count;
@@ -323,7 +355,10 @@ static inline struct belt_slot *belt_slot_at(const struct belt_consumer *c, uint
 
 static inline uint8_t *belt_slot_data(const struct belt_consumer *c, struct belt_slot *slot)
 {
-	return baton_unlikely(slot->packet.flags & BELT_LONG) ? c->belt->long_cells[slot->packet.cell] : slot->inl;
+	if (baton_likely(slot->packet.flags == BELT_SMALL))
+		return slot->inl;
+	return slot->packet.flags == BELT_LONG ? c->belt->long_cells[slot->packet.cell]
+					       : c->belt->medium[slot - c->belt->slots];
 }
 
 /* True if `need` outbound cells can be written now. */

@@ -27,7 +27,7 @@ struct belt_tick {
 	uint32_t catch_up; /* numbers a bucket may run in this entry */
 	uint32_t pad;
 };
-static_assert(sizeof(struct belt_tick) == 64, "inline, and whole steps of belt_copy()");
+static_assert(sizeof(struct belt_tick) == 64, "needs no long cell, and whole steps of belt_copy()");
 
 /* Times before 1970, of numbers a bucket has missed for that long, are 0. */
 static inline uint64_t tick_time(const struct tick_times *times, uint64_t n)

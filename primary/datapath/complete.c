@@ -79,7 +79,7 @@ static inline void complete_reply(struct io_lcore *io, const struct reply *reply
 		.udp_len = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_udp_hdr) + len)),
 	};
 
-	if (baton_likely(len <= BELT_INLINE))
+	if (baton_likely(len <= BELT_MEDIUM_BYTES))
 		belt_copy(frame + shadow->data_at, reply->data, len); /* the mbuf's tail room takes the rounding */
 	else
 		memcpy(frame + shadow->data_at, reply->data, len);

@@ -43,16 +43,16 @@ static void sample_residence(struct io_lcore *io, uint64_t now_ns, const struct 
 	stats_add(&io->stats->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
 }
 
-/* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what is
- * settled: beyond it the worker is writing. The second line if the request reached into it: a reply is never longer. */
+/* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
+ * is settled: beyond it the worker is writing. Of a medium cell the lines the request had: a reply is never longer. */
 static inline void prefetch_slot(const struct belt_producer *belt, uint32_t nth)
 {
 	uint32_t at = (uint32_t)(belt->reaped + nth) & BELT_MASK;
 	const struct belt_slot *slot = &belt->belt->slots[at];
 
 	baton_prefetch_write(slot);
-	if (belt->shadow[at].len > BELT_FIRST_LINE)
-		baton_prefetch_write(&slot->inl[BELT_FIRST_LINE]);
+	if (baton_unlikely(belt->shadow[at].len > BELT_INLINE))
+		belt_prefetch_medium(belt->belt, at, belt->shadow[at].len);
 }
 
 /* A few entries are there as fast without: taking lines over early costs the worker more than it gives. */
@@ -142,6 +142,14 @@ static inline uint32_t reap_ready(struct io_lcore *io, uint32_t slot, uint32_t *
 	return settled <= 0 ? 0 : (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
 }
 
+/* Where the worker finds an entry: not to be trusted with where its reply stands. */
+static inline const uint8_t *where_the_slot_says(const struct belt_producer *belt, uint32_t nth)
+{
+	const struct belt_consumer worker = {.belt = belt->belt};
+
+	return belt_slot_data(&worker, belt_slot_at(&worker, belt->reaped + nth));
+}
+
 /* Returns the number of entries reaped from the belt, control entries included. */
 uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 {
@@ -160,16 +168,16 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	for (uint32_t i = 0; i < count; i++) {
 		struct reply *next = &reply[replies % BATON_BURST];
 		uint32_t verdict;
-		const struct belt_shadow *shadow = belt_settled_at(&view->belt, i, &verdict, &next->data);
+		const struct belt_shadow *shadow = belt_settled_at(&view->belt, i, &longs, &verdict, &next->data);
 
+		if (BATON_SABOTAGE(slots_size_believed))
+			next->data = where_the_slot_says(&view->belt, i);
 		if (BATON_SABOTAGE(done_read_relaxed) && i == 0)
 			verdict = early;
 		if (BATON_SABOTAGE(settled_reply_dropped) && !view->attached && shadow->kind == BELT_PACKET)
 			verdict = BATON_NO_REPLY;
 		if (i + SLOTS_AHEAD < count)
 			prefetch_slot(&view->belt, i + SLOTS_AHEAD);
-		if (baton_unlikely(shadow->is_long))
-			next->data = belt_long_at(&view->belt, longs++);
 		if (baton_unlikely(shadow->kind != BELT_PACKET)) {
 			reap_other(io, slot, shadow, verdict);
 		} else {

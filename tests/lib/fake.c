@@ -93,10 +93,8 @@ int fake_reap(struct fake_primary *primary, fake_reaped_fn fn, void *arg)
 	for (int i = 0; i < settled; i++) {
 		uint32_t verdict;
 		const uint8_t *reply;
-		const struct belt_shadow *shadow = belt_settled_at(p, (uint32_t)i, &verdict, &reply);
+		const struct belt_shadow *shadow = belt_settled_at(p, (uint32_t)i, &longs, &verdict, &reply);
 
-		if (shadow->is_long)
-			reply = belt_long_at(p, longs++);
 		if (fn != NULL)
 			fn(arg, shadow->cookie, verdict, reply);
 	}

@@ -8,7 +8,8 @@
 #include "tick.h"
 
 #define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
-#define PLUGIN_AHEAD 6u  /* entries whose records are: their slots have arrived by then */
+#define PLUGIN_AHEAD 6u  /* entries whose records are, or medium cells: their slots have arrived by then */
+#define CELL_AHEAD   3u  /* entries of medium cells whose records are: the cells have */
 
 int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt,
 	      struct belt_commit *commit, uint32_t belts, uint32_t buckets, struct CoreStats *stats, uint64_t tsc_hz,
@@ -208,14 +209,29 @@ static inline void prefetch_slot(const struct belt_consumer *belt, uint64_t posi
 }
 
 /* The plugin asks for the record of an entry that is near. */
-static inline void prefetch_record(struct loop *loop, const struct belt_consumer *belt, uint64_t position)
+static inline void prefetch_record(struct loop *loop, const struct belt_consumer *belt, struct belt_slot *slot)
+{
+	if (loop->plugin->prefetch != NULL && baton_likely(slot->packet.kind == BELT_PACKET))
+		loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
+}
+
+/* What a slot does not hold is asked for first; the plugin looks into it later, or it would wait. */
+static inline void prefetch_entry(struct loop *loop, const struct belt_consumer *belt, uint64_t position)
 {
 	struct belt_slot *slot = belt_slot_at(belt, position);
 
-	if (slot->packet.len > BELT_FIRST_LINE)
-		baton_prefetch_write(&slot->inl[BELT_FIRST_LINE]);
-	if (baton_likely(slot->packet.kind == BELT_PACKET))
-		loop->plugin->prefetch(&loop->txn.ctx, &slot->packet, belt_slot_data(belt, slot));
+	if (baton_unlikely(slot->packet.len > BELT_INLINE))
+		belt_prefetch_medium(belt->belt, (uint32_t)position & BELT_MASK, slot->packet.len);
+	else
+		prefetch_record(loop, belt, slot);
+}
+
+static inline void prefetch_from_cell(struct loop *loop, const struct belt_consumer *belt, uint64_t position)
+{
+	struct belt_slot *slot = belt_slot_at(belt, position);
+
+	if (baton_unlikely(slot->packet.len > BELT_INLINE))
+		prefetch_record(loop, belt, slot);
 }
 
 /* Entries up to `end`, with a look at those that are `ready` behind them. Counts by txn->position: `done` may move in
@@ -224,7 +240,6 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 {
 	struct txn *txn = &loop->txn;
 	uint64_t position = txn->position, fetched = loop->prefetched[txn->belt];
-	bool prefetch = loop->plugin->prefetch != NULL;
 
 	for (uint64_t at = position; at != ready && at != position + SLOTS_AHEAD; at++)
 		prefetch_slot(belt, at);
@@ -236,8 +251,10 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 			break;
 		if (position + SLOTS_AHEAD < ready)
 			prefetch_slot(belt, position + SLOTS_AHEAD);
-		while (prefetch && fetched < ready && fetched < position + PLUGIN_AHEAD)
-			prefetch_record(loop, belt, fetched++);
+		while (fetched < ready && fetched < position + PLUGIN_AHEAD)
+			prefetch_entry(loop, belt, fetched++);
+		if (position + CELL_AHEAD < fetched)
+			prefetch_from_cell(loop, belt, position + CELL_AHEAD);
 		if (baton_likely(slot->packet.kind == BELT_PACKET)) {
 			txn->ctx.peer = &belt->belt->peer[position & BELT_MASK];
 			run_packet(loop, slot, belt_slot_data(belt, slot));

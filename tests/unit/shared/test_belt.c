@@ -84,7 +84,8 @@ static void entries_come_back_in_order_through_many_wraps(void **context)
 		uint32_t burst = fake_below(&random, 200);
 		for (uint32_t i = 0; i < burst; i++) {
 			struct fake_entry *entry = &entries[offered % BELT_SLOTS];
-			uint32_t most = fake_below(&random, 4) != 0 ? BELT_INLINE : BELT_CELL_BYTES;
+			static const uint32_t sizes[] = {BELT_INLINE, BELT_INLINE, BELT_MEDIUM_BYTES, BELT_CELL_BYTES};
+			uint32_t most = sizes[fake_below(&random, 4)];
 			uint16_t len = (uint16_t)fake_below(&random, most + 1);
 			uint32_t kept = offered - reaped.next;
 			if (kept == BELT_SLOTS)
@@ -134,18 +135,18 @@ static void long_entries_keep_cells_for_control_and_free_them_in_order(void **co
 
 	(void)context;
 	for (;; count++) {
-		fill(&entries[count], count, BELT_INLINE + 1);
+		fill(&entries[count], count, BELT_MEDIUM_BYTES + 1);
 		if (!fake_offer(&primary, &entries[count]))
 			break;
 	}
 	assert_int_equal(count, BELT_LONG_CELLS - BELT_CONTROL_CELLS);
-	assert_true(belt_fits(&primary.producer, BELT_INLINE, false));
+	assert_true(belt_fits(&primary.producer, BELT_MEDIUM_BYTES, false));
 	for (uint32_t i = 0; i < BELT_CONTROL_CELLS; i++, count++) {
 		fill(&entries[count], count, BELT_CELL_BYTES);
 		entries[count].kind = BELT_GRANT;
 		assert_true(fake_offer(&primary, &entries[count]));
 	}
-	assert_false(belt_fits(&primary.producer, BELT_INLINE + 1, true));
+	assert_false(belt_fits(&primary.producer, BELT_MEDIUM_BYTES + 1, true));
 	work(10, &worked);
 	assert_int_equal(fake_reap(&primary, check_reply, &reaped), 10);
 	/* ten cells are free again, and the oldest are the ones */
@@ -201,9 +202,9 @@ static void the_reply_length_of_each_entry_is_read_with_its_verdict(void **conte
 	assert_true(fake_offer(&primary, &entries[0]));
 	belt_verdict(&consumer, consumer.done, baton_reply_error(17));
 	belt_settle(&consumer, consumer.done + 1);
-	uint32_t verdict;
+	uint32_t verdict, longs = 0;
 	const uint8_t *reply;
-	const struct belt_shadow *shadow = belt_settled_at(&primary.producer, 0, &verdict, &reply);
+	const struct belt_shadow *shadow = belt_settled_at(&primary.producer, 0, &longs, &verdict, &reply);
 	assert_ptr_equal(shadow->cookie, &entries[0]);
 	assert_int_equal(verdict & 0xffff, BATON_REPLY_ERROR);
 	assert_int_equal(verdict >> 16, 17);

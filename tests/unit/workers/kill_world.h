@@ -38,7 +38,7 @@ struct body {
 	uint32_t group; /* ticks: buckets b with b % 2 == group */
 	uint64_t number;
 	uint64_t reply; /* of what the handler saw */
-	uint8_t fill[168];
+	uint8_t fill[168]; /* long enough for a long cell */
 };
 
 struct script {
@@ -228,7 +228,8 @@ static void script_fill(struct script *script, uint64_t *random, uint32_t max_un
 		script->belt[i] = belt;
 		entry->kind = fake_below(random, 8) != 0 ? BELT_PACKET : BELT_TICK;
 		entry->bucket = (uint16_t)fake_below(random, BUCKETS);
-		entry->len = fake_below(random, 4) != 0 ? BELT_INLINE : sizeof(body);
+		const uint16_t sizes[] = {BELT_INLINE, BELT_INLINE, BELT_MEDIUM_BYTES, sizeof(body)};
+		entry->len = sizes[fake_below(random, 4)];
 		entry->time_ns = 1000000 + i + (fake_random(random) & ~0xffull);
 		memcpy(entry->data, &body, sizeof(body));
 	}

@@ -56,22 +56,40 @@ static void a_burst_is_settled_before_another_belt_is_taken_from(void **state)
 	assert_int_equal(loop_turn(&loop), 0);
 }
 
-static void long_entries_are_handled_in_their_cells(void **state)
+static void longer_entries_are_handled_in_their_cells(void **state)
 {
+	static const uint16_t len[] = {BELT_INLINE, BELT_INLINE + 1, BELT_MEDIUM_BYTES, BELT_MEDIUM_BYTES + 1,
+				       BELT_CELL_BYTES};
 	uint8_t data[BELT_CELL_BYTES] = {0};
 	struct request request = {.key = 3};
 
 	(void)state;
 	memcpy(data, &request, sizeof(request));
 	for (uint32_t i = 0; i < 20; i++) {
-		offer(0, BELT_PACKET, 3, data, i % 2 ? BELT_CELL_BYTES : BELT_INLINE);
+		offer(0, BELT_PACKET, 3, data, len[i % 5]);
 		run();
 	}
 	assert_int_equal(reap(0), 20);
 	for (uint32_t i = 0; i < 20; i++) {
 		assert_int_equal(reaped.reply[i].count, i + 1);
-		assert_int_equal(reaped.verdict[i], baton_reply(i % 2 ? BELT_CELL_BYTES : BELT_INLINE));
+		assert_int_equal(reaped.verdict[i], baton_reply(len[i % 5]));
 	}
+}
+
+/* The first three of a burst are too near. */
+static void the_plugin_looks_into_medium_cells_once_they_were_asked_for(void **state)
+{
+	uint8_t data[BELT_MEDIUM_BYTES] = {0};
+	struct request request = {.key = 3};
+
+	(void)state;
+	memcpy(data, &request, sizeof(request));
+	for (uint32_t i = 0; i < 200; i++)
+		offer(0, BELT_PACKET, 3, data, BELT_INLINE + 1 + i % 80);
+	run();
+	assert_int_equal(packets_seen, 200);
+	assert_int_equal(prefetches_seen, 197);
+	assert_int_equal(reap(0), 200);
 }
 
 static void verdicts_are_passed_on_as_they_are(void **state)
@@ -347,7 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(packets_of_a_belt_are_answered_in_order),
 		TEST(a_burst_is_settled_before_another_belt_is_taken_from),
-		TEST(long_entries_are_handled_in_their_cells),
+		TEST(longer_entries_are_handled_in_their_cells),
+		TEST(the_plugin_looks_into_medium_cells_once_they_were_asked_for),
 		TEST(verdicts_are_passed_on_as_they_are),
 		TEST(a_reply_or_verdict_that_is_none_is_dropped_with_its_effects),
 		TEST(an_entry_that_needs_more_undo_bytes_than_declared_is_undone_and_counted),

@@ -135,9 +135,9 @@ static void verdicts_stand_in_the_belt_in_order(void **context)
 	txn_settle(&txn);
 	assert_int_equal(belt_settled(&primary[0].producer), 11);
 	for (uint16_t i = 0; i < 11; i++) {
-		uint32_t verdict;
+		uint32_t verdict, longs = 0;
 		const uint8_t *reply;
-		belt_settled_at(&primary[0].producer, i, &verdict, &reply);
+		belt_settled_at(&primary[0].producer, i, &longs, &verdict, &reply);
 		assert_int_equal(verdict, i < 10 ? baton_reply(i) : BATON_NO_REPLY);
 	}
 }
