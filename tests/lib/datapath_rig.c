@@ -1,3 +1,5 @@
+/* The rig: a port of rings, a state file in /dev/shm, belts in a memfd, and I/O lcores that the caller turns. */
+#define _GNU_SOURCE
 #include "datapath_rig.h"
 
 #include <rte_eal.h>
@@ -77,6 +79,22 @@ static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_
 	port_add_network(&rig->port, 0, &(struct config_address){.ip = RIG_IP, .prefix = 24}, 1, 0);
 }
 
+/* Shared, as in production: a worker may be a process of its own. */
+static void rig_belts(struct rig *rig)
+{
+	uint32_t slots = rig->config.worker_slots, belts = rig->config.io_cores * slots;
+
+	rig->belts_fd = memfd_create("rig_belts", MFD_CLOEXEC);
+	assert_true(rig->belts_fd >= 0 && ftruncate(rig->belts_fd, (off_t)belts * BATON_HUGE_PAGE) == 0);
+	for (uint32_t i = 0; i < belts; i++) {
+		struct belt *belt = mmap(NULL, BATON_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, rig->belts_fd,
+					 (off_t)i * BATON_HUGE_PAGE);
+		assert_true(belt != MAP_FAILED);
+		belt_init(belt, i / slots, i % slots);
+		rig->belt[i / slots][i % slots] = belt;
+	}
+}
+
 /* Everything that a start of the primary makes: state file taken over or made, belts empty, nothing attached. */
 static void rig_primary(struct rig *rig, bool want_fresh)
 {
@@ -86,20 +104,15 @@ static void rig_primary(struct rig *rig, bool want_fresh)
 	struct state_group group;
 	bool fresh;
 
-	assert_int_equal(state_group_init(&group, "game", buckets, 16, buckets, 1), 0);
+	assert_int_equal(state_group_init(&group, "game", buckets, rig->record_size, buckets, 1), 0);
 	assert_int_equal(state_open(&rig->state, rig->path, &group, 1, slots, lcores, 42, 1000, &fresh), 0);
 	assert_int_equal(fresh, want_fresh);
 	for (uint32_t s = 0; s < slots; s++)
 		assert_int_equal(state_roll_back(&rig->state, s, &report), 0);
-	for (uint32_t l = 0; l < lcores; l++)
-		for (uint32_t s = 0; s < slots; s++) {
-			rig->belt[l][s] = mmap(NULL, BATON_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			assert_true(rig->belt[l][s] != MAP_FAILED);
-			belt_init(rig->belt[l][s], l, s);
-			setup.belt[l][s] = rig->belt[l][s];
-		}
+	rig_belts(rig);
+	memcpy(setup.belt, rig->belt, sizeof(setup.belt));
 	memcpy(setup.pool, rig->pool, sizeof(setup.pool));
-	setup.key[0] = (struct datapath_key){.key = BATON_KEY_PAYLOAD, .offset = 0, .length = 4};
+	setup.key[0] = (struct datapath_key){.key = BATON_KEY_PAYLOAD, .offset = rig->key_offset, .length = 4};
 	setup.state = &rig->state;
 	setup.stats = &rig->stats;
 	assert_int_equal(datapath_create(&rig->dp, &setup), 0);
@@ -109,7 +122,13 @@ static void rig_primary(struct rig *rig, bool want_fresh)
 
 void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
 {
+	rig_create_for(rig, lcores, slots, buckets, 16);
+}
+
+void rig_create_for(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size)
+{
 	memset(rig, 0, sizeof(*rig));
+	rig->record_size = record_size;
 	snprintf(rig->instance, sizeof(rig->instance), "rig-%d", getpid());
 	snprintf(rig->path, sizeof(rig->path), "/dev/shm/%s.state", rig->instance);
 	unlink(rig->path);
@@ -125,6 +144,7 @@ static void rig_primary_end(struct rig *rig)
 	for (uint32_t l = 0; l < rig->config.io_cores; l++)
 		for (uint32_t s = 0; s < rig->config.worker_slots; s++)
 			munmap(rig->belt[l][s], BATON_HUGE_PAGE);
+	close(rig->belts_fd);
 	state_close(&rig->state);
 }
 

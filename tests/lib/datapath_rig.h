@@ -22,13 +22,17 @@ struct rig {
 	struct belt *belt[BATON_MAX_IO_LCORES][BATON_MAX_WORKERS];
 	char instance[BATON_NAME_BYTES];
 	char path[64];
-	int stats_fd;
+	int stats_fd, belts_fd;
+	uint32_t record_size;
+	uint16_t key_offset; /* of the four payload bytes that steer; taken up by rig_restart() */
 };
 
 /* Starts EAL without huge pages, once per program. */
 void rig_eal(void);
 /* One service on RIG_PORT, steered by the first four payload bytes. Fails the test if anything is missing. */
 void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets);
+/* The same for records of another size than 16 bytes. */
+void rig_create_for(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size);
 /* Stops the lcores by hand and checks ledger and pools: every buffer is home again. */
 void rig_destroy(struct rig *rig);
 

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +63,37 @@ bool stepper_step(pid_t pid)
 		return false;
 	fprintf(stderr, "stepper: the child ended or stopped with status %#x\n", (unsigned int)status);
 	abort();
+}
+
+uint64_t stepper_at(pid_t pid)
+{
+	errno = 0;
+	long at = ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), NULL);
+	if (errno != 0)
+		fail("stepper: ptrace");
+	return (uint64_t)at;
+}
+
+static void debug_register(pid_t pid, uint32_t number, uint64_t value)
+{
+	if (ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + number * sizeof(long), value) != 0)
+		fail("stepper: no breakpoints of the CPU on this machine");
+}
+
+void stepper_run_to(pid_t pid, uint64_t address, uint32_t nth)
+{
+	debug_register(pid, 0, address);
+	debug_register(pid, 7, 1); /* register 0, one byte, executed */
+	while (nth-- != 0) {
+		if (ptrace(PTRACE_CONT, pid, NULL, NULL) != 0)
+			fail("stepper: ptrace");
+		int status = wait_for(pid);
+		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP || stepper_at(pid) != address) {
+			fprintf(stderr, "stepper: status %#x where a breakpoint was to come\n", (unsigned int)status);
+			abort();
+		}
+	}
+	debug_register(pid, 7, 0);
 }
 
 void stepper_kill(pid_t pid)
