@@ -1,0 +1,275 @@
+/* Every-instruction kill: a real worker, killed after instruction k of a burst, for every k; the primary's own code
+ * recovers, a standby goes on, and clients, records and ticks are as if nothing had happened.
+ *
+ * SIGKILL leaves shared memory as the retired stores made it, so a worker that stands under ptrace after instruction k
+ * shows what a kill there would leave. That is not taken on trust: a sample of workers really is killed there, and must
+ * leave the same, byte for byte.
+ *
+ * The room is that of the primary's unit tests because it is made of their rig, and because CI and `make sabotage` run
+ * what stands there; under plugins/game, so that the plugin is linked in. `make chaos` sets
+ * BATON_KILL_BURST=64: a long burst at random, and BATON_KILL_SAMPLES instructions of it. */
+#include "every_kill_end.h"
+#include "every_kill_start.h"
+#include "every_kill_watch.h"
+
+#include <sys/wait.h>
+
+#include "stepper.h"
+
+#define STEPS_MOST (1u << 20)
+#define STATES_MOST (1u << 17)
+
+static uint64_t seed;
+
+/* ---- one death ---- */
+
+static struct outcome reference; /* of a run that was never killed */
+
+/* Runs the primary's part in a fork; false with a complaint: it did not come to its end. */
+static bool go_on(bool dead, char *complaint, size_t bytes)
+{
+	int status;
+
+	memset(w.outcome, 0, offsetof(struct outcome, frame));
+	w.outcome->unsettled = w.outcome->undone = 0;
+	fflush(stdout);
+	pid_t pid = fork();
+	if (pid == 0)
+		world_go_on(dead);
+	assert_true(pid > 0);
+	while (waitpid(pid, &status, 0) != pid)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && w.outcome->complete)
+		return true;
+	snprintf(complaint, bytes, "%s (status %#x)",
+		 w.outcome->complaint[0] != 0 ? w.outcome->complaint : "the primary dies", (unsigned int)status);
+	return false;
+}
+
+/* What a client would notice, an operator find in the state file, or a bucket's ticks show. */
+static const char *difference(const struct outcome *is, const struct outcome *was)
+{
+	static char text[160];
+
+	for (uint32_t i = 0; i < is->frames && i < was->frames; i++)
+		if (is->frame[i].len != was->frame[i].len ||
+		    memcmp(is->frame[i].bytes, was->frame[i].bytes, is->frame[i].len) != 0) {
+			snprintf(text, sizeof(text), "frame %u of %u is another one", i, was->frames);
+			return text;
+		}
+	if (is->frames != was->frames) {
+		snprintf(text, sizeof(text), "%u frames where %u were sent without a kill", is->frames, was->frames);
+		return text;
+	}
+	for (uint32_t b = 0; b < BUCKETS; b++)
+		if (is->words[b].last_tick != was->words[b].last_tick) {
+			snprintf(text, sizeof(text), "bucket %u has seen tick %llu, not %llu", b,
+				 (unsigned long long)is->words[b].last_tick, (unsigned long long)was->words[b].last_tick);
+			return text;
+		}
+	for (uint32_t at = 0; at < sizeof(is->records); at += STRIDE)
+		if (memcmp(is->records + at, was->records + at, STRIDE) != 0) {
+			snprintf(text, sizeof(text), "bucket %u, record %u differs", at / (TABLE * STRIDE), at / STRIDE % TABLE);
+			return text;
+		}
+	if (is->posted != was->posted || is->settled != was->settled || is->lost != 0)
+		return "messages were lost or doubled";
+	return NULL;
+}
+
+struct tally {
+	uint32_t kills, states, with_unsettled, undone;
+};
+
+/* The worker is dead and has left what stands in shared memory. NULL, or what is wrong. */
+static const char *judge_death(struct tally *tally)
+{
+	static char complaint[320];
+
+	if (!go_on(true, complaint, sizeof(complaint)))
+		return complaint;
+	tally->states++;
+	tally->with_unsettled += w.outcome->unsettled != 0;
+	tally->undone += w.outcome->undone;
+	return difference(w.outcome, &reference);
+}
+
+/* ---- states that have been recovered from ---- */
+
+static uint64_t known[STATES_MOST];
+
+/* True the first time. */
+static bool is_new(uint64_t hash)
+{
+	uint64_t at = hash_mix64(hash);
+
+	for (hash |= 1; known[at % STATES_MOST] != 0; at++)
+		if (known[at % STATES_MOST] == hash)
+			return false;
+	known[at % STATES_MOST] = hash;
+	return true;
+}
+
+/* ---- the run under the stepper ---- */
+
+static uint64_t address[STEPS_MOST]; /* of the next instruction after k of them */
+static uint8_t chosen[STEPS_MOST];   /* 1: killed in truth, 2: and the state judged */
+static uint64_t whole[STEPS_MOST];   /* hash of all memory after k instructions, where chosen */
+static uint32_t steps;               /* N */
+
+/* The burst's turn of the loop is over: settled, counted, and the worker looks for the next one. */
+static bool turn_over(uint64_t loops)
+{
+	return stats_worker_page(&w.rig.stats, 0)->loops != loops;
+}
+
+static void learn_steps(void)
+{
+	uint64_t loops = stats_worker_page(&w.rig.stats, 0)->loops;
+	pid_t pid = stepper_start(worker_process, NULL);
+
+	for (steps = 0; address[steps] = stepper_at(pid), !turn_over(loops); steps++) {
+		assert_true(steps < STEPS_MOST - 1);
+		assert_true(stepper_step(pid));
+	}
+	stepper_kill(pid);
+	back_to_checkpoint();
+}
+
+/* Steps through the burst; judges each state, or those after a chosen instruction alone. */
+static void sweep(bool all, struct tally *tally)
+{
+	pid_t pid = stepper_start(worker_process, NULL);
+	const char *wrong = NULL;
+	uint32_t k;
+
+	memset(known, 0, sizeof(known));
+	for (k = 0; wrong == NULL; k++) {
+		bool judged = all || (chosen[k] & 2) != 0;
+
+		if (stepper_at(pid) != address[k])
+			wrong = "the same burst takes another way";
+		if (chosen[k] != 0)
+			whole[k] = hash_whole();
+		tally->kills += judged;
+		if (wrong == NULL && judged && (watch_changed() || !all) && is_new(watch.hash))
+			wrong = judge_death(tally);
+		if (wrong == NULL && k == steps && !watched_enough())
+			wrong = "the worker has changed what is not watched";
+		if (wrong != NULL || k == steps)
+			break;
+		stepper_step(pid);
+	}
+	stepper_kill(pid);
+	back_to_checkpoint();
+	if (wrong != NULL)
+		fail_msg("killed after %u of %u instructions (at %#llx): %s", k, steps, (unsigned long long)address[k], wrong);
+}
+
+/* A place on the way to k that a breakpoint finds: not in the middle of a repeated instruction, not passed too often. */
+static uint32_t anchor_of(uint32_t k, uint32_t *nth)
+{
+	for (uint32_t a = k; a > 0; a--) {
+		if (address[a] == address[a - 1] || (a < steps && address[a] == address[a + 1]))
+			continue;
+		*nth = 0;
+		for (uint32_t i = 0; i <= a; i++)
+			*nth += address[i] == address[a];
+		if (*nth <= 32)
+			return a;
+	}
+	*nth = 0;
+	return 0;
+}
+
+/* A worker that really is killed after instruction k. True if it left what the stepped one showed there. */
+static bool kill_at(uint32_t k)
+{
+	uint32_t nth, at = anchor_of(k, &nth);
+	pid_t pid = stepper_start(worker_process, NULL);
+
+	if (nth != 0)
+		stepper_run_to(pid, address[at], nth);
+	for (; at < k; at++)
+		stepper_step(pid);
+	stepper_kill(pid);
+	bool same = hash_whole() == whole[k];
+	back_to_checkpoint();
+	return same;
+}
+
+static uint32_t choose(uint32_t count, uint8_t mark)
+{
+	uint32_t done = 0;
+
+	if (count > steps)
+		count = steps;
+	while (done < count) {
+		uint32_t k = fake_below(&seed, steps + 1);
+
+		if (chosen[k] & mark)
+			continue;
+		chosen[k] |= mark;
+		done++;
+	}
+	return count;
+}
+
+static uint32_t from_environment(const char *name, uint32_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text != NULL ? (uint32_t)strtoul(text, NULL, 0) : otherwise;
+}
+
+static void make_reference(void)
+{
+	char complaint[320];
+
+	if (!go_on(false, complaint, sizeof(complaint)))
+		fail_msg("without a kill: %s", complaint);
+	reference = *w.outcome;
+	assert_true(reference.frames > 10 && reference.frames < FRAMES_MOST);
+	assert_int_equal(reference.lost, 0);
+	assert_int_equal(reference.words[0].last_tick, reference.words[1].last_tick);
+}
+
+static void a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody(void **context)
+{
+	uint32_t entries = from_environment("BATON_KILL_BURST", 8), real = from_environment("BATON_KILL_REAL", 200);
+	uint32_t samples = from_environment("BATON_KILL_SAMPLES", 2000);
+	bool all = entries == 8;
+	struct tally tally = {0};
+	uint64_t early;
+
+	(void)context;
+	world_create(all, &seed);
+	watch_start();
+	make_reference();
+	early = stats_worker_page(&w.rig.stats, 0)->early_settles;
+	learn_steps();
+	assert_true(stats_worker_page(&w.rig.stats, 0)->early_settles > early); /* more than one commit in the burst */
+	if (!all)
+		choose(samples, 2);
+	real = choose(real, 1);
+	sweep(all, &tally);
+	for (uint32_t k = 0; k <= steps; k++)
+		if ((chosen[k] & 1) != 0 && !kill_at(k))
+			fail_msg("SIGKILL after %u instructions leaves something else than a stop there", k);
+	printf("{\"test\":\"every_kill\",\"burst\":%u,\"N\":%u,\"kills\":%u,\"states\":%u,\"with_unsettled\":%u,"
+	       "\"records_undone\":%u,\"real_kills\":%u}\n",
+	       w.burst, steps, tally.kills, tally.states, tally.with_unsettled, tally.undone, real);
+	assert_true(tally.states > 100 && tally.with_unsettled > tally.states / 2 && tally.undone > tally.states / 4);
+	watch_end();
+	world_destroy();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody),
+	};
+
+	seed = fake_seed("test_every_kill");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
