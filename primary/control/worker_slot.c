@@ -129,6 +129,8 @@ static void act_kill(struct supervisor *sup, uint32_t slot)
 	s->deadline_ns = process_now_ns() + WORKER_STOP_NS;
 	if (s->pidfd >= 0) {
 		send_kill(sup, slot);
+		if (BATON_SABOTAGE(fence_not_awaited))
+			datapath_slot_dead(sup->primary->dp, slot);
 	} else if (!sup->stopping && s->zygote_deaths == sup->zygote.deaths) {
 		/* Nobody has heard of the worker, so the zygote has not even forked it. */
 		log_error("%s: the zygote, pid %d, does not answer: killed", name_of(sup, slot),

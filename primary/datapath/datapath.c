@@ -281,6 +281,8 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 				dp->owner[i][b] = (uint8_t)move->to;
 		if (move->orphans)
 			dp->slot[move->from].orphans = 0;
+		if (move->orphans && BATON_SABOTAGE(rolled_back_twice))
+			death_undo_again(dp, move->from);
 		dp->move_open[i] = 0;
 		return true;
 	}
@@ -333,6 +335,8 @@ static void recover(struct datapath *dp, uint32_t slot)
 
 	if (BATON_SABOTAGE(done_before_undo))
 		move_done_on(dp, control, slot);
+	if (BATON_SABOTAGE(rolled_back_twice))
+		death_keep_journal(control);
 	rc = BATON_SABOTAGE(death_without_undo) ? 0 : state_roll_back(dp->setup.state, slot, &report);
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",

@@ -24,6 +24,8 @@ static uint32_t list_of(const struct io_lcore *io, uint32_t slot, const struct b
 
 static bool put_back(struct io_lcore *io, struct pending *list, const struct belt_shadow *shadow)
 {
+	if (BATON_SABOTAGE(redelivery_skipped))
+		return false;
 	if (BATON_SABOTAGE(append_at_death))
 		return pending_append(&io->pending, list, shadow);
 	return pending_prepend(&io->pending, list, shadow);
@@ -102,4 +104,21 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	io->to_ring &= ~(1ull << slot);
 	/* release: pairs with the acquire in datapath_slot_recovered() */
 	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+}
+
+/* ---- sabotage builds alone: the same roll back once more, when others have had effects in between ---- */
+
+void death_keep_journal(struct control_block *control)
+{
+	memcpy(control->journal.pad, (const void *)&control->journal.used, sizeof(control->journal.used));
+}
+
+void death_undo_again(const struct datapath *dp, uint32_t slot)
+{
+	struct journal *journal = &state_control(dp->setup.state, slot)->journal;
+	struct journal_report report;
+
+	memcpy((void *)&journal->used, journal->pad, sizeof(journal->used));
+	journal->first = UINT64_MAX;
+	state_roll_back(dp->setup.state, slot, &report);
 }

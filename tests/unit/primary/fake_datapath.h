@@ -53,8 +53,8 @@ static inline void fake_check(bool holds, const char *condition, int line)
 {
 	if (holds)
 		return;
-	fprintf(stderr, "fake_datapath.h:%d: the data path's contract is broken: %s\n", line, condition);
-	abort();
+	print_error("the data path's contract is broken: %s\n", condition);
+	_fail(__FILE__, line);
 }
 
 void datapath_poll(struct datapath *dp) { (void)dp; }
