@@ -96,6 +96,25 @@ void stepper_run_to(pid_t pid, uint64_t address, uint32_t nth)
 	debug_register(pid, 7, 0);
 }
 
+void stepper_end(pid_t pid, int signal)
+{
+	int status;
+
+	if (signal == SIGKILL)
+		return stepper_kill(pid);
+	if (ptrace(signal == SIGSTOP ? PTRACE_DETACH : PTRACE_CONT, pid, NULL, (long)signal) != 0)
+		fail("stepper: ptrace");
+	while (waitpid(pid, &status, WUNTRACED) != pid)
+		if (errno != EINTR)
+			fail("stepper: waitpid");
+	if (signal == SIGSTOP && WIFSTOPPED(status))
+		return stepper_kill(pid);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != signal) {
+		fprintf(stderr, "stepper: status %#x after signal %d\n", (unsigned int)status, signal);
+		abort();
+	}
+}
+
 void stepper_kill(pid_t pid)
 {
 	kill(pid, SIGKILL);

@@ -4,6 +4,8 @@
 
 #include "every_kill_world.h"
 
+enum scene { SCENE_SHORT, SCENE_LONG, SCENE_REVOKE, SCENE_GRANT };
+
 static void find_players(void)
 {
 	uint64_t salt = w.rig.state.header->salt;
@@ -87,7 +89,57 @@ static void burst_of_64(uint64_t *random)
 	offer();
 }
 
-static void world_create(bool small, uint64_t *random)
+/* A move to worker 1 under way: the revoke is an entry of the burst, in front of it and behind it are packets, others of
+ * the buckets that move are parked. */
+static void burst_with_revoke(void)
+{
+	request_move(ALICE, 2);
+	request_move(CAROL, 2);
+	offer();
+	move_begins(0, 1, low_half);
+	housekeep(io());
+	offer();
+	request_attack(ALICE, BOB, false);
+	request_move(BOB, 3);
+	request_move(GRACE, 3);
+	request_heartbeat(HEIDI);
+	request_move(ALICE, 3);
+	offer();
+	tick();
+}
+
+/* A move from worker 1, which has all that is: the burst is a grant and what was parked. */
+static void burst_with_grant(void)
+{
+	move_begins(1, 0, low_half);
+	housekeep(io());
+	request_move(ALICE, 2);
+	request_move(CAROL, 2);
+	request_attack(ALICE, BOB, false);
+	request_move(ALICE, 3);
+	request_move(GRACE, 3);
+	request_heartbeat(BOB);
+	offer();
+	while (loop_turn(&w.loop[1]) != 0)
+		offer();
+	tick();
+}
+
+static void fill_burst(enum scene scene, uint64_t *random)
+{
+	if (scene == SCENE_GRANT) {
+		move_buckets(0, 1, NULL);
+		return burst_with_grant();
+	}
+	post_hit_of_bob();
+	switch (scene) {
+	case SCENE_LONG: return burst_of_64(random);
+	case SCENE_REVOKE: return burst_with_revoke();
+	default: return burst_of_8();
+	}
+}
+
+static void world_create(enum scene scene, uint64_t *random)
 {
 	log_init("test", LEVEL_ERROR);
 	rig_eal();
@@ -106,19 +158,16 @@ static void world_create(bool small, uint64_t *random)
 	worker_start(&w.loop[1], 1);
 	move_buckets(SLOT_NONE, 0, NULL);
 	warm_up();
-	post_hit_of_bob();
-	if (small)
-		burst_of_8();
-	else
-		burst_of_64(random);
+	fill_burst(scene, random);
 	w.burst = belt_take(&w.loop[0].belt[0], BELT_SLOTS);
-	assert_int_equal(w.burst, small ? 8 : 64);
+	assert_true(w.burst >= 6 && w.burst <= BATON_BURST);
 	w.outcome->frames = 0;
 }
 
 static void world_destroy(void)
 {
-	pump(); /* in this process nobody has died */
+	assert_true(move_ends()); /* in this process nobody has died */
+	pump();
 	collect();
 	rig_destroy(&w.rig);
 	munmap(w.outcome, sizeof(*w.outcome));

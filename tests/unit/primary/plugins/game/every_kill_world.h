@@ -1,6 +1,6 @@
 /* The world of the every-instruction kill: the primary's data path (datapath_rig.h) and workers that are the real
- * runtime with the real game plugin. It is warmed up to a checkpoint, where a burst waits in the belt of worker 0 and worker 1
- * stands by. From there
+ * runtime with the real game plugin. It is warmed up to a checkpoint, where a burst waits in the belt of worker 0 and
+ * worker 1 stands by. From there
  *	- worker_process() is the worker as a process of its own: loop_run() from the start of the burst;
  *	- world_go_on() in a fork of the test is the primary's part, after a death or without one, to the end. */
 #ifndef BATON_TEST_EVERY_KILL_WORLD_H
@@ -46,7 +46,10 @@
 
 /* Dave is wounded and alone in the bucket of the next tick; Carol is new, in Alice's bucket. */
 enum player_name { ALICE, BOB, DAVE, CAROL, EVE, FRANK, GRACE, HEIDI, PLAYERS };
-static const uint32_t home[PLAYERS] = {5, 9, 0, 5, 17, 33, 41, 63};
+static const uint32_t home[PLAYERS] = {5, 9, 0, 5, 17, 33, 41, 63}; /* buckets */
+
+/* Everybody but Frank, Grace and Heidi. */
+static const uint64_t low_half[1] = {0x00000000ffffffffull};
 
 struct frame {
 	uint16_t len;
@@ -71,6 +74,7 @@ static struct {
 	struct loop *running[2]; /* by slot */
 	uint32_t player[PLAYERS], move_sequence[PLAYERS], attack_sequence[PLAYERS];
 	uint32_t burst; /* entries */
+	int move;       /* under way at the checkpoint; 0: none */
 	struct outcome *outcome;
 } w;
 
@@ -155,12 +159,13 @@ static void request_heartbeat(enum player_name who)
 	inject(bytes, wire_build_heartbeat(bytes, w.player[who], 1, 77));
 }
 
-/* Turns of lcore and workers until nobody has anything to do. */
+/* Turns of main lcore, I/O lcore and workers until nobody has anything to do. */
 static void pump(void)
 {
 	for (uint32_t turns = 0, idle = 0; idle < 4; turns++) {
 		bool worked = io_turn(io());
 
+		datapath_poll(w.rig.dp);
 		for (uint32_t slot = 0; slot < 2; slot++)
 			if (w.running[slot] != NULL)
 				worked |= loop_turn(w.running[slot]) != 0;
@@ -170,19 +175,31 @@ static void pump(void)
 	}
 }
 
-static void move_buckets(uint32_t from, uint32_t to, const uint64_t *map)
+static void move_begins(uint32_t from, uint32_t to, const uint64_t *map)
 {
-	struct move_report report;
-	int id = datapath_move(w.rig.dp, &(struct move_order){.from = from, .to = to, .map = map});
-
-	if (id <= 0)
+	w.move = datapath_move(w.rig.dp, &(struct move_order){.from = from, .to = to, .map = map});
+	if (w.move <= 0)
 		give_up("a move is refused");
-	for (uint32_t turns = 0; !datapath_move_done(w.rig.dp, id, &report); turns++) {
+}
+
+/* Of a move, if one is under way. False: its target has died. */
+static bool move_ends(void)
+{
+	struct move_report report = {0};
+
+	for (uint32_t turns = 0; w.move != 0 && !datapath_move_done(w.rig.dp, w.move, &report); turns++) {
 		pump();
 		if (turns > 1000)
 			give_up("a move never ends");
 	}
-	if (report.failed)
+	w.move = 0;
+	return !report.failed;
+}
+
+static void move_buckets(uint32_t from, uint32_t to, const uint64_t *map)
+{
+	move_begins(from, to, map);
+	if (!move_ends())
 		give_up("a move fails");
 }
 

@@ -12,6 +12,7 @@
 #include "every_kill_start.h"
 #include "every_kill_watch.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "stepper.h"
@@ -112,8 +113,10 @@ static bool is_new(uint64_t hash)
 
 /* ---- the run under the stepper ---- */
 
+enum choice { JUDGED = 1, BY_KILL = 2, BY_SEGV = 4, BY_STOP = 8 /* and the fence */ };
+
 static uint64_t address[STEPS_MOST]; /* of the next instruction after k of them */
-static uint8_t chosen[STEPS_MOST];   /* 1: killed in truth, 2: and the state judged */
+static uint8_t chosen[STEPS_MOST];   /* enum choice */
 static uint64_t whole[STEPS_MOST];   /* hash of all memory after k instructions, where chosen */
 static uint32_t steps;               /* N */
 
@@ -123,9 +126,11 @@ static bool turn_over(uint64_t loops)
 	return stats_worker_page(&w.rig.stats, 0)->loops != loops;
 }
 
-static void learn_steps(void)
+/* True if the journal was full in between: the burst has more than one commit. */
+static bool learn_steps(void)
 {
-	uint64_t loops = stats_worker_page(&w.rig.stats, 0)->loops;
+	const struct CoreStats *page = stats_worker_page(&w.rig.stats, 0);
+	uint64_t loops = page->loops, early = page->early_settles;
 	pid_t pid = stepper_start(worker_process, NULL);
 
 	for (steps = 0; address[steps] = stepper_at(pid), !turn_over(loops); steps++) {
@@ -134,6 +139,7 @@ static void learn_steps(void)
 	}
 	stepper_kill(pid);
 	back_to_checkpoint();
+	return page->early_settles > early;
 }
 
 /* Steps through the burst; judges each state, or those after a chosen instruction alone. */
@@ -145,7 +151,7 @@ static void sweep(bool all, struct tally *tally)
 
 	memset(known, 0, sizeof(known));
 	for (k = 0; wrong == NULL; k++) {
-		bool judged = all || (chosen[k] & 2) != 0;
+		bool judged = all || (chosen[k] & JUDGED) != 0;
 
 		if (stepper_at(pid) != address[k])
 			wrong = "the same burst takes another way";
@@ -166,7 +172,7 @@ static void sweep(bool all, struct tally *tally)
 		fail_msg("killed after %u of %u instructions (at %#llx): %s", k, steps, (unsigned long long)address[k], wrong);
 }
 
-/* A place on the way to k that a breakpoint finds: not in the middle of a repeated instruction, not passed too often. */
+/* A place on the way to k that a breakpoint finds: not in a repeated instruction, and not passed too often. */
 static uint32_t anchor_of(uint32_t k, uint32_t *nth)
 {
 	for (uint32_t a = k; a > 0; a--) {
@@ -182,8 +188,8 @@ static uint32_t anchor_of(uint32_t k, uint32_t *nth)
 	return 0;
 }
 
-/* A worker that really is killed after instruction k. True if it left what the stepped one showed there. */
-static bool kill_at(uint32_t k)
+/* A worker that really ends after instruction k. True if it left what the stepped one showed there. */
+static bool kill_at(uint32_t k, int signal)
 {
 	uint32_t nth, at = anchor_of(k, &nth);
 	pid_t pid = stepper_start(worker_process, NULL);
@@ -192,7 +198,7 @@ static bool kill_at(uint32_t k)
 		stepper_run_to(pid, address[at], nth);
 	for (; at < k; at++)
 		stepper_step(pid);
-	stepper_kill(pid);
+	stepper_end(pid, signal);
 	bool same = hash_whole() == whole[k];
 	back_to_checkpoint();
 	return same;
@@ -234,42 +240,83 @@ static void make_reference(void)
 	assert_int_equal(reference.words[0].last_tick, reference.words[1].last_tick);
 }
 
-static void a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody(void **context)
+/* True deaths: as many by SIGKILL as `real`, and a quarter as many by each of the others. */
+static void kill_in_truth(void)
 {
-	uint32_t entries = from_environment("BATON_KILL_BURST", 8), real = from_environment("BATON_KILL_REAL", 200);
-	uint32_t samples = from_environment("BATON_KILL_SAMPLES", 2000);
-	bool all = entries == 8;
-	struct tally tally = {0};
-	uint64_t early;
+	static const struct { uint8_t choice; int signal; } way[] = {
+		{BY_KILL, SIGKILL}, {BY_SEGV, SIGSEGV}, {BY_STOP, SIGSTOP},
+	};
 
-	(void)context;
-	world_create(all, &seed);
+	for (uint32_t k = 0; k <= steps; k++)
+		for (uint32_t i = 0; i < 3; i++)
+			if ((chosen[k] & way[i].choice) != 0 && !kill_at(k, way[i].signal))
+				fail_msg("signal %d after %u instructions leaves something else than a stop there",
+					 way[i].signal, k);
+}
+
+/* samples: instructions after which the state is judged; 0: all. real: SIGKILLs in truth. */
+static void play(const char *name, enum scene scene, uint32_t samples, uint32_t real)
+{
+	struct tally tally = {0};
+
+	signal(SIGSEGV, SIG_DFL); /* cmocka catches it, and a worker would inherit that */
+	memset(chosen, 0, sizeof(chosen));
+	world_create(scene, &seed);
 	watch_start();
 	make_reference();
-	early = stats_worker_page(&w.rig.stats, 0)->early_settles;
-	learn_steps();
-	assert_true(stats_worker_page(&w.rig.stats, 0)->early_settles > early); /* more than one commit in the burst */
-	if (!all)
-		choose(samples, 2);
-	real = choose(real, 1);
-	sweep(all, &tally);
-	for (uint32_t k = 0; k <= steps; k++)
-		if ((chosen[k] & 1) != 0 && !kill_at(k))
-			fail_msg("SIGKILL after %u instructions leaves something else than a stop there", k);
-	printf("{\"test\":\"every_kill\",\"burst\":%u,\"N\":%u,\"kills\":%u,\"states\":%u,\"with_unsettled\":%u,"
-	       "\"records_undone\":%u,\"real_kills\":%u}\n",
-	       w.burst, steps, tally.kills, tally.states, tally.with_unsettled, tally.undone, real);
-	assert_true(tally.states > 100 && tally.with_unsettled > tally.states / 2 && tally.undone > tally.states / 4);
+	assert_true(learn_steps());
+	if (samples != 0)
+		choose(samples, JUDGED);
+	choose(real, BY_KILL);
+	choose(real / 4, BY_SEGV);
+	choose(real / 4, BY_STOP);
+	sweep(samples == 0, &tally);
+	kill_in_truth();
+	printf("{\"test\":\"every_kill\",\"scene\":\"%s\",\"burst\":%u,\"N\":%u,\"kills\":%u,\"states\":%u,"
+	       "\"with_unsettled\":%u,\"records_undone\":%u,\"real_kills\":%u}\n",
+	       name, w.burst, steps, tally.kills, tally.states, tally.with_unsettled, tally.undone, real + real / 4 * 2);
+	assert_true(tally.states > 50 && tally.with_unsettled > tally.states / 2 && tally.undone > tally.states / 4);
 	watch_end();
 	world_destroy();
+}
+
+static void a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody(void **context)
+{
+	(void)context;
+	play("burst", SCENE_SHORT, 0, 200);
+}
+
+static void a_kill_after_any_instruction_of_the_old_owner_completes_a_move(void **context)
+{
+	(void)context;
+	play("revoke", SCENE_REVOKE, 0, 40);
+}
+
+static void a_kill_after_any_instruction_of_the_new_owner_gives_its_buckets_to_the_next(void **context)
+{
+	(void)context;
+	play("grant", SCENE_GRANT, 0, 40);
+}
+
+/* Of `make chaos`. */
+static void a_kill_in_a_long_burst_is_noticed_by_nobody(void **context)
+{
+	(void)context;
+	play("long", SCENE_LONG, from_environment("BATON_KILL_SAMPLES", 2000), 200);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody),
+		cmocka_unit_test(a_kill_after_any_instruction_of_the_old_owner_completes_a_move),
+		cmocka_unit_test(a_kill_after_any_instruction_of_the_new_owner_gives_its_buckets_to_the_next),
 	};
+	const struct CMUnitTest chaos[] = {cmocka_unit_test(a_kill_in_a_long_burst_is_noticed_by_nobody)};
 
 	seed = fake_seed("test_every_kill");
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* SIGSEGV is meant */
+	if (from_environment("BATON_KILL_BURST", 8) != 8)
+		return cmocka_run_group_tests(chaos, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
