@@ -46,8 +46,8 @@ struct ctl_options {
 /* One command: its words, its options, what it does. */
 struct ctl_command {
 	const char *noun, *verb; /* verb NULL: the noun is the command */
-	const char *argument;    /* names of its arguments, "ONE" or "ONE TWO", "[ONE]" if it may be left out, "ONE..." for one
-			      * or more; NULL: none */
+	const char *argument;    /* names of its arguments, "ONE" or "ONE TWO", "[ONE]" if it may be left out, "ONE..."
+			      * for one or more; NULL: none */
 	const char *options;     /* letters of ctl_option that it takes, and CTL_LOCAL */
 	const char *summary;
 	const char *help;

@@ -199,7 +199,8 @@ static int receive_frame(int fd, json_t **reply, int64_t deadline_ms)
 static int not_connected(const struct ctl_options *o, int rc, FILE *err)
 {
 	if (rc == -EACCES || rc == -EPERM)
-		return ctl_fail(o, CTL_DENIED, err, "%s: permission denied: run batonctl as root, or have root give you a role (control.viewers or "
+		return ctl_fail(o, CTL_DENIED, err,
+				"%s: permission denied: run batonctl as root, or have root give you a role (control.viewers or "
 				"control.operators in its configuration)", o->socket);
 	return ctl_fail(o, CTL_UNREACHABLE, err, "%s: %s: is batond running? (see `batonctl --help` for -i and -s)",
 			o->socket, strerror(-rc));

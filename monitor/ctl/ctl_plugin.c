@@ -193,9 +193,9 @@ static void take_done(struct trial *t, const json_t *o)
 	long long undone = number(o, "undone");
 
 	t->over = true;
-	plugin_say(t->report, PLUGIN_OK, "entries", "%lld datagrams (%lld answered, %lld dropped), %lld messages and %lld ticks, each "
-		"run, undone "
-		   "and run again; at most %lld undo bytes", number(o, "packets"), number(o, "replies"), number(o, "drops"),
+	plugin_say(t->report, PLUGIN_OK, "entries",
+		   "%lld datagrams (%lld answered, %lld dropped), %lld messages and %lld ticks, each run, undone and run "
+		   "again; at most %lld undo bytes", number(o, "packets"), number(o, "replies"), number(o, "drops"),
 		   number(o, "messages"), number(o, "ticks"), number(o, "undo_bytes"));
 	if (undone != 0)
 		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, and were undone and "

@@ -134,7 +134,8 @@ static void print_service(FILE *out, const json_t *service)
 
 /* Asks. What is refused, and what is to be JSON, is printed here; *reply: what is left to print, which the caller gives
  * back, or NULL. Returns the exit code. */
-static int ask_rows(const struct ctl_options *o, const char *command, json_t *args, json_t **reply, FILE *out, FILE *err)
+static int ask_rows(const struct ctl_options *o, const char *command, json_t *args, json_t **reply, FILE *out,
+		    FILE *err)
 {
 	json_t *said = NULL;
 	int rc = ctl_ask(o, command, args, CTL_ANSWER_MS, &said, err);
