@@ -14,6 +14,7 @@
 #include "bench.h"
 #include "core_stats.h"
 #include "hist.h"
+#include "residence.h"
 
 #define WAIT_S      60
 #define WARM_NS     300000000l /* caches, page tables and the players' first round */
@@ -50,8 +51,9 @@ static void take(const struct stats *stats, struct sums *s)
 			continue;
 		for (uint32_t i = 0; i < DROP_COUNT; i++)
 			s->drop[i] += page->drop[i];
-		hist_add(s->residence, page->residence, NULL);
 	}
+	for (uint32_t i = 0; i < stats->header->io_lcores; i++)
+		residence_add_all(s->residence, stats, i);
 }
 
 /* Attaches and waits until traffic is answered. Returns 0 or 1. */

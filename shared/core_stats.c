@@ -39,6 +39,12 @@ const char *worker_state_name(uint32_t state)
 	return state < WORKER_STATE_COUNT ? name[state] : "?";
 }
 
+const char *port_state_name(uint32_t state)
+{
+	static const char *const name[PORT_STATE_COUNT] = { "up", "no_link", "gone" };
+	return state < PORT_STATE_COUNT ? name[state] : "?";
+}
+
 /* Path of the instance's file, or of the one that is being written. Returns 0, or -EINVAL for a name that could leave
  * the directory. */
 static int stats_path(char path[BATON_PATH_BYTES], const char *instance, bool fresh)
@@ -55,13 +61,19 @@ static int stats_path(char path[BATON_PATH_BYTES], const char *instance, bool fr
 
 static size_t stats_bytes(uint32_t io_lcores, uint32_t slots)
 {
-	return STATS_HEADER_BYTES + (1 + (size_t)io_lcores + slots) * sizeof(struct CoreStats);
+	return STATS_HEADER_BYTES + (1 + (size_t)io_lcores + slots) * sizeof(struct CoreStats) +
+	       (size_t)io_lcores * (slots + STATS_LANES_KEPT) * sizeof(struct stats_lane);
 }
 
 static void stats_point(struct stats *stats, void *base, size_t bytes)
 {
+	const struct stats_header *h = base;
+
 	stats->header = base;
 	stats->page = (struct CoreStats *)(void *)((uint8_t *)base + STATS_HEADER_BYTES);
+	stats->io_lcores = h->io_lcores;
+	stats->lanes = h->lanes;
+	stats->lane = (struct stats_lane *)(void *)&stats->page[1 + stats->io_lcores + stats->lanes - STATS_LANES_KEPT];
 	stats->bytes = bytes;
 }
 
@@ -75,6 +87,7 @@ static void header_fill(struct stats_header *h, const char *instance, uint32_t i
 	h->pages = 1 + io_lcores + slots;
 	h->io_lcores = io_lcores;
 	h->slots = slots;
+	h->lanes = slots + STATS_LANES_KEPT;
 	h->primary_pid = (uint32_t)getpid();
 	h->tsc_hz = hz;
 	h->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -137,7 +150,8 @@ close_file:
 static bool header_sound(const struct stats_header *h, size_t bytes)
 {
 	return h->magic == STATS_MAGIC && h->version == STATS_VERSION && h->io_lcores <= BATON_MAX_IO_LCORES &&
-	       h->slots <= BATON_MAX_WORKERS && h->pages == 1 + h->io_lcores + h->slots && h->tsc_hz != 0 &&
+	       h->slots <= BATON_MAX_WORKERS && h->pages == 1 + h->io_lcores + h->slots &&
+	       h->lanes == h->slots + STATS_LANES_KEPT && h->ports <= BATON_MAX_PORTS && h->tsc_hz != 0 &&
 	       stats_bytes(h->io_lcores, h->slots) == bytes &&
 	       memchr(h->instance, 0, sizeof(h->instance)) != NULL && memchr(h->build, 0, sizeof(h->build)) != NULL;
 }
@@ -197,43 +211,87 @@ void stats_unlink(const char *instance)
 		unlink(path);
 }
 
-int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out)
-{
-	struct stats_worker copy;
+/* ---- directories: entries begin with their sequence word ---- */
 
-	if (slot >= BATON_MAX_WORKERS)
-		return -EINVAL;
-	struct stats_worker *entry = &stats->header->worker[slot];
+static int entry_read(const void *entry, void *out, size_t bytes)
+{
+	const _Atomic uint32_t *seq = entry;
+	union {
+		struct stats_worker worker;
+		struct stats_version version;
+		struct stats_port port;
+	} copy;
+
 	for (uint32_t tries = 0; tries < DIRECTORY_TRIES; tries++) {
-		/* acquire: pairs with the last release of stats_worker_write() */
-		uint32_t before = atomic_load_explicit(&entry->seq, memory_order_acquire);
+		/* acquire: pairs with the last release of entry_write() */
+		uint32_t before = atomic_load_explicit(seq, memory_order_acquire);
 		if (before & 1)
 			continue;
-		memcpy(&copy, entry, sizeof(copy));
+		memcpy(&copy, entry, bytes);
 		atomic_thread_fence(memory_order_acquire); /* the copy is read before seq is read again */
-		if (atomic_load_explicit(&entry->seq, memory_order_relaxed) != before)
+		if (atomic_load_explicit(seq, memory_order_relaxed) != before)
 			continue;
-		copy.name[sizeof(copy.name) - 1] = 0;
-		copy.group[sizeof(copy.group) - 1] = 0;
-		copy.version[sizeof(copy.version) - 1] = 0;
-		copy.build_id[sizeof(copy.build_id) - 1] = 0;
-		memcpy(out, &copy, sizeof(copy));
+		memcpy(out, &copy, bytes);
 		return 0;
 	}
 	return -EAGAIN;
 }
 
+static void entry_write(void *entry, const void *in, size_t bytes)
+{
+	_Atomic uint32_t *seq = entry;
+	uint32_t next = atomic_load_explicit(seq, memory_order_relaxed) | 1u;
+	size_t after = sizeof(*seq);
+
+	atomic_store_explicit(seq, next, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* odd before the first byte changes */
+	memcpy((uint8_t *)entry + after, (const uint8_t *)in + after, bytes - after);
+	/* release: pairs with the acquire in entry_read() */
+	atomic_store_explicit(seq, next + 1, memory_order_release);
+}
+
+#define END(text) ((text)[sizeof(text) - 1] = 0)
+
+int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out)
+{
+	int rc = slot < BATON_MAX_WORKERS ? entry_read(&stats->header->worker[slot], out, sizeof(*out)) : -EINVAL;
+
+	if (rc == 0)
+		END(out->name), END(out->group), END(out->version), END(out->build_id);
+	return rc;
+}
+
+int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out)
+{
+	int rc = lane < STATS_LANES_MAX ? entry_read(&stats->header->versions[lane], out, sizeof(*out)) : -EINVAL;
+
+	if (rc == 0)
+		END(out->group), END(out->version);
+	return rc;
+}
+
+int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out)
+{
+	int rc = port < BATON_MAX_PORTS ? entry_read(&stats->header->port[port], out, sizeof(*out)) : -EINVAL;
+
+	if (rc == 0)
+		END(out->interface), END(out->name);
+	return rc;
+}
+
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in)
 {
-	struct stats_worker *entry = &stats->header->worker[slot];
-	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed) | 1u;
-	size_t after = offsetof(struct stats_worker, state);
+	entry_write(&stats->header->worker[slot], in, sizeof(*in));
+}
 
-	atomic_store_explicit(&entry->seq, seq, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release); /* odd before the first byte changes */
-	memcpy((uint8_t *)entry + after, (const uint8_t *)in + after, sizeof(*entry) - after);
-	/* release: pairs with the acquire in stats_worker_read() */
-	atomic_store_explicit(&entry->seq, seq + 1, memory_order_release);
+void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in)
+{
+	entry_write(&stats->header->versions[lane], in, sizeof(*in));
+}
+
+void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in)
+{
+	entry_write(&stats->header->port[port], in, sizeof(*in));
 }
 
 uint32_t stats_gaps_read(const struct CoreStats *page, uint64_t from, struct stats_gap *out, uint64_t *missed)

@@ -1,4 +1,5 @@
-/* CoreStats: the live counters of every lcore and worker, its own pages each, in a tmpfs file that monitors map read-only.
+/* CoreStats: the live counters of every lcore and worker, its own pages each, in a tmpfs file that monitors map
+ * read-only.
  *
  * One writer per page; every counter is monotonic and never reset, not even by a new incarnation of a worker in the
  * same slot; a reader that wants rates keeps a baseline. The primary's pages are the truth about packets. */
@@ -11,9 +12,10 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 3u
+#define STATS_VERSION 4u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -120,7 +122,10 @@ enum core_drop {
 
 /* Log-linear histogram of nanoseconds: 8 sub-buckets per power of two, at most 12.5 % error; see hist.h. */
 #define STATS_HIST_BUCKETS 256u
-#define STATS_HIST_FIELD   "residence"
+
+/* Versions that are counted apart (residence.h): as many as there are worker slots, and so many that are gone. */
+#define STATS_LANES_KEPT 8u
+#define STATS_LANES_MAX  (BATON_MAX_WORKERS + STATS_LANES_KEPT)
 
 /* Times in which the generator got no reply. Entry n is at n % STATS_GAPS and is written before gen_gaps becomes n + 1,
  * so that a reader who asks for gen_gaps before and after an event finds the gaps of the event between them. */
@@ -155,7 +160,7 @@ struct CoreStats {
 	CORE_STATS_COUNTERS(X)
 #undef X
 	uint64_t drop[DROP_COUNT];
-	uint64_t residence[STATS_HIST_BUCKETS]; /* ns from receive to reap, I/O lcores; of bursts over 8, one in 8 */
+	_Atomic uint32_t lane_id[STATS_LANES_MAX]; /* whose is the lcore's lane: stats_version.id; 0: it changes hands */
 	struct stats_gap gap[STATS_GAPS];       /* generator's; see above */
 	uint32_t belt[BATON_MAX_WORKERS];       /* gauge: entries in the belt of each worker slot (I/O lcores): here, not on
 	                                         * the worker's page, so that it is true of a worker that is stopped */
@@ -164,34 +169,20 @@ static_assert(sizeof(struct CoreStats) % 4096 == 0, "whole pages: workers map th
 static_assert(offsetof(struct CoreStats, drop) - offsetof(struct CoreStats, rx_packets) == COUNTER_COUNT * 8u,
 	      "counters are one array");
 
-enum worker_state {
-	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_DRAINED, WORKER_STOPPING,
-	WORKER_DEAD, WORKER_STATE_COUNT
-};
+/* Packets' residence, from receive to reap, by nanoseconds: of one I/O lcore with workers of one version. Of bursts
+ * over 8 packets one in 8 is counted. w: the I/O lcore  r: monitors, by residence.h */
+struct stats_lane {
+	uint64_t count[STATS_HIST_BUCKETS]; /* monotonic, as every counter here */
+	uint64_t base[STATS_HIST_BUCKETS];  /* what `count` was when the version took the lane over */
+} baton_aligned(4096);
+static_assert(sizeof(struct stats_lane) == 4096, "a page");
 
-/* Directory of worker slots. w: primary's main lcore, seq odd while it writes  r: monitors */
-struct stats_worker {
-	_Atomic uint32_t seq;
-	uint32_t state; /* enum worker_state */
-	uint32_t pid;
-	uint32_t incarnation;
-	uint32_t cpu;
-	uint32_t buckets;  /* buckets owned */
-	uint32_t restarts; /* of the logical worker */
-	uint32_t crashes;
-	char name[BATON_NAME_BYTES];    /* "game.0" */
-	char group[BATON_NAME_BYTES];
-	char version[BATON_NAME_BYTES];
-	char build_id[44];              /* 40 hex digits */
-	uint32_t pad;
-};
-
-/* w: primary at start (counts, hz), main lcore (alive)  r: monitors */
+/* w: primary at start (counts, hz), main lcore (alive, zygote, directories)  r: monitors */
 struct stats_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t abi;
-	uint32_t pages;        /* CoreStats pages that follow the header */
+	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes` */
 	uint32_t io_lcores;    /* page 0: main; pages 1..io_lcores: I/O lcores; then the worker slots */
 	uint32_t slots;
 	uint32_t primary_pid;
@@ -201,14 +192,27 @@ struct stats_header {
 	_Atomic uint64_t alive_tsc; /* of the main loop */
 	char instance[BATON_NAME_BYTES];
 	char build[64];
+	uint32_t lanes;        /* of each I/O lcore: slots + STATS_LANES_KEPT */
+	uint32_t ports;        /* configured; entries of port[] */
+	_Atomic uint32_t zygote_pid;       /* 0: there is none, no worker can be started */
+	_Atomic uint32_t zygote_spare_pid; /* 0: none that is ready */
+	_Atomic uint32_t zygote_deaths;    /* of zygotes and spares */
+	uint32_t pad;
+	uint32_t slot_lane[BATON_MAX_WORKERS]; /* 1 + lane of the slot's latest worker, 0: none yet. For the I/O lcores, who
+	                                        * are told of a worker after that */
 	struct stats_worker worker[BATON_MAX_WORKERS];
+	struct stats_version versions[STATS_LANES_MAX]; /* by lane */
+	struct stats_port port[BATON_MAX_PORTS];
 };
-#define STATS_HEADER_BYTES 16384u
+#define STATS_HEADER_BYTES 24576u
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
+static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
 struct stats {
 	struct stats_header *header;
 	struct CoreStats *page; /* header->pages of them */
+	struct stats_lane *lane;
+	uint32_t io_lcores, lanes; /* as when it was attached: what is mapped */
 	size_t bytes;
 };
 
@@ -229,12 +233,20 @@ static inline struct CoreStats *stats_worker_page(const struct stats *s, uint32_
 {
 	return &s->page[1 + s->header->io_lcores + slot];
 }
+static inline struct stats_lane *stats_lane(const struct stats *s, uint32_t lcore, uint32_t lane)
+{
+	return &s->lane[(size_t)lcore * s->lanes + lane];
+}
 
-/* Copies a directory entry whole. Returns 0, or -EAGAIN after bounded tries. */
+/* Copies a directory entry whole. Returns 0, -EINVAL (no such entry), or -EAGAIN after bounded tries. */
 int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
+int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out);
+int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out);
 
 /* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
+void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in);
+void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in);
 
 /* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
  * *missed: gaps asked for that have been overwritten. Returns their number. */
@@ -259,7 +271,6 @@ static inline uint64_t core_counter(const struct CoreStats *page, uint32_t count
 	return ((const uint64_t *)(const void *)((const uint8_t *)page + offsetof(struct CoreStats, rx_packets)))[counter];
 }
 
-const char *worker_state_name(uint32_t state);
 const char *core_kind_name(uint32_t kind);
 const char *core_counter_name(uint32_t counter);
 const char *core_counter_help(uint32_t counter);

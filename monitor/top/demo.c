@@ -39,9 +39,41 @@ static void demo_io(struct CoreStats *page, uint64_t now_ns, uint64_t tsc)
 	page->parked = page->moves * 37;
 	page->pool_size = 16384;
 	page->pool_free = page->pool_size - 2048 - page->belt_depth;
-	for (uint32_t i = 0; i < 16; i++) /* a bell around 900 ns and a thin tail */
-		page->residence[hist_bucket(650) + i] = rx / 32 * (i < 8 ? i : 16 - i) / 2;
-	page->residence[hist_bucket(40000)] = rx / 3000;
+}
+
+/* A bell around 900 ns and a thin tail; the version before it, which is gone, took a little longer. */
+static void demo_residence(struct sample *out, uint64_t rx)
+{
+	static const struct { const char *version; uint32_t shape; } ran[] = { { "1.4.1", 900 }, { "1.4.2", 650 } };
+	uint64_t before = DEMO_PPS * 60; /* entries of the version that is gone */
+
+	out->lanes = DEMO_WORKERS + STATS_LANES_KEPT;
+	for (uint32_t v = 0; v < 2; v++) {
+		struct sample_version *lane = &out->version[v];
+		uint64_t entries = v == 0 ? before : rx - before;
+		lane->entry.id = v + 1;
+		lane->entry.taken = v + 1;
+		strcpy(lane->entry.group, "game");
+		strcpy(lane->entry.version, ran[v].version);
+		for (uint32_t i = 0; i < 16; i++)
+			lane->count[hist_bucket(ran[v].shape) + i] = entries / 32 * (i < 8 ? i : 16 - i) / 2;
+		lane->count[hist_bucket(40000)] = entries / 3000;
+		hist_add(out->residence[0], lane->count, NULL);
+	}
+}
+
+static void demo_port(struct sample *out, uint64_t rx)
+{
+	struct stats_port *port = &out->port[0];
+
+	out->ports = 1;
+	port->state = PORT_UP;
+	port->device = 1;
+	strcpy(port->name, "lan");
+	strcpy(port->interface, "eth1");
+	port->now = (struct port_counts){ .tsc = out->tsc, .rx_packets = rx, .tx_packets = rx };
+	port->before = (struct port_counts){ .tsc = out->tsc - DEMO_HZ, .rx_packets = rx - DEMO_PPS,
+					     .tx_packets = rx - DEMO_PPS };
 }
 
 static void demo_worker(struct sample *out, uint32_t slot, uint64_t now_ns)
@@ -104,6 +136,10 @@ void sample_demo(struct sample *out, uint64_t n, uint64_t interval_ns)
 	out->page[0].busy_cycles = out->tsc / 50;
 	out->page[0].idle_cycles = out->tsc - out->page[0].busy_cycles;
 	demo_io(&out->page[1], now_ns, out->tsc);
+	demo_residence(out, out->page[1].rx_packets);
+	demo_port(out, out->page[1].rx_packets);
+	out->zygote_pid = 4098;
+	out->zygote_spare_pid = 4099;
 	for (uint32_t slot = 0; slot < DEMO_WORKERS; slot++)
 		demo_worker(out, slot, now_ns);
 }

@@ -23,9 +23,10 @@ static const struct { const char *head, *text; } help[] = {
 	{ "Drops", "every packet without an answer has one reason; a loss is Baton's or the machine's, a refusal is of "
 		   "what a client sent" },
 	{ "Workers", "processes by slot; INC counts their incarnations, BELT the entries that wait for them" },
-	{ "Health", "each part with a sentence; what the counters do not show says so" },
-	{ "Latency", "from receive to reap, by lcore: versions share an lcore, so it is not kept by version; cycles an "
-		     "entry are. Of bursts over 8 one packet in 8 is measured" },
+	{ "Health", "ports, lcores, pools, workers, zygote: ok, warn or crit, with a sentence. A port's figures are its "
+		    "device's, looked at once a second" },
+	{ "Latency", "from receive to reap, by lcore and by the version that handled the packet; of bursts over 8 one "
+		     "packet in 8 is measured. A version that is gone stays until its place is needed, then it is (earlier)" },
 	{ "Events", "what changed between two samples; what is shorter than the interval may go unseen" },
 	{ "", "" },
 	{ "", "This screen only reads. To act: batonctl status, batonctl worker restart NAME" },

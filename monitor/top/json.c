@@ -130,6 +130,67 @@ static json_t *residence(const struct snapshot_residence *r)
 	return o;
 }
 
+static json_t *versions(const struct snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < s->versions; i++) {
+		const struct snapshot_version *v = &s->version[i];
+		json_t *o = json_object();
+		json_object_set_new(o, "group", name(v->group));
+		json_object_set_new(o, "version", name(v->version));
+		json_object_set_new(o, "workers", json_integer(v->workers));
+		json_object_set_new(o, "buckets", json_integer(v->buckets));
+		json_object_set_new(o, "belt_depth", count(v->belt_depth));
+		json_object_set_new(o, "processed_pps", figure(v->pps));
+		json_object_set_new(o, "cycles_per_packet", figure(v->cycles));
+		json_object_set_new(o, "residence", residence(&v->now));
+		json_object_set_new(o, "residence_total", residence(&v->total));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *ports(const struct snapshot *s)
+{
+	json_t *list = json_array();
+	char words[120];
+
+	for (uint32_t i = 0; i < s->ports; i++) {
+		const struct snapshot_port *p = &s->port[i];
+		const struct port_counts *c = &p->entry.now;
+		json_t *o = json_object();
+		port_words(s, p, words, sizeof(words));
+		json_object_set_new(o, "name", name(p->entry.name));
+		json_object_set_new(o, "interface", p->entry.interface[0] != 0 ? name(p->entry.interface) : json_null());
+		json_object_set_new(o, "state", json_string(port_state_name(p->entry.state)));
+		json_object_set_new(o, "health", json_string(verdict_name(p->level)));
+		json_object_set_new(o, "text", name(words));
+		json_object_set_new(o, "rx_pps", figure(p->rx_pps));
+		json_object_set_new(o, "tx_pps", figure(p->tx_pps));
+		json_object_set_new(o, "lost_pps", figure(p->lost_pps));
+		json_object_set_new(o, "rx_packets", count(c->rx_packets));
+		json_object_set_new(o, "tx_packets", count(c->tx_packets));
+		json_object_set_new(o, "missed", count(c->missed));
+		json_object_set_new(o, "no_buffer", count(c->no_buffer));
+		json_object_set_new(o, "rx_errors", count(c->rx_errors));
+		json_object_set_new(o, "tx_errors", count(c->tx_errors));
+		json_object_set_new(o, "tx_retried", count(c->tx_retried));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *zygote(const struct snapshot *s)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "pid", s->zygote_pid != 0 ? json_integer(s->zygote_pid) : json_null());
+	json_object_set_new(o, "spare_pid", s->zygote_spare_pid != 0 ? json_integer(s->zygote_spare_pid) : json_null());
+	json_object_set_new(o, "deaths", json_integer(s->zygote_deaths));
+	return o;
+}
+
 static json_t *build(const struct snapshot *s)
 {
 	json_t *root = json_object(), *reasons = json_array(), *rates = json_object();
@@ -153,6 +214,9 @@ static json_t *build(const struct snapshot *s)
 	json_object_set_new(root, "reasons", reasons);
 	json_object_set_new(root, "cores", cores(s));
 	json_object_set_new(root, "workers", workers(s));
+	json_object_set_new(root, "versions", versions(s));
+	json_object_set_new(root, "ports", ports(s));
+	json_object_set_new(root, "zygote", zygote(s));
 	json_object_set_new(root, "drops", drops(s));
 	json_object_set_new(root, "dropped", count(s->dropped));
 	json_object_set_new(root, "drop_pps", figure(s->drop_pps));

@@ -114,6 +114,28 @@ static void observe_lcores(struct record *r, const struct sample *base, const st
 	}
 }
 
+/* ---- ports and zygote ---- */
+
+static void observe_ports(struct record *r, const struct sample *base, const struct snapshot *s)
+{
+	for (uint32_t i = 0; i < s->ports && i < base->ports; i++) {
+		const struct stats_port *old = &base->port[i], *port = &s->port[i].entry;
+		if (strcmp(old->name, port->name) != 0 || old->state == port->state)
+			continue;
+		if (port->state == PORT_UP)
+			add(r, s->wall_ns, VERDICT_OK, "port %s: the link is up", port->name);
+		else
+			add(r, s->wall_ns, s->port[i].level, "port %s: %s", port->name,
+			    port->state == PORT_GONE ? "its interface is gone" : "no link");
+	}
+}
+
+static void observe_zygote(struct record *r, const struct sample *base, const struct snapshot *s)
+{
+	if (s->zygote_deaths > base->zygote_deaths)
+		add(r, s->wall_ns, VERDICT_WARN, "zygote or its spare died, %u in all", s->zygote_deaths);
+}
+
 static void observe_drops(struct record *r, const struct snapshot *s)
 {
 	char rate[16];
@@ -176,5 +198,7 @@ void record_observe(struct record *r, const struct sample *base, const struct sa
 		return;
 	observe_workers(r, base, now);
 	observe_lcores(r, base, now, s);
+	observe_ports(r, base, s);
+	observe_zygote(r, base, s);
 	observe_drops(r, s);
 }

@@ -6,7 +6,7 @@
 
 #include "snapshot.h"
 
-/* A whole frame: verdict, cores, workers, drops, residence, totals. At most 120 columns. */
+/* A whole frame: verdict, cores, workers, ports, drops, residence, totals. At most 120 columns. */
 void render_text(FILE *out, const struct snapshot *s);
 
 /* A few lines for a log: totals, drop rate, packets per second and cycles per packet by core. */

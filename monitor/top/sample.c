@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "residence.h"
+
 int source_open(struct source *source, const char *instance)
 {
 	char path[BATON_PATH_BYTES];
@@ -64,6 +66,41 @@ static void copy_page(struct CoreStats *to, const struct CoreStats *from)
 	to->name[sizeof(to->name) - 1] = 0;
 }
 
+/* Its lane may change hands meanwhile: then the version is left out, rather than shown with too little. */
+static void take_lane(const struct stats *stats, uint32_t lane, struct sample *out)
+{
+	struct sample_version *v = &out->version[lane];
+	struct stats_version after;
+
+	memset(v, 0, sizeof(*v));
+	bool whole = stats_version_read(stats, lane, &v->entry) == 0;
+	for (uint32_t i = 0; i < stats->io_lcores; i++)
+		residence_add(v->count, out->residence[i], stats, i, lane, v->entry.id);
+	if (!whole || stats_version_read(stats, lane, &after) != 0 || after.id != v->entry.id)
+		memset(v, 0, sizeof(*v));
+}
+
+static void take_directories(const struct stats *stats, struct sample *out)
+{
+	const struct stats_header *h = stats->header;
+	uint32_t ports = h->ports;
+
+	for (uint32_t slot = 0; slot < out->slots; slot++)
+		if (stats_worker_read(stats, slot, &out->worker[slot]) != 0)
+			memset(&out->worker[slot], 0, sizeof(out->worker[slot]));
+	memset(out->residence, 0, sizeof(out->residence));
+	for (uint32_t lane = 0; lane < out->lanes; lane++)
+		take_lane(stats, lane, out);
+	out->ports = ports < BATON_MAX_PORTS ? ports : BATON_MAX_PORTS;
+	for (uint32_t i = 0; i < out->ports; i++)
+		if (stats_port_read(stats, i, &out->port[i]) != 0)
+			memset(&out->port[i], 0, sizeof(out->port[i]));
+	/* relaxed: each says something by itself */
+	out->zygote_pid = atomic_load_explicit(&h->zygote_pid, memory_order_relaxed);
+	out->zygote_spare_pid = atomic_load_explicit(&h->zygote_spare_pid, memory_order_relaxed);
+	out->zygote_deaths = atomic_load_explicit(&h->zygote_deaths, memory_order_relaxed);
+}
+
 void source_take(struct source *source, struct sample *out)
 {
 	struct timespec now;
@@ -76,20 +113,16 @@ void source_take(struct source *source, struct sample *out)
 	out->started_ns = h->started_ns;
 	out->primary_pid = h->primary_pid;
 	/* The counts were checked when the file was attached, against the bytes that are mapped: use those. */
-	uint32_t pages = (uint32_t)((source->stats.bytes - STATS_HEADER_BYTES) / sizeof(struct CoreStats));
-	uint32_t lcores = h->io_lcores;
-	out->io_lcores = lcores < pages ? lcores : pages - 1;
-	out->slots = pages - 1 - out->io_lcores;
-	if (out->slots > BATON_MAX_WORKERS)
-		out->slots = BATON_MAX_WORKERS;
+	out->io_lcores = source->stats.io_lcores;
+	out->lanes = source->stats.lanes;
+	out->slots = out->lanes - STATS_LANES_KEPT;
+	uint32_t pages = 1 + out->io_lcores + out->slots;
 	memcpy(out->instance, h->instance, sizeof(out->instance));
 	memcpy(out->build, h->build, sizeof(out->build));
 	out->instance[sizeof(out->instance) - 1] = 0;
 	gethostname(out->host, sizeof(out->host) - 1);
 	out->build[sizeof(out->build) - 1] = 0;
-	for (uint32_t slot = 0; slot < out->slots; slot++)
-		if (stats_worker_read(&source->stats, slot, &out->worker[slot]) != 0)
-			memset(&out->worker[slot], 0, sizeof(out->worker[slot]));
+	take_directories(&source->stats, out);
 	for (uint32_t i = 0; i < pages; i++)
 		copy_page(&out->page[i], &source->stats.page[i]);
 	/* relaxed: a time stamp, not a publication */

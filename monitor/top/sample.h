@@ -12,6 +12,12 @@
 
 #define SAMPLE_PAGES (1u + BATON_MAX_IO_LCORES + BATON_MAX_WORKERS)
 
+/* A version of a group that has or had workers, by lane. */
+struct sample_version {
+	struct stats_version entry; /* id 0: none */
+	uint64_t count[STATS_HIST_BUCKETS]; /* residence of its packets, over all I/O lcores */
+};
+
 struct sample {
 	uint64_t tsc;     /* when it was taken */
 	uint64_t wall_ns; /* CLOCK_REALTIME */
@@ -27,6 +33,12 @@ struct sample {
 	char instance[BATON_NAME_BYTES];
 	char build[64];
 	struct stats_worker worker[BATON_MAX_WORKERS]; /* state WORKER_NONE where it could not be read whole */
+	uint32_t lanes;
+	struct sample_version version[STATS_LANES_MAX];
+	uint64_t residence[BATON_MAX_IO_LCORES][STATS_HIST_BUCKETS]; /* by I/O lcore, over all versions there ever were */
+	uint32_t ports;
+	struct stats_port port[BATON_MAX_PORTS]; /* without a name where it could not be read whole */
+	uint32_t zygote_pid, zygote_spare_pid, zygote_deaths; /* as in the header */
 	struct CoreStats page[SAMPLE_PAGES];
 };
 

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hist.h"
-
 static double ratio(uint64_t part, uint64_t whole)
 {
 	return whole != 0 ? (double)part / (double)whole : UNKNOWN;
@@ -102,16 +100,7 @@ static void derive_versions(struct snapshot *s, const struct sample *base, const
 		const struct snapshot_worker *w = &s->worker[i];
 		const struct CoreStats *page = sample_worker(now, w->slot);
 		const struct CoreStats *before = base != NULL ? sample_worker(base, w->slot) : NULL;
-		uint32_t at = 0;
-		while (at < s->versions && (strcmp(s->version[at].group, w->entry.group) != 0 ||
-					    strcmp(s->version[at].version, w->entry.version) != 0))
-			at++;
-		struct snapshot_version *v = &s->version[at];
-		if (at == s->versions) {
-			s->versions++;
-			memcpy(v->group, w->entry.group, sizeof(v->group));
-			memcpy(v->version, w->entry.version, sizeof(v->version));
-		}
+		struct snapshot_version *v = snapshot_version(s, w->entry.group, w->entry.version);
 		v->workers++;
 		v->buckets += w->entry.buckets;
 		v->belt_depth += w->belt_depth;
@@ -120,37 +109,6 @@ static void derive_versions(struct snapshot *s, const struct sample *base, const
 		v->pps = base != NULL ? (double)v->entries / s->interval_s : UNKNOWN;
 		v->cycles = ratio(v->spent, v->entries);
 	}
-}
-
-static void derive_quantiles(struct snapshot_residence *out, const uint64_t *h)
-{
-	out->count = hist_count(h);
-	out->p50 = hist_quantile(h, 0.5);
-	out->p90 = hist_quantile(h, 0.9);
-	out->p99 = hist_quantile(h, 0.99);
-	out->p999 = hist_quantile(h, 0.999);
-	out->max = hist_quantile(h, 1);
-}
-
-static void derive_residence(struct snapshot *s, const struct sample *origin, const struct sample *base,
-			     const struct sample *now)
-{
-	uint64_t all_now[STATS_HIST_BUCKETS] = { 0 }, all_total[STATS_HIST_BUCKETS] = { 0 };
-
-	s->lcores = now->io_lcores;
-	for (uint32_t i = 0; i < now->io_lcores; i++) {
-		struct snapshot_lcore *l = &s->lcore[i];
-		const uint64_t *h = sample_io(now, i)->residence;
-		hist_add(l->total_bucket, h, origin != NULL ? sample_io(origin, i)->residence : NULL);
-		if (base != NULL)
-			hist_add(l->now_bucket, h, sample_io(base, i)->residence);
-		hist_add(all_total, l->total_bucket, NULL);
-		hist_add(all_now, l->now_bucket, NULL);
-		derive_quantiles(&l->now, l->now_bucket);
-		derive_quantiles(&l->total, l->total_bucket);
-	}
-	derive_quantiles(&s->residence, all_now);
-	derive_quantiles(&s->residence_total, all_total);
 }
 
 /* Packets that reached the devices, taken in or not: what a drop rate is a share of. */
@@ -247,6 +205,7 @@ void snapshot_derive_since(struct snapshot *out, const struct sample *origin, co
 	derive_workers(out, base, now);
 	derive_versions(out, base, now);
 	derive_totals(out, origin, base, now);
-	derive_residence(out, origin, base, now);
+	snapshot_residences(out, origin, base, now);
+	snapshot_parts(out, origin, now);
 	snapshot_judge(out, base);
 }

@@ -8,7 +8,8 @@
 #include "core_stats.h"
 #include "sample.h"
 
-#define SNAPSHOT_REASONS 3u
+#define SNAPSHOT_REASONS  3u
+#define SNAPSHOT_VERSIONS (STATS_LANES_MAX + BATON_MAX_WORKERS) /* known, and those of workers that are not ready */
 #define UNKNOWN (-1.0) /* a figure for which there is no baseline or nothing happened */
 
 /* Limits of what is well; the verdict and the health table share them. */
@@ -45,10 +46,19 @@ struct snapshot_worker {
 	double cycles; /* an entry */
 };
 
-/* The workers of a group that run one version, standbys included. */
+/* Residence time in ns; upper edges of histogram buckets. count 0: no samples. */
+struct snapshot_residence {
+	uint64_t count, p50, p90, p99, p999, max;
+};
+
+/* A version of a group, and its workers, standbys included: none of one that is gone. Those with workers come first,
+ * then the others, the latest first. */
 struct snapshot_version {
 	char group[BATON_NAME_BYTES];
 	char version[BATON_NAME_BYTES];
+	bool counted; /* its residence is known: a worker has been ready */
+	struct snapshot_residence now, total;
+	uint64_t total_bucket[STATS_HIST_BUCKETS];
 	uint32_t workers;
 	uint32_t buckets;
 	uint64_t belt_depth;
@@ -62,12 +72,18 @@ struct snapshot_drop {
 	double pps;
 };
 
-/* Residence time in ns; upper edges of histogram buckets. count 0: no samples. */
-struct snapshot_residence {
-	uint64_t count, p50, p90, p99, p999, max;
+/* As the device counts; by the latest two looks at it, a second apart. */
+struct snapshot_port {
+	struct stats_port entry;
+	double rx_pps, tx_pps;
+	uint64_t lost;    /* since the totals count */
+	double lost_pps;
+	double lost_share; /* of what arrived or was to be sent, 0 to 1; UNKNOWN: nothing was */
+	enum core_drop worst; /* most of what is lost now */
+	enum verdict level;
 };
 
-/* What only I/O lcores know, by index. A packet's version is not among it: residence is kept by lcore. */
+/* What only I/O lcores know, by index. */
 struct snapshot_lcore {
 	struct snapshot_residence now, total;
 	uint64_t now_bucket[STATS_HIST_BUCKETS];
@@ -99,7 +115,12 @@ struct snapshot {
 	struct snapshot_worker worker[BATON_MAX_WORKERS];
 
 	uint32_t versions;
-	struct snapshot_version version[BATON_MAX_WORKERS];
+	struct snapshot_version version[SNAPSHOT_VERSIONS];
+	struct snapshot_residence earlier; /* of versions that are not told apart any more; since the totals count */
+	uint32_t ports;
+	struct snapshot_port port[BATON_MAX_PORTS];
+	uint32_t zygote_pid, zygote_spare_pid; /* 0: there is none */
+	uint32_t zygote_deaths; /* of zygotes and spares */
 	uint32_t lcores;
 	struct snapshot_lcore lcore[BATON_MAX_IO_LCORES];
 
@@ -125,6 +146,19 @@ void snapshot_derive_since(struct snapshot *out, const struct sample *origin, co
 
 /* Fills in verdict and reasons from the rest. Called by snapshot_derive(). */
 void snapshot_judge(struct snapshot *s, const struct sample *base);
+
+/* Fills in ports and zygote. base, origin: of this boot, or NULL. */
+void snapshot_parts(struct snapshot *s, const struct sample *origin, const struct sample *now);
+
+/* Adds versions and residence, by lcore, by version and in all. base, origin: as above. */
+void snapshot_residences(struct snapshot *s, const struct sample *origin, const struct sample *base,
+			 const struct sample *now);
+
+/* The version's row, which is made if there is none. */
+struct snapshot_version *snapshot_version(struct snapshot *s, const char *group, const char *version);
+
+/* What is wrong with the port, or that nothing is, in at most 52 columns as long as its interface's name is short. */
+void port_words(const struct snapshot *s, const struct snapshot_port *port, char *text, size_t size);
 
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 bool drop_is_loss(uint32_t drop);

@@ -157,6 +157,19 @@ static void print_drops(FILE *out, const struct snapshot *s)
 	print_drop(out, core_counter_name(retried), s->total[retried], s->rate[retried], core_counter_help(retried));
 }
 
+static void print_ports(FILE *out, const struct snapshot *s)
+{
+	char words[120];
+
+	if (s->ports != 0)
+		fputc('\n', out);
+	for (uint32_t i = 0; i < s->ports; i++) {
+		const struct snapshot_port *p = &s->port[i];
+		port_words(s, p, words, sizeof(words));
+		fprintf(out, "PORT %-14.14s %-4s  %s\n", p->entry.name, verdict_name(p->level), words);
+	}
+}
+
 static void print_residence(FILE *out, const char *label, const struct snapshot_residence *r)
 {
 	char a[CELL], b[CELL], c[CELL], d[CELL], e[CELL];
@@ -168,6 +181,42 @@ static void print_residence(FILE *out, const char *label, const struct snapshot_
 	fprintf(out, "RESIDENCE %-9s p50 %s  p90 %s  p99 %s  p99.9 %s  max %s  (%llu samples)\n", label,
 		render_ns(a, sizeof(a), r->p50), render_ns(b, sizeof(b), r->p90), render_ns(c, sizeof(c), r->p99),
 		render_ns(d, sizeof(d), r->p999), render_ns(e, sizeof(e), r->max), (unsigned long long)r->count);
+}
+
+static void print_version(FILE *out, const struct snapshot_version *v, const char *when,
+			  const struct snapshot_residence *r)
+{
+	const uint64_t value[] = { r->p50, r->p90, r->p99, r->p999, r->max };
+	char text[CELL];
+
+	fprintf(out, "%-8.8s %-12.12s %-4s %8s", v->group, v->version[0] != 0 ? v->version : "?", when,
+		render_count(text, sizeof(text), (double)r->count));
+	for (size_t i = 0; i < sizeof(value) / sizeof(value[0]); i++)
+		fprintf(out, " %9s", r->count != 0 ? render_ns(text, sizeof(text), value[i]) : "-");
+}
+
+/* Those with workers, and what is left of those that are gone. */
+static void print_versions(FILE *out, const struct snapshot *s)
+{
+	char a[CELL], b[CELL];
+
+	if (s->versions == 0)
+		return;
+	fprintf(out, "\nGROUP    VERSION      TIME  SAMPLES       P50       P90       P99     P99.9       MAX"
+		" ENTRIES/s CYC/ENTRY WORKERS\n");
+	for (uint32_t i = 0; i < s->versions; i++) {
+		const struct snapshot_version *v = &s->version[i];
+		if (v->workers != 0) {
+			print_version(out, v, "now", &v->now);
+			fprintf(out, " %9s %9s %7u\n", render_count(a, sizeof(a), v->pps),
+				number(b, sizeof(b), v->cycles, 0), v->workers);
+		}
+		if (v->total.count != 0) {
+			print_version(out, v, "all", &v->total);
+			fputc('\n', out);
+		}
+	}
+	fputc('\n', out);
 }
 
 static void print_totals(FILE *out, const struct snapshot *s)
@@ -201,10 +250,12 @@ void render_text(FILE *out, const struct snapshot *s)
 	print_verdict(out, s);
 	print_cores(out, s);
 	print_workers(out, s);
+	print_ports(out, s);
 	print_drops(out, s);
 	fputc('\n', out);
 	print_residence(out, "now", &s->residence);
 	print_residence(out, "all", &s->residence_total);
+	print_versions(out, s);
 	print_totals(out, s);
 }
 

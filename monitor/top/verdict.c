@@ -59,6 +59,25 @@ static void judge_primary(struct judge *j)
 		because(j, 4, "primary (pid %u) silent for %.0f s", j->s->primary_pid, j->s->alive_s);
 }
 
+static void judge_parts(struct judge *j)
+{
+	const struct snapshot *s = j->s;
+
+	if (s->gone)
+		return;
+	for (uint32_t i = 0; i < s->ports; i++) {
+		const struct snapshot_port *p = &s->port[i];
+		if (p->entry.state == PORT_GONE)
+			because(j, 3.5, "port %s is gone", p->entry.name);
+		else if (p->entry.state == PORT_NO_LINK)
+			because(j, p->level == VERDICT_CRIT ? 3.2 : 1.9, "port %s has no link", p->entry.name);
+	}
+	if (s->zygote_pid == 0)
+		because(j, 2.2, "no zygote: no worker can be started");
+	else if (s->zygote_spare_pid == 0)
+		because(j, 1.1, "the zygote has no spare");
+}
+
 static void judge_losses(struct judge *j)
 {
 	const struct snapshot *s = j->s;
@@ -122,6 +141,7 @@ void snapshot_judge(struct snapshot *s, const struct sample *base)
 	s->verdict = VERDICT_OK;
 	s->reasons = 0;
 	judge_primary(&j);
+	judge_parts(&j);
 	judge_losses(&j);
 	judge_cores(&j);
 	judge_workers(&j, base);

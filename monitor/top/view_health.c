@@ -12,12 +12,11 @@ static const struct column columns[COLUMNS] = {
 	[PART] = { "PART", 18, true, 0 }, [HEALTH] = { "HEALTH", 8, true, 0 }, [WHY] = { "WHY", 0, true, 0 },
 };
 
-/* level below 0: cannot be seen from here. */
-static void __attribute__((format(printf, 4, 5))) part(struct table *t, const char *name, int level, const char *format,
-						       ...)
+static void __attribute__((format(printf, 4, 5))) part(struct table *t, const char *name, enum verdict level,
+						       const char *format, ...)
 {
 	static const char *const word[] = { "ok", "! warn", "X crit" };
-	enum attr attr = level < 0 ? ATTR_DIM : level_attr((enum verdict)level);
+	enum attr attr = level_attr(level);
 	char why[TABLE_TEXT];
 	va_list args;
 
@@ -26,8 +25,8 @@ static void __attribute__((format(printf, 4, 5))) part(struct table *t, const ch
 	va_end(args);
 	table_row(t);
 	table_put(t, PART, ATTR_NORMAL, 0, "%s", name);
-	table_put(t, HEALTH, attr, level, "%s", level < 0 ? "unknown" : word[level]);
-	table_put(t, WHY, level > 0 ? attr : ATTR_NORMAL, 0, "%s", why);
+	table_put(t, HEALTH, attr, level, "%s", word[level]);
+	table_put(t, WHY, level != VERDICT_OK ? attr : ATTR_NORMAL, 0, "%s", why);
 }
 
 static void put_primary(struct table *t, const struct snapshot *s)
@@ -38,7 +37,17 @@ static void put_primary(struct table *t, const struct snapshot *s)
 		part(t, "primary", VERDICT_CRIT, "pid %u silent for %.1f s", s->primary_pid, s->alive_s);
 	else
 		part(t, "primary", VERDICT_OK, "pid %u turns, up %.0f s", s->primary_pid, s->up_s);
-	part(t, "zygote", -1, "not in the counters: batonctl status");
+}
+
+static void put_zygote(struct table *t, const struct snapshot *s)
+{
+	if (s->zygote_pid == 0)
+		part(t, "zygote", VERDICT_CRIT, "none, no worker can be started: restart batond");
+	else if (s->zygote_spare_pid == 0)
+		part(t, "zygote", VERDICT_WARN, "pid %u has no spare: its death would end restarts", s->zygote_pid);
+	else
+		part(t, "zygote", VERDICT_OK, "pid %u, spare pid %u; %u died so far", s->zygote_pid, s->zygote_spare_pid,
+		     s->zygote_deaths);
 }
 
 static void put_lcore(struct table *t, const struct snapshot *s, const struct snapshot_core *k)
@@ -71,33 +80,25 @@ static void put_pool(struct table *t, const struct snapshot_core *k)
 	     "%.0f%% of %llu buffers free", 100 * left, (unsigned long long)k->pool_size);
 }
 
-/* Losses of the devices are kept for all ports together. */
-static void put_ports(struct table *t, const struct snapshot *s)
+static void put_port(struct table *t, const struct snapshot *s, const struct snapshot_port *p)
 {
-	static const enum core_drop loss[] = {
-		DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors, DROP_tx_full,
-	};
-	double sum = 0, worst = 0;
-	uint64_t total = 0;
-	const char *name = "";
+	char name[BATON_NAME_BYTES + 8], why[TABLE_TEXT];
+
+	snprintf(name, sizeof(name), "port %s", p->entry.name);
+	port_words(s, p, why, sizeof(why));
+	part(t, name, p->level, "%s", why);
+}
+
+/* Of what the lcores have for the ports, not of what the devices say. */
+static void put_transmit(struct table *t, const struct snapshot *s)
+{
+	const struct snapshot_drop *full = &s->drop[DROP_tx_full];
+	double tx = s->rate[COUNTER_tx_packets] > 0 ? s->rate[COUNTER_tx_packets] : 0;
 	char rate[16];
 
-	for (size_t i = 0; i < sizeof(loss) / sizeof(loss[0]); i++) {
-		double pps = s->drop[loss[i]].pps;
-		total += s->drop[loss[i]].total;
-		sum += pps > 0 ? pps : 0;
-		if (pps > worst) {
-			worst = pps;
-			name = core_drop_name(loss[i]);
-		}
-	}
-	double rx = s->rate[COUNTER_rx_packets] > 0 ? s->rate[COUNTER_rx_packets] : 0;
-	if (sum > 0)
-		part(t, "ports", sum / (rx + sum) > LOSS_CRIT ? VERDICT_CRIT : VERDICT_WARN, "losing %s/s, most of it %s",
-		     render_count(rate, sizeof(rate), sum), name);
-	else
-		part(t, "ports", VERDICT_OK, "lose nothing now; %llu lost in %.0f s", (unsigned long long)total,
-		     s->counted_s);
+	if (full->pps > 0)
+		part(t, "transmit", full->pps / (tx + full->pps) > LOSS_CRIT ? VERDICT_CRIT : VERDICT_WARN,
+		     "%s/s dropped: a port's queue stays full", render_count(rate, sizeof(rate), full->pps));
 }
 
 static void put_worker(struct table *t, const struct snapshot *s, const struct snapshot_worker *k)
@@ -126,7 +127,10 @@ static void draw(struct screen *s, const struct snapshot *snap, const struct rec
 	(void)record;
 	table_begin(t, columns, COLUMNS);
 	put_primary(t, snap);
-	put_ports(t, snap);
+	put_zygote(t, snap);
+	for (uint32_t i = 0; i < snap->ports; i++)
+		put_port(t, snap, &snap->port[i]);
+	put_transmit(t, snap);
 	for (uint32_t i = 0; i < snap->cores; i++)
 		if (snap->core[i].kind == CORE_IO) {
 			put_lcore(t, snap, &snap->core[i]);

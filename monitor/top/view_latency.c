@@ -1,4 +1,4 @@
-/* View 5: residence by lcore, now and since the counters count; what there is by version; how it is spread. */
+/* View 5: residence by lcore and by version, now and since the counters count; how it is spread. */
 #include <stdio.h>
 
 #include "hist.h"
@@ -13,30 +13,52 @@ static const struct column columns[COLUMNS] = {
 	[P999] = { "P99.9", 9, false, 0 },     [MOST] = { "MAX", 9, false, 1 },
 };
 
-enum { V_GROUP, V_VERSION, V_WORKERS, V_BUCKETS, V_BELT, V_RATE, V_CYCLES, V_NOTE, V_COLUMNS };
-
-static const struct column version_columns[V_COLUMNS] = {
-	[V_GROUP] = { "GROUP", 12, true, 0 },     [V_VERSION] = { "VERSION", 10, true, 0 },
-	[V_WORKERS] = { "WORKERS", 7, false, 2 }, [V_BUCKETS] = { "BUCKETS", 7, false, 1 },
-	[V_BELT] = { "BELT", 6, false, 0 },       [V_RATE] = { "ENTRY/s", 7, false, 0 },
-	[V_CYCLES] = { "CYC/ENTRY", 9, false, 0 }, [V_NOTE] = { "", 0, true, 3 },
+enum {
+	V_GROUP, V_VERSION, V_WHEN, V_SAMPLES, V_P50, V_P90, V_P99, V_P999, V_MOST, V_RATE, V_CYCLES, V_WORKERS, V_COLUMNS
 };
 
-static void put_residence(struct table *t, const char *where, const char *when, const struct snapshot_residence *r)
+/* At 80 columns group, version, time, four percentiles and the rate. */
+static const struct column version_columns[V_COLUMNS] = {
+	[V_GROUP] = { "GROUP", 8, true, 0 },        [V_VERSION] = { "VERSION", 12, true, 0 },
+	[V_WHEN] = { "TIME", 7, true, 0 },          [V_SAMPLES] = { "SAMPLES", 8, false, 2 },
+	[V_P50] = { "P50", 9, false, 0 },           [V_P90] = { "P90", 9, false, 0 },
+	[V_P99] = { "P99", 9, false, 0 },           [V_P999] = { "P99.9", 9, false, 0 },
+	[V_MOST] = { "MAX", 9, false, 1 },          [V_RATE] = { "ENTRY/s", 7, false, 0 },
+	[V_CYCLES] = { "CYC/ENT", 7, false, 3 },    [V_WORKERS] = { "WRK", 3, false, 4 },
+};
+
+/* Six cells from `at` on. */
+static void put_figures(struct table *t, uint32_t at, const struct snapshot_residence *r)
 {
 	const uint64_t value[] = { r->p50, r->p90, r->p99, r->p999, r->max };
 	char text[16];
 
-	table_row(t);
-	table_put(t, WHERE, ATTR_NORMAL, 0, "%s", where);
-	table_put(t, WHEN, ATTR_NORMAL, 0, "%s", when);
-	table_put(t, SAMPLES, ATTR_NORMAL, (double)r->count, "%s", render_count(text, sizeof(text), (double)r->count));
+	table_put(t, at, ATTR_NORMAL, (double)r->count, "%s", render_count(text, sizeof(text), (double)r->count));
 	for (uint32_t i = 0; i < sizeof(value) / sizeof(value[0]); i++)
-		table_put(t, P50 + i, ATTR_NORMAL, (double)value[i], "%s",
+		table_put(t, at + 1 + i, ATTR_NORMAL, (double)value[i], "%s",
 			  r->count != 0 ? render_ns(text, sizeof(text), value[i]) : "-");
 }
 
-static int draw_versions(struct screen *s, const struct snapshot *snap, int row, int height)
+static void put_residence(struct table *t, const char *where, const char *when, const struct snapshot_residence *r)
+{
+	table_row(t);
+	table_put(t, WHERE, ATTR_NORMAL, 0, "%s", where);
+	table_put(t, WHEN, ATTR_NORMAL, 0, "%s", when);
+	put_figures(t, SAMPLES, r);
+}
+
+static void put_version(struct table *t, const char *group, const char *version, const char *when,
+			const struct snapshot_residence *r)
+{
+	table_row(t);
+	table_put(t, V_GROUP, ATTR_NORMAL, 0, "%s", group);
+	table_put(t, V_VERSION, ATTR_NORMAL, 0, "%s", version[0] != 0 ? version : "?");
+	table_put(t, V_WHEN, ATTR_NORMAL, 0, "%s", when);
+	put_figures(t, V_SAMPLES, r);
+}
+
+/* Two rows a version that has workers; one of each that is gone: nothing happens to it now. */
+static int draw_versions(struct screen *s, const struct snapshot *snap, int row, int height, const char *since)
 {
 	const struct table_view look = { .filter = s->filter, .sort = -1 };
 	struct table *t = &s->table;
@@ -46,15 +68,17 @@ static int draw_versions(struct screen *s, const struct snapshot *snap, int row,
 	table_begin(t, version_columns, V_COLUMNS);
 	for (uint32_t i = 0; i < snap->versions; i++) {
 		const struct snapshot_version *v = &snap->version[i];
-		table_row(t);
-		table_put(t, V_GROUP, ATTR_NORMAL, 0, "%s", v->group);
-		table_put(t, V_VERSION, ATTR_NORMAL, 0, "%s", v->version[0] != 0 ? v->version : "?");
-		table_put(t, V_WORKERS, ATTR_NORMAL, v->workers, "%u", v->workers);
-		table_put(t, V_BUCKETS, ATTR_NORMAL, v->buckets, "%u", v->buckets);
-		table_put(t, V_BELT, ATTR_NORMAL, 0, "%llu", (unsigned long long)v->belt_depth);
-		table_put(t, V_RATE, ATTR_NORMAL, v->pps, "%s", render_count(text, sizeof(text), v->pps));
-		table_put(t, V_CYCLES, ATTR_NORMAL, v->cycles, "%s", render_count(text, sizeof(text), v->cycles));
+		if (v->workers != 0 || v->now.count != 0) {
+			put_version(t, v->group, v->version, "now", &v->now);
+			table_put(t, V_RATE, ATTR_NORMAL, v->pps, "%s", render_count(text, sizeof(text), v->pps));
+			table_put(t, V_CYCLES, ATTR_NORMAL, v->cycles, "%s", render_count(text, sizeof(text), v->cycles));
+			table_put(t, V_WORKERS, ATTR_NORMAL, v->workers, "%u", v->workers);
+		}
+		if (v->total.count != 0)
+			put_version(t, v->group, v->version, since, &v->total);
 	}
+	if (snap->earlier.count != 0)
+		put_version(t, "(all)", "(earlier)", since, &snap->earlier);
 	return row + table_draw(t, &s->canvas, row, height, &look, &hidden, &matching);
 }
 
@@ -101,7 +125,7 @@ static void draw(struct screen *s, const struct snapshot *snap, const struct rec
 	}
 	below = screen_table(s, row, height * 2 / 3) + 1;
 	if (below + 2 < end)
-		below = draw_versions(s, snap, below, end - below) + 1;
+		below = draw_versions(s, snap, below, end - below, since) + 1;
 	draw_spread(s, snap, below, end);
 }
 

@@ -164,6 +164,8 @@ int port_init(struct primary *primary)
 		pool_flush_main_cache(primary->setup.pool[i]);
 	if (rc != 0)
 		port_fini(primary);
+	else
+		port_link_publish(primary);
 	return rc;
 }
 
@@ -208,6 +210,19 @@ void port_add_losses(struct CoreStats *page, const struct rte_eth_stats *now, co
 		  growth(now->oerrors, before->oerrors));
 }
 
+/* retried: its driver gives back what it does not send. */
+static void add_counts(struct port_counts *counts, const struct rte_eth_stats *now, const struct rte_eth_stats *before,
+		       bool retried)
+{
+	counts->tsc = rte_rdtsc();
+	counts->rx_packets += growth(now->ipackets, before->ipackets);
+	counts->tx_packets += growth(now->opackets, before->opackets);
+	counts->missed += growth(now->imissed, before->imissed);
+	counts->no_buffer += growth(now->rx_nombuf, before->rx_nombuf);
+	counts->rx_errors += growth(now->ierrors, before->ierrors);
+	*(retried ? &counts->tx_retried : &counts->tx_errors) += growth(now->oerrors, before->oerrors);
+}
+
 void port_poll_device_stats(struct primary *primary)
 {
 	struct rte_eth_stats now;
@@ -218,6 +233,7 @@ void port_poll_device_stats(struct primary *primary)
 		if (port->driver != DRIVER_EAL || rte_eth_stats_get(port->ethdev, &now) != 0)
 			continue;
 		port_add_losses(stats_main(&primary->stats), &now, &counted[i], gives_back[i]);
+		add_counts(&primary->counts[i], &now, &counted[i], gives_back[i]);
 		counted[i] = now;
 	}
 }

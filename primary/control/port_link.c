@@ -87,13 +87,6 @@ void port_link_poll(struct primary *primary)
 	}
 }
 
-const char *port_state_name(enum port_state state)
-{
-	static const char *const name[] = { "up", "no_link", "gone" };
-
-	return name[state];
-}
-
 const char *port_link_words(const struct primary *primary, uint32_t port, char *text, size_t bytes)
 {
 	const struct port_link *link = &primary->link[port];
@@ -111,4 +104,24 @@ const char *port_link_words(const struct primary *primary, uint32_t port, char *
 	else if (link->state == PORT_NO_LINK)
 		snprintf(text, bytes, "port '%s': no link: look at its cable and at the other end", name);
 	return text;
+}
+
+void port_link_publish(struct primary *primary)
+{
+	struct stats *stats = &primary->stats;
+
+	for (uint32_t i = 0; i < primary->config.ports; i++) {
+		const struct stats_port *shown = &stats->header->port[i];
+		struct stats_port entry = {
+			.state = BATON_SABOTAGE(port_state_stays) ? shown->state : primary->link[i].state,
+			.device = primary->port[i].driver == DRIVER_EAL, .now = primary->counts[i], .before = shown->before,
+		};
+
+		memcpy(entry.name, primary->port[i].name, sizeof(entry.name));
+		memcpy(entry.interface, primary->link[i].interface, sizeof(entry.interface));
+		if (shown->now.tsc != entry.now.tsc) /* else the device did not say anything new */
+			entry.before = shown->now;
+		stats_port_write(stats, i, &entry);
+	}
+	stats->header->ports = primary->config.ports; /* entries first; a reader takes unwritten ones for none */
 }

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct primary;
+#include "stats_directory.h"
 
-enum port_state { PORT_UP, PORT_NO_LINK, PORT_GONE };
+struct primary;
 
 struct port_link {
 	enum port_state state;
@@ -25,8 +25,9 @@ bool port_link_takes_tags_off(const struct primary *primary, uint32_t port);
 /* Once a second: looks at every port and logs what has changed. */
 void port_link_poll(struct primary *primary);
 
-/* "up", "no_link", "gone". */
-const char *port_state_name(enum port_state state);
+/* Shows the ports' states and counts to monitors: after each look at the devices. */
+void port_link_publish(struct primary *primary);
+
 /* What is wrong with the port and what to do, as a sentence; "" if it is up. */
 const char *port_link_words(const struct primary *primary, uint32_t port, char *text, size_t bytes);
 

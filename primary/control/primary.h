@@ -90,6 +90,7 @@ struct primary {
 	/* devices and data path */
 	struct port port[BATON_MAX_PORTS];
 	struct port_link link[BATON_MAX_PORTS]; /* as port[] */
+	struct port_counts counts[BATON_MAX_PORTS]; /* as port[]: of the latest look at the device */
 	struct datapath_setup setup; /* lcores, pools, belts */
 	struct datapath *dp;
 	bool running; /* the I/O lcores have been started */

@@ -182,12 +182,25 @@ static void report_ready(struct primary *primary)
 		 config->name, config->ports, config->io_cores, workers, primary->run_dir);
 }
 
+static void publish_zygote(struct stats_header *header, const struct zygote_client *zygote)
+{
+	uint32_t pid = zygote->current.fd >= 0 ? (uint32_t)zygote->current.pid : 0;
+	uint32_t spare = zygote->spare.fd >= 0 && zygote->spare.ready ? (uint32_t)zygote->spare.pid : 0;
+
+	/* relaxed: each says something by itself */
+	atomic_store_explicit(&header->zygote_pid, pid, memory_order_relaxed);
+	atomic_store_explicit(&header->zygote_spare_pid, spare, memory_order_relaxed);
+	atomic_store_explicit(&header->zygote_deaths, zygote->deaths, memory_order_relaxed);
+}
+
 /* The main lcore's page: the monitors see by it that the control plane lives. */
 static void publish(struct primary *primary)
 {
 	struct CoreStats *page = stats_main(&primary->stats);
 	uint64_t tsc = rte_rdtsc();
 
+	if (primary->supervisor != NULL)
+		publish_zygote(primary->stats.header, &primary->supervisor->zygote);
 	stats_add(&page->loops, 1);
 	*(volatile uint64_t *)&page->heartbeat = tsc;
 	/* relaxed: a sign of life, orders nothing */
@@ -207,6 +220,7 @@ void primary_run(struct primary *primary)
 			primary->device_look_at_ns = now + DEVICE_LOOK_NS;
 			port_poll_device_stats(primary);
 			port_link_poll(primary);
+			port_link_publish(primary);
 		}
 		publish(primary);
 		report_ready(primary);

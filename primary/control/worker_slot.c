@@ -11,6 +11,7 @@
 #include "log.h"
 #include "plugin_image.h"
 #include "process.h"
+#include "residence.h"
 #include "supervisor.h"
 
 static const char *name_of(const struct supervisor *sup, uint32_t slot)
@@ -102,6 +103,8 @@ static void act_attach(struct supervisor *sup, uint32_t slot)
 
 	s->deadline_ns = 0;
 	sup->worker[s->worker].failed_starts = 0;
+	residence_take(&sup->primary->stats, slot, sup->primary->config.group[sup->worker[s->worker].group].name,
+		       s->ready.version);
 	datapath_slot_attach(sup->primary->dp, slot, sup->worker[s->worker].group);
 	log_info("%s: pid %d ready in slot %u: %s %s, build %s, %.1f ms after it was asked for", name_of(sup, slot),
 		 (int)s->pid, slot, s->ready.plugin_name, s->ready.version,

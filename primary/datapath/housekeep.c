@@ -1,5 +1,6 @@
 /* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
 #include "lcore.h"
+#include "residence.h"
 
 static void attach(struct io_lcore *io, const struct order *order)
 {
@@ -12,6 +13,8 @@ static void attach(struct io_lcore *io, const struct order *order)
 	view->dead = 0;
 	view->fence = 0;
 	view->ticks = (struct slot_ticks){0};
+	if (!BATON_SABOTAGE(residence_of_old_version))
+		view->residence = residence_open(io->dp->setup.stats, io->index, order->slot);
 	view->attached = 1;
 	io->attached |= 1ull << order->slot;
 	atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release);

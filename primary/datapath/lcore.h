@@ -103,6 +103,7 @@ struct lcore_move {
 /* What the lcore knows of a worker slot. */
 struct slot_view {
 	struct belt_producer belt;
+	uint64_t *residence; /* where its worker's version is counted: see residence.h */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
 	uint8_t fence;   /* misbehaved: reap nothing more until it is dead */

@@ -38,9 +38,9 @@ static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const st
 	return false;
 }
 
-static void sample_residence(struct io_lcore *io, uint64_t now_ns, const struct belt_shadow *shadow)
+static void sample_residence(struct slot_view *view, uint64_t now_ns, const struct belt_shadow *shadow)
 {
-	stats_add(&io->stats->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
+	stats_add(&view->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
 }
 
 /* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
@@ -182,7 +182,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 			reap_other(io, slot, shadow, verdict);
 		} else {
 			if ((i & sample) == 0)
-				sample_residence(io, now_ns, shadow);
+				sample_residence(view, now_ns, shadow);
 			packets++;
 			if (reap_packet(io, slot, shadow, verdict, next, &plain) && ++replies % BATON_BURST == 0)
 				complete_burst(io, reply, BATON_BURST);

@@ -2,58 +2,31 @@
  *
  * The reader knows what promtool's `check metrics` checks and what Prometheus' parser refuses; promtool itself comes
  * with the whole of Prometheus, 100 MB, which is more than this test may ask of a machine. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "demo_rig.h"
 #include "exporter/prom.h"
 #include "hist.h"
 
 #define SERIES_MOST 4000u
 
-static struct snapshot s;
-static struct sample *a, *b;
-static char *text;
-static size_t text_len;
-
 static int make(void **state)
 {
 	(void)state;
-	a = sample_create();
-	b = sample_create();
-	if (a == NULL || b == NULL)
-		return -1;
-	sample_demo(b, 1, 1000000000);
+	int rc = demo_make();
 	snapshot_derive(&s, NULL, b);
-	return 0;
+	return rc;
 }
 
 static int drop(void **state)
 {
 	(void)state;
-	free(a);
-	free(b);
-	free(text);
-	text = NULL;
+	demo_free();
 	return 0;
 }
 
-static void write_text(void)
-{
-	free(text);
-	text = NULL;
-	FILE *out = open_memstream(&text, &text_len);
-	assert_non_null(out);
-	prom_write(out, &s);
-	fclose(out);
-}
+static void write_text(void) { demo_written(prom_write); }
 
 /* Value of the one series that begins so; labels in the order they are written. */
 static double value_of(const char *series)
@@ -205,7 +178,7 @@ static void read_all(void)
 {
 	memset(&r, 0, sizeof(r));
 	write_text();
-	assert_int_equal(text[text_len - 1], '\n');
+	assert_int_equal(text[written_len - 1], '\n');
 	char *copy = strdup(text), *rest = copy;
 	for (char *line; (line = strsep(&rest, "\n")) != NULL && rest != NULL;) {
 		assert_true(line[0] != 0);
@@ -258,11 +231,11 @@ static void figures_are_those_of_the_snapshot(void **state)
 static void histogram_counts_each_sample_once(void **state)
 {
 	(void)state;
-	memset(b->page[1].residence, 0, sizeof(b->page[1].residence));
-	b->page[1].residence[hist_bucket(500)] = 3;
-	b->page[1].residence[hist_bucket(1023)] = 2;
-	b->page[1].residence[hist_bucket(1024)] = 1;
-	b->page[1].residence[STATS_HIST_BUCKETS - 1] = 4;
+	memset(b->residence, 0, sizeof(b->residence));
+	b->residence[0][hist_bucket(500)] = 3;
+	b->residence[0][hist_bucket(1023)] = 2;
+	b->residence[0][hist_bucket(1024)] = 1;
+	b->residence[0][STATS_HIST_BUCKETS - 1] = 4;
 	snapshot_derive(&s, NULL, b);
 	read_all();
 	assert_true(value_of("baton_residence_seconds_bucket{baton=\"demo\",core=\"io.0\",le=\"2.55e-07\"}") == 0);

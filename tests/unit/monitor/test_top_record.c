@@ -1,68 +1,21 @@
 /* What the monitor saw: events between samples, with their time, and totals that count from a reader's own origin. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "hist.h"
 #include "monitor/top/live.h"
+#include "sample_rig.h"
 
-#define HZ 1000000000ull
-
-static struct sample *base, *now;
-static struct snapshot s;
 static struct record r;
-
-/* A healthy instance of one I/O lcore and three slots, `seconds` after its first sample. */
-static void healthy(struct sample *x, uint64_t seconds)
-{
-	memset(x, 0, sizeof(*x));
-	x->tsc_hz = HZ;
-	x->tsc = x->alive_tsc = (100 + seconds) * HZ;
-	x->wall_ns = (1000 + seconds) * 1000000000ull;
-	x->started_ns = 900 * 1000000000ull;
-	x->boot_id = 7;
-	x->primary_pid = 70;
-	x->io_lcores = 1;
-	x->slots = 3;
-	x->page[1].kind = CORE_IO;
-	x->page[1].heartbeat = x->tsc;
-	strcpy(x->page[1].name, "io.0");
-	strcpy(x->instance, "arena");
-	x->worker[0] = (struct stats_worker){ .state = WORKER_ACTIVE, .pid = 11, .incarnation = 1, .name = "game.0",
-					      .version = "1.0", .build_id = "aaaa" };
-}
 
 static int start(void **state)
 {
-	(void)state;
-	base = sample_create();
-	now = sample_create();
-	if (base == NULL || now == NULL)
-		return -1;
-	healthy(base, 0);
-	healthy(now, 1);
 	record_init(&r);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	(void)state;
-	free(base);
-	free(now);
-	return 0;
+	return samples_make(state);
 }
 
 static void observe(void)
 {
-	snapshot_derive(&s, base, now);
-	record_observe(&r, base, now, &s);
+	snapshot_derive(s, base, now);
+	record_observe(&r, base, now, s);
 }
 
 /* One sample more, a second later, with nothing new in it. */
@@ -160,11 +113,36 @@ static void stalls_and_moves_are_seen(void **state)
 	latest(1, VERDICT_OK, "io.0: turns again");
 }
 
+static void ports_and_zygotes_are_told_of(void **state)
+{
+	(void)state;
+	pass();
+	observe();
+	assert_int_equal(r.events, 0);
+	pass();
+	now->port[0].state = PORT_NO_LINK;
+	now->zygote_deaths = 2;
+	observe();
+	assert_int_equal(r.events, 2);
+	latest(1, VERDICT_CRIT, "port lan: no link");
+	latest(0, VERDICT_WARN, "zygote or its spare died, 2 in all");
+	pass();
+	observe(); /* it is still so: told once */
+	now->port[0].state = PORT_UP;
+	observe();
+	assert_int_equal(r.events, 3);
+	latest(0, VERDICT_OK, "port lan: the link is up");
+	pass();
+	now->port[0].state = PORT_GONE;
+	observe();
+	latest(0, VERDICT_CRIT, "port lan: its interface is gone");
+}
+
 static void end_and_new_start_of_the_primary_are_seen(void **state)
 {
 	(void)state;
-	snapshot_derive(&s, NULL, now);
-	record_observe(&r, NULL, now, &s);
+	snapshot_derive(s, NULL, now);
+	record_observe(&r, NULL, now, s);
 	latest(0, VERDICT_OK, "attached to arena, primary pid 70");
 	pass();
 	now->gone = true;
@@ -206,27 +184,27 @@ static void totals_count_from_the_origin(void **state)
 	(void)state;
 	now->page[1].rx_packets = 1000;
 	now->page[1].drop[DROP_runt] = 100;
-	now->page[1].residence[hist_bucket(500)] = 50;
+	resided(now, 0, 0, 500, 50);
 	memcpy(base, now, sizeof(*base));
 	struct sample *origin = sample_create();
 	assert_non_null(origin);
 	memcpy(origin, now, sizeof(*origin));
-	snapshot_derive_since(&s, origin, NULL, now); /* at once */
-	assert_int_equal(s.dropped, 0);
-	assert_true(s.counted_s == 0);
+	snapshot_derive_since(s, origin, NULL, now); /* at once */
+	assert_int_equal(s->dropped, 0);
+	assert_true(s->counted_s == 0);
 	pass();
 	now->page[1].rx_packets += 10;
 	now->page[1].drop[DROP_runt] += 5;
-	now->page[1].residence[hist_bucket(500)] += 7;
-	snapshot_derive_since(&s, origin, base, now);
-	assert_int_equal(s.total[COUNTER_rx_packets], 10);
-	assert_int_equal(s.drop[DROP_runt].total, 5);
-	assert_int_equal(s.residence_total.count, 7);
-	assert_true(s.counted_s == 1);
-	assert_int_equal(s.core[0].counter[COUNTER_rx_packets], 1010); /* machines get all */
+	resided(now, 0, 0, 500, 7);
+	snapshot_derive_since(s, origin, base, now);
+	assert_int_equal(s->total[COUNTER_rx_packets], 10);
+	assert_int_equal(s->drop[DROP_runt].total, 5);
+	assert_int_equal(s->residence_total.count, 7);
+	assert_true(s->counted_s == 1);
+	assert_int_equal(s->core[1].counter[COUNTER_rx_packets], 1010); /* machines get all */
 	now->boot_id++; /* an origin of another boot is none */
-	snapshot_derive_since(&s, origin, NULL, now);
-	assert_int_equal(s.dropped, 105);
+	snapshot_derive_since(s, origin, NULL, now);
+	assert_int_equal(s->dropped, 105);
 	free(origin);
 }
 
@@ -284,12 +262,13 @@ static void new_instance_is_attached_to(void **state)
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, start, finish)
+#define T(test) cmocka_unit_test_setup_teardown(test, start, samples_drop)
 	const struct CMUnitTest tests[] = {
 		T(nothing_new_is_no_event),
 		T(new_incarnation_version_and_crash_are_seen),
 		T(drops_begin_once_and_end_after_a_pause),
 		T(stalls_and_moves_are_seen),
+		T(ports_and_zygotes_are_told_of),
 		T(end_and_new_start_of_the_primary_are_seen),
 		T(oldest_events_go_and_later_ones_can_be_left_out),
 		T(totals_count_from_the_origin),

@@ -5,12 +5,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "hist.h"
 #include "monitor/top/snapshot.h"
+#include "residence.h"
 
 #define HZ 1000000000ull
 
@@ -108,6 +111,90 @@ static void torn_directory_entry_is_left_out(void **state)
 	stats_detach(&w);
 }
 
+static void versions_ports_and_zygote_are_copied(void **state)
+{
+	(void)state;
+	struct stats w = { 0 };
+	struct source source;
+
+	assert_int_equal(stats_create(&w, instance, 2, 2, HZ, NULL), 0);
+	assert_int_equal(source_open(&source, instance), 0);
+	source_take(&source, now);
+	assert_int_equal(now->ports, 0);
+	assert_int_equal(now->lanes, 2 + STATS_LANES_KEPT);
+	assert_int_equal(now->version[0].entry.id, 0);
+	residence_take(&w, 0, "game", "1.0");
+	residence_take(&w, 1, "game", "2.0");
+	stats_add(&residence_open(&w, 0, 0)[hist_bucket(500)], 3);
+	stats_add(&residence_open(&w, 1, 0)[hist_bucket(500)], 4);
+	stats_add(&residence_open(&w, 1, 1)[hist_bucket(900)], 5);
+	stats_port_write(&w, 0, &(struct stats_port){ .state = PORT_GONE, .name = "lan", .interface = "eth1" });
+	stats_port_write(&w, 1, &(struct stats_port){ .name = "wan" });
+	atomic_fetch_add(&w.header->port[1].seq, 1); /* half written */
+	w.header->ports = 2;
+	atomic_store(&w.header->zygote_pid, 70);
+	atomic_store(&w.header->zygote_deaths, 2);
+	source_take(&source, now);
+	assert_string_equal(now->version[0].entry.version, "1.0");
+	assert_int_equal(now->version[0].count[hist_bucket(500)], 7);
+	assert_int_equal(hist_count(now->version[1].count), 5);
+	assert_int_equal(hist_count(now->residence[0]), 3);
+	assert_int_equal(hist_count(now->residence[1]), 9);
+	assert_int_equal(now->ports, 2);
+	assert_int_equal(now->port[0].state, PORT_GONE);
+	assert_string_equal(now->port[0].interface, "eth1");
+	assert_int_equal(now->port[1].name[0], 0);
+	assert_int_equal(now->zygote_pid, 70);
+	assert_int_equal(now->zygote_spare_pid, 0);
+	assert_int_equal(now->zygote_deaths, 2);
+	w.header->ports = UINT32_MAX;
+	w.header->io_lcores = UINT32_MAX; /* what is mapped does not grow by that */
+	source_take(&source, now);
+	assert_int_equal(now->ports, BATON_MAX_PORTS);
+	assert_int_equal(now->io_lcores, 2);
+	source_close(&source);
+	stats_detach(&w);
+}
+
+static struct stats counting;
+static _Atomic bool enough;
+
+static void *count_on(void *arg)
+{
+	uint64_t *counts = residence_open(&counting, 0, 0);
+
+	for (uint64_t n = 0; !atomic_load(&enough); n++)
+		stats_add(&counts[n % 64], 1);
+	return arg;
+}
+
+/* No sample is taken for one of an earlier version because it was counted between two readings. */
+static void what_is_counted_meanwhile_is_of_its_version(void **state)
+{
+	(void)state;
+	struct source source;
+	pthread_t writer;
+
+	assert_int_equal(stats_create(&counting, instance, 1, 1, HZ, NULL), 0);
+	residence_take(&counting, 0, "game", "1.0");
+	atomic_store(&enough, false);
+	assert_int_equal(source_open(&source, instance), 0);
+	assert_int_equal(pthread_create(&writer, NULL, count_on, NULL), 0);
+	do
+		source_take(&source, base);
+	while (hist_count(base->version[0].count) < 1000);
+	for (int i = 0; i < 500; i++) {
+		source_take(&source, now);
+		assert_memory_equal(now->version[0].count, now->residence[0], sizeof(now->residence[0]));
+		snapshot_derive_since(s, base, NULL, now);
+		assert_int_equal(s->earlier.count, 0);
+	}
+	atomic_store(&enough, true);
+	pthread_join(writer, NULL);
+	source_close(&source);
+	stats_detach(&counting);
+}
+
 static void list_names_instances_and_nothing_else(void **state)
 {
 	(void)state;
@@ -135,6 +222,8 @@ int main(void)
 		T(source_follows_a_primary_that_starts_anew),
 		T(file_that_is_not_sound_leaves_the_old_one_attached),
 		T(torn_directory_entry_is_left_out),
+		T(versions_ports_and_zygote_are_copied),
+		T(what_is_counted_meanwhile_is_of_its_version),
 		T(list_names_instances_and_nothing_else),
 	};
 

@@ -1,63 +1,5 @@
 /* From samples to figures: rates, shares, verdicts; nothing is made up where there is no baseline. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "hist.h"
-#include "monitor/top/snapshot.h"
-
-#define HZ 1000000000ull
-
-static struct sample *base, *now;
-static struct snapshot *s;
-
-/* A healthy instance of one I/O lcore and two slots, one second between the samples. */
-static void healthy(struct sample *x, uint64_t seconds)
-{
-	memset(x, 0, sizeof(*x));
-	x->tsc_hz = HZ;
-	x->tsc = x->alive_tsc = (100 + seconds) * HZ;
-	x->wall_ns = (1000 + seconds) * 1000000000ull;
-	x->started_ns = 900 * 1000000000ull;
-	x->boot_id = 7;
-	x->io_lcores = 1;
-	x->slots = 2;
-	x->page[0].kind = CORE_MAIN;
-	x->page[1].kind = CORE_IO;
-	x->page[2].kind = x->page[3].kind = CORE_WORKER;
-	x->page[1].heartbeat = x->tsc;
-	strcpy(x->page[1].name, "io.0");
-	strcpy(x->page[2].name, "game.0");
-	x->worker[0].state = WORKER_ACTIVE;
-	strcpy(x->worker[0].name, "game.0");
-}
-
-static int start(void **state)
-{
-	(void)state;
-	base = sample_create();
-	now = sample_create();
-	s = malloc(sizeof(*s));
-	if (base == NULL || now == NULL || s == NULL)
-		return -1;
-	healthy(base, 0);
-	healthy(now, 1);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	(void)state;
-	free(base);
-	free(now);
-	free(s);
-	return 0;
-}
+#include "sample_rig.h"
 
 static void near(double a, double b)
 {
@@ -84,7 +26,7 @@ static void rates_are_differences_over_tsc_seconds(void **state)
 	b->drop[DROP_malformed] = 30;
 	snapshot_derive(s, base, now);
 	near(s->interval_s, 2);
-	assert_int_equal(s->cores, 4);
+	assert_int_equal(s->cores, 5);
 	near(s->core[1].rx_pps, 2000);
 	near(s->core[1].tx_pps, 1500);
 	near(s->core[1].drop_pps, 20);
@@ -166,9 +108,10 @@ static void residence_is_merged_over_lcores_and_since_the_baseline(void **state)
 	base->io_lcores = now->io_lcores = 2; /* page 2 is an I/O lcore now, page 4 the second slot's */
 	now->page[2].kind = CORE_IO;
 	now->page[2].heartbeat = now->tsc;
-	base->page[1].residence[hist_bucket(1 << 20)] = now->page[1].residence[hist_bucket(1 << 20)] = 1000;
-	now->page[1].residence[hist_bucket(500)] += 90;
-	now->page[2].residence[hist_bucket(5000)] += 10;
+	resided(base, 0, 0, 1 << 20, 1000);
+	resided(now, 0, 0, 1 << 20, 1000);
+	resided(now, 0, 0, 500, 90);
+	resided(now, 1, 0, 5000, 10);
 	snapshot_derive(s, base, now);
 	assert_int_equal(s->residence.count, 100);
 	assert_true(s->residence.p50 >= 500 && s->residence.p50 < 600);
@@ -278,7 +221,7 @@ static void demo_is_the_same_every_time_and_never_runs_backwards(void **state)
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, start, finish)
+#define T(test) cmocka_unit_test_setup_teardown(test, samples_make, samples_drop)
 	const struct CMUnitTest tests[] = {
 		T(rates_are_differences_over_tsc_seconds),
 		T(drop_share_counts_what_the_device_never_gave),

@@ -178,6 +178,7 @@ static inline int rig_memory(struct primary *primary)
 	primary->stats.header->io_lcores = 1;
 	primary->stats.header->slots = RIG_SLOTS;
 	primary->stats.header->pages = 2 + RIG_SLOTS;
+	primary->stats.lanes = RIG_SLOTS + STATS_LANES_KEPT;
 	return 0;
 }
 

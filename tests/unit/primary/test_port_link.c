@@ -16,6 +16,7 @@
 #include "process.h"
 
 static struct primary primary;
+static struct stats_header shown; /* to monitors */
 
 static int start(void **state)
 {
@@ -48,6 +49,8 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&primary, 0, sizeof(primary));
+	memset(&shown, 0, sizeof(shown));
+	primary.stats.header = &shown;
 	primary.config.ports = 1;
 	strcpy(primary.port[0].name, "lan");
 	primary.port[0].driver = DRIVER_EAL;
@@ -173,6 +176,51 @@ static void interface_says_whether_it_takes_tags_off(void **state)
 	assert_false(port_link_takes_tags_off(&primary, 0));
 }
 
+static void expect_shown(enum port_state wanted)
+{
+	struct stats_port port;
+
+	assert_true(becomes(wanted));
+	port_link_publish(&primary);
+	assert_int_equal(stats_port_read(&primary.stats, 0, &port), 0);
+	assert_int_equal(port.state, wanted);
+	assert_string_equal(port.name, "lan");
+	assert_string_equal(port.interface, "bu0");
+	assert_int_equal(port.device, 1);
+}
+
+static void monitors_see_each_state(void **state)
+{
+	(void)state;
+	assert_int_equal(shown.ports, 0);
+	expect_shown(PORT_UP);
+	assert_int_equal(shown.ports, 1);
+	ip("set bu1 down");
+	expect_shown(PORT_NO_LINK);
+	ip("set bu1 up");
+	expect_shown(PORT_UP);
+	ip("del bu0");
+	expect_shown(PORT_GONE);
+}
+
+/* A look that the device gave nothing at is none: the rate would be 0. */
+static void monitors_see_the_latest_two_looks(void **state)
+{
+	struct stats_port port;
+
+	(void)state;
+	for (uint64_t look = 1; look <= 3; look++) {
+		primary.counts[0] = (struct port_counts){ .tsc = look, .rx_packets = 10 * look, .missed = look };
+		port_link_publish(&primary);
+		port_link_publish(&primary);
+		assert_int_equal(stats_port_read(&primary.stats, 0, &port), 0);
+		assert_int_equal(port.now.tsc, look);
+		assert_int_equal(port.now.missed, look);
+		assert_int_equal(port.before.tsc, look - 1);
+		assert_int_equal(port.before.rx_packets, 10 * (look - 1));
+	}
+}
+
 int main(void)
 {
 #define ON_VETH(claim) cmocka_unit_test_setup_teardown(claim, setup, teardown)
@@ -184,6 +232,8 @@ int main(void)
 		ON_VETH(a_link_may_go_down_and_come_back),
 		ON_VETH(a_renamed_interface_is_still_it),
 		ON_VETH(every_change_is_logged_once),
+		ON_VETH(monitors_see_each_state),
+		ON_VETH(monitors_see_the_latest_two_looks),
 		cmocka_unit_test_setup_teardown(interface_says_whether_it_takes_tags_off, setup, teardown),
 	};
 

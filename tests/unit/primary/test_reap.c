@@ -35,6 +35,7 @@ static inline int cells_while_working(const struct belt_producer *p)
 #undef belt_out_waiting
 
 #include "datapath_rig.h"
+#include "residence.h"
 
 #define BUCKETS 64u
 
@@ -198,6 +199,113 @@ static void every_buffer_comes_home(void **state)
 	assert_int_equal(rte_mempool_avail_count(rig.pool[0]), rig.pool[0]->size);
 }
 
+/* ---- residence: two slots, workers of several versions one after the other ---- */
+
+static struct belt_consumer in_slot[2];
+
+static void version_comes(uint32_t slot, const char *version)
+{
+	residence_take(&rig.stats, slot, "game", version);
+	datapath_slot_attach(rig.dp, slot, 0);
+	turn();
+	assert_true(datapath_slot_attached(rig.dp, slot));
+	belt_consumer_init(&in_slot[slot], rig.belt[0][slot], &state_control(&rig.state, slot)->commit[0]);
+}
+
+static void settle_all(uint32_t slot)
+{
+	struct belt_consumer *c = &in_slot[slot];
+	uint32_t count = belt_take(c, BELT_SLOTS);
+
+	for (uint32_t i = 0; i < count; i++)
+		belt_verdict(c, c->done + i, belt_slot_at(c, c->done + i)->packet.kind == BELT_PACKET ? baton_reply(8)
+												      : BATON_NO_REPLY);
+	belt_settle(c, c->done + count);
+}
+
+static void buckets_go(uint32_t from, uint32_t to)
+{
+	struct move_report report;
+	int id = datapath_move(rig.dp, &(struct move_order){.from = from, .to = to});
+
+	assert_true(id > 0);
+	for (uint32_t i = 0; !datapath_move_done(rig.dp, id, &report); i++) {
+		assert_true(i < 1000);
+		turn();
+		if (from != SLOT_NONE)
+			settle_all(from);
+		settle_all(to);
+	}
+}
+
+static void packets_for(uint32_t slot, uint32_t count)
+{
+	uint8_t payload[16] = {0};
+
+	for (uint32_t i = 0; i < count; i++)
+		rig_inject(&rig, 0, rig_frame(&rig, 0, payload, sizeof(payload)));
+	for (uint64_t reaped = page()->reaped; page()->reaped < reaped + count;) {
+		turn();
+		settle_all(slot);
+	}
+	take_replies(8);
+}
+
+static uint64_t samples_of(const char *version)
+{
+	uint64_t buckets[STATS_HIST_BUCKETS] = {0}, all[STATS_HIST_BUCKETS] = {0};
+	struct stats_version v;
+
+	for (uint32_t lane = 0; lane < rig.stats.lanes; lane++)
+		if (stats_version_read(&rig.stats, lane, &v) == 0 && v.id != 0 && strcmp(v.version, version) == 0)
+			residence_add(buckets, all, &rig.stats, 0, lane, v.id);
+	return hist_count(buckets);
+}
+
+static int set_up_versions(void **state)
+{
+	(void)state;
+	to_settle = 0;
+	answered = 0;
+	rig_create(&rig, 1, 2, BUCKETS);
+	return 0;
+}
+
+/* Eight packets and fewer are all sampled. */
+static void residence_is_that_of_the_version_that_handles(void **state)
+{
+	uint64_t all[STATS_HIST_BUCKETS] = {0};
+	uint32_t orphans;
+
+	(void)state;
+	version_comes(0, "1.0");
+	version_comes(1, "2.0");
+	buckets_go(SLOT_NONE, 0);
+	packets_for(0, 3);
+	buckets_go(0, 1);
+	packets_for(1, 5);
+	assert_int_equal(samples_of("1.0"), 3);
+	assert_int_equal(samples_of("2.0"), 5);
+	datapath_slot_dead(rig.dp, 0);
+	turn();
+	for (uint32_t i = 0; !datapath_slot_recovered(rig.dp, 0, &orphans); i++) {
+		assert_true(i < 1000);
+		datapath_poll(rig.dp);
+		turn();
+	}
+	version_comes(0, "3.0"); /* in the slot of 1.0 */
+	buckets_go(1, 0);
+	packets_for(0, 7);
+	assert_int_equal(samples_of("1.0"), 3);
+	assert_int_equal(samples_of("2.0"), 5);
+	assert_int_equal(samples_of("3.0"), 7);
+	residence_add_all(all, &rig.stats, 0);
+	assert_int_equal(hist_count(all), 15);
+	datapath_slot_dead(rig.dp, 0);
+	datapath_slot_dead(rig.dp, 1);
+	turn();
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -206,6 +314,7 @@ int main(void)
 		CASE(a_commit_word_that_no_honest_worker_writes_is_fenced),
 		CASE(a_reply_longer_than_its_request_is_not_sent),
 		CASE(every_buffer_comes_home),
+		cmocka_unit_test_setup_teardown(residence_is_that_of_the_version_that_handles, set_up_versions, tear_down),
 	};
 
 	rig_eal();

@@ -146,6 +146,8 @@ static void file_that_is_not_sound_is_refused(void **state)
 	REFUSED(io_lcores, UINT32_MAX);
 	REFUSED(slots, 4);
 	REFUSED(slots, UINT32_MAX - 2);
+	REFUSED(lanes, 3);
+	REFUSED(ports, BATON_MAX_PORTS + 1);
 	REFUSED(tsc_hz, 0);
 	memset(h->build, 'x', sizeof(h->build));
 	expect_attach(-EPROTO);
@@ -213,6 +215,8 @@ static void names_and_helps_are_those_of_the_lists(void **state)
 	assert_string_equal(worker_state_name(WORKER_ACTIVE), "active");
 	assert_string_equal(worker_state_name(WORKER_DEAD), "dead");
 	assert_string_equal(worker_state_name(WORKER_STATE_COUNT), "?");
+	assert_string_equal(port_state_name(PORT_NO_LINK), "no_link");
+	assert_string_equal(port_state_name(PORT_STATE_COUNT), "?");
 	assert_string_equal(core_kind_name(CORE_WORKER), "worker");
 	assert_string_equal(core_kind_name(99), "?");
 }
@@ -271,6 +275,8 @@ static void writer_that_died_half_way_does_not_stop_readers(void **state)
 	atomic_store(&w.header->worker[0].seq, 5);
 	assert_int_equal(stats_worker_read(&w, 0, &e), -EAGAIN);
 	assert_int_equal(stats_worker_read(&w, BATON_MAX_WORKERS, &e), -EINVAL);
+	assert_int_equal(stats_version_read(&w, STATS_LANES_MAX, NULL), -EINVAL);
+	assert_int_equal(stats_port_read(&w, BATON_MAX_PORTS, NULL), -EINVAL);
 	stats_worker_write(&w, 0, &(struct stats_worker){ .pid = 3 });
 	assert_int_equal(stats_worker_read(&w, 0, &e), 0);
 	assert_int_equal(e.pid, 3);
