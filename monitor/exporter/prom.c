@@ -7,59 +7,7 @@
 
 #include <string.h>
 
-#include "hist.h"
-
-#define HIST_FIRST 7u  /* le from 2^7 - 1 ns */
-#define HIST_LAST  34u /* to 2^34 - 1 ns, 17 s: what the histogram can tell */
-
-struct prom {
-	FILE *out;
-	const struct snapshot *s;
-	const char *family;
-};
-
-/* ---- lines ---- */
-
-static void family(struct prom *p, const char *name, const char *type, const char *help)
-{
-	p->family = name;
-	fprintf(p->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value: quotes, backslashes and newlines escaped; what is not ASCII might not be UTF-8 either. */
-static void put_value(FILE *out, const char *value)
-{
-	for (; *value != 0; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', out);
-		if (*value == '\n')
-			fputs("\\n", out);
-		else
-			fputc(*value >= 0x20 && *value < 0x7f ? *value : '?', out);
-	}
-}
-
-static void label(struct prom *p, const char *name, const char *value)
-{
-	fprintf(p->out, ",%s=\"", name);
-	put_value(p->out, value);
-	fputc('"', p->out);
-}
-
-static void label_number(struct prom *p, const char *name, uint32_t value)
-{
-	fprintf(p->out, ",%s=\"%u\"", name, value);
-}
-
-static void begin(struct prom *p, const char *suffix)
-{
-	fprintf(p->out, "%s%s{baton=\"", p->family, suffix);
-	put_value(p->out, p->s->instance);
-	fputc('"', p->out);
-}
-
-static void end_count(struct prom *p, uint64_t value) { fprintf(p->out, "} %llu\n", (unsigned long long)value); }
-static void end_real(struct prom *p, double value) { fprintf(p->out, "} %.9g\n", value); }
+#include "exporter/prom_text.h"
 
 /* ---- counters ---- */
 
@@ -107,11 +55,11 @@ static const struct {
 /* A core by its name, a worker's page by its slot. */
 static void begin_core(struct prom *p, const struct snapshot_core *c)
 {
-	begin(p, "");
+	prom_begin(p, "");
 	if (c->kind == CORE_WORKER)
-		label_number(p, "slot", c->index);
+		prom_label_number(p, "slot", c->index);
 	else
-		label(p, "core", c->name);
+		prom_label(p, "core", c->name);
 }
 
 static void write_counters(struct prom *p)
@@ -119,13 +67,13 @@ static void write_counters(struct prom *p)
 	const struct snapshot *s = p->s;
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		family(p, counters[i].name, "counter", core_counter_help(counters[i].counter));
+		prom_family(p, counters[i].name, "counter", core_counter_help(counters[i].counter));
 		for (uint32_t k = 0; k < s->cores; k++) {
 			const struct snapshot_core *c = &s->core[k];
 			if (c->kind != (counters[i].by == BY_SLOT ? CORE_WORKER : CORE_IO))
 				continue;
 			begin_core(p, c);
-			end_count(p, c->counter[counters[i].counter]);
+			prom_end_count(p, c->counter[counters[i].counter]);
 		}
 	}
 }
@@ -133,27 +81,27 @@ static void write_counters(struct prom *p)
 /* Cycles as seconds, because nobody knows the frequency of a machine that is gone. */
 static void write_seconds(struct prom *p, const char *name, const char *help, enum core_counter counter, bool workers)
 {
-	family(p, name, "counter", help);
+	prom_family(p, name, "counter", help);
 	for (uint32_t i = 0; i < p->s->cores; i++) {
 		const struct snapshot_core *c = &p->s->core[i];
 		if ((c->kind == CORE_WORKER) != workers || p->s->tsc_hz == 0)
 			continue;
 		begin_core(p, c);
-		end_real(p, (double)c->counter[counter] / (double)p->s->tsc_hz);
+		prom_end_real(p, (double)c->counter[counter] / (double)p->s->tsc_hz);
 	}
 }
 
 /* All reasons, also those never given: a rate needs the 0 before the first. */
 static void write_drops(struct prom *p)
 {
-	family(p, "baton_drops_total", "counter", "packets that got no answer, by reason");
+	prom_family(p, "baton_drops_total", "counter", "packets that got no answer, by reason");
 	for (uint32_t i = 0; i < p->s->cores; i++) {
 		const struct snapshot_core *c = &p->s->core[i];
 		for (uint32_t k = 0; c->kind == CORE_IO && k < DROP_COUNT; k++) {
 			begin_core(p, c);
-			label(p, "reason", core_drop_name(k));
-			label(p, "kind", drop_is_loss(k) ? "loss" : "refused");
-			end_count(p, c->drop[k]);
+			prom_label(p, "reason", core_drop_name(k));
+			prom_label(p, "kind", drop_is_loss(k) ? "loss" : "refused");
+			prom_end_count(p, c->drop[k]);
 		}
 	}
 }
@@ -162,11 +110,11 @@ static void write_generator(struct prom *p)
 {
 	if (p->s->total[COUNTER_gen_sent] == 0)
 		return;
-	family(p, "baton_generator_packets_total", "counter", "what the generator port sent and got, by outcome");
+	prom_family(p, "baton_generator_packets_total", "counter", "what the generator port sent and got, by outcome");
 	for (uint32_t i = COUNTER_gen_sent; i <= COUNTER_gen_malformed; i++) {
-		begin(p, "");
-		label(p, "outcome", core_counter_name(i) + strlen("gen_"));
-		end_count(p, p->s->total[i]);
+		prom_begin(p, "");
+		prom_label(p, "outcome", core_counter_name(i) + strlen("gen_"));
+		prom_end_count(p, p->s->total[i]);
 	}
 }
 
@@ -174,13 +122,13 @@ static void write_generator(struct prom *p)
 
 static void write_gauge(struct prom *p, const char *name, const char *help, size_t offset)
 {
-	family(p, name, "gauge", help);
+	prom_family(p, name, "gauge", help);
 	for (uint32_t i = 0; i < p->s->cores; i++) {
 		const struct snapshot_core *c = &p->s->core[i];
 		if (c->kind != CORE_IO)
 			continue;
 		begin_core(p, c);
-		end_count(p, *(const uint64_t *)(const void *)((const char *)c + offset));
+		prom_end_count(p, *(const uint64_t *)(const void *)((const char *)c + offset));
 	}
 }
 
@@ -188,23 +136,23 @@ static void write_cores(struct prom *p)
 {
 	const struct snapshot *s = p->s;
 
-	family(p, "baton_core_info", "gauge", "role and CPU of a core of the primary");
+	prom_family(p, "baton_core_info", "gauge", "role and CPU of a core of the primary");
 	for (uint32_t i = 0; i < s->cores; i++) {
 		const struct snapshot_core *c = &s->core[i];
 		if (c->kind == CORE_WORKER)
 			continue;
 		begin_core(p, c);
-		label(p, "role", core_kind_name(c->kind));
+		prom_label(p, "role", core_kind_name(c->kind));
 		if (c->cpu <= INT32_MAX) /* pinned */
-			label_number(p, "cpu", c->cpu);
-		end_count(p, 1);
+			prom_label_number(p, "cpu", c->cpu);
+		prom_end_count(p, 1);
 	}
-	family(p, "baton_core_heartbeat_age_seconds", "gauge", "time since the core's last sign of life");
+	prom_family(p, "baton_core_heartbeat_age_seconds", "gauge", "time since the core's last sign of life");
 	for (uint32_t i = 0; i < s->cores; i++) {
 		if (s->core[i].kind == CORE_WORKER || s->core[i].heartbeat_s < 0)
 			continue;
 		begin_core(p, &s->core[i]);
-		end_real(p, s->core[i].heartbeat_s);
+		prom_end_real(p, s->core[i].heartbeat_s);
 	}
 	write_gauge(p, "baton_belt_packets", "packets in belts", offsetof(struct snapshot_core, belt_depth));
 	write_gauge(p, "baton_pending_packets", "packets in pending lists", offsetof(struct snapshot_core, pending));
@@ -217,51 +165,13 @@ static void write_cores(struct prom *p)
 	write_gauge(p, "baton_mempool_objects", "buffers of the core's pool", offsetof(struct snapshot_core, pool_size));
 }
 
-/* CoreStats keep no sum; the middles of the buckets give one that is off by 6 % at most and never falls. */
-static double middle_sum(const uint64_t *bucket)
-{
-	double sum = 0;
-
-	for (uint32_t i = 0; i < STATS_HIST_BUCKETS; i++)
-		sum += (double)bucket[i] * ((double)hist_floor(i) + (double)(hist_floor(i + 1) - 1)) / 2;
-	return sum / 1e9;
-}
-
-static void write_residence(struct prom *p)
-{
-	family(p, "baton_residence_seconds", "histogram",
-	       "time from receive to reap; of bursts over 8 packets one in 8; the sum is made of bucket middles");
-	for (uint32_t i = 0; i < p->s->lcores; i++) {
-		const uint64_t *bucket = p->s->lcore[i].total_bucket;
-		uint64_t seen = 0, count = hist_count(bucket);
-		uint32_t at = 0;
-		for (uint32_t power = HIST_FIRST; power <= HIST_LAST; power++) {
-			/* The last bucket is left to +Inf: what is longer than all edges is in it too. */
-			while (at < STATS_HIST_BUCKETS - 1 && hist_floor(at + 1) <= 1ull << power)
-				seen += bucket[at++];
-			begin(p, "_bucket");
-			fprintf(p->out, ",core=\"io.%u\",le=\"%.12g\"", i, (double)((1ull << power) - 1) / 1e9);
-			end_count(p, seen);
-		}
-		begin(p, "_bucket");
-		fprintf(p->out, ",core=\"io.%u\",le=\"+Inf\"", i);
-		end_count(p, count);
-		begin(p, "_sum");
-		fprintf(p->out, ",core=\"io.%u\"", i);
-		end_real(p, middle_sum(bucket));
-		begin(p, "_count");
-		fprintf(p->out, ",core=\"io.%u\"", i);
-		end_count(p, count);
-	}
-}
-
 /* ---- workers ---- */
 
 static void begin_worker(struct prom *p, const struct snapshot_worker *w)
 {
-	begin(p, "");
-	label_number(p, "slot", w->slot);
-	label(p, "worker", w->entry.name);
+	prom_begin(p, "");
+	prom_label_number(p, "slot", w->slot);
+	prom_label(p, "worker", w->entry.name);
 }
 
 /* Of a logical worker, which may have two slots while it is handed over: its first, with the larger figure. */
@@ -269,7 +179,7 @@ static void write_worker_total(struct prom *p, const char *name, const char *hel
 {
 	const struct snapshot *s = p->s;
 
-	family(p, name, "counter", help);
+	prom_family(p, name, "counter", help);
 	for (uint32_t i = 0; i < s->workers; i++) {
 		uint32_t most = 0;
 		bool first = true;
@@ -282,29 +192,29 @@ static void write_worker_total(struct prom *p, const char *name, const char *hel
 		}
 		if (!first)
 			continue;
-		begin(p, "");
-		label(p, "worker", s->worker[i].entry.name);
-		end_count(p, most);
+		prom_begin(p, "");
+		prom_label(p, "worker", s->worker[i].entry.name);
+		prom_end_count(p, most);
 	}
 }
 
 static void write_worker_info(struct prom *p)
 {
-	family(p, "baton_worker_info", "gauge", "what runs in a slot; join worker counters to it on (baton, slot)");
+	prom_family(p, "baton_worker_info", "gauge", "what runs in a slot; join worker counters to it on (baton, slot)");
 	for (uint32_t i = 0; i < p->s->workers; i++) {
 		const struct stats_worker *w = &p->s->worker[i].entry;
 		begin_worker(p, &p->s->worker[i]);
-		label(p, "group", w->group);
-		label(p, "version", w->version);
-		label(p, "build_id", w->build_id);
-		end_count(p, 1);
+		prom_label(p, "group", w->group);
+		prom_label(p, "version", w->version);
+		prom_label(p, "build_id", w->build_id);
+		prom_end_count(p, 1);
 	}
-	family(p, "baton_worker_state", "gauge", "1 for the state a worker is in, 0 for the others");
+	prom_family(p, "baton_worker_state", "gauge", "1 for the state a worker is in, 0 for the others");
 	for (uint32_t i = 0; i < p->s->workers; i++)
 		for (uint32_t state = WORKER_STARTING; state < WORKER_STATE_COUNT; state++) {
 			begin_worker(p, &p->s->worker[i]);
-			label(p, "state", worker_state_name(state));
-			end_count(p, p->s->worker[i].entry.state == state);
+			prom_label(p, "state", worker_state_name(state));
+			prom_end_count(p, p->s->worker[i].entry.state == state);
 		}
 }
 
@@ -312,11 +222,11 @@ enum worker_gauge { GAUGE_INCARNATION, GAUGE_BUCKETS, GAUGE_BELT };
 
 static void write_worker_gauge(struct prom *p, const char *name, const char *help, enum worker_gauge which)
 {
-	family(p, name, "gauge", help);
+	prom_family(p, name, "gauge", help);
 	for (uint32_t i = 0; i < p->s->workers; i++) {
 		const struct snapshot_worker *w = &p->s->worker[i];
 		begin_worker(p, w);
-		end_count(p, which == GAUGE_INCARNATION ? w->entry.incarnation
+		prom_end_count(p, which == GAUGE_INCARNATION ? w->entry.incarnation
 							 : which == GAUGE_BUCKETS ? w->entry.buckets : w->belt_depth);
 	}
 }
@@ -330,12 +240,12 @@ static void write_workers(struct prom *p)
 	write_worker_gauge(p, "baton_worker_belt_entries", "entries in the worker's belts", GAUGE_BELT);
 	write_worker_total(p, "baton_worker_restarts_total", "new processes of a worker that were asked for", false);
 	write_worker_total(p, "baton_worker_crashes_total", "deaths of a worker that nobody asked for", true);
-	family(p, "baton_worker_heartbeat_age_seconds", "gauge",
+	prom_family(p, "baton_worker_heartbeat_age_seconds", "gauge",
 	       "time since the slot's last loop turn; a worker without work may sleep for long");
 	for (uint32_t i = 0; i < p->s->cores; i++)
 		if (p->s->core[i].kind == CORE_WORKER && p->s->core[i].heartbeat_s >= 0) {
 			begin_core(p, &p->s->core[i]);
-			end_real(p, p->s->core[i].heartbeat_s);
+			prom_end_real(p, p->s->core[i].heartbeat_s);
 		}
 }
 
@@ -345,18 +255,18 @@ static void write_primary(struct prom *p)
 {
 	const struct snapshot *s = p->s;
 
-	family(p, "baton_build_info", "gauge", "the primary's version, build type and build id");
-	begin(p, "");
-	label(p, "build", s->build);
-	end_count(p, 1);
-	family(p, "baton_primary_up", "gauge", "1 if the primary has turned within the last second");
-	begin(p, "");
-	end_count(p, !s->gone && s->alive_s <= SILENT_S);
-	family(p, "baton_primary_heartbeat_age_seconds", "gauge", "time since the primary's main loop last turned");
-	begin(p, "");
-	end_real(p, s->alive_s);
-	family(p, "baton_start_time_seconds", "gauge", "when the primary started, Unix time");
-	begin(p, "");
+	prom_family(p, "baton_build_info", "gauge", "the primary's version, build type and build id");
+	prom_begin(p, "");
+	prom_label(p, "build", s->build);
+	prom_end_count(p, 1);
+	prom_family(p, "baton_primary_up", "gauge", "1 if the primary has turned within the last second");
+	prom_begin(p, "");
+	prom_end_count(p, !s->gone && s->alive_s <= SILENT_S);
+	prom_family(p, "baton_primary_heartbeat_age_seconds", "gauge", "time since the primary's main loop last turned");
+	prom_begin(p, "");
+	prom_end_real(p, s->alive_s);
+	prom_family(p, "baton_start_time_seconds", "gauge", "when the primary started, Unix time");
+	prom_begin(p, "");
 	fprintf(p->out, "} %.3f\n", (double)s->started_ns / 1e9);
 }
 
@@ -374,7 +284,9 @@ void prom_write(FILE *out, const struct snapshot *s)
 		      COUNTER_idle_cycles, true);
 	write_counters(&p);
 	write_drops(&p);
-	write_residence(&p);
+	prom_residences(&p);
+	prom_ports(&p);
+	prom_zygote(&p);
 	write_workers(&p);
 	write_generator(&p);
 }

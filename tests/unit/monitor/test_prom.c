@@ -248,6 +248,55 @@ static void histogram_counts_each_sample_once(void **state)
 	assert_true(sum > 4 * 16 && sum < 4 * 18);
 }
 
+static void versions_have_histograms_of_their_own(void **state)
+{
+	(void)state;
+	memset(b->residence, 0, sizeof(b->residence));
+	memset(b->version[0].count, 0, sizeof(b->version[0].count));
+	memset(b->version[1].count, 0, sizeof(b->version[1].count));
+	b->version[0].count[hist_bucket(500)] = 3;
+	b->version[1].count[hist_bucket(1023)] = 2;
+	strcpy(b->worker[2].version, "not ready"); /* no lane */
+	snapshot_derive(&s, NULL, b);
+	read_all();
+#define VERSION(suffix, version, le) \
+	"baton_version_residence_seconds" suffix "{baton=\"demo\",group=\"game\",version=\"" version "\"" le "}"
+	assert_true(value_of(VERSION("_bucket", "1.4.1", ",le=\"5.11e-07\"")) == 3);
+	assert_true(value_of(VERSION("_count", "1.4.1", "")) == 3);
+	assert_true(value_of(VERSION("_bucket", "1.4.2", ",le=\"5.11e-07\"")) == 0);
+	assert_true(value_of(VERSION("_bucket", "1.4.2", ",le=\"1.023e-06\"")) == 2);
+	assert_true(value_of(VERSION("_bucket", "1.4.2", ",le=\"+Inf\"")) == 2);
+	double sum = value_of(VERSION("_sum", "1.4.2", ""));
+	assert_true(sum > 2 * 0.95e-6 && sum < 2 * 1.03e-6);
+	assert_null(strstr(text, "version_residence_seconds_count{baton=\"demo\",group=\"game\",version=\"not ready"));
+}
+
+static void ports_and_zygote_are_told_of(void **state)
+{
+	(void)state;
+	b->ports = 2;
+	b->port[0].state = PORT_NO_LINK;
+	b->port[0].now.missed = 7;
+	b->port[0].now.tx_retried = 9;
+	b->port[1] = (struct stats_port){ .name = "gen" };
+	b->zygote_spare_pid = 0;
+	b->zygote_deaths = 2;
+	snapshot_derive(&s, NULL, b);
+	read_all();
+#define PORT(name, more) "baton_port_" name "{baton=\"demo\",port=\"lan\"" more "}"
+	assert_true(value_of(PORT("state", ",interface=\"eth1\",state=\"up\"")) == 0);
+	assert_true(value_of(PORT("state", ",interface=\"eth1\",state=\"no_link\"")) == 1);
+	assert_true(value_of("baton_port_state{baton=\"demo\",port=\"gen\",interface=\"\",state=\"up\"}") == 1);
+	assert_true(value_of(PORT("packets_total", ",direction=\"rx\"")) == 151200000);
+	assert_true(value_of(PORT("lost_packets_total", ",reason=\"missed\"")) == 7);
+	assert_true(value_of(PORT("lost_packets_total", ",reason=\"tx_errors\"")) == 0);
+	assert_true(value_of(PORT("tx_retried_packets_total", "")) == 9);
+	assert_null(strstr(text, "lost_packets_total{baton=\"demo\",port=\"gen\""));
+	assert_true(value_of("baton_zygote_up{baton=\"demo\",role=\"zygote\"}") == 1);
+	assert_true(value_of("baton_zygote_up{baton=\"demo\",role=\"spare\"}") == 0);
+	assert_true(value_of("baton_zygote_deaths_total{baton=\"demo\"}") == 2);
+}
+
 static void names_that_are_no_text_are_escaped(void **state)
 {
 	(void)state;
@@ -275,6 +324,8 @@ int main(void)
 		T(text_is_accepted_by_a_strict_reader),
 		T(figures_are_those_of_the_snapshot),
 		T(histogram_counts_each_sample_once),
+		T(versions_have_histograms_of_their_own),
+		T(ports_and_zygote_are_told_of),
 		T(names_that_are_no_text_are_escaped),
 		T(generator_is_told_of_where_there_is_one),
 	};
