@@ -3,27 +3,7 @@
 # terminal as it was.
 . "$(dirname "$0")/_init.sh"
 
-mux() { env -u TMUX LC_ALL=C.UTF-8 tmux -S "$WORK/tmux" -f /dev/null "$@"; }
-pane() { mux capture-pane -p; }
-shows() { wait_for "pane | grep -qF -- '$1'" || { pane; return 1; }; }
-keys() { mux send-keys "$@"; }
-resize() { mux resize-window -x "$1" -y "$2"; }
-top_pid() { ps -o pid= --ppid "$(mux display-message -p '#{pane_pid}')" | tr -d ' '; }
-# No escape sequences are left over: main screen, cursor, lines with echo. The shell prints what the terminal is.
-terminal_is_sane() {
-	keys "clear; stty -a | grep -o ' icanon.*' | tr -d '\n'; stty -a | grep -o ' echo ' ; echo 'modes'-\$?" Enter
-	shows modes-0
-	pane | grep -q '^ icanon'
-	equal "alternate screen, cursor" "$(mux display-message -p '#{alternate_on} #{cursor_flag}')" "0 1"
-}
-# top_start COLUMNS ROWS [ENVIRONMENT [OPTIONS]]
-top_start() {
-	resize "$1" "$2"
-	keys "clear; ${3:-} '$BIN/baton-top' -i $INSTANCE -d 200ms ${4:-}" Enter
-}
-# Asked for when it is gone: it would take the letters for keys, and a shell ends the line that ^C ended.
-top_ended_with() { wait_for '[ -z "$(top_pid)" ]'; keys "echo status-\$?" Enter; shows "status-$1"; }
-top_quits() { keys q; top_ended_with 0; terminal_is_sane; }
+. "$(dirname "$0")/screen_claims.sh"
 
 screen_shows_workers_and_traffic() {
 	top_start 80 24
@@ -46,7 +26,8 @@ keys_turn_views_filter_and_pause() {
 	shows 'PAUSED at'
 	keys Z Tab
 	shows '[4 Health]'
-	shows 'unknown  not in the counters'
+	shows 'zygote             ok       pid '
+	shows 'port lan           ok       up, '
 	keys F1
 	shows 'stop the picture'
 	keys Escape 1 R
@@ -89,8 +70,7 @@ ascii_and_no_color_say_the_same() {
 	top_start 80 24 "NO_COLOR=1 LC_ALL=C"
 	shows '[1 Cores]'
 	shows '+ OK'
-	[ -z "$(mux capture-pane -p -e | grep $'\e\\[3[0-7]m')" ]
-	[ -z "$(pane | LC_ALL=C grep '[^ -~]')" ]
+	ascii_only
 	top_quits
 }
 dumb_terminals_and_pipes_get_text() {
@@ -131,10 +111,7 @@ prom_text_has_the_workers() {
 }
 
 port_tap && batond_start || fatal "no batond"
-mux new-session -d -x 80 -y 24 "cd /; ulimit -c 0; exec bash --norc --noprofile" || fatal "no tmux"
-run_process "$(mux display-message -p '#{pid}')"
-mux set-option -g status off
-mux set-option -g default-terminal screen-256color
+mux_start || fatal "no tmux"
 bots_start --players 20 --seconds 3000 --connect-timeout 30 --seed "$SEED"
 for name in screen_shows_workers_and_traffic keys_turn_views_filter_and_pause restart_is_seen_as_an_event \
 	resized_screens_are_drawn_anew new_instance_is_attached_to quitting_leaves_the_terminal_sane \
