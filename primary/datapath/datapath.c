@@ -94,7 +94,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->pending_most = config->pending;
 	io->open_ns = config->start_timeout_ns; /* from the loop's start; copied here, as a reload may change it */
 	if (rc == 0)
-		rc = message_pool_init(&io->message, io->pool->size, io->slots);
+		rc = message_pool_init(&io->message, io->services, io->pool->size, io->slots);
 	return rc != 0 ? rc : pending_pool_init(&io->pending, io->pool->size + io->message.capacity);
 }
 

@@ -1,7 +1,7 @@
 /* Messages: steered like packets, but never dropped for lack of room. */
 #include "lcore.h"
 
-static struct message *message_take(struct message_pool *pool)
+static struct message *message_take(struct message_pool *pool, uint8_t service)
 {
 	struct message *message = pool->free;
 
@@ -12,6 +12,9 @@ static struct message *message_take(struct message_pool *pool)
 	else
 		return NULL;
 	pool->used++;
+	if (++pool->used_by[service] > MESSAGES_MOST)
+		pool->full |= BATON_SABOTAGE(message_room_shared) ? UINT32_MAX : 1u << service;
+	message->service = service;
 	return message;
 }
 
@@ -43,7 +46,7 @@ static void message_steer(struct io_lcore *io, const struct belt_shadow *shadow)
 
 bool message_post(struct io_lcore *io, uint8_t service, uint32_t bucket, const uint8_t *data, uint32_t len)
 {
-	struct message *message = message_take(&io->message);
+	struct message *message = message_take(&io->message, service);
 
 	if (baton_unlikely(message == NULL))
 		return false;

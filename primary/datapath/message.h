@@ -9,33 +9,39 @@
 #include "belt.h"
 #include "tick.h"
 
-/* Beyond so many under way the lcore offers no more packets that arrive: each of them might post more. */
+/* Beyond so many of a service under way the lcore offers no more packets that arrive for it: each of them might post more.
+ * Of a service: one whose messages never end, or whose worker has stopped, takes nothing from the others. */
 #define MESSAGES_MOST 16384u
 
 struct message {
 	struct message *next; /* free ones */
-	uint64_t pad;
+	uint8_t service;
+	uint8_t pad[7];
 	uint8_t data[BATON_MESSAGE_MOST];
 };
 static_assert(sizeof(struct message) == 128, "two lines");
 
-/* Sized so that none is ever dropped for lack of room: at most MESSAGES_MOST when a packet arrives; then BATON_POSTS_MOST
- * for every packet that may be under way (a buffer each) and every tick entry that may be open. A message gives its own
- * node back before it posts its one successor. */
+/* Sized so that none is ever dropped for lack of room: at most MESSAGES_MOST of each service when a packet arrives for it;
+ * then BATON_POSTS_MOST for every packet that may be under way (a buffer each) and every tick entry that may be open. A
+ * message gives its own node back before it posts its one successor. */
 struct message_pool {
 	struct message *node, *free;
 	uint32_t capacity;
 	uint32_t fresh; /* nodes below have been used before */
 	uint32_t used; /* under way: in belts, in pending lists */
+	uint32_t used_by[BATON_MAX_SERVICES];
+	uint32_t full; /* bit per service: more than MESSAGES_MOST under way */
 };
 
 struct io_lcore;
 struct slot_view;
 
 /* Returns 0 or -ENOMEM. Pages come as messages need them, and the last one freed is used first: most hosts touch few. */
-static inline int message_pool_init(struct message_pool *pool, uint32_t buffers, uint32_t slots)
+static inline int message_pool_init(struct message_pool *pool, uint32_t services, uint32_t buffers, uint32_t slots)
 {
-	*pool = (struct message_pool){.capacity = MESSAGES_MOST + 1 + BATON_POSTS_MOST * (buffers + slots * TICK_GROUPS)};
+	*pool = (struct message_pool){
+		.capacity = services * (MESSAGES_MOST + 1) + BATON_POSTS_MOST * (buffers + slots * TICK_GROUPS),
+	};
 	pool->node = calloc(pool->capacity, sizeof(*pool->node));
 	return pool->node != NULL ? 0 : -ENOMEM;
 }
@@ -46,14 +52,19 @@ static inline void message_pool_fini(struct message_pool *pool)
 	pool->node = NULL;
 }
 
-/* True if packets and ticks may be offered: whatever they post finds room. */
-static inline bool message_room(const struct message_pool *pool) { return pool->used <= MESSAGES_MOST; }
+/* True if packets and ticks of the service may be offered: whatever they post finds room. */
+static inline bool message_room(const struct message_pool *pool, uint32_t service)
+{
+	return (pool->full >> service & 1u) == 0;
+}
 
 static inline void message_free(struct message_pool *pool, struct message *message)
 {
 	message->next = pool->free;
 	pool->free = message;
 	pool->used--;
+	if (--pool->used_by[message->service] <= MESSAGES_MOST)
+		pool->full &= ~(1u << message->service);
 }
 
 /* Copies what a worker posted and sends it on its way. Returns false if there is no node: the worker posted more than it

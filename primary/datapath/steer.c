@@ -94,7 +94,7 @@ static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *p
 /* What cannot be offered now: its bucket moves, has no owner, the owner's belt is full, or messages have the room. */
 static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
 {
-	if (!message_room(&io->message))
+	if (!message_room(&io->message, packet->service))
 		return drop_packet(io, packet->cookie, DROP_message_room);
 	if (STEER_LIST(entry) != 0)
 		return park(io, STEER_LIST(entry), packet);
@@ -104,14 +104,13 @@ static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint3
 void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t count)
 {
 	uint64_t dirty = 0;
-	uint32_t offered = 0;
-	bool room = message_room(&io->message);
+	uint32_t offered = 0, full = io->message.full;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t entry = io->steering[packet[i].service].entry[packet[i].bucket];
 		uint32_t slot = STEER_SLOT(entry);
 
-		if (baton_unlikely(!room || STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
+		if (baton_unlikely((full >> packet[i].service & 1u) != 0 || STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
 				   !belt_fits(&io->slot[slot].belt, packet[i].len, false))) {
 			steer_otherwise(io, entry, &packet[i]);
 			continue;

@@ -63,7 +63,8 @@ static bool post_one(struct io_lcore *io, uint32_t slot, const struct ticks *tic
 	};
 
 	/* The reserve is for revokes and grants. */
-	return message_room(&io->message) && belt_room(&io->slot[slot].belt) != 0 && offer_control(io, slot, BELT_TICK, group, &tick, sizeof(tick));
+	return message_room(&io->message, io->slot[slot].service) && belt_room(&io->slot[slot].belt) != 0 &&
+	       offer_control(io, slot, BELT_TICK, group, &tick, sizeof(tick));
 }
 
 static void post_wanted(struct io_lcore *io, uint32_t slot, const struct ticks *ticks)

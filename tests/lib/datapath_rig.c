@@ -59,7 +59,7 @@ static void rig_queues(struct rig *rig, uint32_t lcores)
 	assert_int_equal(rte_eth_dev_start((uint16_t)id), 0);
 }
 
-static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t services)
 {
 	struct config *c = &rig->config;
 
@@ -68,10 +68,14 @@ static void rig_config(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_
 	c->poll = POLL_BUSY;
 	c->worker_slots = slots;
 	c->pending = 8192;
-	c->ports = c->services = c->groups = 1;
-	c->service[0].udp_port = RIG_PORT;
-	c->service[0].key = KEY_PAYLOAD;
-	c->service[0].buckets = buckets;
+	c->ports = 1;
+	c->services = c->groups = services;
+	for (uint32_t i = 0; i < services; i++) {
+		c->service[i].udp_port = (uint16_t)(RIG_PORT + i);
+		c->service[i].key = KEY_PAYLOAD;
+		c->service[i].buckets = buckets;
+		c->service[i].group_index = i;
+	}
 	rig->port.queues = (uint16_t)lcores;
 	rig->port.mtu = 1500;
 	rig->port.config = &c->port[0];
@@ -101,18 +105,22 @@ static void rig_primary(struct rig *rig, bool want_fresh)
 	uint32_t lcores = rig->config.io_cores, slots = rig->config.worker_slots, buckets = rig->config.service[0].buckets;
 	struct datapath_setup setup = {.config = &rig->config, .port = &rig->port, .io_lcores = lcores};
 	struct journal_report report;
-	struct state_group group;
+	struct state_group group[BATON_MAX_GROUPS];
 	bool fresh;
+	char name[16];
 
-	assert_int_equal(state_group_init(&group, "game", buckets, rig->record_size, buckets, 1), 0);
-	assert_int_equal(state_open(&rig->state, rig->path, &group, 1, slots, lcores, 42, 1000, &fresh), 0);
+	for (uint32_t g = 0; g < rig->config.groups; g++) {
+		snprintf(name, sizeof(name), "game%u", g);
+		assert_int_equal(state_group_init(&group[g], name, buckets, rig->record_size, buckets, 1), 0);
+		setup.key[g] = (struct datapath_key){.key = BATON_KEY_PAYLOAD, .offset = rig->key_offset, .length = 4};
+	}
+	assert_int_equal(state_open(&rig->state, rig->path, group, rig->config.groups, slots, lcores, 42, 1000, &fresh), 0);
 	assert_int_equal(fresh, want_fresh);
 	for (uint32_t s = 0; s < slots; s++)
 		assert_int_equal(state_roll_back(&rig->state, s, &report), 0);
 	rig_belts(rig);
 	memcpy(setup.belt, rig->belt, sizeof(setup.belt));
 	memcpy(setup.pool, rig->pool, sizeof(setup.pool));
-	setup.key[0] = (struct datapath_key){.key = BATON_KEY_PAYLOAD, .offset = rig->key_offset, .length = 4};
 	setup.state = &rig->state;
 	setup.stats = &rig->stats;
 	assert_int_equal(datapath_create(&rig->dp, &setup), 0);
@@ -120,22 +128,33 @@ static void rig_primary(struct rig *rig, bool want_fresh)
 		rig->dp->io[l]->open = true;
 }
 
-void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
-{
-	rig_create_for(rig, lcores, slots, buckets, 16);
-}
-
-void rig_create_for(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size)
+static void rig_make(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size,
+		     uint32_t services)
 {
 	memset(rig, 0, sizeof(*rig));
 	rig->record_size = record_size;
 	snprintf(rig->instance, sizeof(rig->instance), "rig-%d", getpid());
 	snprintf(rig->path, sizeof(rig->path), "/dev/shm/%s.state", rig->instance);
 	unlink(rig->path);
-	rig_config(rig, lcores, slots, buckets);
+	rig_config(rig, lcores, slots, buckets, services);
 	rig_queues(rig, lcores);
 	assert_int_equal(stats_create(&rig->stats, rig->instance, lcores, slots, rte_get_tsc_hz(), &rig->stats_fd), 0);
 	rig_primary(rig, true);
+}
+
+void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets)
+{
+	rig_make(rig, lcores, slots, buckets, 16, 1);
+}
+
+void rig_create_for(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size)
+{
+	rig_make(rig, lcores, slots, buckets, record_size, 1);
+}
+
+void rig_create_services(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t services)
+{
+	rig_make(rig, lcores, slots, buckets, 16, services);
 }
 
 static void rig_primary_end(struct rig *rig)
@@ -196,6 +215,11 @@ void rig_destroy(struct rig *rig)
 
 struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload, uint32_t len)
 {
+	return rig_frame_to(rig, lcore, 0, payload, len);
+}
+
+struct rte_mbuf *rig_frame_to(struct rig *rig, uint32_t lcore, uint32_t service, const void *payload, uint32_t len)
+{
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(rig->pool[lcore]);
 	struct rte_ether_hdr *eth;
 	struct rte_ipv4_hdr *ip;
@@ -218,7 +242,7 @@ struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload,
 	ip->dst_addr = RIG_IP;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, sizeof(*ip));
 	udp->src_port = rte_cpu_to_be_16(40000);
-	udp->dst_port = rte_cpu_to_be_16(RIG_PORT);
+	udp->dst_port = rte_cpu_to_be_16((uint16_t)(RIG_PORT + service));
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + len));
 	memcpy(udp + 1, payload, len);
 	udp->dgram_cksum = (uint16_t)~checksum_udp(ip, udp, (uint32_t)sizeof(*udp) + len);

@@ -33,6 +33,8 @@ void rig_eal(void);
 void rig_create(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets);
 /* The same for records of another size than 16 bytes. */
 void rig_create_for(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t record_size);
+/* With several services, the second on RIG_PORT + 1 and so on, each with a group of its own. */
+void rig_create_services(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t buckets, uint32_t services);
 /* Stops the lcores by hand and checks ledger and pools: every buffer is home again. */
 void rig_destroy(struct rig *rig);
 
@@ -43,6 +45,7 @@ void rig_time(struct rig *rig, uint64_t ns);
 
 /* A valid UDP frame for the service: `len` bytes of payload. */
 struct rte_mbuf *rig_frame(struct rig *rig, uint32_t lcore, const void *payload, uint32_t len);
+struct rte_mbuf *rig_frame_to(struct rig *rig, uint32_t lcore, uint32_t service, const void *payload, uint32_t len);
 /* Puts a frame on the lcore's receive queue. */
 void rig_inject(struct rig *rig, uint32_t lcore, struct rte_mbuf *mbuf);
 

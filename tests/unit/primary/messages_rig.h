@@ -53,11 +53,11 @@ static inline uint32_t settle_all(uint32_t slot, uint8_t *seen)
 	return count == 0 ? 0 : messages;
 }
 
-static inline void move(uint32_t from, uint32_t to, const uint64_t *map)
+static inline void move_of(uint32_t service, uint32_t from, uint32_t to, const uint64_t *map)
 {
 	uint8_t seen[BELT_SLOTS];
 	struct move_report report;
-	int id = datapath_move(rig.dp, &(struct move_order){.from = from, .to = to, .map = map});
+	int id = datapath_move(rig.dp, &(struct move_order){.service = service, .from = from, .to = to, .map = map});
 
 	assert_true(id > 0);
 	for (uint32_t turns = 0; !datapath_move_done(rig.dp, id, &report); turns++) {
@@ -70,13 +70,17 @@ static inline void move(uint32_t from, uint32_t to, const uint64_t *map)
 	assert_false(report.failed);
 }
 
-static inline int set_up(void **state)
+static inline void move(uint32_t from, uint32_t to, const uint64_t *map)
+{
+	move_of(0, from, to, map);
+}
+
+static inline void set_up_services(uint32_t services)
 {
 	uint64_t low = 0xffffffffull, high = ~low;
 	uint8_t seen[BELT_SLOTS];
 
-	(void)state;
-	rig_create(&rig, 1, 3, BUCKETS);
+	rig_create_services(&rig, 1, 3, BUCKETS, services);
 	attach(0);
 	attach(1);
 	move(SLOT_NONE, 0, &low);
@@ -85,6 +89,12 @@ static inline int set_up(void **state)
 	settle_all(0, seen);
 	settle_all(1, seen);
 	turn();
+}
+
+static inline int set_up(void **state)
+{
+	(void)state;
+	set_up_services(1);
 	return 0;
 }
 

@@ -246,13 +246,11 @@ static void more_messages_than_an_entry_may_post_are_not_taken(void **state)
 	settle_all(1, seen);
 }
 
-static void packets_are_refused_while_too_many_messages_wait(void **state)
+/* Worker 1 takes nothing; worker 0 posts as much as it may for every packet it gets, until one is refused. */
+static void fill_with_messages(void)
 {
-	uint8_t seen[BELT_SLOTS];
 	uint64_t refused = 0;
 
-	(void)state;
-	/* worker 1 takes nothing; worker 0 posts as much as it may for every packet it gets */
 	for (uint32_t key = 0; refused == 0; key++) {
 		assert_true(key < 100000);
 		rig_inject(&rig, 0, rig_frame(&rig, 0, &key, sizeof(key)));
@@ -268,6 +266,14 @@ static void packets_are_refused_while_too_many_messages_wait(void **state)
 			rte_pktmbuf_free(mbuf);
 		refused = page()->drop[DROP_message_room];
 	}
+}
+
+static void packets_are_refused_while_too_many_messages_wait(void **state)
+{
+	uint8_t seen[BELT_SLOTS];
+
+	(void)state;
+	fill_with_messages();
 	assert_true(rig.dp->io[0]->message.used > MESSAGES_MOST);
 	assert_true(rig.dp->io[0]->message.used <= MESSAGES_MOST + BATON_POSTS_MOST);
 	/* all of them arrive, and then packets do */
@@ -279,6 +285,43 @@ static void packets_are_refused_while_too_many_messages_wait(void **state)
 	assert_int_equal(page()->messages_settled, posted);
 	offer_one(0);
 	settle_all(0, seen);
+}
+
+/* The other service posts, too, and gets all of its room back. */
+static void messages_of_one_service_take_no_room_from_another(void **state)
+{
+	uint64_t all = ~0ull;
+	uint8_t seen[BELT_SLOTS];
+	struct rte_mbuf *mbuf = NULL;
+
+	(void)state;
+	rig_destroy(&rig);
+	set_up_services(2);
+	datapath_slot_attach(rig.dp, 2, 1);
+	turn();
+	belt_consumer_init(&worker[2], rig.belt[0][2], &state_control(&rig.state, 2)->commit[0]);
+	move_of(1, SLOT_NONE, 2, &all);
+	fill_with_messages();
+	uint64_t refused = page()->drop[DROP_message_room];
+	for (uint32_t key = 0; key < 100; key++) {
+		rig_inject(&rig, 0, rig_frame_to(&rig, 0, 1, &key, sizeof(key)));
+		turn();
+		assert_int_equal(belt_take(&worker[2], BELT_SLOTS), 1);
+		post(2, BATON_POSTS_MOST, key % BUCKETS, 1);
+		turn();
+		assert_int_equal(settle_all(2, seen), BATON_POSTS_MOST);
+		turn();
+		assert_int_equal(rte_ring_dequeue(rig.tx[0], (void **)&mbuf), 0);
+		rte_pktmbuf_free(mbuf);
+	}
+	assert_int_equal(page()->drop[DROP_message_room], refused);
+	assert_int_equal(rig.dp->io[0]->message.used_by[1], 0);
+	assert_true(rig.dp->io[0]->message.used_by[0] > MESSAGES_MOST);
+	while (rig.dp->io[0]->message.used != 0) {
+		settle_all(1, seen);
+		turn();
+	}
+	assert_int_equal(rig.dp->io[0]->message.full, 0);
 }
 
 int main(void)
@@ -297,6 +340,7 @@ int main(void)
 		CASE(a_lie_about_a_packets_length),
 		CASE(more_messages_than_an_entry_may_post_are_not_taken),
 		CASE(packets_are_refused_while_too_many_messages_wait),
+		CASE(messages_of_one_service_take_no_room_from_another),
 	};
 
 	rig_eal();
