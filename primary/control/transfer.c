@@ -54,7 +54,7 @@ bool transfer_break(struct supervisor *sup, uint32_t worker, uint64_t waited_ns)
 	if (s->incarnation != incarnation || !slot_usable(sup, stalled) || s->kill_wanted)
 		return false;
 	log_error("%s: pid %d has not %s for %.0f s: killed", sup->worker[s->worker].name, (int)s->pid,
-		  granted ? "settled anything since it got the buckets" : "let go of its buckets",
+		  granted ? "taken what waited for the buckets it got" : "let go of its buckets",
 		  (double)waited_ns / 1e9);
 	slot_event(sup, stalled, EVENT_FENCE);
 	return true;

@@ -77,6 +77,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	struct slot_view *view = &io->slot[slot];
 
 	move_owner_dies(io, slot);
+	view->dead = 1; /* from here on nothing is put aside for its belt */
 	if (view->attached) {
 		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);
@@ -98,7 +99,6 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	}
 	view->attached = 0;
 	view->fence = 0;
-	view->dead = 1;
 	io->attached &= ~(1ull << slot);
 	io->dirty &= ~(1ull << slot);
 	io->to_ring &= ~(1ull << slot);

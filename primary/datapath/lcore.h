@@ -97,6 +97,7 @@ struct lcore_move {
 	uint64_t primed_at;    /* position on the new owner's belt whose reap says that it is awake */
 	uint64_t parked_ns;    /* when parking began; before that, when priming did */
 	uint64_t watch_until;  /* position on the new owner's belt whose reap ends the gap */
+	uint64_t granted_ns;   /* when draining began */
 	bool counted;          /* `ended` counted */
 };
 
@@ -238,6 +239,9 @@ void local_announce(struct io_lcore *io);
 /* ---- moves and deaths ---- */
 void move_begin(struct io_lcore *io, struct move *move);
 void move_run(struct io_lcore *io);
+/* Whether what comes for the buckets of the list goes behind what waits no more: packets are dropped as they are for any full
+ * belt, messages wait for the new owner's belt. */
+bool move_is_late(const struct io_lcore *io, uint32_t service, uint32_t list);
 static inline bool move_has(const struct move *move, uint32_t bucket)
 {
 	return (move->map[bucket / 64] >> (bucket % 64) & 1u) != 0;

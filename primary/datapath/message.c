@@ -32,6 +32,11 @@ static void message_steer(struct io_lcore *io, const struct belt_shadow *shadow)
 
 	if (baton_unlikely(list == 0 && slot == SLOT_NONE))
 		return message_drop(io, shadow->cookie);
+	if (baton_unlikely(list != 0 && move_is_late(io, shadow->service, list))) {
+		slot = io->move[shadow->service].move->to;
+		list = LIST_BACKLOG(slot);
+		io->backlogs |= 1ull << slot;
+	}
 	if (list == 0) {
 		if ((io->list[LIST_BACKLOG(slot)].count == 0 || BATON_SABOTAGE(message_overtakes)) &&
 		    offer_entry(io, slot, shadow))
@@ -61,9 +66,20 @@ bool message_post(struct io_lcore *io, uint8_t service, uint32_t bucket, const u
 	return true;
 }
 
+/* Belts whose room belongs to what a move that is late has yet to give their workers. */
+static uint64_t taken_by_moves(const struct io_lcore *io)
+{
+	uint64_t slots = 0;
+
+	for (uint32_t service = 0; service < io->services && io->moves != 0; service++)
+		if (move_is_late(io, service, LIST_MOVE(service)))
+			slots |= 1ull << io->move[service].move->to;
+	return slots;
+}
+
 void message_offer_backlogs(struct io_lcore *io)
 {
-	for (uint64_t left = io->backlogs; left != 0; left &= left - 1) {
+	for (uint64_t left = io->backlogs & ~taken_by_moves(io); left != 0; left &= left - 1) {
 		uint32_t slot = (uint32_t)__builtin_ctzll(left);
 
 		while (offer_waiting(io, slot, LIST_BACKLOG(slot)))

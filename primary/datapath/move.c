@@ -8,6 +8,17 @@
 #include "lcore.h"
 
 #define PRIME_MOST_NS 20000000u
+/* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming than it
+ * can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
+#define MOVE_LATE_NS 1000000000ull
+
+bool move_is_late(const struct io_lcore *io, uint32_t service, uint32_t list)
+{
+	const struct lcore_move *part = &io->move[service];
+
+	return list == LIST_MOVE(service) && part->phase == MOVE_DRAINING && !io->slot[part->move->to].dead &&
+	       io->now_ns - part->granted_ns >= MOVE_LATE_NS && !BATON_SABOTAGE(draining_without_end);
+}
 
 /* Sets the steering entry of every bucket of the move. */
 static void move_point(struct io_lcore *io, const struct move *move, uint32_t slot, uint32_t list)
@@ -252,6 +263,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		move_count(io, move);
 		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
+		part->granted_ns = io->now_ns;
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
 		/* fall through */
 	case MOVE_DRAINING:

@@ -96,6 +96,8 @@ static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint3
 {
 	if (!message_room(&io->message, packet->service))
 		return drop_packet(io, packet->cookie, DROP_message_room);
+	if (move_is_late(io, packet->service, STEER_LIST(entry)))
+		return drop_packet(io, packet->cookie, DROP_belt_full);
 	if (STEER_LIST(entry) != 0)
 		return park(io, STEER_LIST(entry), packet);
 	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);

@@ -287,6 +287,94 @@ static void packets_are_refused_while_too_many_messages_wait(void **state)
 	settle_all(0, seen);
 }
 
+/* Worker 2 answers up to `most` messages, each by another one, and time goes on. */
+static void circle(uint32_t most, uint64_t *ns)
+{
+	struct belt_consumer *c = &worker[2];
+
+	rig_time(&rig, *ns += 10000000);
+	while (most-- != 0 && belt_take(c, 1) != 0 && belt_out_room(c, 1)) {
+		bool message = belt_slot_at(c, c->done)->packet.kind == BELT_MESSAGE;
+
+		if (message)
+			cell(2, BELT_OUT_MESSAGE)->bucket = 40;
+		belt_verdict(c, c->done, BATON_NO_REPLY);
+		belt_settle(c, c->done + 1);
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		io_turn(rig.dp->io[0]);
+}
+
+/* Worker 1's buckets go to worker 2, with more messages under way that never end than a belt holds. Returns the move. */
+static int move_what_never_ends(uint64_t *ns)
+{
+	uint8_t seen[BELT_SLOTS];
+
+	fill_with_messages();
+	attach(2);
+	rig_time(&rig, *ns);
+	int id = datapath_move(rig.dp, &(struct move_order){.from = 1, .to = 2});
+	turn();
+	settle_all(1, seen); /* its revoke is the last of them */
+	turn();
+	assert_true(rig.dp->io[0]->message.used > 2 * BELT_SLOTS);
+	return id;
+}
+
+static void messages_without_end_let_a_move_end(void **state)
+{
+	uint64_t ns = 1ull << 62;
+	struct move_report report;
+	uint8_t seen[BELT_SLOTS];
+
+	(void)state;
+	int id = move_what_never_ends(&ns);
+	uint32_t circling = rig.dp->io[0]->message.used;
+	for (uint32_t turns = 0; !datapath_move_done(rig.dp, id, &report); turns++) {
+		assert_true(turns < 1000);
+		circle(100, &ns);
+	}
+	assert_false(report.failed);
+	assert_int_equal(rig.dp->io[0]->message.used, circling);
+	while (rig.dp->io[0]->message.used != 0) {
+		settle_all(2, seen);
+		turn();
+	}
+	assert_int_equal(page()->messages_settled, page()->messages_posted);
+}
+
+/* The new owner dies while what it has posted waits for its belt. */
+static void messages_that_wait_for_a_late_move_survive_its_target(void **state)
+{
+	uint64_t ns = 1ull << 62;
+	struct move_report report;
+	uint8_t seen[BELT_SLOTS];
+	uint32_t orphans;
+
+	(void)state;
+	int id = move_what_never_ends(&ns);
+	for (uint32_t turns = 0; turns < 110; turns++)
+		circle(20, &ns);
+	assert_false(datapath_move_done(rig.dp, id, &report));
+	assert_true(rig.dp->io[0]->list[LIST_BACKLOG(2)].count != 0);
+	/* settled, and not reaped before it dies */
+	cell(2, BELT_OUT_MESSAGE)->bucket = 40;
+	belt_verdict(&worker[2], worker[2].done, BATON_NO_REPLY);
+	belt_settle(&worker[2], worker[2].done + 1);
+	datapath_slot_dead(rig.dp, 2);
+	turn();
+	assert_true(datapath_move_done(rig.dp, id, &report) && report.failed);
+	assert_true(datapath_slot_recovered(rig.dp, 2, &orphans));
+	id = datapath_move(rig.dp, &(struct move_order){.from = 2, .to = 1});
+	while (rig.dp->io[0]->message.used != 0) {
+		settle_all(1, seen);
+		turn();
+	}
+	assert_true(datapath_move_done(rig.dp, id, &report) && !report.failed);
+	assert_int_equal(page()->messages_settled, page()->messages_posted);
+	assert_int_equal(page()->messages_lost, 0);
+}
+
 /* The other service posts, too, and gets all of its room back. */
 static void messages_of_one_service_take_no_room_from_another(void **state)
 {
@@ -340,6 +428,8 @@ int main(void)
 		CASE(a_lie_about_a_packets_length),
 		CASE(more_messages_than_an_entry_may_post_are_not_taken),
 		CASE(packets_are_refused_while_too_many_messages_wait),
+		CASE(messages_without_end_let_a_move_end),
+		CASE(messages_that_wait_for_a_late_move_survive_its_target),
 		CASE(messages_of_one_service_take_no_room_from_another),
 	};
 

@@ -80,13 +80,38 @@ static void find_keys(uint32_t key[BUCKETS])
 	}
 }
 
-static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
+/* As work(), for packets of which some may be missing. Returns how many there were. */
+static uint32_t work_in_order(uint32_t slot, uint32_t most, uint32_t key, uint32_t *next)
 {
-	uint32_t key[BUCKETS], none = 0, next = 0;
-	uint64_t map[2] = {1, 2};
+	struct belt_consumer *c = &worker[slot];
+	uint32_t count = belt_take(c, most), seen = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct belt_slot *entry = belt_slot_at(c, c->done + i);
+		uint32_t payload[4];
+
+		belt_verdict(c, c->done + i, BATON_NO_REPLY);
+		if (entry->packet.kind != BELT_PACKET)
+			continue;
+		memcpy(payload, belt_slot_data(c, entry), sizeof(payload));
+		if (payload[0] != key)
+			continue;
+		assert_true(payload[1] >= *next);
+		*next = payload[1] + 1;
+		seen++;
+	}
+	belt_settle(c, c->done + count);
+	turn();
+	return seen;
+}
+
+/* Worker 0 has bucket 0, worker 1 has bucket 1. */
+static void set_up_two(uint32_t key[BUCKETS])
+{
+	uint32_t none = 0;
+	uint64_t map = 2;
 	struct move_report report;
 
-	(void)state;
 	rig_create(&rig, 1, 2, BUCKETS);
 	attach(0);
 	attach(1);
@@ -96,15 +121,25 @@ static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
 	assert_true(datapath_move_done(rig.dp, id, &report));
 	find_keys(key);
 	work(0, BELT_SLOTS, 0, &none);
-	id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map[1]});
+	id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map});
 	turn();
 	work(0, BELT_SLOTS, 0, &none);
 	assert_true(datapath_move_done(rig.dp, id, &report));
+}
+
+static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
+{
+	uint32_t key[BUCKETS], none = 0, next = 0;
+	uint64_t map = 1;
+	struct move_report report;
+
+	(void)state;
+	set_up_two(key);
 	/* worker 1 is slow: its belt is full of packets of bucket 1, when bucket 0 moves to it */
 	for (uint32_t i = 0; belt_room(&rig.dp->io[0]->slot[1].belt) != 0; i++)
 		arrive(key[1], i);
 	turn();
-	id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map[0]});
+	int id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map});
 	turn();
 	for (uint32_t i = 0; i < PARKED; i++)
 		arrive(key[0], i);
@@ -122,9 +157,50 @@ static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
 	rig_destroy(&rig);
 }
 
+/* A flood: 32 packets come for every 16 that the new owner takes. What it cannot take is dropped, in order and counted, as
+ * it would be without a move; and the move ends. */
+static void a_move_ends_under_more_than_the_new_owner_can_take(void **state)
+{
+	uint32_t key[BUCKETS], none = 0, next = 0, number = 0, taken = 0, after, turns = 0;
+	uint64_t map = 1, ns = 1000000000000ull;
+	struct move_report report;
+
+	(void)state;
+	set_up_two(key);
+	rig.dp->io[0]->pending_most = 1000;
+	const struct CoreStats *page = stats_io(&rig.stats, 0);
+	for (uint32_t i = 0; belt_room(&rig.dp->io[0]->slot[1].belt) != 0; i++)
+		arrive(key[1], i);
+	turn();
+	uint64_t before = page->drop[DROP_pending_full] + page->drop[DROP_belt_full];
+	int id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1, .map = &map});
+	turn();
+	while (number < 64)
+		arrive(key[0], number++);
+	work(0, BELT_SLOTS, 0, &none); /* the revoke */
+	assert_false(datapath_move_done(rig.dp, id, &report));
+	while (!datapath_move_done(rig.dp, id, &report)) {
+		assert_true(turns++ < 1000);
+		rig_time(&rig, ns += 10000000);
+		for (uint32_t i = 0; i < 32; i++)
+			arrive(key[0], number++);
+		taken += work_in_order(1, 16, key[0], &next);
+	}
+	assert_false(report.failed);
+	while ((after = belt_take(&worker[1], 256)) != 0)
+		taken += work_in_order(1, after, key[0], &next);
+	assert_int_equal(taken + page->drop[DROP_pending_full] + page->drop[DROP_belt_full] - before, number);
+	/* and what comes now is taken */
+	arrive(key[0], number);
+	turn();
+	assert_int_equal(work_in_order(1, 256, key[0], &next), 1);
+	rig_destroy(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_move_ends_under_more_than_the_new_owner_can_take),
 		cmocka_unit_test(what_waits_for_a_full_belt_goes_before_what_comes),
 	};
 
