@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "loader.h"
+#include "sabotage.h"
 
 static bool place_before(struct place a, struct place b)
 {
@@ -179,15 +181,26 @@ int config_parse(const char *text, size_t bytes, const char *name, struct config
 	return text_load(text, bytes, name, false, config, NULL, errors);
 }
 
-/* Reads at most `room` bytes. Returns how many, or -errno. */
-static ssize_t file_read(const char *path, char *text, size_t room)
+static bool is_plain(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)); /* read() says what a directory is */
+}
+
+/* Reads at most `room` bytes. again: nothing is waited for. Returns how many, or -errno; -EBADF: no plain file. */
+static ssize_t file_read(const char *path, bool again, char *text, size_t room)
 {
 	size_t bytes = 0;
 	ssize_t n = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | (again ? O_NONBLOCK : 0));
 
 	if (fd < 0)
 		return -errno;
+	if (again && !is_plain(fd) && !BATON_SABOTAGE(reload_reads_anything)) {
+		close(fd);
+		return -EBADF;
+	}
 	while (bytes < room && n != 0) {
 		n = read(fd, text + bytes, room - bytes);
 		if (n < 0 && errno != EINTR) {
@@ -202,19 +215,32 @@ static ssize_t file_read(const char *path, char *text, size_t room)
 	return (ssize_t)bytes;
 }
 
-int config_load_traced(const char *path, bool host, struct config *config, struct config_origins *origins,
-		       FILE *errors)
+static int file_load(const char *path, bool host, bool again, struct config *config, struct config_origins *origins,
+		     FILE *errors)
 {
 	char *text = malloc(LOADER_FILE_BYTES + 1);
-	ssize_t bytes = text ? file_read(path, text, LOADER_FILE_BYTES + 1) : -ENOMEM;
+	ssize_t bytes = text ? file_read(path, again, text, LOADER_FILE_BYTES + 1) : -ENOMEM;
 	int count = 1;
 
 	if (bytes < 0)
-		fprintf(errors, "%s:1:1: error: cannot read the configuration: %s\n", path, strerror((int)-bytes));
+		fprintf(errors, "%s:1:1: error: cannot read the configuration: %s\n", path,
+			bytes == -EBADF ? "not a plain file, and what may never come is not waited for: put a file there"
+					: strerror((int)-bytes));
 	else
 		count = text_load(text, (size_t)bytes, path, host, config, origins, errors);
 	free(text);
 	return count;
+}
+
+int config_load_traced(const char *path, bool host, struct config *config, struct config_origins *origins,
+		       FILE *errors)
+{
+	return file_load(path, host, false, config, origins, errors);
+}
+
+int config_load_again(const char *path, struct config *config, struct config_origins *origins, FILE *errors)
+{
+	return file_load(path, true, true, config, origins, errors);
 }
 
 int config_load(const char *path, struct config *config, FILE *errors)

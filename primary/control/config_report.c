@@ -123,7 +123,7 @@ json_t *report_load(const char *path, struct config *config, struct config_origi
 
 	if (!out)
 		return reply_error("failed", "out of memory");
-	int count = config_load_traced(path, true, config, origins, out);
+	int count = config_load_again(path, config, origins, out);
 	if (fclose(out) != 0 && count == 0) {
 		config_origins_free(origins);
 		count = 1;

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
 #include "reload_rig.h"
 
 /* ---- claims ---- */
@@ -239,6 +241,27 @@ static void diff_and_show_tell_what_is_in_force_and_whence(void **unused)
 	says("No such file");
 }
 
+/* A pipe that nobody writes to is in the file's place: the control plane does not wait for it. */
+static void what_is_no_plain_file_is_not_waited_for(void **unused)
+{
+	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+
+	(void)unused;
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	ask_and_wait("{\"command\":\"config.diff\"}");
+	assert_false(ok());
+	says("not a plain file");
+	ask_and_wait("{\"command\":\"config.reload\"}");
+	assert_false(ok());
+	says("not a plain file");
+	assert_int_equal(unlink(file), 0);
+	expect_untouched(pid);
+	write_file(usual);
+	ask_and_wait("{\"command\":\"config.reload\"}");
+	assert_true(ok());
+}
+
 #define claim(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(int argc, char **argv)
@@ -255,6 +278,7 @@ int main(int argc, char **argv)
 		claim(hangup_waits_for_a_restart_and_then_reloads),
 		claim(restart_and_reload_refuse_each_other),
 		claim(stop_ends_a_reload_with_a_word),
+		claim(what_is_no_plain_file_is_not_waited_for),
 		claim(diff_and_show_tell_what_is_in_force_and_whence),
 	};
 
