@@ -2,6 +2,8 @@
 #include "log.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,10 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "sabotage.h"
+
 #define LINE_BYTES 1024u
+#define ROOM_WAIT_MS 20 /* for a reader who is slow, once; one who has stopped is not waited for again until he reads */
 
 static const char *const level_name[] = { "error", "warn", "info", "debug" };
 static const int level_priority[] = { 3, 4, 6, 7 }; /* syslog's */
@@ -22,6 +28,9 @@ static const int level_priority[] = { 3, 4, 6, 7 }; /* syslog's */
 static char log_ident[32] = "baton";
 static _Atomic enum log_level log_level = LEVEL_INFO; /* and log_set_level(), at any time */
 static bool log_journal;
+/* w, r: all */
+static _Atomic uint64_t log_lost;  /* lines, since the last that found room */
+static _Atomic bool log_blocked;   /* the last found none */
 
 /* True if standard error is the journal's stream. The variable alone proves nothing: it is inherited by programs
  * whose standard error went elsewhere (systemd.exec(5), JOURNAL_STREAM). */
@@ -88,6 +97,45 @@ static int print_prefix(char *line, size_t size, enum log_level level)
 			(unsigned)(now.tv_nsec / 1000000), log_ident, level_name[level]);
 }
 
+/* Whoever reads standard error may have stopped: a pager, a terminal after ^S, a log daemon that hangs. A pipe, a terminal
+ * and a socket say whether they take a line without waiting; a file always does. */
+static bool has_room(void)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	/* relaxed, here and below: they order nothing */
+	int wait_ms = atomic_load_explicit(&log_blocked, memory_order_relaxed) ? 0 : ROOM_WAIT_MS;
+	bool room = poll(&out, 1, wait_ms) != 0 || BATON_SABOTAGE(log_waits); /* an error is write()'s to find */
+
+	atomic_store_explicit(&log_blocked, !room, memory_order_relaxed);
+	return room;
+}
+
+/* In front of a line, in one write(2) with it: how many are missing. Returns its length. */
+static size_t print_missing(char *line, size_t size, uint64_t lines)
+{
+	int len = print_prefix(line, size, LEVEL_WARN);
+
+	len += snprintf(line + len, size - (size_t)len, "%" PRIu64 " lines are missing here: standard error was not read\n",
+			lines);
+	return (size_t)len;
+}
+
+static void put(char *line, size_t len)
+{
+	char missing[LINE_BYTES / 2];
+	struct iovec part[2] = {{missing, 0}, {line, len}};
+
+	if (!has_room()) {
+		atomic_fetch_add_explicit(&log_lost, 1, memory_order_relaxed);
+		return;
+	}
+	uint64_t lost = atomic_exchange_explicit(&log_lost, 0, memory_order_relaxed);
+	if (lost != 0)
+		part[0].iov_len = print_missing(missing, sizeof(missing), lost);
+	while (writev(STDERR_FILENO, part, 2) < 0 && errno == EINTR)
+		;
+}
+
 void log_line(enum log_level level, const char *format, ...)
 {
 	char line[LINE_BYTES];
@@ -111,7 +159,6 @@ void log_line(enum log_level level, const char *format, ...)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = ' ';
 	line[len++] = '\n';
-	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
-		;
+	put(line, len);
 	errno = saved;
 }

@@ -192,6 +192,58 @@ static void lines_of_threads_do_not_mix(void **state)
 	assert_int_equal(lines, 2 * LINES);
 }
 
+static void *chatter(void *arg)
+{
+	for (int i = 0; i < LINES; i++)
+		log_info("%d", i);
+	return arg;
+}
+
+/* Reads what the pipe has; returns how many lines are there or said to be missing. */
+static unsigned read_lines(int fd)
+{
+	static char text[1 << 20];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	unsigned lines = 0, missing;
+
+	text[n > 0 ? n : 0] = 0;
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		const char *body = strstr(line, "x warn: ");
+
+		lines += body != NULL && sscanf(body, "x warn: %u lines are missing here: standard error was not read", &missing) == 1 ?
+				 missing : 1;
+	}
+	return lines;
+}
+
+static void a_reader_who_stops_is_not_waited_for(void **state)
+{
+	struct timespec limit;
+	pthread_t talker;
+	int end[2];
+	unsigned lines;
+
+	(void)state;
+	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+	assert_true(fcntl(end[1], F_SETPIPE_SZ, 4096) >= 4096);
+	assert_true(dup2(end[1], STDERR_FILENO) >= 0);
+	log_init("x", LEVEL_INFO);
+	assert_int_equal(pthread_create(&talker, NULL, chatter, NULL), 0);
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += 15;
+	int rc = pthread_timedjoin_np(talker, NULL, &limit);
+	dup2(kept_stderr, STDERR_FILENO); /* where cmocka says what fails */
+	assert_int_equal(rc, 0);
+	dup2(end[1], STDERR_FILENO);
+	lines = read_lines(end[0]);
+	log_info("he reads again");
+	lines += read_lines(end[0]);
+	dup2(kept_stderr, STDERR_FILENO);
+	assert_int_equal(lines, LINES + 1);
+	close(end[0]);
+	close(end[1]);
+}
+
 int main(void)
 {
 #define CAPTURED(test) cmocka_unit_test_setup_teardown(test, capture, give_back)
@@ -205,6 +257,7 @@ int main(void)
 		CAPTURED(long_line_is_cut_and_says_so),
 		CAPTURED(errno_survives_and_percent_m_sees_it),
 		CAPTURED(lines_of_threads_do_not_mix),
+		CAPTURED(a_reader_who_stops_is_not_waited_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
