@@ -30,6 +30,9 @@ struct worker_slot {
 	pid_t pid;         /* 0: not known yet */
 	uint64_t spawned_ns, deadline_ns; /* CLOCK_MONOTONIC; deadline 0: none */
 	uint32_t zygote_deaths; /* the client's count when it was asked for */
+	uint64_t log_ns;        /* when its lines were last paid for */
+	uint32_t log_spent;     /* lines that are not paid for yet */
+	uint32_t log_left_out;  /* lines since the last that was logged */
 	bool kill_wanted;
 	bool fenced;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */

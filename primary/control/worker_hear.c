@@ -7,6 +7,7 @@
 #include "log.h"
 #include "plugin_info.h"
 #include "process.h"
+#include "sabotage.h"
 #include "supervisor.h"
 
 /* ---- what workers say ---- */
@@ -60,6 +61,43 @@ static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_
 	}
 }
 
+/* A plugin that logs what it handles would fill the disk: so many lines at once, and one every so often. */
+#define LOG_LINES 100u
+#define LOG_LINE_NS 100000000ull
+
+static bool may_log(struct worker_slot *s)
+{
+	uint64_t now = process_now_ns(), paid = (now - s->log_ns) / LOG_LINE_NS;
+
+	if (paid >= s->log_spent) {
+		s->log_spent = 0;
+		s->log_ns = now;
+	} else {
+		s->log_spent -= (uint32_t)paid;
+		s->log_ns += paid * LOG_LINE_NS;
+	}
+	if (s->log_spent >= LOG_LINES && !BATON_SABOTAGE(workers_log_at_will))
+		return false;
+	s->log_spent++;
+	return true;
+}
+
+static void on_log(struct supervisor *sup, uint32_t slot, const struct zygote_message *message)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	if (!may_log(s)) {
+		s->log_left_out++;
+		return;
+	}
+	if (s->log_left_out != 0)
+		log_warn("%s: %u lines of it are left out here: it writes more than 10 a second", sup->worker[s->worker].name,
+			 s->log_left_out);
+	s->log_left_out = 0;
+	keep_words(s, message->text, sizeof(message->text));
+	slot_event(sup, slot, EVENT_LOG);
+}
+
 static void on_message(struct supervisor *sup, uint32_t slot, const struct zygote_message *message, pid_t pid)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -78,8 +116,7 @@ static void on_message(struct supervisor *sup, uint32_t slot, const struct zygot
 		slot_event(sup, slot, EVENT_REFUSED);
 		break;
 	case WORKER_LOG:
-		keep_words(s, message->text, sizeof(message->text));
-		slot_event(sup, slot, EVENT_LOG);
+		on_log(sup, slot, message);
 		break;
 	default:
 		log_warn("%s: message of kind %u; ignored", sup->worker[s->worker].name, message->kind);

@@ -233,7 +233,8 @@ bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32
  * Returns false if the plugin's max_sends are spent or len is out of range: nothing will be sent, the entry goes on. */
 bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len);
 
-/* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow. */
+/* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow, and of what it
+ * says beyond 100 lines and 10 a second only the number is logged. */
 void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */

@@ -170,6 +170,31 @@ static void a_fenced_worker_is_killed_and_replaced(void **unused)
 	assert_true(rig_shares_are_right());
 }
 
+/* Its socket, as if the worker had written a thousand lines at once: the first hundred are logged, and ten a second. */
+static void a_worker_that_never_stops_talking_is_cut_short(void **unused)
+{
+	uint32_t slot = rig_worker(0)->slot;
+	int fd[2];
+
+	(void)unused;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	assert_int_equal(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+	assert_true(dup2(fd[0], rig_slot(slot)->socket) >= 0);
+	close(fd[0]);
+	uint64_t began = process_now_ns();
+	rig_slot(slot)->log_ns = began;
+	rig_slot(slot)->log_spent = 0;
+	for (int i = 0; i < 1000; i++) {
+		fake_say(fd[1], WORKER_LOG, "and another thing");
+		assert_true(slot_hear(rig.primary->supervisor, slot));
+	}
+	uint64_t spent = (process_now_ns() - began) / 100000000u + 1;
+	/* On a machine that sleeps meanwhile one of them is logged, and the count begins anew. */
+	assert_in_range(rig_slot(slot)->log_left_out, spent == 1 ? 900 : 0, 900);
+	assert_in_range(rig_slot(slot)->log_spent, 1, 100);
+	close(fd[1]);
+}
+
 static void a_worker_that_talks_garbage_is_fenced(void **unused)
 {
 	pid_t pid = rig_pid(0);
@@ -322,6 +347,7 @@ int main(int argc, char **argv)
 		claim(failing_starts_back_off_and_recover),
 		claim(back_off_doubles_to_a_second),
 		claim(a_fenced_worker_is_killed_and_replaced),
+		claim(a_worker_that_never_stops_talking_is_cut_short),
 		claim(a_worker_that_talks_garbage_is_fenced),
 		claim(the_spare_takes_over_and_makes_a_new_one),
 		claim(a_lost_spare_is_a_warning_until_there_is_a_new_one),
