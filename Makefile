@@ -260,6 +260,7 @@ install: build        ## programs, plugins, SDK and examples under DESTDIR and P
 	install -m 755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(PLUGIN_NAMES:%=$(PLUGINS)/%.so) $(DESTDIR)$(PREFIX)/lib/baton/plugins
 	install -m 644 $(wildcard config/*.yaml) $(DESTDIR)$(PREFIX)/share/baton
+	sed -i 's|\.\./build/|../../lib/baton/|' $(patsubst config/%,$(DESTDIR)$(PREFIX)/share/baton/%,$(wildcard config/*.yaml))
 clean:                ## remove build output
 	$(Q)rm -rf $(O)
 help:                 ## this list

@@ -54,11 +54,29 @@ install_puts_down_what_a_build_needs() {
 # skeleton_elsewhere CC: by the script that was installed, without the tree; and the installed example.
 skeleton_elsewhere() {
 	"$PREFIX/share/baton/new_plugin.sh" arena "$OUT/$1"
-	quiet make -C "$OUT/$1" CC="$1" CFLAGS="-O2 -g -Werror" check
+	quiet env -u PKG_CONFIG_PATH make -C "$OUT/$1" CC="$1" CFLAGS="-O2 -g -Werror" check
 	equal "tests passed" "$(passes)" 7
 	quiet "$1" -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Wl,--build-id=sha1 $(pkg-config --cflags baton-plugin) \
 		-o "$OUT/echo-$1.so" "$PREFIX/share/baton/examples/echo.c"
 	"$PREFIX/bin/batonctl" plugin check "$OUT/echo-$1.so"
+}
+a_missing_baton_is_named() {
+	in_tree plugin NAME=lost DIR="$OUT/lost"
+	must_fail env PKG_CONFIG_PATH="$OUT" make -C "$OUT/lost" >"$WORK/said" 2>&1
+	grep -F 'make PKG_CONFIG_PATH=PREFIX/lib/pkgconfig' "$WORK/said"
+	quiet env -u PKG_CONFIG_PATH make -C "$OUT/lost" PKG_CONFIG_PATH="$PREFIX/lib/pkgconfig"
+	must_fail "$PREFIX/share/baton/new_plugin.sh" arena 2>"$WORK/said"
+	grep -F "$PREFIX/share/baton/new_plugin.sh arena DIR" "$WORK/said"
+}
+# --plan asks the plugins' files.
+installed_examples_find_the_installed_plugins() {
+	local example count=0
+	for example in "$PREFIX"/share/baton/*.yaml; do
+		"$PREFIX/bin/batond" --plan "$example" >/dev/null 2>"$WORK/said" || { cat "$WORK/said"; return 1; }
+		must_fail grep -F "$TOP" "$WORK/said"
+		count=$((count + 1))
+	done
+	equal examples "$count" "$(ls "$TOP"/config/*.yaml | wc -l)"
 }
 header_compiles_as_cpp() {
 	local standard
@@ -114,6 +132,8 @@ claim install_puts_down_what_a_build_needs install_puts_down_what_a_build_needs
 claim skeleton_elsewhere_builds_with_gcc skeleton_elsewhere gcc
 if command -v clang >/dev/null; then claim skeleton_elsewhere_builds_with_clang skeleton_elsewhere clang
 else skip skeleton_elsewhere_builds_with_clang "no clang"; fi
+claim a_missing_baton_is_named a_missing_baton_is_named
+claim installed_examples_find_the_installed_plugins installed_examples_find_the_installed_plugins
 CXX=$(command -v g++ || command -v clang++)
 if [ -n "$CXX" ]; then claim header_compiles_as_cpp header_compiles_as_cpp "$CXX"
 else skip header_compiles_as_cpp "no C++ compiler"; fi

@@ -13,7 +13,15 @@ name=${1:-} dir=${2:-}
 
 die() { printf 'new plugin: %s\n' "$*" >&2; exit 2; }
 
-[ -n "$name" ] || die "give it a name: make plugin NAME=arena"
+# An installed script's own Baton; empty in the tree.
+pc=$(cd "$(dirname "$0")/../../lib/pkgconfig" 2>/dev/null && [ -e baton-plugin.pc ] && pwd)
+[[ $pc =~ ^[A-Za-z0-9/._+-]*$ ]] || pc=
+usage="make plugin NAME=arena"
+[ -z "$pc" ] || usage="$0 arena DIR"
+
+[ -n "$name" ] || die "give it a name: $usage"
+case $name in -h | --help) printf 'usage: %s: a plugin that works, with its unit test, in a new folder\n' "$usage"; exit 0 ;; esac
+[ -z "$pc" ] || [ -n "$dir" ] || die "give it a folder to be made: $usage"
 [[ $name =~ ^[a-z][a-z0-9_]{0,30}$ ]] ||
 	die "'$name' will not do: a name is a lower case letter, then at most 30 of a-z, 0-9 and _; it is a file's name and a C prefix"
 case $name in
@@ -32,7 +40,7 @@ done
 upper=$(printf %s "$name" | tr a-z A-Z)
 
 mkdir -p "$source" "$test" || exit 1
-fill() { sed -e "s/@NAME@/$name/g" -e "s/@UPPER@/$upper/g" >"$1" || exit 1; }
+fill() { sed -e "s/@NAME@/$name/g" -e "s/@UPPER@/$upper/g" -e "s|@PC@|$pc|g" >"$1" || exit 1; }
 
 fill "$source/$name.c" <<'END'
 /* @NAME@: counts points of players. A datagram is a player and how many points it scores; the answer is what it has now.
@@ -279,14 +287,20 @@ END
 if [ -n "$dir" ]; then
 	fill "$source/Makefile" <<'END'
 # @NAME@.so with nothing but pkg-config and a compiler: `make`, `make check`, `make install` (PREFIX of Baton's own).
-# Baton elsewhere than where pkg-config looks: make PKG_CONFIG_PATH=/opt/baton/lib/pkgconfig
-export PKG_CONFIG_PATH
+# Another Baton than the one this was made with: make PKG_CONFIG_PATH=/opt/baton/lib/pkgconfig
 PKG_CONFIG ?= pkg-config
 CFLAGS     ?= -O3 -g
 WARN       := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-SDK        := $(shell $(PKG_CONFIG) --cflags baton-plugin)
-TEST_LIBS   = $(shell $(PKG_CONFIG) --libs baton-plugin)
-PLUGINDIR   = $(shell $(PKG_CONFIG) --variable=plugindir baton-plugin)
+# Written out: before make 4.4 what is exported does not reach $(shell).
+sdk         = $(shell PKG_CONFIG_PATH='$(if $(PKG_CONFIG_PATH),$(PKG_CONFIG_PATH):)@PC@' $(PKG_CONFIG) $1 baton-plugin)
+ifneq ($(MAKECMDGOALS),clean)
+SDK        := $(call sdk,--cflags)
+ifeq ($(SDK),)
+$(error no Baton found by $(PKG_CONFIG): `make install` one, or name its place: make PKG_CONFIG_PATH=PREFIX/lib/pkgconfig)
+endif
+endif
+TEST_LIBS   = $(call sdk,--libs)
+PLUGINDIR   = $(call sdk,--variable=plugindir)
 
 @NAME@.so: @NAME@.c
 	$(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SDK) -fPIC -fvisibility=hidden -shared -Wl,--build-id=sha1 -Wl,-z,now \
