@@ -87,6 +87,31 @@ static void general_path(const char *path, char *out, size_t size)
 	out[n] = '\0';
 }
 
+/* groups[].settings -> groups.settings */
+static void without_brackets(const char *path, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *path && n + 1 < size; path++)
+		if (*path != '[' && *path != ']')
+			out[n++] = *path;
+	out[n] = '\0';
+}
+
+/* For who writes groups.count; no two rows differ in brackets alone. NULL: no such key. */
+static const struct schema_row *find_without_brackets(const char *general)
+{
+	char asked[96], path[96];
+
+	without_brackets(general, asked, sizeof(asked));
+	for (size_t i = 0; i < schema_rows; i++) {
+		without_brackets(schema[i].path, path, sizeof(path));
+		if (strcmp(asked, path) == 0)
+			return &schema[i];
+	}
+	return NULL;
+}
+
 int schema_look_up(const char *path, const struct schema_row **row, char *why, size_t bytes)
 {
 	char general[96], parent[96];
@@ -98,6 +123,8 @@ int schema_look_up(const char *path, const struct schema_row **row, char *why, s
 	}
 	general_path(path, general, sizeof(general));
 	*row = schema_find(general);
+	if (!*row)
+		*row = find_without_brackets(general);
 	if (*row)
 		return 0;
 	dot = strrchr(general, '.');

@@ -13,7 +13,7 @@ const char *schema_default(const struct schema_row *row);
 /* What a number counts, and what may stand behind it. */
 const char *schema_unit(const struct schema_row *row);
 
-/* The row of `groups[0].count` or `groups[].count`. Returns 0, or -ENOENT with one line in `why`. */
+/* The row of `groups[0].count`, `groups[].count` or `groups.count`. Returns 0, or -ENOENT with one line in `why`. */
 int schema_look_up(const char *path, const struct schema_row **row, char *why, size_t bytes);
 
 #endif

@@ -162,6 +162,8 @@ static void every_row_can_be_explained_by_its_path(void **state)
 		schema_range(row, range, sizeof(range));
 		assert_true(schema_tier_name(row->tier)[0] && schema_reload_name(row->reload)[0] && row->help[0]);
 	}
+	assert_int_equal(schema_look_up("ports.vlans.id", &row, why, sizeof(why)), 0);
+	assert_string_equal(row->path, "ports[].vlans[].id");
 	assert_int_equal(schema_look_up("groups[0].setings", &row, why, sizeof(why)), -ENOENT);
 	assert_non_null(strstr(why, "did you mean 'groups[].settings'?"));
 	assert_int_equal(schema_look_up("", &row, why, sizeof(why)), -ENOENT);
