@@ -40,14 +40,16 @@ static const struct option_row {
 
 /* ---- did you mean ---- */
 
-static int unknown(const struct ctl_options *o, FILE *err, const char *what, const char *word, const char *const *words)
+/* `prefix`: what stands before the words on the command line; `see`: what knows more. */
+static int unknown(const struct ctl_options *o, FILE *err, const char *what, const char *prefix, const char *word,
+		   const char *const *words, const char *see)
 {
-	const char *meant = ctl_suggest(word, words);
+	const char *meant = ctl_suggest(word + strlen(prefix) * (strncmp(word, prefix, strlen(prefix)) == 0), words);
 
 	if (meant)
-		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': did you mean '%s'?", what, word, meant);
+		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': did you mean '%s%s'?", what, word, prefix, meant);
 	else
-		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': see `batonctl --help`", what, word);
+		ctl_fail(o, CTL_USAGE, err, "unknown %s '%s': %s", what, word, see);
 	return -EINVAL;
 }
 
@@ -149,13 +151,16 @@ static bool takes(const struct ctl_options *o, const struct option_row *row)
 
 static int unknown_option(const struct ctl_options *o, FILE *err, const char *word)
 {
-	const char *names[OPTIONS + 1] = { NULL };
+	const char *names[OPTIONS + 1] = { NULL }, *verb = o->command ? o->command->verb : NULL;
+	char see[96];
 	size_t n = 0;
 
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (takes(o, &option_table[i]))
 			names[n++] = option_table[i].name;
-	return unknown(o, err, "option", word + strspn(word, "-"), names);
+	snprintf(see, sizeof(see), "see `batonctl %s%s%s%s--help`", o->command ? o->command->noun : "",
+		 verb ? " " : "", verb ? verb : "", o->command ? " " : "");
+	return unknown(o, err, "option", "--", word, names, see);
 }
 
 /* argv[*at] starts with '-'. Moves *at behind what was used. */
@@ -221,6 +226,35 @@ static const char *match(const char *word, const char *const *words)
 	return hits == 1 ? found : NULL;
 }
 
+/* "a, b, c". */
+static const char *join(const char *const *words, char *out, size_t size)
+{
+	out[0] = 0;
+	for (size_t i = 0; words[i]; i++)
+		snprintf(out + strlen(out), size - strlen(out), "%s%s", i ? ", " : "", words[i]);
+	return out;
+}
+
+/* No noun or verb of its noun. A verb alone is told with the nouns that have it. */
+static int unknown_word(const struct ctl_options *o, const char *noun, const char *word, FILE *err)
+{
+	const char *words[WORDS_MOST];
+	char list[128] = "", see[192];
+
+	for (const struct ctl_command *c = ctl_commands; c->noun && !noun; c++)
+		if (c->verb && strcmp(c->verb, word) == 0)
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s'%s %s'", list[0] ? " or " : "",
+				 c->noun, c->verb);
+	list_words(noun, words);
+	if (noun)
+		snprintf(see, sizeof(see), "'%s' has %s", noun, join(words, list, sizeof(list)));
+	else if (list[0])
+		snprintf(see, sizeof(see), "did you mean %s?", list);
+	else
+		snprintf(see, sizeof(see), "see `batonctl --help`");
+	return unknown(o, err, noun ? "verb" : "command", "", word, words, see);
+}
+
 static bool takes_many(const struct ctl_command *command)
 {
 	return command->argument && strstr(command->argument, "...");
@@ -256,8 +290,12 @@ static int take_word(struct ctl_options *o, const char **noun, const char *word,
 	}
 	list_words(*noun, words);
 	found = match(word, words);
+	if (!found && !*noun && strcmp(word, "help") == 0) {
+		o->help = true; /* `help worker restart`: of that */
+		return 0;
+	}
 	if (!found)
-		return unknown(o, err, *noun ? "verb" : "command", word, words);
+		return unknown_word(o, *noun, word, err);
 	for (const struct ctl_command *c = ctl_commands; c->noun && !o->command; c++) {
 		if (!*noun && strcmp(c->noun, found) == 0 && !c->verb)
 			o->command = c;
@@ -272,11 +310,10 @@ static int take_word(struct ctl_options *o, const char **noun, const char *word,
 static int need_verb(const struct ctl_options *o, const char *noun, FILE *err)
 {
 	const char *words[WORDS_MOST];
-	char list[128] = "";
+	char list[128];
 
 	list_words(noun, words);
-	for (size_t i = 0; words[i]; i++)
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "", words[i]);
+	join(words, list, sizeof(list));
 	if (noun)
 		ctl_fail(o, CTL_USAGE, err, "'%s' needs one of: %s", noun, list);
 	else

@@ -22,8 +22,14 @@ static void wrong_words_are_usage_errors_with_a_hint(void **unused)
 		{ "status now", "one word too many" },
 		{ "worker restart", "needs NAME|GROUP" },
 		{ "worker restart game again", "one word too many" },
-		{ "--jsno status", "did you mean 'json'?" },
-		{ "-x status", "unknown option" },
+		{ "worker xyzzy", "unknown verb 'xyzzy': 'worker' has list, restart, start, stop, drain" },
+		{ "restart game", "did you mean 'worker restart'?" },
+		{ "show", "did you mean 'buckets show' or 'config show'?" },
+		{ "help xyzzy", "see `batonctl --help`" },
+		{ "--jsno status", "unknown option '--jsno': did you mean '--json'?" },
+		{ "-x status", "unknown option '-x': see `batonctl --help`" },
+		{ "worker restart game --wait", "unknown option '--wait': see `batonctl worker restart --help`" },
+		{ "status --xyzzy", "see `batonctl status --help`" },
 		{ "status --timeout 3s", "unknown option" },
 		{ "worker restart game --timeout", "needs a value" },
 		{ "worker restart game --timeout 3x", "give a time" },
@@ -64,6 +70,12 @@ static void help_is_there_for_the_program_and_each_command(void **unused)
 		says(last.out, "--json");
 		assert_string_equal(last.err, "");
 	}
+	run("help");
+	assert_int_equal(last.rc, CTL_OK);
+	says(last.out, "usage: batonctl");
+	run("help worker restart");
+	assert_int_equal(last.rc, CTL_OK);
+	says(last.out, "--version V");
 	run("worker restart -h");
 	says(last.out, "--timeout");
 	says(last.out, "--version V");
