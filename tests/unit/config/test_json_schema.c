@@ -2,7 +2,7 @@
  * can tell. */
 #include "json_schema_rig.h"
 
-#include <dirent.h>
+#include "examples_rig.h"
 
 static json_t *top;
 
@@ -50,33 +50,22 @@ static const char *example_of(const struct schema_row *row)
 	return row->type == SCHEMA_MAP ? "{}" : row->example;
 }
 
+static void satisfies_it(const char *path)
+{
+	static char text[65536];
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	size_t bytes = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (!schema_allows(text, bytes))
+		fail_msg("%s does not satisfy the JSON Schema", path);
+}
+
 static void every_shipped_example_satisfies_it(void **state)
 {
-	static char text[65536], path[1024];
-	char directory[512];
-	uint32_t examples = 0;
-	struct dirent *entry;
-
 	(void)state;
-	snprintf(directory, sizeof(directory), "%s", source_file("config"));
-	DIR *dir = opendir(directory);
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-
-		if (n < 5 || strcmp(entry->d_name + n - 5, ".yaml") != 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		FILE *file = fopen(path, "r");
-		assert_non_null(file);
-		n = fread(text, 1, sizeof(text), file);
-		fclose(file);
-		if (!schema_allows(text, n))
-			fail_msg("%s does not satisfy the JSON Schema", path);
-		examples++;
-	}
-	closedir(dir);
-	assert_true(examples >= 7);
+	for_each_example(satisfies_it);
 }
 
 static void example_and_default_of_every_row_are_taken_by_both(void **state)

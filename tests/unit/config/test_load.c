@@ -1,57 +1,37 @@
 /* Claims about files: the examples that are shipped, paths, and what cannot be read. */
-#include "config_test.h"
+#include "examples_rig.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <sys/stat.h>
 
-static int check(const char *path)
+/* What `read` says of the file is in `outcome`. */
+static int read_by(int (*read)(const char *path, FILE *out), const char *path)
 {
 	FILE *out;
 
 	memset(&outcome, 0, sizeof(outcome));
 	out = fmemopen(outcome.text, sizeof(outcome.text) - 1, "w");
 	assert_non_null(out);
-	outcome.errors = config_check_file(path, out);
+	outcome.errors = read(path, out);
 	fclose(out);
 	return outcome.errors;
 }
 
-static int load(const char *path)
-{
-	FILE *out;
+static int load_outcome(const char *path, FILE *out) { return config_load(path, &outcome.config, out); }
+static int check(const char *path) { return read_by(config_check_file, path); }
+static int load(const char *path) { return read_by(load_outcome, path); }
 
-	memset(&outcome, 0, sizeof(outcome));
-	out = fmemopen(outcome.text, sizeof(outcome.text) - 1, "w");
-	assert_non_null(out);
-	outcome.errors = config_load(path, &outcome.config, out);
-	fclose(out);
-	return outcome.errors;
+static void passes_the_check(const char *path)
+{
+	if (check(path) != 0)
+		fail_msg("%s", outcome.text);
+	assert_non_null(strstr(outcome.text, ": ok (instance "));
 }
 
 static void every_shipped_example_passes_the_check(void **state)
 {
-	char directory[512], path[1024];
-	uint32_t examples = 0;
-	struct dirent *entry;
-
 	(void)state;
-	snprintf(directory, sizeof(directory), "%s", source_file("config"));
-	DIR *dir = opendir(directory);
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-
-		if (n < 5 || strcmp(entry->d_name + n - 5, ".yaml") != 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		if (check(path) != 0)
-			fail_msg("%s", outcome.text);
-		assert_non_null(strstr(outcome.text, ": ok (instance "));
-		examples++;
-	}
-	closedir(dir);
-	assert_true(examples >= 5);
+	for_each_example(passes_the_check);
 }
 
 static void shortest_configuration_has_at_most_fifteen_lines(void **state)

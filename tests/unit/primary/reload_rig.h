@@ -79,6 +79,11 @@ static inline void ask_and_wait(const char *text)
 }
 
 static inline void reload(void) { ask_and_wait("{\"command\":\"config.reload\",\"args\":{\"wait\":true}}"); }
+static inline void reload_with(struct text t)
+{
+	write_file(t);
+	reload();
+}
 
 static inline bool ok(void) { return json_is_true(json_object_get(answer, "ok")); }
 static inline size_t size_of(const char *key) { return json_array_size(json_object_get(answer, key)); }

@@ -30,8 +30,7 @@ static void hot_key_takes_effect_at_once_and_restarts_nobody(void **unused)
 	(void)unused;
 	text.timeout = "7s";
 	text.versions = ", versions: [{name: x, plugin: /x.so}]";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_true(ok());
 	assert_int_equal(size_of("changes"), 2);
 	assert_int_equal(rig.primary->config.start_timeout_ns, 7000000000ull);
@@ -47,8 +46,7 @@ static void worker_key_restarts_the_workers_of_its_group_only(void **unused)
 
 	(void)unused;
 	text.second = ", settings: {speed: fast}";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_true(ok());
 	assert_int_equal(size_of("workers"), 1);
 	assert_string_equal(row_text("workers", 0, "name"), "b.0");
@@ -66,8 +64,7 @@ static void plugin_of_the_file_is_what_the_group_runs_from_then_on(void **unused
 
 	(void)unused;
 	text.first_plugin = "two.so";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_true(ok());
 	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
 	assert_string_equal(rig.primary->plugin[0].version, "2");
@@ -86,8 +83,7 @@ static void version_put_there_by_hand_survives_other_settings(void **unused)
 	assert_int_equal(rig_begin("a", rig_path(path, "two.so")), 0);
 	wait_until(rig.reply != NULL);
 	text.first = ", settings: {x: 1}";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_true(ok());
 	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
 }
@@ -101,8 +97,7 @@ static void mistake_in_the_file_refuses_all_of_it(void **unused)
 	text.timeout = "7s";
 	text.level = "nonsense";
 	text.first = ", setings: {}";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_false(ok());
 	assert_int_equal(size_of("errors"), 2);
 	says("did you mean 'settings'?");
@@ -119,8 +114,7 @@ static void key_of_class_restart_refuses_all_of_it_by_name(void **unused)
 	text.timeout = "7s";
 	text.io_cores = "[0, 0]";
 	text.first = ", settings: {x: 1}, tick_period: 5s";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_false(ok());
 	assert_int_equal(size_of("errors"), 2);
 	assert_non_null(strstr(row_text("errors", 0, NULL), "baton.yaml:3:17: error: eal.io_cores: needs a restart"));
@@ -139,8 +133,7 @@ static void workers_that_cannot_follow_take_everything_back(void **unused)
 	text.first_plugin = "two.so";
 	text.first = ", settings: {x: 1}";
 	text.second_plugin = "bad.so";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_false(ok());
 	says("no such luck");
 	/* The first group was through: it runs what it ran before, in a new process. */

@@ -53,8 +53,7 @@ static void reload_counts(const char *first, const char *second)
 
 	text.first = first;
 	text.second = second;
-	write_file(text);
-	reload();
+	reload_with(text);
 	wait_until(all_settled());
 }
 
@@ -118,8 +117,7 @@ static void workers_that_cannot_start_take_all_of_it_back(void **unused)
 	text.timeout = "7s";
 	text.first = ", count: 2";
 	text.second = ", count: 2";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_false(ok());
 	says("b.1 cannot start: only a.1");
 	wait_until(all_settled());
@@ -137,8 +135,7 @@ static void workers_that_cannot_be_restarted_take_the_number_back_too(void **unu
 	rig_plugin("bad.so", "refuse no such luck");
 	text.first = ", count: 3";
 	text.second_plugin = "bad.so";
-	write_file(text);
-	reload();
+	reload_with(text);
 	assert_false(ok());
 	says("no such luck");
 	wait_until(all_settled());
