@@ -64,6 +64,8 @@ void ctl_help(const struct ctl_command *command, FILE *out); /* NULL: of the pro
 
 /* The word of `words` (ended by NULL) that `word` was probably meant to be, or NULL. At most two edits away. */
 const char *ctl_suggest(const char *word, const char *const *words);
+/* "a, b, c" of the words (ended by NULL), cut to `size`. Returns `out`. */
+const char *ctl_join(const char *const *words, char *out, size_t size);
 
 /* Fills in instance and socket where they were left out. Returns CTL_OK or the exit code after a line on `err`. */
 int ctl_find_socket(struct ctl_options *o, FILE *err);

@@ -226,15 +226,6 @@ static const char *match(const char *word, const char *const *words)
 	return hits == 1 ? found : NULL;
 }
 
-/* "a, b, c". */
-static const char *join(const char *const *words, char *out, size_t size)
-{
-	out[0] = 0;
-	for (size_t i = 0; words[i]; i++)
-		snprintf(out + strlen(out), size - strlen(out), "%s%s", i ? ", " : "", words[i]);
-	return out;
-}
-
 /* No noun or verb of its noun. A verb alone is told with the nouns that have it. */
 static int unknown_word(const struct ctl_options *o, const char *noun, const char *word, FILE *err)
 {
@@ -247,7 +238,7 @@ static int unknown_word(const struct ctl_options *o, const char *noun, const cha
 				 c->noun, c->verb);
 	list_words(noun, words);
 	if (noun)
-		snprintf(see, sizeof(see), "'%s' has %s", noun, join(words, list, sizeof(list)));
+		snprintf(see, sizeof(see), "'%s' has %s", noun, ctl_join(words, list, sizeof(list)));
 	else if (list[0])
 		snprintf(see, sizeof(see), "did you mean %s?", list);
 	else
@@ -313,7 +304,7 @@ static int need_verb(const struct ctl_options *o, const char *noun, FILE *err)
 	char list[128];
 
 	list_words(noun, words);
-	join(words, list, sizeof(list));
+	ctl_join(words, list, sizeof(list));
 	if (noun)
 		ctl_fail(o, CTL_USAGE, err, "'%s' needs one of: %s", noun, list);
 	else

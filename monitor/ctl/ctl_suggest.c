@@ -1,4 +1,5 @@
-/* Did you mean: the word that is nearest to one that was mistyped. */
+/* Did you mean: the word that is nearest to one that was mistyped, and words in a row. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl.h"
@@ -43,4 +44,12 @@ const char *ctl_suggest(const char *word, const char *const *words)
 		}
 	}
 	return best;
+}
+
+const char *ctl_join(const char *const *words, char *out, size_t size)
+{
+	out[0] = 0;
+	for (size_t i = 0; words[i]; i++)
+		snprintf(out + strlen(out), size - strlen(out), "%s%s", i ? ", " : "", words[i]);
+	return out;
 }
