@@ -67,11 +67,13 @@ void loader_yaml_error(struct loader *l, const yaml_parser_t *parser);
 /* Fills in l->config from l->document. */
 void loader_walk(struct loader *l);
 /* Text of a scalar that can be kept as a C string and printed; NULL with an error otherwise. what: "a size". */
-const char *loader_scalar(struct loader *l, yaml_node_t *node, const char *shown, const char *what, const char *example);
+const char *loader_scalar(struct loader *l, yaml_node_t *node, const char *shown, const char *what,
+			  const char *example);
 /* Whether the node is a sequence as long as the row allows; an error otherwise. */
 bool loader_sequence(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown);
 /* Users or groups, as base + row->offset wants them. Returns false after errors. accounts.c */
-bool loader_accounts(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base);
+bool loader_accounts(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
+		     uint8_t *base);
 
 /* Checks that need more than one value; skips those with a bad input. */
 void loader_check(struct loader *l);

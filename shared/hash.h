@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Finaliser of MurmurHash3 (Appleby, public domain): a bijection on 64 bits, every input bit reaches every output bit. */
+/* Finaliser of MurmurHash3 (Appleby, public domain): a bijection on 64 bits, every input bit reaches every output
+ * bit. */
 static inline uint64_t hash_mix64(uint64_t x)
 {
 	x ^= x >> 33;

@@ -120,7 +120,8 @@ struct GameAttack {
 	uint64_t server_time_ns; /* of the request that was accepted, whichever of its repeats is answered */
 } __attribute__((packed));
 
-/* From now on the positions of others within the radius come as NEIGHBOURS, and others see this player's; 0 ends both. */
+/* From now on the positions of others within the radius come as NEIGHBOURS, and others see this player's; 0 ends
+ * both. */
 struct GameSubscribe {
 	struct GamePacketHeader header; /* its sequence is only returned, as a heartbeat's */
 	uint32_t status;
@@ -135,7 +136,8 @@ struct GameNeighbour {
 	float x, y, z;
 } __attribute__((packed));
 
-/* In front of `count` neighbours. Started by the server at a tick: header.player_id is the subscriber, header.sequence the low half of the tick's number. */
+/* In front of `count` neighbours. Started by the server at a tick: header.player_id is the subscriber, header.sequence
+ * the low half of the tick's number. */
 struct GameNeighbours {
 	struct GamePacketHeader header;
 	uint32_t count; /* of neighbours that follow, at least 1 */

@@ -60,10 +60,10 @@ const char *scale_words(const struct supervisor *sup, char *words, size_t bytes)
 
 /* Who owns what: the reply of `buckets.show`. group: NULL for all. */
 json_t *scale_show(struct primary *primary, const char *group);
-/* Which bucket each of these keys is in and whose that is: the reply of `buckets.find`, or a refusal. service: its name,
- * or that of a group that has one service; NULL: the only one there is. keys: of strings, as an operator writes them: a
- * number, decimal or 0x and hexadecimal, for a service that is steered by its payload; ADDRESS:PORT of the client, for
- * one that is steered by flow. */
+/* Which bucket each of these keys is in and whose that is: the reply of `buckets.find`, or a refusal. service: its
+ * name, or that of a group that has one service; NULL: the only one there is. keys: of strings, as an operator writes
+ * them: a number, decimal or 0x and hexadecimal, for a service that is steered by its payload; ADDRESS:PORT of the
+ * client, for one that is steered by flow. */
 json_t *scale_find(struct primary *primary, const char *service, const json_t *keys);
 
 #endif

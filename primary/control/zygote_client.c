@@ -258,9 +258,9 @@ int zygote_client_spawn(struct zygote_client *client, const struct zygote_spawn 
 	return 0;
 }
 
-/* The zygote has threads of EAL's, and the last of them may still be in its last system call when the pidfd says that all
- * is over: taking its own entries out of /proc. Linux (seen on 6.18) waits for that by spinning in waitid(), beside that
- * very thread on one CPU for as long as the scheduler likes: so it is given time first. */
+/* The zygote has threads of EAL's, and the last of them may still be in its last system call when the pidfd says that
+ * all is over: taking its own entries out of /proc. Linux (seen on 6.18) waits for that by spinning in waitid(),
+ * beside that very thread on one CPU for as long as the scheduler likes: so it is given time first. */
 static void reap(struct zygote_process *process, struct process_end *end)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = LAST_THREAD_NS }, NULL);

@@ -1,4 +1,5 @@
-/* What stands for the rest of the primary: watched descriptors, status, and orders that begin and are ended by the input. */
+/* What stands for the rest of the primary: watched descriptors, status, orders that begin and are ended by the
+ * input. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -96,7 +97,11 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 	return begin_order(target, done, token, why, bytes);
 }
 
-bool scale_busy(const struct supervisor *sup, char *why, size_t bytes) { (void)sup, (void)why, (void)bytes; return false; }
+bool scale_busy(const struct supervisor *sup, char *why, size_t bytes)
+{
+	(void)sup, (void)why, (void)bytes;
+	return false;
+}
 json_t *scale_show(struct primary *p, const char *group) { (void)p, (void)group; return reply_ok(); }
 json_t *scale_find(struct primary *p, const char *service, const json_t *keys)
 {

@@ -40,7 +40,8 @@ static void rig_queues(struct rig *rig, uint32_t lcores)
 
 	for (uint32_t i = 0; i < lcores; i++) {
 		snprintf(name, sizeof(name), "rig%u_pool%u", serial, i);
-		rig->pool[i] = rte_pktmbuf_pool_create_by_ops(name, RIG_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0, "ring_sp_sc");
+		rig->pool[i] = rte_pktmbuf_pool_create_by_ops(name, RIG_BUFFERS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0,
+							       "ring_sp_sc");
 		snprintf(name, sizeof(name), "rig%u_rx%u", serial, i);
 		rig->rx[i] = rte_ring_create(name, 4096, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "rig%u_tx%u", serial, i);
@@ -139,7 +140,8 @@ static void rig_make(struct rig *rig, uint32_t lcores, uint32_t slots, uint32_t 
 	rig_config(rig, lcores, slots, buckets, services);
 	rig_queues(rig, lcores);
 	assert_int_equal(stats_create(&rig->stats, rig->instance, lcores, slots, rte_get_tsc_hz(), &rig->stats_fd), 0);
-	stats_unlink(rig->instance); /* nobody attaches by name, and a test that fails leaves nothing to be taken for an instance */
+	/* Nobody attaches by name, and a test that fails leaves nothing behind that looks like an instance. */
+	stats_unlink(rig->instance);
 	rig_primary(rig, true);
 }
 

@@ -24,5 +24,6 @@ static baton_verdict echo(struct baton_ctx *ctx, const struct baton_packet *pack
 	return baton_reply(packet->len);
 }
 
-BATON_PLUGIN(.name = "slow-init", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4, .schema = 1,
+BATON_PLUGIN(.name = "slow-init", .version = "1", .key = BATON_KEY_PAYLOAD, .key_offset = 8, .key_length = 4,
+	     .schema = 1,
 	     .init = slow, .packet = echo);

@@ -1,5 +1,6 @@
-/* Sends malformed frames of every kind through a real device by AF_PACKET, COUNT of each, and prints what each kind must
- * be counted as: one `reason N` a line. The source port is kept bound, so that the kernel answers no reply with ICMP.
+/* Sends malformed frames of every kind through a real device by AF_PACKET, COUNT of each, and prints what each kind
+ * must be counted as: one `reason N` a line. The source port is kept bound, so that the kernel answers no reply with
+ * ICMP.
  *
  *   test-inject DEVICE BATON_MAC BATON_IP OUR_IP UDP_PORT COUNT SEED */
 #include <arpa/inet.h>
@@ -130,11 +131,21 @@ static void k_protocol(struct frame *f) { ip_of(f)->protocol = 132; fix_ip(f); }
 static void k_no_udp(struct frame *f) { ip_of(f)->tot_len = htons((uint16_t)(20 + roll() % 8)); fix_ip(f); }
 static void k_udp_length(struct frame *f) { udp_of(f)->len = htons((uint16_t)(8 + roll() % 48)); }
 static void k_udp_low(struct frame *f) { udp_of(f)->len = htons((uint16_t)(roll() % 8)); }
-static void k_udp_checksum(struct frame *f) { udp_of(f)->check ^= (uint16_t)(1u << roll() % 16); if (udp_of(f)->check == 0) udp_of(f)->check = 1; }
+static void k_udp_checksum(struct frame *f)
+{
+	udp_of(f)->check ^= (uint16_t)(1u << roll() % 16);
+	if (udp_of(f)->check == 0)
+		udp_of(f)->check = 1;
+}
 static void k_port(struct frame *f) { udp_of(f)->dest = htons((uint16_t)(g.udp_port + 1 + roll() % 100)); fix_udp(f); }
 static void k_ethertype(struct frame *f) { f->byte[12] = 0x88; f->byte[13] = 0xb5; }
 static void k_no_key(struct frame *f) { resize(f, roll() % 12); }
-static void k_runt(struct frame *f) { resize(f, 24 + roll() % 24); move_of(f)->header.packet_size = f->len - DATA_AT; fix_udp(f); }
+static void k_runt(struct frame *f)
+{
+	resize(f, 24 + roll() % 24);
+	move_of(f)->header.packet_size = f->len - DATA_AT;
+	fix_udp(f);
+}
 static void k_type(struct frame *f) { move_of(f)->header.packet_type = 4 + roll() % 1000; fix_udp(f); }
 static void k_size(struct frame *f) { move_of(f)->header.packet_size = 49 + roll() % 1000; fix_udp(f); }
 static void k_token(struct frame *f) { move_of(f)->header.session_token = 1 + roll(); fix_udp(f); }
@@ -148,7 +159,8 @@ static const struct kind {
 } kinds[] = {
 	{k_version, "bad_ip_version"}, {k_ihl_low, "bad_ip_header"}, {k_ip_long, "bad_ip_length"},
 	{k_ip_short, "bad_ip_length"}, {k_ip_checksum, "bad_ip_checksum"}, {k_first_fragment, "fragment"},
-	{k_last_fragment, "fragment"}, {k_address, "not_our_address"}, {k_protocol, "unknown_protocol"}, {k_mac, "not_our_mac"},
+	{k_last_fragment, "fragment"}, {k_address, "not_our_address"},
+	{k_protocol, "unknown_protocol"}, {k_mac, "not_our_mac"},
 	{k_no_udp, "bad_udp_length"}, {k_udp_length, "bad_udp_length"}, {k_udp_low, "bad_udp_length"},
 	{k_udp_checksum, "bad_udp_checksum"}, {k_port, "no_service"}, {k_ethertype, "unknown_ethertype"},
 	{k_no_key, "no_key"}, {k_runt, "runt"}, {k_type, "malformed"}, {k_size, "malformed"}, {k_token, "malformed"},

@@ -1,4 +1,4 @@
-/* A plugin tried out: loaded, initialised, fed with datagrams, messages and ticks and messages, each of them in verify mode. */
+/* A plugin tried out: loaded, initialised, fed with datagrams, messages and ticks, each in verify mode. */
 #define _GNU_SOURCE
 #include "try.h"
 
@@ -228,7 +228,8 @@ static int try_entries(void)
 		if (p->tick != NULL && i % PER_TICK == PER_TICK - 1 && try_tick(1 + i / PER_TICK) != 0)
 			return 1;
 	}
-	say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"messages\":%u,\"undone\":%u,\"undo_bytes\":%u}\n",
+	say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"messages\":%u,"
+	    "\"undone\":%u,\"undo_bytes\":%u}\n",
 	    run.packets, run.replies, run.drops, run.ticks, run.messages, run.undone, run.undo_bytes);
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* A data path with an I/O lcore and three workers that the test plays by hand: for tests of what entries have sent. Worker 0
- * owns the buckets below 32, worker 1 the others. */
+/* A data path with an I/O lcore and three workers that the test plays by hand: for tests of what entries have sent.
+ * Worker 0 owns the buckets below 32, worker 1 the others. */
 #ifndef BATON_TEST_MESSAGES_RIG_H
 #define BATON_TEST_MESSAGES_RIG_H
 
@@ -36,7 +36,8 @@ static inline void attach(uint32_t slot)
 	belt_consumer_init(&worker[slot], rig.belt[0][slot], &state_control(&rig.state, slot)->commit[0]);
 }
 
-/* Settles all that the worker has been offered; returns how many messages were among it, their first bytes in `seen`. */
+/* Settles all that the worker has been offered; returns how many messages were among it, their first bytes in
+ * `seen`. */
 static inline uint32_t settle_all(uint32_t slot, uint8_t *seen)
 {
 	struct belt_consumer *c = &worker[slot];
@@ -129,7 +130,8 @@ static inline struct belt_out_cell *cell(uint32_t slot, uint8_t kind)
 	return out;
 }
 
-/* Worker `slot` handles its next entry, having posted `count` messages to `bucket` that begin with first, first + 1, ... */
+/* Worker `slot` handles its next entry, having posted `count` messages to `bucket` that begin with first, first + 1,
+ * ... */
 static inline void post(uint32_t slot, uint32_t count, uint32_t bucket, uint8_t first)
 {
 	struct belt_consumer *c = &worker[slot];

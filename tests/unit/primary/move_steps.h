@@ -1,4 +1,5 @@
-/* The steps of the world of move_world.h: traffic, the supervisor's part, moves, deaths, turns of lcores and workers. */
+/* The steps of the world of move_world.h: traffic, the supervisor's part, moves, deaths, turns of lcores and
+ * workers. */
 #ifndef BATON_TEST_MOVE_STEPS_H
 #define BATON_TEST_MOVE_STEPS_H
 

@@ -1,5 +1,5 @@
-/* A world of I/O lcores and workers for tests of moves, deaths and messages, driven step by step at random. Workers settle
- * late, die with entries open, post messages and start packets; oracles stand where things happen. */
+/* A world of I/O lcores and workers for tests of moves, deaths and messages, driven step by step at random. Workers
+ * settle late, die with entries open, post messages and start packets; oracles stand where things happen. */
 #ifndef BATON_TEST_MOVE_WORLD_H
 #define BATON_TEST_MOVE_WORLD_H
 

@@ -70,11 +70,23 @@ static void spoil_ihl_short(struct rte_mbuf *m) { ip_of(m)->version_ihl = 0x44; 
 static void spoil_total_long(struct rte_mbuf *m) { ip_of(m)->total_length = rte_cpu_to_be_16(77); ip_checksum(m, 20); }
 static void spoil_total_short(struct rte_mbuf *m) { ip_of(m)->total_length = rte_cpu_to_be_16(19); ip_checksum(m, 20); }
 static void spoil_ip_checksum(struct rte_mbuf *m) { ip_of(m)->hdr_checksum ^= 1; }
-static void spoil_fragment_first(struct rte_mbuf *m) { ip_of(m)->fragment_offset = rte_cpu_to_be_16(0x2000); ip_checksum(m, 20); }
-static void spoil_fragment_last(struct rte_mbuf *m) { ip_of(m)->fragment_offset = rte_cpu_to_be_16(0x0010); ip_checksum(m, 20); }
+static void spoil_fragment_first(struct rte_mbuf *m)
+{
+	ip_of(m)->fragment_offset = rte_cpu_to_be_16(0x2000);
+	ip_checksum(m, 20);
+}
+static void spoil_fragment_last(struct rte_mbuf *m)
+{
+	ip_of(m)->fragment_offset = rte_cpu_to_be_16(0x0010);
+	ip_checksum(m, 20);
+}
 static void spoil_address(struct rte_mbuf *m) { ip_of(m)->dst_addr ^= 0x01000000; ip_checksum(m, 20); }
 static void spoil_protocol(struct rte_mbuf *m) { ip_of(m)->next_proto_id = 6; ip_checksum(m, 20); }
-static void spoil_no_udp_header(struct rte_mbuf *m) { ip_of(m)->total_length = rte_cpu_to_be_16(27); ip_checksum(m, 20); }
+static void spoil_no_udp_header(struct rte_mbuf *m)
+{
+	ip_of(m)->total_length = rte_cpu_to_be_16(27);
+	ip_checksum(m, 20);
+}
 static void spoil_udp_length(struct rte_mbuf *m) { udp_of(m)->dgram_len = rte_cpu_to_be_16(55); }
 static void spoil_udp_length_low(struct rte_mbuf *m) { udp_of(m)->dgram_len = rte_cpu_to_be_16(7); }
 static void spoil_udp_checksum(struct rte_mbuf *m) { udp_of(m)->dgram_cksum ^= 0x0100; }

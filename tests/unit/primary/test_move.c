@@ -1,7 +1,7 @@
-/* Moves, deaths and messages under random interleavings: several I/O lcores, workers that settle late or die with entries
- * open, moves at any time. Oracles: every packet is applied once and in order, a bucket has one owner, every reply leaves
- * once and in order, every message of a settled entry is handled once and none of another, every buffer comes home.
- * The seed is printed; SEED=n repeats a run. */
+/* Moves, deaths and messages under random interleavings: several I/O lcores, workers that settle late or die with
+ * entries open, moves at any time. Oracles: every packet is applied once and in order, a bucket has one owner, every
+ * reply leaves once and in order, every message of a settled entry is handled once and none of another, every buffer
+ * comes home. The seed is printed; SEED=n repeats a run. */
 #include "move_steps.h"
 
 static void moves_and_deaths_lose_double_reorder_nothing(void **state)

@@ -96,7 +96,8 @@ static void a_started_packet_comes_from_the_address_that_was_written_to(void **s
 	belt_settle(&worker[0], worker[0].done + 1);
 	turn();
 	assert_int_equal(drain_tx(&mbuf), 1);
-	assert_int_equal(rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr))->src_addr, other);
+	assert_int_equal(rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr))->src_addr,
+			 other);
 	rte_pktmbuf_free(mbuf);
 }
 

@@ -1,5 +1,6 @@
-/* PLAYER_ATTACK: the attacker's side. Range, cooldown and sequence are checked here; what becomes of the hit is decided in
- * the target's bucket (hit.c) and comes back by message, is kept, and is the answer to each repeat (protocol.md R9). */
+/* PLAYER_ATTACK: the attacker's side. Range, cooldown and sequence are checked here; what becomes of the hit is
+ * decided in the target's bucket (hit.c) and comes back by message, is kept, and is the answer to each repeat
+ * (protocol.md R9). */
 #include "game.h"
 
 /* Turns the request into a refusal: nothing has changed. */

@@ -1,8 +1,8 @@
 /* Who fights: records beside the player's own, in the same table under keys of their own (player.h).
  *
- * An attack is three messages (protocol.md R9): the attacker's bucket posts a HIT to the target's, which applies it once
- * and posts the RESULT back, which is stored, told to the client and answered by a FORGET. Whatever is lost in between
- * with the primary is posted again: the hit when the client repeats its request, the result by a tick. */
+ * An attack is three messages (protocol.md R9): the attacker's bucket posts a HIT to the target's, which applies it
+ * once and posts the RESULT back, which is stored, told to the client and answered by a FORGET. Whatever is lost in
+ * between with the primary is posted again: the hit when the client repeats its request, the result by a tick. */
 #ifndef GAME_FIGHT_H
 #define GAME_FIGHT_H
 

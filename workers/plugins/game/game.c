@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Of a tick that removes as many players, fighters, memories and presences as it may and heals as many: packets and messages need
- * far less, two insertions, one removal and four saves. */
+/* Of a tick that removes as many players, fighters, memories and presences as it may and heals as many: packets and
+ * messages need far less, two insertions, one removal and four saves. */
 #define GAME_MAX_UNDO (4 * PLAYER_REMOVED_PER_TICK * BATON_UNDO_REMOVE + \
 		       FIGHTERS_HEALED_PER_TICK * PLAYER_UNDO(sizeof(struct vitals)) + \
 		       BATON_POSTS_MOST * PLAYER_UNDO(sizeof(uint64_t)))

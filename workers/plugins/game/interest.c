@@ -83,7 +83,8 @@ static bool is_near(const struct presence *a, const struct presence *b)
 	return x * x + y * y + z * z <= reach * reach;
 }
 
-static void tell_subscriber(struct baton_ctx *ctx, const struct seen *seen, uint32_t count, uint32_t who, uint64_t number)
+static void tell_subscriber(struct baton_ctx *ctx, const struct seen *seen, uint32_t count, uint32_t who,
+			    uint64_t number)
 {
 	struct {
 		struct GameNeighbours head;

@@ -23,7 +23,8 @@ enum player_flag {
 	PLAYER_SUBSCRIBES = 2, /* to its neighbours, within `radius` */
 };
 
-/* What a MOVE changes stands first, so that one save covers it. Schema 2: beside players there are fighters and memories (fight.h), and presences (interest.h). */
+/* What a MOVE changes stands first, so that one save covers it. Schema 2: beside players there are fighters and
+ * memories (fight.h), and presences (interest.h). */
 struct player {
 	uint64_t time_ns;  /* of the last MOVE or ATTACK that was taken, or HEARTBEAT */
 	uint32_t sequence; /* of the last MOVE that was applied */

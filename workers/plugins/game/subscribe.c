@@ -27,7 +27,8 @@ baton_verdict game_subscribe(struct baton_ctx *ctx, uint8_t *data)
 	uint16_t was = player->radius;
 	player->time_ns = ctx->time_ns;
 	player->radius = (uint16_t)__builtin_ceilf(radius);
-	player->flags = (uint8_t)(player->radius != 0 ? player->flags | PLAYER_SUBSCRIBES : player->flags & ~PLAYER_SUBSCRIBES);
+	player->flags = (uint8_t)(player->radius != 0 ? player->flags | PLAYER_SUBSCRIBES :
+				  player->flags & ~PLAYER_SUBSCRIBES);
 	subscribe->radius = player->radius;
 	if (player->radius == 0 && was != 0) {
 		player->radius = was; /* the cells that know it */

@@ -1,5 +1,5 @@
-/* The game in the plugin test library, and its messages on their way: delivered when, and in which order, the test says.
- * The test has a function started(), which gets the packets that the game starts. */
+/* The game in the plugin test library, and its messages on their way: delivered when, and in which order, the test
+ * says. The test has a function started(), which gets the packets that the game starts. */
 #ifndef BATON_TEST_MESSAGE_RIG_H
 #define BATON_TEST_MESSAGE_RIG_H
 

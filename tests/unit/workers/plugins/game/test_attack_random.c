@@ -1,5 +1,5 @@
-/* PLAYER_ATTACK at random: each hit is applied and told exactly once whatever the order of messages, the repeats of clients
- * and the deaths of primaries. The seed is printed; SEED=n repeats a run. */
+/* PLAYER_ATTACK at random: each hit is applied and told exactly once whatever the order of messages, the repeats of
+ * clients and the deaths of primaries. The seed is printed; SEED=n repeats a run. */
 #include "attack_rig.h"
 
 struct claim {
