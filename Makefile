@@ -161,7 +161,7 @@ $(O)/tools.ok:
 	@touch $@
 
 # Only these see DPDK: monitors, configuration, bots and plugins must do without it.
-DPDK_USERS := primary workers/runtime workers/zygote tests/unit/primary tests/unit/workers tests/lib
+DPDK_USERS := primary bench/stages workers/runtime workers/zygote tests/unit/primary tests/unit/workers tests/lib
 cflags_for = $(ROOMS) $(if $(filter $(addsuffix /%,$(DPDK_USERS)),$1),$(DPDK_CFLAGS))
 
 $(OBJ)/%.o: %.c $(B)/flags | $(O)/tools.ok
