@@ -8,6 +8,7 @@
 #include "checksum.h"
 #include "hash.h"
 #include "lcore.h"
+#include "plain.h"
 #include "vlan.h"
 
 #define ETH_HEADER 14u
@@ -57,6 +58,12 @@ static __attribute__((noinline)) bool refuse(struct io_lcore *io, struct rte_mbu
 	return false;
 }
 
+/* When the next packet came, as its entry will say. */
+static inline uint64_t next_time(const struct io_lcore *io)
+{
+	return io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
+}
+
 /* Service, key, bucket: what the packet will be offered with. Its tag is the caller's. */
 static inline bool classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
 			 uint32_t at, uint32_t udp_len, struct belt_shadow *packet)
@@ -72,7 +79,7 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	if (baton_unlikely(len > BELT_CELL_BYTES))
 		return refuse(io, mbuf, DROP_oversize);
 	if (service->key == BATON_KEY_PAYLOAD) {
-		if (baton_unlikely(len < (uint32_t)service->key_offset + service->key_length))
+		if (baton_unlikely(len < service->len_least))
 			return refuse(io, mbuf, DROP_no_key);
 		/* Eight bytes whatever the key's length: a buffer has room behind every frame. */
 		memcpy(&key, frame + at + UDP_HEADER + service->key_offset, sizeof(key));
@@ -80,7 +87,7 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	} else {
 		key = hash_flow_key(ip->src_addr, udp->src_port, udp->dst_port);
 	}
-	io->last_ns = io->now_ns > io->last_ns ? io->now_ns : io->last_ns + 1;
+	io->last_ns = next_time(io);
 	packet->cookie = mbuf;
 	packet->time_ns = io->last_ns;
 	packet->bucket = (uint16_t)(hash_key(key, service->salt) & service->mask);
@@ -141,24 +148,6 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return false;
 	packet->place = (uint8_t)network_place(net, ip->dst_addr);
 	return true;
-}
-
-/* What nearly every frame is: IPv4 without options or fragments, UDP, lengths that agree, checksums right, for the
- * port's first address. False says nothing: classify_ipv4() finds out what it is. */
-static inline bool is_plain_udp(const struct port *port, const struct rte_mbuf *mbuf, const uint8_t *frame,
-				uint32_t *udp_len)
-{
-	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + ETH_HEADER);
-	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(ip + 1);
-	uint64_t head;
-
-	memcpy(&head, ip, sizeof(head)); /* version, IHL, ToS, total length, id, fragment: in bounds of every buffer */
-	uint32_t total = rte_be_to_cpu_16((uint16_t)(head >> 16));
-	*udp_len = rte_be_to_cpu_16(udp->dgram_len);
-	return (head & 0xff3f0000000000ffull) == 0x45 && ip->next_proto_id == IPPROTO_UDP &&
-	       total == *udp_len + IP_HEADER && *udp_len >= UDP_HEADER && total <= mbuf->data_len - ETH_HEADER &&
-	       total <= port->mtu && ip->dst_addr == port->plain_ip && ip_checksum_ok(port, mbuf, ip, IP_HEADER) &&
-	       udp_checksum_ok(port, mbuf, ip, udp, *udp_len);
 }
 
 /* What is not for this host: seen when the port is promiscuous, or by a switch that floods. */
@@ -237,8 +226,8 @@ static __attribute__((noinline)) bool classify_odd(struct io_lcore *io, struct p
 	return classify_tagged(io, port, mbuf, mbuf->vlan_tci, packet);
 }
 
-/* True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
-static inline bool classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+/* Any frame. True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
+static __attribute__((noinline)) bool classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
 				  struct belt_shadow *packet)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
@@ -253,28 +242,102 @@ static inline bool classify_frame(struct io_lcore *io, struct port *port, struct
 	/* A unicast packet in a broadcast frame is nobody's (RFC 1122, 3.3.6). */
 	if (baton_unlikely(!is_port_mac(port, eth)))
 		return refuse(io, mbuf, DROP_not_our_mac);
-	uint32_t udp_len;
 	packet->tag = 0;
-	if (baton_likely(is_plain_udp(port, mbuf, (const uint8_t *)eth, &udp_len)))
-		return classify_udp(io, port, mbuf, (const struct rte_ipv4_hdr *)(const void *)(eth + 1),
-				    ETH_HEADER + IP_HEADER, udp_len, packet);
 	return classify_ipv4(io, port, mbuf, &port->network[0], packet);
+}
+
+/* What is the same for all plain packets of a burst. */
+struct plain_burst {
+	struct plain plain;
+	const struct port *port;
+	const struct steering *service; /* of the last one */
+	uint32_t udp_port;              /* its port; more than 16 bits: there was none yet */
+	uint32_t total_most;            /* of the IPv4 packet */
+	uint64_t meta;                  /* the last eight bytes of the shadow, but for the service */
+};
+static_assert(offsetof(struct belt_shadow, time_ns) == 8 && offsetof(struct belt_shadow, tag) == 16 &&
+	      offsetof(struct belt_shadow, bucket) == 20 && offsetof(struct belt_shadow, len) == 22 &&
+	      offsetof(struct belt_shadow, kind) == 24 && offsetof(struct belt_shadow, service) == 25 &&
+	      offsetof(struct belt_shadow, data_at) == 28 && offsetof(struct belt_shadow, port) == 30 &&
+	      offsetof(struct belt_shadow, place) == 31, "a shadow as four words");
+
+static inline void plain_burst_init(struct plain_burst *burst, const struct port *port)
+{
+	plain_init(&burst->plain, port);
+	burst->port = port;
+	burst->service = NULL;
+	burst->udp_port = UINT32_MAX;
+	burst->total_most = IP_HEADER + UDP_HEADER + BELT_CELL_BYTES;
+	if (port->mtu < burst->total_most)
+		burst->total_most = port->mtu;
+	burst->meta = BELT_PACKET | (uint64_t)PLAIN_PAYLOAD << 32 | (uint64_t)port->index << 48;
+}
+
+/* Nearly every frame: plain, to a service, lengths that agree, checksums right. False says nothing: classify_frame() finds
+ * out what it is. */
+static inline bool classify_plain(const struct io_lcore *io, struct plain_burst *burst, struct rte_mbuf *mbuf,
+				  uint64_t time_ns, struct belt_shadow *packet)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(const void *)(frame + PLAIN_IP);
+	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + PLAIN_UDP);
+	uint32_t total = rte_be_to_cpu_16(ip->total_length), udp_len = rte_be_to_cpu_16(udp->dgram_len);
+	uint64_t key;
+
+	if (baton_unlikely(!plain_matches(&burst->plain, mbuf, frame)))
+		return false;
+	if (baton_unlikely(udp->dst_port != burst->udp_port)) {
+		burst->udp_port = udp->dst_port;
+		burst->service = find_service(io, (uint32_t)burst->port->plain_ip, udp->dst_port);
+	}
+	const struct steering *service = burst->service;
+	if (baton_unlikely(service == NULL || udp_len < UDP_HEADER + service->len_least || total != udp_len + IP_HEADER ||
+			   total > burst->total_most || total + ETH_HEADER > mbuf->data_len))
+		return false;
+	if (baton_unlikely((mbuf->ol_flags & burst->plain.sum_mask) != burst->plain.sum_good) &&
+	    !(ip_checksum_ok(burst->port, mbuf, ip, IP_HEADER) && udp_checksum_ok(burst->port, mbuf, ip, udp, udp_len)))
+		return false;
+	if (service->key == BATON_KEY_PAYLOAD) {
+		memcpy(&key, frame + PLAIN_PAYLOAD + service->key_offset, sizeof(key));
+		key &= service->key_mask;
+	} else {
+		key = hash_flow_key(ip->src_addr, udp->src_port, udp->dst_port);
+	}
+	uint64_t bucket = hash_key(key, service->salt) & service->mask;
+	uint64_t where = bucket << 32 | (uint64_t)(udp_len - UDP_HEADER) << 48;
+	uint64_t meta = burst->meta | (uint64_t)service->index << 8;
+	/* Stored word by word: put together elsewhere and copied it would wait for the store buffer. */
+	packet->cookie = mbuf;
+	packet->time_ns = time_ns;
+	memcpy((uint8_t *)packet + offsetof(struct belt_shadow, tag), &where, sizeof(where));
+	memcpy((uint8_t *)packet + offsetof(struct belt_shadow, kind), &meta, sizeof(meta));
+	return true;
 }
 
 uint32_t classify_burst(struct io_lcore *io, struct port *port, struct rte_mbuf **mbuf, uint32_t count,
 			struct belt_shadow *packet)
 {
+	struct plain_burst burst;
 	uint32_t kept = 0;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, next_ns = next_time(io);
 
+	plain_burst_init(&burst, port);
 	for (uint32_t i = 0; i < count && i < 4; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbuf[i], const void *));
 	for (uint32_t i = 0; i < count; i++) {
 		if (i + 4 < count)
 			rte_prefetch0(rte_pktmbuf_mtod(mbuf[i + 4], const void *));
 		bytes += mbuf[i]->pkt_len;
+		if (baton_likely(classify_plain(io, &burst, mbuf[i], next_ns, &packet[kept]))) {
+			kept++;
+			next_ns++;
+			continue;
+		}
+		io->last_ns = next_ns - 1;
 		kept += classify_frame(io, port, mbuf[i], &packet[kept]);
+		next_ns = next_time(io);
 	}
+	io->last_ns = next_ns - 1;
 	stats_add(&io->stats->rx_bytes, bytes);
 	return kept;
 }

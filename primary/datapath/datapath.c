@@ -26,6 +26,8 @@ static int steering_create(struct io_lcore *io, uint32_t index)
 	steering->key_offset = io->dp->setup.key[index].offset;
 	steering->key_length = io->dp->setup.key[index].length;
 	steering->key_mask = steering->key_length >= 8 ? UINT64_MAX : (1ull << 8 * steering->key_length) - 1;
+	if (steering->key == BATON_KEY_PAYLOAD)
+		steering->len_least = (uint32_t)steering->key_offset + steering->key_length;
 	steering->index = (uint8_t)index;
 	steering->salt = io->dp->setup.state->header->salt;
 	steering->ip = service->ip;

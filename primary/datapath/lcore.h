@@ -122,6 +122,7 @@ struct steering {
 	enum baton_key key;
 	uint8_t index; /* of the service */
 	uint16_t key_offset, key_length;
+	uint32_t len_least; /* bytes of payload that have the key */
 	uint64_t key_mask; /* the key's bytes of the eight that are loaded at key_offset */
 	uint64_t salt;
 	uint32_t ip; /* 0: any */
