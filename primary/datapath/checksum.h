@@ -10,13 +10,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Folds a sum to 16 bits: 0 only if all that was summed is 0. */
+/* Folds a sum to 16 bits: 0 only if all that was summed is 0. The halves are added twice, in both orders: the upper half
+ * of that is their sum, and the carry of the lower one is the carry that has to go round. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	return (uint16_t)((sum & 0xffffu) + (sum >> 16));
+	sum += sum << 32 | sum >> 32;
+	uint32_t half = (uint32_t)(sum >> 32);
+
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 /* Sum of len bytes, not folded; room for 2^31 bytes. */
