@@ -315,6 +315,8 @@ static int move_what_never_ends(uint64_t *ns)
 	rig_time(&rig, *ns);
 	int id = datapath_move(rig.dp, &(struct move_order){.from = 1, .to = 2});
 	turn();
+	settle_all(2, seen); /* it is awake */
+	turn();
 	settle_all(1, seen); /* its revoke is the last of them */
 	turn();
 	assert_true(rig.dp->io[0]->message.used > 2 * BELT_SLOTS);
