@@ -308,6 +308,10 @@ static void check_groups(struct loader *l)
 			wrong(l, group->name,
 			      "groups[%u].name: no service names group '%s'; its workers would have nothing to do", g,
 			      group->name);
+		if (group->stall_wall_ns != 0 && group->stall_wall_ns < group->stall_timeout_ns &&
+		    loader_good(l, &group->stall_wall_ns) && loader_good(l, &group->stall_timeout_ns))
+			wrong(l, &group->stall_wall_ns,
+			      "groups[%u].stall_wall: shorter than stall_timeout: raise it, too, or switch it off", g);
 		whole = whole && loader_good(l, &group->count);
 		workers += group->count;
 	}

@@ -87,6 +87,8 @@ struct config_group {
 	uint64_t records;                  /* of the whole group */
 	uint64_t tick_period_ns;           /* 0: no ticks */
 	uint32_t tick_catch_up;            /* missed ticks a bucket makes up for at a time */
+	uint64_t stall_timeout_ns; /* nothing settled for so much of a worker's time: it is killed; 0: never */
+	uint64_t stall_wall_ns;    /* the same, whoever had the CPU; 0: never */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;
 };

@@ -53,6 +53,7 @@
 	X(sleeps, "times put to sleep") \
 	X(wakeups, "doorbells rung for workers (lcore)") \
 	X(tx_errors_retried, "device tx errors, the packet is offered again (main)") \
+	X(stalls, "workers killed because entries waited and none was settled (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \

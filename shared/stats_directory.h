@@ -30,7 +30,7 @@ struct stats_worker {
 	char group[BATON_NAME_BYTES];
 	char version[BATON_NAME_BYTES];
 	char build_id[44];              /* 40 hex digits */
-	uint32_t pad;
+	uint32_t stalls;                /* of the crashes: killed because it settled nothing */
 };
 
 /* What is counted in one lane (residence.h): a version of a group, whichever slots it ran in. */

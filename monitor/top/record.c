@@ -78,7 +78,9 @@ static void observe_serving(struct record *r, const struct sample *base, const s
 		add(r, at, VERDICT_OK, "%s: version changed, %s -> %s", w->name, old->version, w->version);
 	else if (memcmp(old->build_id, w->build_id, sizeof(w->build_id)) != 0)
 		add(r, at, VERDICT_OK, "%s: build changed, %.12s -> %.12s", w->name, old->build_id, w->build_id);
-	if (w->crashes > old->crashes)
+	if (w->stalls > old->stalls)
+		add(r, at, VERDICT_WARN, "%s: stalled and was killed, %u in all", w->name, w->stalls);
+	else if (w->crashes > old->crashes)
 		add(r, at, VERDICT_WARN, "%s: crashed, %u in all", w->name, w->crashes);
 }
 

@@ -125,6 +125,24 @@ bool process_is_dying(pid_t pid)
 	       ((status_mask(text, "SigPnd:") | status_mask(text, "ShdPnd:")) & killed) != 0;
 }
 
+int process_clock(pid_t pid, uint64_t *cpu_ns, bool *blocked)
+{
+	char text[1024];
+	struct timespec t;
+	clockid_t clock;
+	int rc = clock_getcpuclockid(pid, &clock);
+
+	if (rc != 0)
+		return -rc;
+	if (clock_gettime(clock, &t) != 0)
+		return -errno;
+	*cpu_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	/* The name in parentheses may hold anything; behind the last one stands the state. */
+	const char *at = read_proc(pid, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
+	*blocked = at != NULL && at[1] == ' ' && at[2] != 0 && strchr("SDTt", at[2]) != NULL;
+	return 0;
+}
+
 static uint32_t kill_children_of(const char *path)
 {
 	FILE *list = fopen(path, "re");

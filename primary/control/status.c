@@ -321,6 +321,7 @@ json_t *status_build(struct primary *primary)
 		reply_set_count(reply, "restarts", sup->restarts_done);
 		reply_set_count(reply, "restarts_failed", sup->restarts_failed);
 		reply_set_count(reply, "fenced", sup->fences);
+		reply_set_count(reply, "stalls", sup->stalls);
 	}
 	json_object_set_new(reply, "ports", status_ports(primary));
 	json_object_set_new(reply, "workers", status_workers(primary));

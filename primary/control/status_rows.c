@@ -37,6 +37,7 @@ static json_t *slot_row(const struct supervisor *sup, const struct worker *w, ui
 	reply_set_text(o, "role", role);
 	reply_set_count(o, "restarts", w->restarts);
 	reply_set_count(o, "crashes", w->crashes);
+	reply_set_count(o, "stalls", w->stalls);
 	reply_set_text(o, "trouble", w->trouble);
 	if (slot == SLOT_NONE) {
 		reply_set_text(o, "state", "none");

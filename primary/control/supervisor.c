@@ -279,6 +279,7 @@ static void poll_fences(struct supervisor *sup)
 
 		sup->fences++;
 		s->fenced = true;
+		snprintf(s->cause, sizeof(s->cause), "wrote what no honest worker writes into its belt");
 		log_error("%s: pid %d in slot %u wrote what no honest worker writes into its belt: killed",
 			  sup->worker[s->worker].name, (int)s->pid, slot);
 		slot_event(sup, slot, EVENT_FENCE);
@@ -292,7 +293,8 @@ static void count_operations(struct supervisor *sup)
 
 	for (uint32_t i = 0; i < sup->slots && !busy; i++) {
 		uint32_t state = sup->slot[i].state;
-		busy = state == WORKER_STARTING || state == WORKER_STOPPING || state == WORKER_DEAD;
+		busy = state == WORKER_STARTING || state == WORKER_STOPPING || state == WORKER_DEAD ||
+		       stall_is_near(&sup->slot[i].stall);
 	}
 	for (uint32_t i = 0; i < sup->workers && !busy; i++)
 		busy = !worker_settled(sup, i) && sup->worker[i].slot != SLOT_NONE;
@@ -310,6 +312,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	poll_descriptors(sup, timeout_ms);
 	zygote_client_poll(&sup->zygote);
 	poll_fences(sup);
+	stalls_poll(sup);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			poll_slot(sup, i, now);

@@ -11,6 +11,7 @@
 #include "primary.h"
 #include "restart.h"
 #include "scale.h"
+#include "stall.h"
 #include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
@@ -35,10 +36,12 @@ struct worker_slot {
 	uint32_t log_left_out;  /* lines since the last that was logged */
 	bool kill_wanted;
 	bool fenced;
+	struct stall_watch stall;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
 	struct worker_ready ready; /* from READY on */
 	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
+	char cause[128]; /* why we killed it; empty: we did not, or as ordered */
 	char words[256]; /* why it could not start, or how it ended; may stand here before that is acted on */
 };
 
@@ -69,6 +72,7 @@ struct worker {
 	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
 	uint32_t crashes;
+	uint32_t stalls;   /* of them: killed because it settled nothing */
 	uint32_t failed_starts; /* since the last good one */
 	uint64_t next_start_ns, backoff_ns;
 	uint64_t complained_ns;
@@ -93,6 +97,7 @@ struct supervisor {
 	bool busy;          /* counted in primary->operations */
 	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */
 	uint32_t fences;    /* workers killed for what they wrote, ever */
+	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
 };
 

@@ -1,5 +1,7 @@
 /* What a worker says on its socket, and how its end is noticed. */
 #define _GNU_SOURCE
+#include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -174,7 +176,11 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 	/* -ECHILD: its first parent is not through yet, but the process itself is: what it did is done. The zombie is
 	 * reaped as a stray later. */
 	bool refused = s->state == WORKER_STOPPING && s->words[0];
-	if (!refused)
+	bool ours = s->cause[0] && end.killed && end.code == SIGKILL;
+	static_assert(sizeof(s->words) >= sizeof(s->cause), "what we say of it fits");
+	if (ours)
+		memcpy(s->words, s->cause, sizeof(s->cause));
+	else if (!refused)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	slot_event(sup, slot, EVENT_DIED);

@@ -56,6 +56,7 @@ void slot_publish(const struct supervisor *sup, uint32_t slot)
 		entry.buckets = datapath_owned(sup->primary->dp, slot);
 		entry.restarts = w->restarts;
 		entry.crashes = w->crashes;
+		entry.stalls = w->stalls;
 		memcpy(entry.name, w->name, sizeof(entry.name));
 		memcpy(entry.group, sup->primary->config.group[w->group].name, sizeof(entry.group));
 		memcpy(entry.version, s->ready.version, sizeof(entry.version));

@@ -90,6 +90,14 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
  * Each slot is reported once per incarnation. */
 uint32_t datapath_slot_to_fence(struct datapath *dp);
 
+/* How far the slot's worker is, as the main lcore may see it at any time. */
+struct slot_progress {
+	uint64_t settled;    /* `done`, summed over its belts */
+	uint32_t waiting;    /* entries handed to it and not settled */
+	uint64_t lcores_tsc; /* every I/O lcore has come through a turn that it began at this time or later */
+};
+void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slot_progress *out);
+
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket);
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot); /* buckets owned over all services */
 

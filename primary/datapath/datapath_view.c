@@ -36,3 +36,27 @@ void datapath_ledger(const struct datapath *dp, uint32_t lcore, struct ledger *o
 		.tx_backlog = c->tx_backlog,
 	};
 }
+
+/* Plain words that others write: each is read once, whole on this machine, and orders nothing. */
+static uint64_t read_once(const uint64_t *word)
+{
+	return *(const volatile uint64_t *)word;
+}
+
+void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slot_progress *out)
+{
+	*out = (struct slot_progress){ .lcores_tsc = UINT64_MAX };
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		const struct belt_producer *belt = &dp->io[i]->slot[slot].belt;
+		/* acquire: before `published`, which it never passes */
+		uint64_t done = atomic_load_explicit(&belt->commit->done, memory_order_acquire);
+		uint64_t waiting = read_once(&belt->published) - done;
+		uint64_t turned = read_once(&dp->io[i]->stats->heartbeat);
+
+		out->settled += done;
+		if (waiting <= BELT_SLOTS) /* else it is forged: the reaper of the belt has it fenced */
+			out->waiting += (uint32_t)waiting;
+		if (turned < out->lcores_tsc)
+			out->lcores_tsc = turned;
+	}
+}

@@ -4,11 +4,15 @@ TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(dir $(PLUGINS))test-plugins/%.so,
 $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
+# it changes one of the game's own files, and needs the others
+$(dir $(PLUGINS))test-plugins/game_wild.so: $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
+	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
+$(OBJ)/tests/plugins/game_wild.o: TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $@.new $< && mv -f $@.new $@
+	$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $@.new $^ -lm && mv -f $@.new $@
 
 .SECONDARY: $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/plugins/*.c)))
 .PHONY: test-plugins

@@ -10,7 +10,10 @@ PLAYERS=40
 EACH=${EACH:-2} # of the seven kinds of step
 WORKERS=3
 EAL_EXTRA="  io_cores: [0, 1]"
-GROUP_EXTRA="    tick_period: 50ms
+# A claim stops workers on purpose.
+GROUP_EXTRA="    stall_timeout: off
+    stall_wall: off
+    tick_period: 50ms
     settings: {player.idle: 10m, regen.per_tick: 3}"
 TEAM=$WORK/team # $TEAM.0, $TEAM.1: a line for each player, its id; $TEAM.N.buckets: theirs, with commas; $TEAM.N.worker
 

@@ -93,6 +93,9 @@ bots_found_nothing_wrong() {
 # A worker that is stopped by the kernel lets go of no buckets: the reload that restarts it is in the middle for sure.
 a_stop_in_the_middle_is_orderly() {
 	local pid rc=0
+	GROUP_EXTRA=$'    stall_timeout: off\n    stall_wall: off\n'$GROUP_EXTRA
+	storm_config 3 info 600s "$PLUGIN_FILE"
+	ctl config reload --wait
 	kill -STOP "$(worker_pid "$(there | awk '$2 == "active" { print $1; exit }')")"
 	storm_config 3 info 999s "$PLUGIN_FILE"
 	"$BIN/batonctl" -i "$INSTANCE" config reload --wait >"$WORK/said" 2>&1 &

@@ -8,7 +8,10 @@ SOCKET=/run/baton/$INSTANCE/control.sock
 # Numbers that no account of the machine has.
 VIEWER=$((50000 + RANDOM % 1000)) OPERATOR=$((52000 + RANDOM % 1000)) STRANGER=$((54000 + RANDOM % 1000))
 TEAM=$((56000 + RANDOM % 1000))
-GROUP_EXTRA="control:
+# A claim stops a worker on purpose, so that an order does not end.
+GROUP_EXTRA="    stall_timeout: off
+    stall_wall: off
+control:
   viewers: {users: [$VIEWER], groups: [$TEAM]}
   operators: {users: [$OPERATOR]}
   audit_log: $LOG"

@@ -285,6 +285,21 @@ static void workers_and_a_standby_fit_the_slots(void **state)
 	assert_non_null(strstr(outcome.text, "lower groups[].count"));
 }
 
+static void stall_wall_is_no_shorter_than_stall_timeout(void **state)
+{
+	(void)state;
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: 2s}\n");
+	expect_only(7, 3, "groups[0].stall_wall: shorter than stall_timeout: raise it, too, or switch it off");
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: 2s, stall_wall: 1999ms}\n");
+	expect_only(7, column_of(7, "1999ms"), "groups[0].stall_wall: shorter than stall_timeout");
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: 2s, stall_wall: 2s}\n");
+	expect_good();
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: 2s, stall_wall: off}\n");
+	expect_good();
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: off}\n");
+	expect_good();
+}
+
 static void socket_memory_is_whole_huge_pages(void **state)
 {
 	(void)state;
@@ -373,6 +388,7 @@ int main(void)
 		cmocka_unit_test(buckets_are_a_power_of_two),
 		cmocka_unit_test(service_names_a_group_of_its_own),
 		cmocka_unit_test(workers_and_a_standby_fit_the_slots),
+		cmocka_unit_test(stall_wall_is_no_shorter_than_stall_timeout),
 		cmocka_unit_test(socket_memory_is_whole_huge_pages),
 		cmocka_unit_test(eal_arguments_that_break_baton_are_refused_with_the_reason),
 		cmocka_unit_test(mistake_in_one_value_gives_one_message),

@@ -45,6 +45,16 @@ static void nothing_new_is_no_event(void **state)
 	assert_null(record_event(&r, 0, UINT64_MAX));
 }
 
+static void a_stall_is_told_instead_of_the_crash_that_it_is(void **state)
+{
+	(void)state;
+	now->worker[0].crashes = 1;
+	now->worker[0].stalls = 1;
+	observe();
+	assert_int_equal(r.events, 1);
+	latest(0, VERDICT_WARN, "game.0: stalled and was killed, 1 in all");
+}
+
 static void new_incarnation_version_and_crash_are_seen(void **state)
 {
 	(void)state;
@@ -265,6 +275,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, start, samples_drop)
 	const struct CMUnitTest tests[] = {
 		T(nothing_new_is_no_event),
+		T(a_stall_is_told_instead_of_the_crash_that_it_is),
 		T(new_incarnation_version_and_crash_are_seen),
 		T(drops_begin_once_and_end_after_a_pause),
 		T(stalls_and_moves_are_seen),

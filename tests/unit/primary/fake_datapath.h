@@ -43,6 +43,7 @@ static struct fake {
 	bool hold_moves;     /* they do not end */
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
+	struct slot_progress progress[BATON_MAX_WORKERS];
 	int64_t imbalance;
 	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
@@ -217,6 +218,15 @@ uint32_t datapath_slot_to_fence(struct datapath *dp)
 	(void)dp;
 	fake.fence = SLOT_NONE;
 	return slot;
+}
+
+/* lcores_tsc 0: the I/O lcores turn all the time. */
+void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slot_progress *out)
+{
+	(void)dp;
+	*out = fake.progress[slot];
+	if (out->lcores_tsc == 0)
+		out->lcores_tsc = UINT64_MAX;
 }
 
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)

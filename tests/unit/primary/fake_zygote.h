@@ -5,6 +5,7 @@
  *   crash             hello, then SIGSEGV                      mute          neither speaks nor leaves
  *   hang              hello, then nothing                      exit          leaves without a word
  *   schema            ready with another schema                stubborn      ready, does not leave when stopped
+ *   spin              ready, never leaves nor sleeps
  *   only NAME         ok for that worker, refuses for others   early         ready without hello
  *   other VERSION     described only: a plugin of another name
  */
@@ -157,6 +158,9 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 		   strcmp(text, "schema") ? FAKE_SCHEMA : FAKE_SCHEMA + 1);
 	if (!strcmp(text, "stubborn"))
 		fake_forever();
+	if (!strcmp(text, "spin"))
+		for (volatile int i = 0;; i++)
+			;
 	fake_serve_until_stopped(spawn);
 }
 

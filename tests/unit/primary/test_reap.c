@@ -178,6 +178,39 @@ static void a_reply_longer_than_its_request_is_not_sent(void **state)
 	assert_int_equal(datapath_slot_to_fence(rig.dp), 0);
 }
 
+static void what_waits_for_a_worker_and_what_it_settled_is_known(void **state)
+{
+	struct slot_progress p, before;
+
+	(void)state;
+	datapath_slot_progress(rig.dp, 0, &before);
+	assert_int_equal(before.waiting, 0);
+	offer(5, 16);
+	datapath_slot_progress(rig.dp, 0, &p);
+	assert_int_equal(p.waiting, 5);
+	assert_int_equal(p.settled, before.settled);
+	belt_settle(&worker, worker.done + 2);
+	datapath_slot_progress(rig.dp, 0, &p);
+	assert_int_equal(p.waiting, 3);
+	assert_int_equal(p.settled, before.settled + 2);
+	before = p;
+	uint64_t tsc = rte_rdtsc();
+	turn();
+	turn();
+	datapath_slot_progress(rig.dp, 0, &p);
+	assert_true(before.lcores_tsc < tsc && p.lcores_tsc > tsc);
+	assert_int_equal(p.waiting, 3);
+	belt_settle(&worker, worker.done + 3);
+	datapath_slot_progress(rig.dp, 0, &p);
+	assert_int_equal(p.waiting, 0);
+	atomic_store_explicit(&worker.commit->done, worker.done + 1000, memory_order_release);
+	datapath_slot_progress(rig.dp, 0, &p);
+	assert_int_equal(p.waiting, 0); /* forged: not a stall */
+	atomic_store_explicit(&worker.commit->done, worker.done, memory_order_release);
+	turn();
+	take_replies(0);
+}
+
 /* Answered, not answered, dropped for each reason; the teardown counts what the pool has. */
 static void every_buffer_comes_home(void **state)
 {
@@ -313,6 +346,7 @@ int main(void)
 		CASE(what_settles_while_it_is_reaped_is_whole),
 		CASE(a_commit_word_that_no_honest_worker_writes_is_fenced),
 		CASE(a_reply_longer_than_its_request_is_not_sent),
+		CASE(what_waits_for_a_worker_and_what_it_settled_is_known),
 		CASE(every_buffer_comes_home),
 		cmocka_unit_test_setup_teardown(residence_is_that_of_the_version_that_handles, set_up_versions, tear_down),
 	};
