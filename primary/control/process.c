@@ -50,6 +50,7 @@ int process_reap(int pidfd, struct process_end *end)
 		return -EAGAIN;
 	end->known = true;
 	end->killed = info.si_code != CLD_EXITED;
+	end->dumped = info.si_code == CLD_DUMPED;
 	end->code = info.si_status;
 	return 0;
 }
@@ -64,7 +65,8 @@ const char *process_end_text(const struct process_end *end, char *text, size_t b
 	if (!end->known)
 		snprintf(text, bytes, "unknown end");
 	else if (end->killed)
-		snprintf(text, bytes, "signal %d (%s)", end->code, strsignal(end->code));
+		snprintf(text, bytes, "signal %d (%s%s)", end->code, strsignal(end->code),
+			 end->dumped ? ", core dumped" : "");
 	else
 		snprintf(text, bytes, "exit status %d", end->code);
 	return text;

@@ -19,6 +19,7 @@ bool process_ended(int pidfd);
 struct process_end {
 	bool known;  /* false: its status went to another parent */
 	bool killed; /* by signal `code`, else exit status `code` */
+	bool dumped; /* killed, and a core dump was written first */
 	int code;
 };
 

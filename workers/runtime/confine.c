@@ -14,9 +14,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sabotage.h"
 
 #define ADOPTION_NS  1000000000ull
 #define FIRST_KEPT   3  /* behind standard input, output and error */
@@ -195,6 +198,16 @@ int confine_oom_score(void)
 	}
 	close(fd);
 	return rc;
+}
+
+int confine_core(void)
+{
+	/* 0 switches dumps to a file off, but not those to a program (core(5)); 1 is too small for either. */
+	const struct rlimit too_small = {1, 1};
+
+	if (BATON_SABOTAGE(core_dumped) || setrlimit(RLIMIT_CORE, &too_small) == 0)
+		return 0;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -errno; /* the limit was 0 and may not be raised */
 }
 
 void confine_signals(void)

@@ -9,12 +9,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -337,6 +339,56 @@ static void a_worker_dies_with_the_primary_that_adopted_it(void **state)
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+/* A process with much memory that faults where the kernel may dump it. */
+static int status_of_a_fault(bool confined)
+{
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	size_t bytes = confined ? 64u << 20 : PAGE;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		signal(SIGSEGV, SIG_DFL);
+		if (memory == MAP_FAILED || setrlimit(RLIMIT_CORE, &all) != 0 || (confined && confine_core() != 0))
+			_exit(1);
+		memset(memory, 1, bytes);
+		kill(getpid(), SIGSEGV);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	return status;
+}
+
+/* Else its successor would wait for the dump. */
+static void a_fault_leaves_no_core_dump(void **state)
+{
+	char dir[] = "/tmp/baton-core.XXXXXX", command[64];
+	struct rlimit limit;
+	int here = open(".", O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	assert_true(here >= 0);
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	if (!WCOREDUMP(status_of_a_fault(false)))
+		print_message("this machine dumps nothing: only the limit is looked at\n");
+	assert_false(WCOREDUMP(status_of_a_fault(true)));
+	assert_int_equal(fchdir(here), 0);
+	close(here);
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	assert_int_equal(system(command), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(confine_core() == 0 && getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur == 1 &&
+		      limit.rlim_max == 1 ? 0 : 1);
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static int build_filter(void **state)
 {
 	(void)state;
@@ -352,6 +404,7 @@ int main(void)
 		cmocka_unit_test(descriptors_not_kept_are_closed),
 		cmocka_unit_test(a_worker_without_a_cpu_of_its_own_is_not_bound_to_its_parents),
 		cmocka_unit_test(a_worker_is_not_protected_as_its_primary_is),
+		cmocka_unit_test(a_fault_leaves_no_core_dump),
 		cmocka_unit_test(signals_are_as_after_exec),
 		cmocka_unit_test(a_worker_whose_primary_is_gone_is_told_so),
 		cmocka_unit_test(a_worker_dies_with_the_primary_that_adopted_it),
