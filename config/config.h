@@ -89,6 +89,9 @@ struct config_group {
 	uint32_t tick_catch_up;            /* missed ticks a bucket makes up for at a time */
 	uint64_t stall_timeout_ns; /* nothing settled for so much of a worker's time: it is killed; 0: never */
 	uint64_t stall_wall_ns;    /* the same, whoever had the CPU; 0: never */
+	uint32_t restart_burst;     /* crashes within restart_window_ns that spend the budget; 0: never spent */
+	uint64_t restart_window_ns;
+	uint64_t good_after_ns;     /* a version that ran so long without a crash is fallen back to */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;
 };

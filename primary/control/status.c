@@ -126,6 +126,19 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 		say(j, primary->ready ? STATUS_CRITICAL : STATUS_WARN, "worker %s is starting", w->name);
 }
 
+static void judge_budget(struct judge *j, const struct primary *primary, uint32_t group)
+{
+	const struct budget *budget = &primary->supervisor->budget[group];
+	const char *name = primary->config.group[group].name;
+
+	if (budget->spent)
+		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries again",
+		    name, budget_parked(primary->supervisor, group), name);
+	else if (budget->fell_back)
+		say(j, STATUS_WARN, "group %s: version %s crashed too often, %s runs instead; `batonctl worker restart %s "
+		    "--version VERSION` ends that", name, budget->failed, budget->good[budget->back].version, name);
+}
+
 static void judge_workers(struct judge *j, const struct primary *primary)
 {
 	const struct supervisor *sup = primary->supervisor;
@@ -134,6 +147,8 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 		say(j, STATUS_CRITICAL, "the primary is stopping");
 		return;
 	}
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		judge_budget(j, primary, g);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		judge_worker(j, primary, i);
 	if (sup->zygote.current.fd < 0)

@@ -55,7 +55,7 @@ static void name_workers(struct supervisor *sup)
 	const struct config *config = &sup->primary->config;
 
 	for (uint32_t i = 0; i < BATON_MAX_WORKERS; i++)
-		sup->slot[i] = (struct worker_slot){ .socket = -1, .pidfd = -1 };
+		sup->slot[i] = (struct worker_slot){ .socket = -1, .pidfd = -1, .image = -1 };
 	for (uint32_t g = 0; g < config->groups; g++) {
 		snprintf(sup->group_path[g], sizeof(sup->group_path[g]), "%s", config->group[g].plugin);
 		for (uint32_t i = 0; i < config->group[g].count && sup->workers < BATON_MAX_WORKERS; i++) {
@@ -216,7 +216,7 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 		return;
 	}
 	if (w->slot == SLOT_NONE) {
-		if (!w->held && !sup->stopping && process_now_ns() >= w->next_start_ns)
+		if (!w->held && !sup->stopping && !sup->budget[w->group].spent && process_now_ns() >= w->next_start_ns)
 			start_worker(sup, worker);
 		return;
 	}
@@ -318,6 +318,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 			poll_slot(sup, i, now);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
+	budget_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
 	workers_sweep(sup);
@@ -374,7 +375,10 @@ void supervisor_fini(struct primary *primary)
 			close(sup->slot[i].socket);
 		if (sup->slot[i].pidfd >= 0)
 			close(sup->slot[i].pidfd);
+		if (sup->slot[i].image >= 0)
+			close(sup->slot[i].image);
 	}
+	budget_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;
 }

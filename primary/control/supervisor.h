@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "budget.h"
 #include "primary.h"
 #include "restart.h"
 #include "scale.h"
@@ -28,6 +29,7 @@ struct worker_slot {
 	uint32_t incarnation;
 	int32_t cpu; /* -1: any */
 	int socket, pidfd; /* -1: none */
+	int image;         /* sealed copy of the plugin that it runs; -1: none */
 	pid_t pid;         /* 0: not known yet */
 	uint64_t spawned_ns, deadline_ns; /* CLOCK_MONOTONIC; deadline 0: none */
 	uint32_t zygote_deaths; /* the client's count when it was asked for */
@@ -36,6 +38,7 @@ struct worker_slot {
 	uint32_t log_left_out;  /* lines since the last that was logged */
 	bool kill_wanted;
 	bool fenced;
+	bool fault; /* it has died by what it did itself */
 	struct stall_watch stall;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
@@ -90,6 +93,7 @@ struct supervisor {
 	struct worker_slot slot[BATON_MAX_WORKERS];
 	struct worker worker[BATON_MAX_WORKERS];
 	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
+	struct budget budget[BATON_MAX_GROUPS];
 	struct restart restart;
 	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */

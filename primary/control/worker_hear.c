@@ -153,6 +153,17 @@ bool slot_hear(struct supervisor *sup, uint32_t slot)
 
 /* ---- the end ---- */
 
+/* By what the process did itself, not by what others did to it. */
+static bool is_fault(const struct process_end *end)
+{
+	static const int fault[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
+
+	for (size_t i = 0; i < sizeof(fault) / sizeof(fault[0]); i++)
+		if (end->known && end->killed && end->code == fault[i])
+			return true;
+	return end->known && !end->killed;
+}
+
 void slot_check_end(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -183,6 +194,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 	else if (!refused)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
+	s->fault = ours || is_fault(&end);
 	slot_event(sup, slot, EVENT_DIED);
 }
 

@@ -1,6 +1,7 @@
 /* One incarnation of a worker: its start, the actions of its life table, its entry in the stats directory. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +156,7 @@ static void bury(struct supervisor *sup, uint32_t slot)
 
 	close_fd(&s->socket);
 	close_fd(&s->pidfd);
+	close_fd(&s->image);
 	s->deadline_ns = 0;
 	s->recovered = false;
 	s->orphans = 0;
@@ -179,6 +181,8 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot));
 	bury(sup, slot);
 	worker_lost(sup, s->worker, slot);
+	if (s->fault)
+		budget_crash(sup, slot);
 }
 
 static void act_bury(struct supervisor *sup, uint32_t slot)
@@ -192,7 +196,9 @@ static void act_bury(struct supervisor *sup, uint32_t slot)
 static void act_free_slot(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
-	struct worker_slot empty = { .worker = s->worker, .incarnation = s->incarnation, .socket = -1, .pidfd = -1 };
+	struct worker_slot empty = {
+		.worker = s->worker, .incarnation = s->incarnation, .socket = -1, .pidfd = -1, .image = -1,
+	};
 
 	memcpy(empty.words, s->words, sizeof(empty.words)); /* a restart may still ask why it could not start */
 	*s = empty;
@@ -281,12 +287,21 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	struct zygote_spawn spawn;
 	uint32_t at = free_slot(sup);
 	int image, rc;
+	const struct budget *budget = &sup->budget[w->group];
+	const struct good_version *good = &budget->good[budget->back];
 
 	if (at == SLOT_NONE) {
 		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
 		return -EAGAIN;
 	}
-	rc = plugin_image_open(path, &image, why, bytes);
+	if (budget->fell_back && strcmp(path, good->path) == 0) {
+		image = fcntl(good->image, F_DUPFD_CLOEXEC, 3);
+		rc = image < 0 ? -errno : 0;
+		if (rc)
+			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
+	} else {
+		rc = plugin_image_open(path, &image, why, bytes);
+	}
 	if (rc)
 		return rc;
 	struct control_block *control = state_control(&sup->primary->state, at);
@@ -299,7 +314,7 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
 	fill_spawn(sup, at, group, &spawn);
 	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
-	close(image);
+	sup->slot[at].image = image;
 	if (rc == 0)
 		rc = watch(sup, at, sup->slot[at].socket);
 	if (rc) {
@@ -307,6 +322,7 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 			 rc == -ENOTCONN ? "no zygote is left to start it: restart batond%s"
 					 : "cannot ask the zygote: %s",
 			 rc == -ENOTCONN ? "" : strerror(-rc));
+		close_fd(&sup->slot[at].image);
 		close_fd(&sup->slot[at].socket); /* a worker that was asked for after all finds nobody and leaves */
 		return rc;
 	}

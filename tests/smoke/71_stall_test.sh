@@ -8,6 +8,7 @@ GROUP_EXTRA="    stall_wall: 60s
     versions:
       - {name: tame, plugin: $PLUGINS/game.so}
       - {name: wild, plugin: $WILD}
+    restart_burst: off
     settings: {wild.after: 3000}"
 
 active() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active")] | "\(length) \(map(.buckets) | add)"'; }

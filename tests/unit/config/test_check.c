@@ -296,8 +296,6 @@ static void stall_wall_is_no_shorter_than_stall_timeout(void **state)
 	expect_good();
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: 2s, stall_wall: off}\n");
 	expect_good();
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, stall_timeout: off}\n");
-	expect_good();
 }
 
 static void socket_memory_is_whole_huge_pages(void **state)

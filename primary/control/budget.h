@@ -1,0 +1,47 @@
+/* The restart budget of a group: workers that crash by what their plugin does are replaced so often in a window, then
+ * the group falls back to the last good version, and if there is none it waits for an operator, its buckets parked.
+ * Deaths that somebody else caused (SIGKILL, short memory) and starts that fail do not count: those only back off. */
+#ifndef BATON_PRIMARY_BUDGET_H
+#define BATON_PRIMARY_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi.h"
+
+#define BUDGET_MOST 64u /* restart_burst */
+
+struct supervisor;
+
+/* A version that ran for good_after while no worker of the group crashed. */
+struct good_version {
+	bool known;
+	int image; /* our own descriptor of the sealed copy it ran from: the file may have been rebuilt since */
+	char path[BATON_PATH_BYTES];
+	char version[BATON_NAME_BYTES];
+	char build_id[44];
+};
+
+/* Of one group. */
+struct budget {
+	uint64_t crash_ns[BUDGET_MOST]; /* CLOCK_MONOTONIC; crash n at n % BUDGET_MOST */
+	uint64_t crashes;               /* since the last reset */
+	uint64_t last_ns;               /* latest crash, ever; 0: none */
+	bool spent;                     /* nothing is started any more */
+	bool fell_back;                 /* good[back] runs, or is to */
+	uint32_t back;
+	char failed[BATON_NAME_BYTES];  /* version that it fell back from */
+	struct good_version good[2];    /* latest first */
+};
+
+/* The process in `slot` has died by a fault of its own. Decides what its group does from now on. */
+void budget_crash(struct supervisor *sup, uint32_t slot);
+/* Every turn: which versions have proved good. */
+void budget_poll(struct supervisor *sup);
+/* An operator restarts: everything is tried again, from files. */
+void budget_reset(struct supervisor *sup, uint32_t group);
+/* Buckets of the group that nobody owns and nobody will. */
+uint32_t budget_parked(const struct supervisor *sup, uint32_t group);
+void budget_fini(struct supervisor *sup);
+
+#endif
