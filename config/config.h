@@ -167,7 +167,7 @@ struct config_origins {
  * if there are errors; config_origins_free() gives it back. */
 int config_load_traced(const char *path, bool host, struct config *config, struct config_origins *origins,
 		       FILE *errors);
-/* The same for a program that must not wait, host: true. What is no plain file by now, such as a pipe, counts as an error. */
+/* The same for a program that must not wait, host: true. What is no plain file by now, such as a pipe, is an error. */
 int config_load_again(const char *path, struct config *config, struct config_origins *origins, FILE *errors);
 void config_origins_free(struct config_origins *origins);
 

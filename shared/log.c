@@ -97,8 +97,8 @@ static int print_prefix(char *line, size_t size, enum log_level level)
 			(unsigned)(now.tv_nsec / 1000000), log_ident, level_name[level]);
 }
 
-/* Whoever reads standard error may have stopped: a pager, a terminal after ^S, a log daemon that hangs. A pipe, a terminal
- * and a socket say whether they take a line without waiting; a file always does. */
+/* Whoever reads standard error may have stopped: a pager, a terminal after ^S, a log daemon that hangs. A pipe, a
+ * terminal and a socket say whether they take a line without waiting; a file always does. */
 static bool has_room(void)
 {
 	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};

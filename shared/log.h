@@ -1,6 +1,6 @@
 /* Logging for the control plane; the data path never logs. One line per call on standard error:
- * `<priority>` prefix under journald, ISO 8601 time otherwise. Whoever reads it is not waited for, but for 20 ms when he
- * stops: lines without room are counted, and the next that finds room says how many are missing. */
+ * `<priority>` prefix under journald, ISO 8601 time otherwise. Whoever reads it is not waited for, but for 20 ms
+ * when he stops: lines without room are counted, and the next that finds room says how many are missing. */
 #ifndef BATON_SHARED_LOG_H
 #define BATON_SHARED_LOG_H
 

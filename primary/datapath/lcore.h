@@ -240,8 +240,8 @@ void local_announce(struct io_lcore *io);
 /* ---- moves and deaths ---- */
 void move_begin(struct io_lcore *io, struct move *move);
 void move_run(struct io_lcore *io);
-/* Whether what comes for the buckets of the list goes behind what waits no more: packets are dropped as they are for any full
- * belt, messages wait for the new owner's belt. */
+/* Whether what comes for the buckets of the list goes behind what waits no more: packets are dropped as they are for
+ * any full belt, messages wait for the new owner's belt. */
 bool move_is_late(const struct io_lcore *io, uint32_t service, uint32_t list);
 static inline bool move_has(const struct move *move, uint32_t bucket)
 {

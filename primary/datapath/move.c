@@ -8,8 +8,8 @@
 #include "lcore.h"
 
 #define PRIME_MOST_NS 20000000u
-/* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming than it
- * can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
+/* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming
+ * than it can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
 #define MOVE_LATE_NS 1000000000ull
 
 bool move_is_late(const struct io_lcore *io, uint32_t service, uint32_t list)

@@ -305,7 +305,7 @@ static void circle(uint32_t most, uint64_t *ns)
 		io_turn(rig.dp->io[0]);
 }
 
-/* Worker 1's buckets go to worker 2, with more messages under way that never end than a belt holds. Returns the move. */
+/* Worker 1's buckets go to worker 2, with more messages that never end than a belt holds. Returns the move. */
 static int move_what_never_ends(uint64_t *ns)
 {
 	uint8_t seen[BELT_SLOTS];

@@ -168,7 +168,7 @@ static void what_waits_for_a_full_belt_goes_before_what_comes(void **state)
 	rig_destroy(&rig);
 }
 
-/* A flood: 32 packets come for every 16 that the new owner takes. What it cannot take is dropped, in order and counted, as
+/* A flood: 32 packets come for every 16 that the new owner takes. What it cannot take is dropped and counted, as
  * it would be without a move; and the move ends. */
 static void a_move_ends_under_more_than_the_new_owner_can_take(void **state)
 {
