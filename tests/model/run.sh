@@ -70,7 +70,7 @@ search() {
 	[ "$mutant" = - ] || flags+=("-D$mutant")
 	local name="$model${flags[*]:+ ${flags[*]}}"
 	if ! { spin -a "${flags[@]}" "$here/$model.pml" &&
-		gcc -O"$([ "$mutant" = - ] && echo 2 || echo 1)" -w -DSAFETY $COMPRESS -DMEMLIM="$MEGABYTES" -o pan pan.c; } >build.log 2>&1 || [ ! -x pan ]; then
+		gcc -O"$([ "$mutant" = - ] && echo 2 || echo 0)" -w -DSAFETY $COMPRESS -DMEMLIM="$MEGABYTES" -o pan pan.c; } >build.log 2>&1 || [ ! -x pan ]; then
 		echo "not ok $name: does not build: $(tail -1 build.log); see $out/build.log" >"$work/$1.out"
 		return
 	fi
