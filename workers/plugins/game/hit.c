@@ -98,11 +98,16 @@ void hit_arrived(struct baton_ctx *ctx, const struct note *hit, uint32_t most)
 		return;
 	if (!baton_save(ctx, memory, sizeof(*memory)))
 		return;
+	const struct memory before = *memory;
 	*memory = (struct memory){
 		.time_ns = ctx->time_ns, .sequence = hit->sequence, .target = hit->target, .came = 1, .stray = stray,
 	};
 	if (!apply(ctx, hit, memory)) {
-		baton_remove(ctx, memory);
+		/* What an older hit left stays: it keeps that one's repeats out. */
+		if (stray && !BATON_SABOTAGE(failed_hit_forgets))
+			*memory = before;
+		else
+			baton_remove(ctx, memory);
 		return;
 	}
 	tell(ctx, hit->attacker, memory);

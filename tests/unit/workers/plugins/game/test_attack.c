@@ -214,6 +214,37 @@ static void without_room_to_remember_a_hit_is_not_applied(void **state)
 	assert_int_equal(fighter->vitals.hits, 2);
 }
 
+/* Found by tests/model/attack.pml. */
+static void a_hit_that_finds_no_room_leaves_the_memory_of_an_older_one(void **state)
+{
+	uint32_t id = 3;
+
+	(void)state;
+	baton_test_destroy(&t);
+	baton_test_create(&t, &baton_plugin_descriptor, 1, 16);
+	assert_int_equal(baton_test_init(&t), 0);
+	for (uint32_t i = 1; i <= id; i++)
+		assert_int_equal(move(i, 1, (float)i, 0), GAME_OK);
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	deliver(0);
+	deliver(1);
+	deliver(1); /* told and forgotten; the second hit is still on its way */
+	assert_int_equal(told.result.hits, 1);
+	while (move(id + 1, 1, 3, 0) == GAME_OK)
+		id++;
+	t.time_ns += SECOND;
+	assert_int_equal(ask(1, 6, 3, GAME_SHOT, 3, 0), OPEN);
+	assert_int_equal(in_flight, 2);
+	deliver(1); /* its target has no record yet, and gets none */
+	assert_int_equal(in_flight, 1);
+	assert_non_null(baton_test_record(&t, 0, MEMORY_KEY(1)));
+	deliver(0);
+	const struct fighter *fighter = baton_test_record(&t, 0, FIGHTER_KEY(2));
+	assert_int_equal(fighter->vitals.hits, 1);
+	assert_null(baton_test_record(&t, 0, MEMORY_KEY(1))); /* all that were posted have come */
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -228,6 +259,7 @@ int main(void)
 		CASE(memory_whose_hits_died_with_the_primary_goes_after_a_minute),
 		CASE(a_result_that_died_with_the_primary_is_told_again_by_a_tick),
 		CASE(without_room_to_remember_a_hit_is_not_applied),
+		CASE(a_hit_that_finds_no_room_leaves_the_memory_of_an_older_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
