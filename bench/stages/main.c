@@ -1,5 +1,5 @@
-/* bench-stages: TSC cycles a packet of each stage of the I/O lcore, by themselves: one thread runs the loop and, between
- * its turns and off the clock, plays the worker. No line goes to another CPU and none comes from there. */
+/* bench-stages: TSC cycles a packet of each stage of the I/O lcore, by themselves: one thread runs the loop and,
+ * between its turns and off the clock, plays the worker. No line goes to another CPU and none comes from there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,8 +108,9 @@ static int check(void)
 	if (s->gen_wrong + s->gen_duplicated + s->gen_reordered + s->gen_lost == 0 && s->gen_ok == s->gen_sent &&
 	    refused == s->gen_malformed)
 		return 0;
-	fprintf(stderr, "bench-stages: of %llu requests %llu were answered, %llu wrong, %llu twice, %llu out of order, %llu lost;"
-		" of %llu malformed ones %llu refused\n", (unsigned long long)s->gen_sent, (unsigned long long)s->gen_ok,
+	fprintf(stderr, "bench-stages: of %llu requests %llu were answered, %llu wrong, %llu twice, %llu out of order,"
+		" %llu lost; of %llu malformed ones %llu refused\n",
+		(unsigned long long)s->gen_sent, (unsigned long long)s->gen_ok,
 		(unsigned long long)s->gen_wrong, (unsigned long long)s->gen_duplicated,
 		(unsigned long long)s->gen_reordered, (unsigned long long)s->gen_lost,
 		(unsigned long long)s->gen_malformed, (unsigned long long)refused);

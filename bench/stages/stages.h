@@ -7,7 +7,7 @@
 
 #include "lcore.h"
 
-/* X(name): what the cycles of a loop turn are counted under. Time in a stage that another stage calls is the other's. */
+/* X(name): what the cycles of a loop turn are counted under. Time in a stage that another calls is its own. */
 #define STAGES(X) X(rest) X(generator_rx) X(classify) X(steer) X(reap) X(complete) X(tx_port) X(generator_tx)
 
 enum stage {

@@ -109,8 +109,8 @@ static __attribute__((noinline)) void complete_any(struct io_lcore *io, const st
 		vlan_put_on(port, mbuf, (uint16_t)shadow->tag);
 }
 
-/* turn_round() in two shuffles, where no options stand between the headers: the frame was for the port's MAC address, so
- * that is what becomes its source. The UDP header's length and checksum go with the ports. */
+/* turn_round() in two shuffles, where no options stand between the headers: the frame was for the port's MAC address,
+ * so that is what becomes its source. The UDP header's length and checksum go with the ports. */
 static inline void turn_plain_round(uint8_t *frame, uint16_t udp_len, uint16_t udp_sum)
 {
 	const __m128i swap_macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 12, 13, 14, 15);

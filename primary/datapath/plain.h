@@ -56,7 +56,8 @@ static inline bool plain_matches(const struct plain *p, const struct rte_mbuf *m
 	uint64_t fragment = BATON_SABOTAGE(plain_fragment_taken) ? 0 : 0x0000ff3f00000000ull; /* more to come, offset */
 	__m128i differs = plain_differs(p->ethernet, plain_words(0x0000ffffffffffffull, 0x00ffffff00000000ull), frame);
 
-	differs = _mm_or_si128(differs, plain_differs(p->ipv4, plain_words(0xff00000000000000ull | fragment, 0), frame + 16));
+	differs = _mm_or_si128(differs, plain_differs(p->ipv4, plain_words(0xff00000000000000ull | fragment, 0),
+						      frame + 16));
 	differs = _mm_or_si128(differs, plain_differs(p->address, plain_words(0xffffffff00000000ull, 0), frame + 26));
 	differs = _mm_or_si128(differs, plain_differs(p->buffer, plain_words(0x0000ffff00000000ull, VLAN_STRIPPED),
 						      &mbuf->rearm_data));

@@ -52,7 +52,8 @@ static void a_plain_reply_is_made_as_any_other(void **state)
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		uint32_t len = chance(REPLY_SMALL + 1);
 		struct rte_mbuf *plain = request(len + chance(8)), *any = rte_pktmbuf_copy(plain, rig.pool[0], 0, UINT32_MAX);
-		struct belt_shadow shadow[2] = {{.cookie = plain, .data_at = PLAIN_PAYLOAD}, {.cookie = any, .data_at = PLAIN_PAYLOAD}};
+		struct belt_shadow shadow[2] = {{.cookie = plain, .data_at = PLAIN_PAYLOAD},
+						{.cookie = any, .data_at = PLAIN_PAYLOAD}};
 		struct reply reply[2] = {{&shadow[0], answer, len}, {&shadow[1], answer, len}};
 
 		for (uint32_t i = 0; i < sizeof(answer); i++)

@@ -1,5 +1,6 @@
 /* The short way of a plain frame through classify ends as the long way would have. Every frame is taken both ways: good
- * ones, with each bit of their headers changed, and with lengths, flags and headers at random, checksums right or not. */
+ * ones, with each bit of their headers changed, and with lengths, flags and headers at random, checksums right or
+ * not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
