@@ -63,7 +63,7 @@ static int find_file(DIR *open_files, const struct map *map)
 	return -1;
 }
 
-void private_maps(void)
+void private_maps(int but)
 {
 	static struct map map[MAPS_MOST];
 	uint32_t count = read_maps(map);
@@ -74,6 +74,8 @@ void private_maps(void)
 	for (uint32_t i = 0; i < count; i++) {
 		int fd = find_file(open_files, &map[i]);
 
+		if (fd == but && fd >= 0)
+			continue;
 		if (fd < 0 || mmap((void *)map[i].start, map[i].end - map[i].start, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_FIXED, fd, (off_t)map[i].offset) == MAP_FAILED)
 			fail("private_maps: a shared mapping");

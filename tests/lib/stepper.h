@@ -21,8 +21,8 @@ uint64_t stepper_at(pid_t pid);
  * nothing of its memory is changed. Aborts if it never gets there. The place where it stands now counts. */
 void stepper_run_to(pid_t pid, uint64_t address, uint32_t nth);
 
-/* The end by `signal`, between two instructions: SIGKILL; one that kills unless it is caught, as SIGSEGV; or SIGSTOP and,
- * once the child has stopped, SIGKILL. Returns when it is over. */
+/* The end by `signal`, between two instructions: SIGKILL; one that kills unless it is caught, as SIGSEGV; or SIGSTOP
+ * and, once the child has stopped, SIGKILL. Returns when it is over. */
 void stepper_end(pid_t pid, int signal);
 
 /* SIGKILL between two instructions; returns when no store of the child can come any more. */

@@ -89,8 +89,8 @@ static void burst_of_64(uint64_t *random)
 	offer();
 }
 
-/* A move to worker 1 under way: the revoke is an entry of the burst, in front of it and behind it are packets, others of
- * the buckets that move are parked. */
+/* A move to worker 1 under way: the revoke is an entry of the burst, in front of it and behind it are packets, others
+ * of the buckets that move are parked. */
 static void burst_with_revoke(void)
 {
 	request_move(ALICE, 2);

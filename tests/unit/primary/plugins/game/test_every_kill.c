@@ -26,8 +26,10 @@ static uint64_t seed;
 
 static struct outcome reference; /* of a run that was never killed */
 
+enum part_of_primary { NO_DEATH, DEATH, RECOVERS_ONLY, NEXT_PRIMARY };
+
 /* Runs the primary's part in a fork; false with a complaint: it did not come to its end. */
-static bool go_on(bool dead, char *complaint, size_t bytes)
+static bool go_on(enum part_of_primary what, char *complaint, size_t bytes)
 {
 	int status;
 
@@ -35,8 +37,10 @@ static bool go_on(bool dead, char *complaint, size_t bytes)
 	w.outcome->unsettled = w.outcome->undone = 0;
 	fflush(stdout);
 	pid_t pid = fork();
+	if (pid == 0 && what >= RECOVERS_ONLY)
+		next_primary(what == NEXT_PRIMARY);
 	if (pid == 0)
-		world_go_on(dead);
+		world_go_on(what == DEATH);
 	assert_true(pid > 0);
 	while (waitpid(pid, &status, 0) != pid)
 		;
@@ -87,7 +91,7 @@ static const char *judge_death(struct tally *tally)
 {
 	static char complaint[320];
 
-	if (!go_on(true, complaint, sizeof(complaint)))
+	if (!go_on(DEATH, complaint, sizeof(complaint)))
 		return complaint;
 	tally->states++;
 	tally->with_unsettled += w.outcome->unsettled != 0;
@@ -232,7 +236,7 @@ static void make_reference(void)
 {
 	char complaint[320];
 
-	if (!go_on(false, complaint, sizeof(complaint)))
+	if (!go_on(NO_DEATH, complaint, sizeof(complaint)))
 		fail_msg("without a kill: %s", complaint);
 	reference = *w.outcome;
 	assert_true(reference.frames > 10 && reference.frames < FRAMES_MOST);
@@ -298,6 +302,66 @@ static void a_kill_after_any_instruction_of_the_new_owner_gives_its_buckets_to_t
 	play("grant", SCENE_GRANT, 0, 40);
 }
 
+/* The worker has died after `k` instructions; its primary dies after each one of its recovery. The next one's roll back,
+ * from whatever is left, ends where the first one's would have. Returns the number of states it began with; 0: the worker
+ * left nothing to undo. */
+static uint32_t kill_the_primary(uint32_t k, uint32_t *kills)
+{
+	char complaint[320] = "";
+	uint32_t states = 0;
+	bool good = true;
+	pid_t pid = stepper_start(worker_process, NULL);
+
+	for (uint32_t i = 0; i < k; i++)
+		stepper_step(pid);
+	stepper_kill(pid);
+	w.outcome->undone = 0;
+	count_open();
+	if (w.outcome->undone == 0) {
+		back_to_checkpoint();
+		return 0;
+	}
+	assert_true(go_on(RECOVERS_ONLY, complaint, sizeof(complaint)));
+	reference = *w.outcome;
+	memset(known, 0, sizeof(known));
+	pid = stepper_start(primary_process, NULL);
+	stepper_run_to(pid, (uint64_t)primary_recovers, 1);
+	do {
+		++*kills;
+		if (!watch_changed() || !is_new(watch.hash))
+			continue;
+		states++;
+		good = go_on(NEXT_PRIMARY, complaint, sizeof(complaint));
+		if (good && memcmp(w.outcome->records, reference.records, sizeof(reference.records)) != 0)
+			good = false;
+		if (good && memcmp(w.outcome->words, reference.words, sizeof(reference.words)) != 0)
+			good = false;
+	} while (good && stepper_step(pid));
+	if (!good) {
+		stepper_kill(pid);
+		fail_msg("worker killed after %u instructions, primary after %u: %s", k, *kills,
+			 complaint[0] != 0 ? complaint : "the next one finds other records");
+	}
+	back_to_checkpoint();
+	return states;
+}
+
+static void a_primary_killed_after_any_instruction_of_a_recovery_leaves_it_to_the_next(void **context)
+{
+	uint32_t states = 0, kills = 0;
+
+	(void)context;
+	world_create(SCENE_SHORT, &seed);
+	watch_start();
+	assert_true(learn_steps());
+	for (uint32_t deaths = 0, fresh; deaths < 3; deaths += fresh != 0)
+		states += fresh = kill_the_primary(fake_below(&seed, steps), &kills);
+	printf("{\"test\":\"every_kill\",\"scene\":\"primary\",\"kills\":%u,\"states\":%u}\n", kills, states);
+	assert_true(states >= 9); /* as it was, used = 0, and an undone record at least */
+	watch_end();
+	world_destroy();
+}
+
 /* Of `make chaos`. */
 static void a_kill_in_a_long_burst_is_noticed_by_nobody(void **context)
 {
@@ -311,6 +375,7 @@ int main(void)
 		cmocka_unit_test(a_kill_after_any_instruction_of_a_burst_is_noticed_by_nobody),
 		cmocka_unit_test(a_kill_after_any_instruction_of_the_old_owner_completes_a_move),
 		cmocka_unit_test(a_kill_after_any_instruction_of_the_new_owner_gives_its_buckets_to_the_next),
+		cmocka_unit_test(a_primary_killed_after_any_instruction_of_a_recovery_leaves_it_to_the_next),
 	};
 	const struct CMUnitTest chaos[] = {cmocka_unit_test(a_kill_in_a_long_burst_is_noticed_by_nobody)};
 
