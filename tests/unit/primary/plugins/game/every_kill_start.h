@@ -50,6 +50,16 @@ static void offer(void)
 		;
 }
 
+/* The low half of the buckets is to move; the new owner has been woken, the old one has a revoke before it. */
+static void move_to_one_awake(uint32_t from, uint32_t to)
+{
+	move_begins(from, to, low_half);
+	housekeep(io());
+	assert_int_equal(loop_turn(&w.loop[to]), 1);
+	offer();
+	assert_int_equal(io()->move[0].phase, MOVE_WAITING);
+}
+
 /* Group 0 has its second number from now on. */
 static void tick(void)
 {
@@ -96,9 +106,7 @@ static void burst_with_revoke(void)
 	request_move(ALICE, 2);
 	request_move(CAROL, 2);
 	offer();
-	move_begins(0, 1, low_half);
-	housekeep(io());
-	offer();
+	move_to_one_awake(0, 1);
 	request_attack(ALICE, BOB, false);
 	request_move(BOB, 3);
 	request_move(GRACE, 3);
@@ -111,8 +119,7 @@ static void burst_with_revoke(void)
 /* A move from worker 1, which has all that is: the burst is a grant and what was parked. */
 static void burst_with_grant(void)
 {
-	move_begins(1, 0, low_half);
-	housekeep(io());
+	move_to_one_awake(1, 0);
 	request_move(ALICE, 2);
 	request_move(CAROL, 2);
 	request_attack(ALICE, BOB, false);
