@@ -4,8 +4,10 @@
 # all the time; the greedy one is restarted, moved and killed like any other; nothing is lost uncounted.
 . "$(dirname "$0")/_init.sh"
 ECHO_BUCKETS=64
+GROUP_EXTRA="    stall_timeout: off
+    stall_wall: off"
 
-# Two services: crowd on $UDP_PORT with two workers, echo on 7 with one.
+# Two services: crowd on $UDP_PORT with two workers, echo on 7 with one. A worker that is stopped stays so.
 crowd_config() {
 	(PLUGIN=crowd; batond_config) | sed -e "s|plugin: .*|plugin: $O/test-plugins/crowd.so|; /records:/d" \
 		-e "s|^    group: crowd|&\n  - {name: echo, port: 7, buckets: $ECHO_BUCKETS, group: echo}|"

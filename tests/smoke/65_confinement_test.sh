@@ -29,7 +29,7 @@ worker_maps_its_own_pages_only() {
 		cat "$WORK/maps"
 		equal "pages of the state file" "$(grep "^$state " "$WORK/maps")" "$(state_pages "$slot")"
 		equal "belts" "$(grep "^/dev/hugepages/baton-$INSTANCE-[0-9a-f]*map_" "$WORK/maps" | cut -d' ' -f2-)" "0 $PAGE"
-		equal "stats" "$(grep "^/dev/shm/baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3)" 8192
+		equal "stats" "$(grep "^/dev/shm/baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3)" 4096
 		grep -v "^$state $group " "$WORK/maps" >>"$WORK/private"
 		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|/baton.$INSTANCE.stats " "$WORK/maps")" ""
 	done < <(workers)
