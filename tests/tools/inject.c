@@ -146,7 +146,8 @@ static void k_runt(struct frame *f)
 	move_of(f)->header.packet_size = f->len - DATA_AT;
 	fix_udp(f);
 }
-static void k_type(struct frame *f) { move_of(f)->header.packet_type = 4 + roll() % 1000; fix_udp(f); }
+/* Beyond all there are, or will be for a while. */
+static void k_type(struct frame *f) { move_of(f)->header.packet_type = 1000 + roll() % 1000; fix_udp(f); }
 static void k_size(struct frame *f) { move_of(f)->header.packet_size = 49 + roll() % 1000; fix_udp(f); }
 static void k_token(struct frame *f) { move_of(f)->header.session_token = 1 + roll(); fix_udp(f); }
 static void k_nan(struct frame *f) { move_of(f)->x = NAN; fix_udp(f); }
