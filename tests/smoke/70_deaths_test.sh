@@ -6,16 +6,21 @@ KILLS=${KILLS:-10}
 
 active() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active")] | "\(length) \(map(.buckets) | add)"'; }
 victim() { ctl --json worker list | jq -r "[.workers[] | select(.state == \"active\") | .pid][$1]"; }
+# replaced_after SIGNAL PID: it is gone, all buckets have owners again, and players get replies.
+replaced_after() {
+	local replies
+	replies=$(counter replies)
+	kill "-$1" "$2"
+	wait_for "[ ! -e /proc/$2 ]"
+	wait_for "[ \"\$(active)\" = \"2 $BUCKETS\" ] && [ \$(counter replies) -gt $((replies + 500)) ]"
+}
 killed_workers_are_replaced_and_nothing_is_lost() {
-	local i pid replies
+	local i pid
 	bots_start --players 100 --seconds 3000 --connect-timeout 30 --seed "$SEED"
 	wait_for '[ "$(counter replies)" -gt 1000 ]'
 	for ((i = 0; i < KILLS; i++)); do
 		pid=$(victim $((i % 2)))
-		replies=$(counter replies)
-		kill -KILL "$pid"
-		wait_for "[ ! -e /proc/$pid ]"
-		wait_for "[ \"\$(active)\" = \"2 $BUCKETS\" ] && [ \$(counter replies) -gt $((replies + 500)) ]"
+		replaced_after KILL "$pid"
 	done
 	bots_stop
 	bots_wait || cat "$WORK/bots.err"
@@ -25,17 +30,14 @@ killed_workers_are_replaced_and_nothing_is_lost() {
 }
 # The kernel dumps before a process counts as dead, and all memory that a worker has touched.
 faults_are_replaced_without_a_core_dump() {
-	local i pid deaths replies
+	local i pid deaths
 	deaths=$(ctl --json worker list | jq '[.workers[].crashes] | add')
 	bots_start --players 100 --seconds 3000 --connect-timeout 30 --seed "$SEED"
 	wait_for "[ \$(counter replies) -gt $(($(counter replies) + 500)) ]"
 	for ((i = 0; i < 4; i++)); do
 		pid=$(victim $((i % 2)))
 		equal "limit of core dumps" "$(awk '/^Max core file size/ {print $5, $6}' "/proc/$pid/limits")" "1 1"
-		replies=$(counter replies)
-		kill -SEGV "$pid"
-		wait_for "[ ! -e /proc/$pid ]"
-		wait_for "[ \"\$(active)\" = \"2 $BUCKETS\" ] && [ \$(counter replies) -gt $((replies + 500)) ]"
+		replaced_after SEGV "$pid"
 	done
 	bots_stop
 	bots_wait || cat "$WORK/bots.err"

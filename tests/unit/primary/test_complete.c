@@ -4,13 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "primary/datapath/complete.c"
 
 #include "datapath_rig.h"
+#include "fake.h"
 
 #define ROUNDS 100000u
 
@@ -150,8 +150,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replies_leave_in_order, setup, teardown),
 	};
 
-	seed = (unsigned int)time(NULL);
-	print_message("seed %u\n", seed);
+	seed = (unsigned int)fake_seed("test_complete");
 	rig_eal();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
