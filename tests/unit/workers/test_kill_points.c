@@ -141,9 +141,14 @@ static void sweep_all(uint32_t max_undo, bool *refused, bool *early)
 	struct sweep sweep = {0};
 
 	for (int round = 0; round < ROUNDS; round++) {
-		uint64_t before = seed;
+		uint64_t before;
+		uint32_t tries = 0;
 
-		prepare(&script, &model, max_undo);
+		do { /* the last one until there is all that the sweep is about: few scripts may lack it by chance */
+			before = seed;
+			prepare(&script, &model, max_undo);
+		} while (round + 1 == ROUNDS && tries++ < 1000 && ((!*refused && model.undone == 0) ||
+			 (!*early && model.early_settles == 0 && max_undo == UNDO_LARGE)));
 		*refused = *refused || model.undone != 0;
 		*early = *early || model.early_settles != 0;
 		if (!sweep_worker(&model, &script, 61, &sweep))
