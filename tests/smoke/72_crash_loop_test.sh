@@ -15,6 +15,8 @@ group_extra() {
 versions() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active") | .version] | sort | join(" ")'; }
 sentences() { ctl --json status | jq -r '.sentences[].text'; }
 faults() { grep -c 'died: signal 11' "$WORK/batond.log"; }
+# The other worker goes on after the last restart is spent, and may crash before anybody looks.
+faults_until_spent() { sed '/group game: restarts spent/q' "$WORK/batond.log" | grep -c 'died: signal 11'; }
 answers() { wait_for "[ \$(counter replies) -gt $(($(counter replies) + 2000)) ]"; }
 bots_found_nothing_wrong() {
 	bots_stop
@@ -27,7 +29,7 @@ without_a_good_version_buckets_are_parked() {
 	answers
 	ctl worker restart game --version wild
 	wait_for 'sentences | grep "group game: restarts spent, [1-9][0-9]* buckets parked; .batonctl worker restart game. tries again"'
-	equal "faults until then" "$(faults)" $BURST
+	equal "faults until then" "$(faults_until_spent)" $BURST
 	ctl worker restart game --version tame
 	equal "versions" "$(versions)" "1 1"
 	answers
