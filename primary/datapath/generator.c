@@ -21,8 +21,21 @@
 #define SOURCE_NET    0x0ac80000u /* 10.200.0.0/16: the players' addresses */
 #define SOURCE_PORT   40000u
 #define TURNS         2u /* requests a player sends in its turn */
+#define PLAYERS_AHEAD 12 /* whose state is asked for before it is needed */
 
 static_assert(FRAME_BYTES == 90, "smallest valid MOVE");
+
+/* Where in a frame the identifier and the sequence stand, and x and y. */
+#define WHO_AT (PAYLOAD_AT + offsetof(struct GameMove, header.player_id))
+#define XY_AT  (PAYLOAD_AT + offsetof(struct GameMove, x))
+static_assert(offsetof(struct GamePacketHeader, sequence) == offsetof(struct GamePacketHeader, player_id) + 4 &&
+	      offsetof(struct GameMove, y) == offsetof(struct GameMove, x) + 4, "a word each");
+
+/* A frame with room behind it, in the steps in which it is written. */
+union frame_bytes {
+	uint8_t byte[TEMPLATE];
+	__m128i step[TEMPLATE / 16];
+};
 
 struct player {
 	uint32_t sequence; /* of the last request */
@@ -43,33 +56,36 @@ struct generator {
 	uint32_t next, turn;
 	uint32_t malformed_every, until_malformed, malformed_kind;
 	uint64_t rearm;   /* of a buffer, as a driver writes it: offset, one reference, one segment, port */
-	uint32_t ip_sum;  /* sums of the template without the fields that change */
-	uint32_t udp_sum;
-	uint8_t template[TEMPLATE] __attribute__((aligned(16)));
+	uint64_t ip_sum;  /* sums of the template without the fields that change */
+	uint64_t udp_sum;
+	union frame_bytes template;
 	/* the reply, where every reply has the same bytes: compared under a mask */
-	uint8_t reply[TEMPLATE] __attribute__((aligned(16)));
-	uint8_t reply_mask[TEMPLATE] __attribute__((aligned(16)));
+	union frame_bytes reply, reply_mask;
 	struct player player[];
 };
-
-static inline uint16_t fold(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
-static inline uint32_t sum32(uint32_t word) { return (word & 0xffff) + (word >> 16); }
 
 static inline uint32_t player_ip(uint32_t id) { return rte_cpu_to_be_32(SOURCE_NET | (id & 0xffff)); }
 static inline uint16_t player_port(uint32_t id) { return rte_cpu_to_be_16((uint16_t)(SOURCE_PORT + (id >> 16))); }
 
-/* Where the player goes with this request: a function of both, so that the reply can be checked without a memory. */
-static inline float player_x(uint32_t id, uint32_t sequence) { return (float)((id * 31u + sequence * 7u) & 8191u) - 4096.0f; }
-static inline float player_y(uint32_t id, uint32_t sequence) { return (float)((id * 17u + sequence * 3u) & 8191u) - 4096.0f; }
+/* Where the player goes with this request, x and y as they lie in memory: a function of both, so that the reply can be
+ * checked without a memory. Sign and mantissa as the bits fall, the exponent that of 2048: within the world. */
+static inline uint64_t player_xy(uint32_t id, uint32_t sequence)
+{
+	uint64_t bits = id * 0x9e3779b97f4a7c15ull + sequence * 0xc2b2ae3d27d4eb4full;
+
+	return (bits & 0x807ffc00807ffc00ull) | 0x4500000045000000ull;
+}
+
+/* One's complement: of words as they lie in memory. */
+static inline uint64_t add_words(uint64_t sum, uint64_t word)
+{
+	sum += word;
+	return sum + (sum < word);
+}
 
 static void build_template(struct generator *g, uint32_t ip, uint16_t udp_port)
 {
-	struct rte_ether_hdr *eth = (void *)g->template;
+	struct rte_ether_hdr *eth = (void *)g->template.byte;
 	struct rte_ipv4_hdr *ip4 = (void *)(eth + 1);
 	struct rte_udp_hdr *udp = (void *)(ip4 + 1);
 	struct GameMove *move = (void *)(udp + 1);
@@ -87,22 +103,22 @@ static void build_template(struct generator *g, uint32_t ip, uint16_t udp_port)
 	move->header.packet_size = sizeof(*move);
 	move->header.packet_type = PLAYER_MOVE;
 	g->ip_sum = rte_raw_cksum(ip4, sizeof(*ip4));
-	g->udp_sum = (uint32_t)rte_raw_cksum(udp, sizeof(*udp) + sizeof(*move)) + sum32(ip) +
-		     rte_cpu_to_be_16(IPPROTO_UDP) + udp->dgram_len;
+	g->udp_sum = (uint64_t)rte_raw_cksum(udp, sizeof(*udp) + sizeof(*move)) + ip + rte_cpu_to_be_16(IPPROTO_UDP) +
+		     udp->dgram_len;
 }
 
 /* What a reply must be but for who it is for, what it says and its checksums. */
 static void build_reply(struct generator *g)
 {
-	struct rte_ether_hdr *eth = (void *)g->reply, *eth_mask = (void *)g->reply_mask;
+	struct rte_ether_hdr *eth = (void *)g->reply.byte, *eth_mask = (void *)g->reply_mask.byte;
 	struct rte_ipv4_hdr *ip4 = (void *)(eth + 1), *ip4_mask = (void *)(eth_mask + 1);
 	struct rte_udp_hdr *udp = (void *)(ip4 + 1), *udp_mask = (void *)(ip4_mask + 1);
 	struct GameMove *move_mask = (void *)(udp_mask + 1);
 
-	memcpy(g->reply, g->template, FRAME_BYTES);
-	memset(g->reply_mask, 0xff, FRAME_BYTES);
-	memcpy(&eth->dst_addr, g->template + 6, 6);
-	memcpy(&eth->src_addr, g->template, 6);
+	memcpy(g->reply.byte, g->template.byte, FRAME_BYTES);
+	memset(g->reply_mask.byte, 0xff, FRAME_BYTES);
+	memcpy(&eth->dst_addr, g->template.byte + 6, 6);
+	memcpy(&eth->src_addr, g->template.byte, 6);
 	ip4->src_addr = ip4->dst_addr;
 	ip4_mask->dst_addr = 0;
 	ip4_mask->hdr_checksum = 0;
@@ -153,26 +169,41 @@ void generator_destroy(struct port *port, uint32_t lcore)
 	port->generator[lcore] = NULL;
 }
 
-static inline void write_frame(const struct generator *g, uint8_t *frame, uint32_t id, uint32_t sequence)
-{
-	struct rte_ipv4_hdr *ip4 = (void *)(frame + sizeof(struct rte_ether_hdr));
-	struct rte_udp_hdr *udp = (void *)(ip4 + 1);
-	struct GameMove *move = (void *)(udp + 1);
-	uint32_t x, y;
-	float at[2] = {player_x(id, sequence), player_y(id, sequence)};
+/* What the frames of one player have in common: the template with its address, port and identifier in it. */
+struct voice {
+	__m128i ip, udp, head; /* bytes 16 to 63 */
+	uint64_t udp_sum;
+	uint32_t id;
+};
 
-	memcpy(frame, g->template, TEMPLATE);
-	memcpy(&x, &at[0], 4);
-	memcpy(&y, &at[1], 4);
-	ip4->src_addr = player_ip(id);
-	ip4->hdr_checksum = (uint16_t)~fold(g->ip_sum + sum32(ip4->src_addr));
-	udp->src_port = player_port(id);
-	move->header.player_id = id;
-	move->header.sequence = sequence;
-	memcpy(&move->x, at, sizeof(at));
-	uint16_t sum = (uint16_t)~fold(g->udp_sum + sum32(ip4->src_addr) + udp->src_port + sum32(id) + sum32(sequence) +
-				       sum32(x) + sum32(y));
-	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+static inline struct voice voice_of(const struct generator *g, uint32_t id)
+{
+	uint32_t ip = player_ip(id);
+	uint16_t udp_port = player_port(id);
+	struct voice v = {.id = id, .udp_sum = g->udp_sum + ip + udp_port};
+
+	v.ip = _mm_insert_epi16(g->template.step[1], ~checksum_fold(g->ip_sum + ip), 4);
+	v.ip = _mm_insert_epi16(v.ip, (int)ip, 5);
+	v.ip = _mm_insert_epi16(v.ip, (int)(ip >> 16), 6);
+	v.udp = _mm_insert_epi16(g->template.step[2], udp_port, 1);
+	v.head = g->template.step[3];
+	return v;
+}
+
+static inline void write_frame(const struct generator *g, uint8_t *frame, const struct voice *voice, uint32_t sequence)
+{
+	uint64_t who = voice->id | (uint64_t)sequence << 32, xy = player_xy(voice->id, sequence);
+	uint16_t sum = (uint16_t)~checksum_fold(add_words(add_words(voice->udp_sum, who), xy));
+	__m128i *to = (__m128i *)(void *)frame;
+
+	_mm_storeu_si128(to, g->template.step[0]);
+	_mm_storeu_si128(to + 1, voice->ip);
+	_mm_storeu_si128(to + 2, _mm_insert_epi16(voice->udp, sum == 0 ? 0xffff : sum, 4));
+	_mm_storeu_si128(to + 3, voice->head);
+	_mm_storeu_si128(to + 4, g->template.step[4]);
+	_mm_storeu_si128(to + 5, g->template.step[5]);
+	memcpy(frame + WHO_AT, &who, sizeof(who));
+	memcpy(frame + XY_AT, &xy, sizeof(xy));
 }
 
 /* One frame in malformed_every is wrong in one way, in turn; each must be counted under its reason by Baton. */
@@ -244,6 +275,46 @@ static uint32_t allowance(struct generator *g, uint64_t tsc, uint32_t most)
 	return room < most ? room : most;
 }
 
+/* The fields that a driver writes when a frame has come in, in two steps. */
+static inline void fill_buffer(struct rte_mbuf *mbuf, __m128i rearm, __m128i fields)
+{
+	_mm_storeu_si128((__m128i *)(void *)&mbuf->rearm_data, rearm);
+	_mm_storeu_si128((__m128i *)(void *)&mbuf->rx_descriptor_fields1, fields);
+}
+static_assert(offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, rearm_data) + 8 &&
+	      offsetof(struct rte_mbuf, pkt_len) == offsetof(struct rte_mbuf, rx_descriptor_fields1) + 4 &&
+	      offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, rx_descriptor_fields1) + 8, "two steps");
+
+/* Frames of one player, the rest of its turn but at most `most`. *valid counts those that are not malformed. */
+static inline uint32_t play_turn(struct generator *g, struct player *player, uint64_t tsc, struct rte_mbuf **mbuf,
+				 uint32_t most, uint32_t *valid)
+{
+	const struct voice voice = voice_of(g, g->first_id + g->next);
+	const __m128i rearm = _mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD, (int64_t)g->rearm);
+	const __m128i fields = _mm_set_epi64x(FRAME_BYTES, (int64_t)FRAME_BYTES << 32);
+	uint32_t made = 0;
+
+	while (made < most && g->turn < TURNS) {
+		struct rte_mbuf *m = mbuf[made++];
+		uint8_t *frame = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+
+		fill_buffer(m, rearm, fields);
+		if (baton_unlikely(--g->until_malformed == 0) && g->malformed_every != 0) {
+			g->until_malformed = g->malformed_every;
+			write_frame(g, frame, &voice, player->sequence);
+			spoil(g, m);
+			continue;
+		}
+		player->sequence++;
+		player->open = player->open << 1 | 1u;
+		write_frame(g, frame, &voice, player->sequence);
+		g->turn++;
+		(*valid)++;
+	}
+	player->sent_tsc = tsc;
+	return made;
+}
+
 uint32_t generator_rx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf, uint32_t most)
 {
 	if (baton_unlikely(g->start_tsc == 0))
@@ -254,37 +325,20 @@ uint32_t generator_rx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf,
 
 	if (count == 0 || rte_mempool_get_bulk(g->pool, (void **)mbuf, count) != 0)
 		return 0;
-	for (; made < count; made++) {
+	while (made < count) {
 		struct player *player = next_player(g, tsc);
 		if (player == NULL)
 			break;
-		uint32_t id = g->first_id + g->next;
-		struct rte_mbuf *m = mbuf[made];
-
-		memcpy(&m->rearm_data, &g->rearm, sizeof(g->rearm));
-		m->data_len = FRAME_BYTES;
-		m->pkt_len = FRAME_BYTES;
-		m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-		if (baton_unlikely(g->malformed_every != 0 && --g->until_malformed == 0)) {
-			g->until_malformed = g->malformed_every;
-			write_frame(g, rte_pktmbuf_mtod(m, uint8_t *), id, player->sequence);
-			spoil(g, m);
-			continue;
-		}
-		player->sequence++;
-		player->open = player->open << 1 | 1u;
-		player->sent_tsc = tsc;
-		write_frame(g, rte_pktmbuf_mtod(m, uint8_t *), id, player->sequence);
-		g->in_flight++;
-		valid++;
-		if (++g->turn == TURNS) {
-			g->turn = 0;
-			g->next = g->next + 1 < g->players ? g->next + 1 : 0;
-			__builtin_prefetch(&g->player[g->next + 8 < g->players ? g->next + 8 : g->next]);
-		}
+		made += play_turn(g, player, tsc, mbuf + made, count - made, &valid);
+		if (g->turn < TURNS)
+			break;
+		g->turn = 0;
+		g->next = g->next + 1 < g->players ? g->next + 1 : 0;
+		__builtin_prefetch(&g->player[g->next] + PLAYERS_AHEAD); /* a hint, also beyond the last */
 	}
 	if (baton_unlikely(made < count))
 		rte_mempool_put_bulk(g->pool, (void **)(mbuf + made), count - made);
+	g->in_flight += valid;
 	g->issued += made;
 	stats_add(&g->stats->gen_sent, valid);
 	return made;
@@ -297,17 +351,17 @@ static inline bool reply_right(const struct generator *g, const struct rte_mbuf 
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	const struct rte_ipv4_hdr *ip4 = (const void *)(frame + sizeof(struct rte_ether_hdr));
 	const struct rte_udp_hdr *udp = (const void *)(ip4 + 1);
-	uint32_t sequence = reply->header.sequence;
 	__m128i wrong = _mm_setzero_si128();
+	uint64_t xy, differs;
 
-	for (uint32_t i = 0; i < TEMPLATE; i += 16) {
-		__m128i is = _mm_loadu_si128((const __m128i *)(const void *)(frame + i));
-		__m128i must = _mm_load_si128((const __m128i *)(const void *)(g->reply + i));
-		__m128i mask = _mm_load_si128((const __m128i *)(const void *)(g->reply_mask + i));
-		wrong = _mm_or_si128(wrong, _mm_and_si128(_mm_xor_si128(is, must), mask));
+	for (uint32_t i = 0; i < TEMPLATE / 16; i++) {
+		__m128i is = _mm_loadu_si128((const __m128i *)(const void *)frame + i);
+		wrong = _mm_or_si128(wrong, _mm_and_si128(_mm_xor_si128(is, g->reply.step[i]), g->reply_mask.step[i]));
 	}
-	if (!_mm_testz_si128(wrong, wrong) || ip4->dst_addr != player_ip(id) || udp->dst_port != player_port(id) ||
-	    reply->x != player_x(id, sequence) || reply->y != player_y(id, sequence) || reply->server_time_ns == 0)
+	memcpy(&xy, frame + XY_AT, sizeof(xy));
+	differs = (xy ^ player_xy(id, reply->header.sequence)) | (ip4->dst_addr ^ player_ip(id)) |
+		  (uint64_t)(udp->dst_port ^ player_port(id));
+	if (baton_unlikely(!_mm_testz_si128(wrong, wrong) || differs != 0 || reply->server_time_ns == 0))
 		return false;
 	return g->port->tx_udp_checksum ||
 	       (checksum_udp(ip4, udp, rte_be_to_cpu_16(udp->dgram_len)) == 0xffff && checksum_ip_right(ip4, sizeof(*ip4)));
@@ -324,6 +378,7 @@ static inline bool check_reply(struct generator *g, struct rte_mbuf *mbuf)
 		return false;
 	}
 	struct player *player = &g->player[at];
+	__builtin_prefetch(player + PLAYERS_AHEAD); /* answers come about in the order of the requests */
 	uint32_t behind = player->sequence - reply->header.sequence;
 	if (baton_unlikely(behind >= 32 || (player->open >> behind & 1u) == 0)) {
 		stats_add(&g->stats->gen_duplicated, 1);
@@ -345,15 +400,8 @@ uint32_t generator_tx(struct generator *g, uint64_t tsc, struct rte_mbuf **mbuf,
 	uint64_t wrong = g->stats->gen_wrong;
 	uint32_t answered = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (i + 4 < count) {
-			const struct GameMove *ahead = rte_pktmbuf_mtod_offset(mbuf[i + 4], const struct GameMove *, PAYLOAD_AT);
-			uint32_t at = ahead->header.player_id - g->first_id;
-			if (at < g->players)
-				__builtin_prefetch(&g->player[at]);
-		}
+	for (uint32_t i = 0; i < count; i++)
 		answered += check_reply(g, mbuf[i]);
-	}
 	stats_add(&g->stats->gen_ok, answered - (g->stats->gen_wrong - wrong));
 	if (answered != 0) {
 		uint64_t ns = (uint64_t)((double)(tsc - g->last_reply_tsc) * 1e9 / (double)g->tsc_hz);
