@@ -134,13 +134,13 @@ struct belt_shadow {
 	uint16_t bucket;
 	uint16_t len;
 	uint8_t kind;
-	uint8_t service;
 	uint8_t attempts;
 	uint8_t pad;
-	/* the primary's own, of packets */
+	/* the primary's own, of packets: place, data_at, port */
+	uint8_t place;    /* of the address it was sent to among those of its network */
 	uint16_t data_at; /* offset of the payload in the frame it kept */
 	uint8_t port;     /* that it came in by */
-	uint8_t place;    /* of the address it was sent to among those of its network */
+	uint8_t service;
 };
 static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
 
@@ -229,32 +229,51 @@ static inline uint8_t *belt_offer_cell(struct belt_producer *p, uint32_t at, enu
 	return p->belt->long_cells[cell];
 }
 
+/* What the primary keeps of the entry at index `at`, and what the worker is told of it, but for its bytes. The peer comes
+ * as the two words it is in memory, and the header is put together in two as well: a struct filled field by field would be
+ * copied before those stores have left the store buffer, and wait for them. */
+static inline void belt_write_header(const struct belt_producer *p, uint32_t at, const struct belt_shadow *shadow,
+				     struct belt_peer peer)
+{
+	uint64_t header[2] = {(uint64_t)shadow->len | (uint64_t)shadow->kind << 16 | (uint64_t)shadow->bucket << 32,
+			      shadow->time_ns};
+
+	p->shadow[at] = *shadow;
+	memcpy(&p->belt->slots[at].packet, header, sizeof(header));
+	memcpy(&p->belt->peer[at], &peer, sizeof(peer));
+}
+static_assert(offsetof(struct baton_packet, kind) == 2 && offsetof(struct baton_packet, flags) == 3 && BELT_SMALL == 0 &&
+	      offsetof(struct baton_packet, bucket) == 4 && offsetof(struct baton_packet, time_ns) == 8, "two words");
+
 /* Writes one entry; the worker sees it after belt_publish(). The caller has checked belt_fits() and filled `shadow`
  * (kind, bucket, len, time, service, cookie); control entries have a peer of zeroes.
- * The peer comes as the two words it is in memory: a struct put together field by field would be copied before those
- * stores have left the store buffer, and wait for them.
  * `payload` must be readable for shadow->len rounded up to 16. */
 static inline void belt_offer(struct belt_producer *p, const struct belt_shadow *shadow, struct belt_peer peer,
 			      const uint8_t *payload)
 {
 	uint32_t at = (uint32_t)p->offered & BELT_MASK;
-	struct belt_slot *slot = &p->belt->slots[at];
-	uint8_t *to = slot->inl;
-	struct belt_shadow *kept = &p->shadow[at];
+	uint8_t *to = p->belt->slots[at].inl;
 	enum belt_size size = belt_size(shadow->len);
 
-	*kept = *shadow;
-	slot->packet.len = shadow->len;
-	slot->packet.kind = shadow->kind;
-	slot->packet.flags = BELT_SMALL;
-	slot->packet.bucket = shadow->bucket;
-	slot->packet.time_ns = shadow->time_ns;
-	memcpy(&p->belt->peer[at], &peer, sizeof(peer));
+	belt_write_header(p, at, shadow, peer);
 	if (baton_unlikely(size != BELT_SMALL))
 		to = belt_offer_cell(p, at, size);
 	belt_copy(to, payload, shadow->len);
 	p->offered++;
 }
+
+/* The same for an entry of at most BELT_INLINE bytes, `ahead` of those that have been offered: belt_offered() counts
+ * them. `payload` must be readable for BELT_INLINE bytes. */
+static inline void belt_offer_small(const struct belt_producer *p, uint32_t ahead, const struct belt_shadow *shadow,
+				    struct belt_peer peer, const uint8_t *payload)
+{
+	uint32_t at = (uint32_t)(p->offered + ahead) & BELT_MASK;
+
+	belt_write_header(p, at, shadow, peer);
+	belt_copy(p->belt->slots[at].inl, payload, BELT_INLINE);
+}
+
+static inline void belt_offered(struct belt_producer *p, uint32_t count) { p->offered += count; }
 
 /* Hands everything written so far to the worker. Returns the number of entries newly visible. */
 static inline uint32_t belt_publish(struct belt_producer *p)

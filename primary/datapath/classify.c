@@ -257,9 +257,9 @@ struct plain_burst {
 };
 static_assert(offsetof(struct belt_shadow, time_ns) == 8 && offsetof(struct belt_shadow, tag) == 16 &&
 	      offsetof(struct belt_shadow, bucket) == 20 && offsetof(struct belt_shadow, len) == 22 &&
-	      offsetof(struct belt_shadow, kind) == 24 && offsetof(struct belt_shadow, service) == 25 &&
-	      offsetof(struct belt_shadow, data_at) == 28 && offsetof(struct belt_shadow, port) == 30 &&
-	      offsetof(struct belt_shadow, place) == 31, "a shadow as four words");
+	      offsetof(struct belt_shadow, kind) == 24 && offsetof(struct belt_shadow, data_at) == 28 &&
+	      offsetof(struct belt_shadow, port) == 30 && offsetof(struct belt_shadow, service) == 31,
+	      "a shadow as four words");
 
 static inline void plain_burst_init(struct plain_burst *burst, const struct port *port)
 {
@@ -305,7 +305,7 @@ static inline bool classify_plain(const struct io_lcore *io, struct plain_burst 
 	}
 	uint64_t bucket = hash_key(key, service->salt) & service->mask;
 	uint64_t where = bucket << 32 | (uint64_t)(udp_len - UDP_HEADER) << 48;
-	uint64_t meta = burst->meta | (uint64_t)service->index << 8;
+	uint64_t meta = burst->meta | (uint64_t)service->index << 56;
 	/* Stored word by word: put together elsewhere and copied it would wait for the store buffer. */
 	packet->cookie = mbuf;
 	packet->time_ns = time_ns;

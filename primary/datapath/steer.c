@@ -103,27 +103,64 @@ static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint3
 	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);
 }
 
+/* Packets for one belt, counted when another one's turn comes. */
+struct run {
+	uint32_t slot; /* SLOT_NONE: none */
+	uint32_t count, room;
+	const struct belt_producer *belt;
+};
+
+static inline void run_end(struct io_lcore *io, struct run *run)
+{
+	if (run->slot == SLOT_NONE)
+		return;
+	struct slot_view *view = &io->slot[run->slot];
+
+	belt_offered(&view->belt, run->count);
+	view->packets += run->count;
+	io->dirty |= (uint64_t)(run->count != 0) << run->slot;
+	io->ledger.in_belts += run->count;
+	stats_add(&io->stats->offered, run->count);
+	run->slot = SLOT_NONE;
+}
+
+static inline void run_begin(struct io_lcore *io, struct run *run, uint32_t slot)
+{
+	run_end(io, run);
+	run->belt = &io->slot[slot].belt;
+	run->slot = slot;
+	run->count = 0;
+	run->room = belt_room(run->belt);
+}
+
+/* Any packet. */
+static __attribute__((noinline)) void steer_any(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
+{
+	if ((io->message.full >> packet->service & 1u) != 0 || STEER_LIST(entry) != 0 || STEER_SLOT(entry) == SLOT_NONE ||
+	    !offer_entry(io, STEER_SLOT(entry), packet))
+		steer_otherwise(io, entry, packet);
+}
+
 void steer_burst(struct io_lcore *io, const struct belt_shadow *packet, uint32_t count)
 {
-	uint64_t dirty = 0;
-	uint32_t offered = 0, full = io->message.full;
+	struct run run = {.slot = SLOT_NONE};
+	uint32_t full = io->message.full;
 
 	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *frame = rte_pktmbuf_mtod((struct rte_mbuf *)packet[i].cookie, const uint8_t *);
 		uint32_t entry = io->steering[packet[i].service].entry[packet[i].bucket];
-		uint32_t slot = STEER_SLOT(entry);
 
-		if (baton_unlikely((full >> packet[i].service & 1u) != 0 || STEER_LIST(entry) != 0 || slot == SLOT_NONE ||
-				   !belt_fits(&io->slot[slot].belt, packet[i].len, false))) {
-			steer_otherwise(io, entry, &packet[i]);
+		if (baton_likely(entry < SLOT_NONE) && baton_unlikely(entry != run.slot))
+			run_begin(io, &run, entry);
+		/* A list, no owner, no room, too long for the slot, or messages that have the room of some service. */
+		if (baton_unlikely(entry >= SLOT_NONE || run.count == run.room || packet[i].len > BELT_INLINE || full != 0)) {
+			run_end(io, &run);
+			steer_any(io, entry, &packet[i]);
 			continue;
 		}
-		offer(&io->slot[slot], &packet[i]);
-		dirty |= 1ull << slot;
-		offered++;
+		belt_offer_small(run.belt, run.count++, &packet[i], peer_of(&packet[i], frame), frame + packet[i].data_at);
 	}
-	io->dirty |= dirty;
-	io->ledger.in_belts += offered;
-	stats_add(&io->stats->offered, offered);
+	run_end(io, &run);
 }
 
 /* One release store per belt that got something, after the whole burst. */
