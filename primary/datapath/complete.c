@@ -11,6 +11,7 @@
 
 #define REPLY_TTL   64
 #define REPLY_SMALL 48u /* bytes that are copied without a loop */
+#define PLAIN_OFFLOAD rte_mbuf_tx_offload(sizeof(struct rte_ether_hdr), sizeof(struct rte_ipv4_hdr), 0, 0, 0, 0, 0)
 #define AHEAD       4u  /* replies whose buffers are asked for before they are completed */
 
 /* Where things stand in the kept frame, and what the reply needs. */
@@ -123,35 +124,53 @@ static inline void turn_plain_round(uint8_t *frame, uint16_t udp_len, uint16_t u
 	_mm_storeu_si128(ethernet, _mm_shuffle_epi8(_mm_loadu_si128(ethernet), swap_macs));
 }
 
+/* What is the same for all plain replies that leave by one port. */
+struct plain_reply {
+	const struct port *port;
+	uint64_t ol_flags;
+};
+
+static inline struct plain_reply plain_reply(const struct port *port)
+{
+	return (struct plain_reply){
+		.port = port,
+		.ol_flags = RTE_MBUF_F_TX_IPV4 | (port->tx_ip_checksum ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
+			    (port->tx_udp_checksum ? RTE_MBUF_F_TX_UDP_CKSUM : 0),
+	};
+}
+
 /* complete_any() for a request without tag or options with a small reply. */
-static inline void complete_plain(const struct port *port, const struct reply *reply)
+static inline void complete_plain(const struct plain_reply *plain, const struct reply *reply)
 {
 	struct rte_mbuf *mbuf = reply->shadow->cookie;
 	uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	uint32_t len = reply->len;
+	uint32_t len = reply->len, bytes = PLAIN_PAYLOAD + len;
 	const struct reply_frame f = {
 		.eth = (void *)frame,
 		.ip = (void *)(frame + PLAIN_IP),
 		.udp = (void *)(frame + PLAIN_UDP),
 		.ihl = sizeof(struct rte_ipv4_hdr),
-		.udp_len = rte_cpu_to_be_16((uint16_t)(sizeof(struct rte_udp_hdr) + len)),
+		.udp_len = __builtin_bswap16((uint16_t)(sizeof(struct rte_udp_hdr) + len)),
 	};
 
 	/* Whatever its length: three steps need no loop, and the buffer has room for them. */
 	belt_copy(frame + PLAIN_PAYLOAD, reply->data, REPLY_SMALL);
-	finish_ip(port, &f, rte_cpu_to_be_16((uint16_t)(f.ihl + sizeof(*f.udp) + len)));
-	turn_plain_round(frame, f.udp_len, udp_checksum(port, &f, len));
-	mbuf->data_len = (uint16_t)(PLAIN_PAYLOAD + len); /* also cuts padding of short frames */
-	mbuf->pkt_len = mbuf->data_len;
-	mbuf->ol_flags = RTE_MBUF_F_TX_IPV4 | (port->tx_ip_checksum ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
-			 (port->tx_udp_checksum ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
-	mbuf->tx_offload = rte_mbuf_tx_offload(sizeof(*f.eth), sizeof(*f.ip), 0, 0, 0, 0, 0);
+	finish_ip(plain->port, &f, __builtin_bswap16((uint16_t)(f.ihl + sizeof(*f.udp) + len)));
+	turn_plain_round(frame, f.udp_len, udp_checksum(plain->port, &f, len));
+	mbuf->data_len = (uint16_t)bytes; /* also cuts padding of short frames */
+	mbuf->pkt_len = bytes;
+	mbuf->ol_flags = plain->ol_flags;
+	/* Most drivers leave it as it is when they receive: then its line need not be written again. */
+	if (baton_unlikely(mbuf->tx_offload != PLAIN_OFFLOAD))
+		mbuf->tx_offload = PLAIN_OFFLOAD;
 }
 
+/* Of a request without tag or options, and small: one branch for all but the length. */
 static inline bool is_plain_reply(const struct reply *reply)
 {
-	return reply->shadow->data_at == PLAIN_PAYLOAD && reply->len <= REPLY_SMALL &&
-	       (reply->shadow->tag == 0 || BATON_SABOTAGE(tagged_reply_plain));
+	uint32_t tag = BATON_SABOTAGE(tagged_reply_plain) ? 0 : reply->shadow->tag;
+
+	return ((reply->shadow->data_at ^ PLAIN_PAYLOAD) | tag) == 0 && reply->len <= REPLY_SMALL;
 }
 
 /* tx_enqueue() of several: as many at a time as make a full burst. */
@@ -184,6 +203,7 @@ void complete_burst(struct io_lcore *io, const struct reply *reply, uint32_t cou
 {
 	struct rte_mbuf *done[BATON_BURST];
 	uint32_t ready = 0, port = count != 0 ? reply[0].shadow->port : 0;
+	struct plain_reply plain = plain_reply(&io->port[port]);
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (i + AHEAD < count)
@@ -192,9 +212,10 @@ void complete_burst(struct io_lcore *io, const struct reply *reply, uint32_t cou
 			enqueue(io, port, done, ready);
 			ready = 0;
 			port = reply[i].shadow->port;
+			plain = plain_reply(&io->port[port]);
 		}
 		if (baton_likely(is_plain_reply(&reply[i])))
-			complete_plain(&io->port[port], &reply[i]);
+			complete_plain(&plain, &reply[i]);
 		else
 			complete_any(io, &reply[i]);
 		done[ready++] = reply[i].shadow->cookie;

@@ -60,8 +60,10 @@ static void a_plain_reply_is_made_as_any_other(void **state)
 			answer[i] = round % 16 == 0 ? 0 : (uint8_t)chance(256);
 		rig.port.tx_ip_checksum = chance(2) != 0;
 		rig.port.tx_udp_checksum = chance(2) != 0;
+		struct plain_reply port = plain_reply(&rig.port);
 		assert_true(is_plain_reply(&reply[0]));
-		complete_plain(&rig.port, &reply[0]);
+		plain->tx_offload = chance(3) != 0 ? PLAIN_OFFLOAD : chance(1u << 30); /* as the last one left it */
+		complete_plain(&port, &reply[0]);
 		complete_any(rig.dp->io[0], &reply[1]);
 		if (plain->pkt_len != any->pkt_len || plain->data_len != any->data_len || plain->ol_flags != any->ol_flags ||
 		    plain->tx_offload != any->tx_offload ||
