@@ -9,6 +9,7 @@
 #include <rte_udp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <x86intrin.h>
 
 /* Folds a sum to 16 bits: 0 only if all that was summed is 0. The halves are added twice, in both orders: the upper half
  * of that is their sum, and the carry of the lower one is the carry that has to go round. */
@@ -21,36 +22,57 @@ static inline uint16_t checksum_fold(uint64_t sum)
 	return (uint16_t)(half >> 16);
 }
 
-/* Sum of len bytes, not folded; room for 2^31 bytes. */
+/* Adds eight bytes; what the sum has no room for is carried to the next, or added by the caller. */
+static inline uint8_t checksum_word(uint8_t carry, unsigned long long *sum, const uint8_t *at)
+{
+	unsigned long long word;
+
+	memcpy(&word, at, sizeof(word));
+	return _addcarry_u64(carry, *sum, word, sum);
+}
+
+/* Sum of len bytes, folded to 34 bits: room for others in the 64. */
 static inline uint64_t checksum_bytes(const void *data, uint32_t len)
 {
 	const uint8_t *at = data;
-	uint64_t low = 0, high = 0, tail = 0;
+	unsigned long long sum = 0, tail = 0;
+	uint8_t carry = 0;
 
-	for (; len >= 8; len -= 8, at += 8) {
-		uint64_t word;
-
-		memcpy(&word, at, 8);
-		low += (uint32_t)word;
-		high += word >> 32;
+	for (; len >= 32; len -= 32, at += 32) {
+		carry = checksum_word(0, &sum, at);
+		carry = checksum_word(carry, &sum, at + 8);
+		carry = checksum_word(carry, &sum, at + 16);
+		carry = checksum_word(carry, &sum, at + 24);
+		sum += carry; /* cannot overflow: a sum that carried is below what was added */
+	}
+	if (len & 16u) {
+		carry = checksum_word(0, &sum, at);
+		carry = checksum_word(carry, &sum, at + 8);
+		sum += carry;
+		at += 16;
+	}
+	if (len & 8u) {
+		carry = checksum_word(0, &sum, at);
+		sum += carry;
+		at += 8;
 	}
 	if (len & 4u) {
 		uint32_t word;
 
 		memcpy(&word, at, 4);
-		low += word;
+		tail = word;
 		at += 4;
 	}
 	if (len & 2u) {
 		uint16_t word;
 
 		memcpy(&word, at, 2);
-		high += word;
+		tail += word;
 		at += 2;
 	}
 	if (len & 1u)
-		tail = *at;
-	return low + high + tail;
+		tail += *at;
+	return (uint32_t)sum + (sum >> 32) + tail;
 }
 
 /* Sum of the pseudo-header (RFC 768). udp_len: as it stands in the UDP header, in network byte order. */
