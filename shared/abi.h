@@ -39,6 +39,8 @@
 #define BATON_CONTROL_SOCKET "control.sock"
 /* Where orders are recorded unless the configuration says otherwise; argument: instance name. */
 #define BATON_AUDIT_PATH_FMT "/var/log/baton/%s.audit"
+/* Directory of crash records unless the configuration says otherwise; argument: instance name. */
+#define BATON_CRASH_DIR_FMT "/var/log/baton/%s.crash"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 #define BATON_BASE_VIRTADDR 0x200000000000ull
