@@ -14,7 +14,7 @@ static unsigned long after = 2000, seen;
 
 /* ---- ways to die, each a function of its own for `batonctl crash` to name ---- */
 
-#define WAY static __attribute__((noinline, noclone)) void
+#define WAY static __attribute__((noinline)) void
 static volatile uintptr_t nowhere = 8;
 static void (*volatile nobody)(void);
 static volatile int zero;

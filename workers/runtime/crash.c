@@ -57,6 +57,7 @@ static bool is_code(const struct crash_note *note, uint64_t at)
 }
 
 /* True if a call instruction ends at `at`: E8 with a displacement, or FF /2 with up to five bytes of operand. */
+__attribute__((no_sanitize("address", "undefined")))
 static bool follows_call(uint64_t at)
 {
 	const uint8_t *code = (const uint8_t *)(uintptr_t)at;
@@ -78,6 +79,7 @@ static bool is_mapped(uintptr_t at)
 
 /* Code is built without frame pointers, and an unwinder takes locks: so every word of the stack that can be a return
  * address counts as one. A stack that ran over ends in pages that are not there: those are passed. */
+__attribute__((no_sanitize("address", "undefined"))) /* it reads other functions' stack on purpose */
 static void note_frames(struct crash_note *note, uint64_t sp)
 {
 	uintptr_t at = (uintptr_t)sp & ~(uintptr_t)7;

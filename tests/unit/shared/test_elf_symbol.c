@@ -19,7 +19,7 @@
 #include "elf_symbol.h"
 #include "fake.h"
 
-static __attribute__((noinline, noclone)) int well_known(int n)
+static __attribute__((noinline)) int well_known(int n)
 {
 	for (volatile int i = 0; i < n; i++)
 		;

@@ -30,7 +30,7 @@
 	"#define _GNU_SOURCE\n#include \"baton.h\"\n#include <linux/filter.h>\n#include <linux/seccomp.h>\n" \
 	"#include <signal.h>\n#include <stdlib.h>\n#include <sys/mman.h>\n#include <sys/prctl.h>\n" \
 	"#include <sys/syscall.h>\n#include <unistd.h>\n" \
-	"#define KEPT __attribute__((noinline, noclone))\n" \
+	"#define KEPT __attribute__((noinline))\n" \
 	"static int (*volatile nobody)(int); static volatile int zero;\n" \
 	"KEPT void by_write(uint8_t *d) { *(volatile uint8_t *)(uintptr_t)(16 + zero) = *d; }\n" \
 	"KEPT void by_call(uint8_t *d) { *d = (uint8_t)nobody(*d); }\n" \
