@@ -9,7 +9,7 @@
 
 json_t *verb_crash_list(const struct command_call *call)
 {
-	static const char *const shown[] = {"id", "time", "worker", "version", "build_id", "cause", "what"};
+	static const char *const shown[] = {"id", "time", "worker", "pid", "version", "build_id", "cause", "what"};
 	const json_t *last = json_object_get(call->args, "last");
 	json_int_t most = last ? json_integer_value(last) : 20;
 	json_t *reply, *rows = json_array();

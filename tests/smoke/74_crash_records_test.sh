@@ -12,7 +12,8 @@ control:
   crash_dir: $WORK/crash
   viewers: {users: [41001]}"
 list() { ctl --json crash list --last 100; }
-crashes() { list | jq '.crashes | length'; }
+# A worker that a busy machine keeps from leaving in time is killed: that is none of what is tried here.
+crashes() { list | jq '[.crashes[] | select(.cause != "leave")] | length'; }
 # newest REGEX: id of the newest record whose words match
 newest() { list | jq -r --arg what "$1" '[.crashes[] | select(.what | test($what)) | .id][0] // 0'; }
 # record ID: fetches it; field JQ: of the one fetched last
@@ -21,7 +22,8 @@ field() { jq -r "$1" "$WORK/record"; }
 active() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active")] | "\(length) \(map(.buckets) | add)"'; }
 victim() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active") | .pid][0]'; }
 answers() { wait_for "[ \"\$(active)\" = \"2 $BUCKETS\" ] && [ \$(counter replies) -gt $(($(counter replies) + 300)) ]"; }
-recorded() { wait_for "record && [ \"\$(field .pid)\" = $1 ]"; }
+# recorded PID: its death has a record, which is fetched.
+recorded() { wait_for "record \$(list | jq '[.crashes[] | select(.pid == $1) | .id][0]') && [ \"\$(field .pid)\" = $1 ]"; }
 
 the_function_of_a_fault_is_named() {
 	local signal words id
@@ -91,9 +93,9 @@ a_start_that_fails_is_recorded() {
 	before=$(crashes)
 	must_fail ctl worker restart game --version "${PLUGINS%/*}/test-plugins/init_crash.so"
 	wait_for "[ \"\$(crashes)\" -gt $before ]"
-	record
-	equal "cause" "$(field .cause)" start
-	field .what | grep 'SIG.* in its init$'
+	record "$(newest 'in its init$')"
+	equal "cause and version" "$(field '"\(.cause) \(.plugin)"')" "start game"
+	field .at.module | grep .
 }
 viewers_do_not_see_what_players_sent() {
 	local id
