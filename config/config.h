@@ -131,6 +131,7 @@ struct config {
 	/* control */
 	struct config_role operators, viewers;
 	char audit_log[BATON_PATH_BYTES]; /* empty: BATON_AUDIT_PATH_FMT */
+	char crash_dir[BATON_PATH_BYTES]; /* empty: BATON_CRASH_DIR_FMT */
 	/* log */
 	uint32_t log_level; /* enum log_level */
 

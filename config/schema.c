@@ -212,6 +212,9 @@ const struct schema_row schema[] = {
 	{ "control.audit_log", SCHEMA_PATH, false, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1, .fallback = "auto",
 	  .example = "/var/log/baton/demo.audit", .zero = "auto", FIELD(config, audit_log),
 	  .help = "file with a line for every order, and who gave it; auto: /var/log/baton/NAME.audit" },
+	{ "control.crash_dir", SCHEMA_PATH, false, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1, .fallback = "auto",
+	  .example = "/var/log/baton/demo.crash", .zero = "auto", FIELD(config, crash_dir),
+	  .help = "directory with a file for each of the last 100 deaths of workers; auto: /var/log/baton/NAME.crash" },
 
 	{ "log", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "messages on standard error" },
 	{ "log.level", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "info", .example = "debug",

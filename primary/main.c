@@ -18,6 +18,7 @@ static const struct part parts[] = {
 	{ "signals", run_init, NULL },
 	{ "runtime directory", runtime_dir_init, runtime_dir_fini },
 	{ "audit log", audit_init, audit_fini },
+	{ "crash records", crash_records_init, crash_records_fini },
 	{ "limits", limits_init, NULL },
 	{ "machine", eal_check, NULL },
 	{ "plugins", supervisor_describe_plugins, NULL },

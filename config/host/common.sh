@@ -77,7 +77,8 @@ run_remove() {
 		instance) # names of instances are unique to a run, so the pattern cannot hit another's files
 			[ "${#a}" -ge 6 ] || continue
 			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
-				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* /var/log/baton/"$a".audit*
+				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* /var/log/baton/"$a".audit* \
+				/var/log/baton/"$a".crash
 			rmdir /var/log/baton 2>/dev/null || : ;; # only if nobody else has a log there
 		mount) umount -l "$a" 2>/dev/null ;;
 		file) rm -rf --one-file-system "$a" ;;

@@ -91,6 +91,10 @@ int ctl_config_explain(const struct ctl_options *o, FILE *out, FILE *err);
 /* ctl_audit.c */
 int ctl_audit(const struct ctl_options *o, FILE *out, FILE *err);
 
+/* ctl_crash.c */
+int ctl_crash_list(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_crash_show(const struct ctl_options *o, FILE *out, FILE *err);
+
 /* ctl_scale.c */
 int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_stop(const struct ctl_options *o, FILE *out, FILE *err);

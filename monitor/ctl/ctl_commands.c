@@ -283,6 +283,16 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl audit --last 50 --json\n"
 	  "  batonctl audit --file /var/log/baton/NAME.audit    when batond does not run",
 	  ctl_audit },
+	{ "crash", "list", NULL, "l", "deaths of workers, the latest first",
+	  "One line for each of the last 100 deaths that no order brought about: its number, when, whose, the version,\n"
+	  "and what it died of: a fault with the function it was in, a kill from outside, a stall, a failed start.",
+	  ctl_crash_list },
+	{ "crash", "show", "ID|last", "", "one death: where in the plugin, at which entry, its last log lines",
+	  "Prints what is known of it, and the commands that show source lines; those need the very file that ran:\n"
+	  "compare the build id. Payload and log lines may hold players' data: only operators are shown them.\n\n"
+	  "  batonctl crash show last\n"
+	  "  batonctl crash show 12 --json | jq -r .crash.entry.payload",
+	  ctl_crash_show },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

@@ -30,7 +30,7 @@ static const struct option_row {
 	{ "wait", OPTION_WAIT, 0, NULL, "return when it is applied, with what was restarted" },
 	{ "effective", OPTION_EFFECTIVE, 0, NULL, "also what the file does not mention: defaults" },
 	{ "interval", OPTION_INTERVAL, 0, "TIME", "time over which rates are measured (default 1s)" },
-	{ "last", OPTION_LAST, 0, "N", "so many orders, the latest (default 20, at most 500)" },
+	{ "last", OPTION_LAST, 0, "N", "so many, the latest (default 20, at most 500)" },
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },

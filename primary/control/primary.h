@@ -17,6 +17,7 @@
 
 struct audit;
 struct command;
+struct crash_records;
 struct primary;
 struct reload;
 struct supervisor;
@@ -103,6 +104,7 @@ struct primary {
 	struct supervisor *supervisor;
 	struct command *command;
 	struct audit *audit;
+	struct crash_records *crash; /* NULL: none are kept */
 	struct reload *reload;
 
 	/* main loop */
@@ -152,6 +154,11 @@ void command_fini(struct primary *primary);
 
 int audit_init(struct primary *primary); /* returns 0 whatever happens: no log stops a start */
 void audit_fini(struct primary *primary);
+
+/* ---- crash_record.c ---- */
+
+int crash_records_init(struct primary *primary); /* returns 0 whatever happens: no record stops a start */
+void crash_records_fini(struct primary *primary); /* writes what is open */
 
 /* ---- reload.c ---- */
 

@@ -10,6 +10,7 @@
 
 #include "audit.h"
 #include "command.h"
+#include "crash_record.h"
 #include "process.h"
 #include "reply.h"
 #include "supervisor.h"
@@ -309,6 +310,20 @@ static json_t *build_audit(const struct primary *primary)
 	return o;
 }
 
+static json_t *build_crashes(const struct primary *primary)
+{
+	const struct crash_records *records = primary->crash;
+	char dir[BATON_PATH_BYTES];
+	json_t *o = json_object();
+
+	crash_store_dir(primary, dir);
+	reply_set_text(o, "directory", dir);
+	reply_set_count(o, "written", records ? records->written : 0);
+	reply_set_count(o, "lost", records ? records->lost : 0);
+	json_object_set_new(o, "writable", json_boolean(records && !records->complained));
+	return o;
+}
+
 json_t *status_build(struct primary *primary)
 {
 	struct status_history *history = &primary->command->history;
@@ -343,5 +358,6 @@ json_t *status_build(struct primary *primary)
 	json_object_set_new(reply, "ledger", build_ledger(primary));
 	json_object_set_new(reply, "control_socket", build_control(primary->command));
 	json_object_set_new(reply, "audit_log", build_audit(primary));
+	json_object_set_new(reply, "crash_records", build_crashes(primary));
 	return reply;
 }

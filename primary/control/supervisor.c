@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crash_record.h"
 #include "log.h"
 #include "plugin_ask.h"
 #include "process.h"
@@ -264,6 +265,8 @@ static void poll_slot(struct supervisor *sup, uint32_t slot, uint64_t now)
 		slot_event(sup, slot, EVENT_TIMEOUT);
 	}
 	if (s->state == WORKER_DEAD && datapath_slot_recovered(sup->primary->dp, slot, &s->orphans)) {
+		if (!s->recovered)
+			crash_record_recovered(sup, slot);
 		s->recovered = true;
 		if (s->orphans == 0)
 			slot_event(sup, slot, EVENT_RECOVERED);
@@ -322,6 +325,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	restart_poll(sup);
 	scale_poll(sup);
 	workers_sweep(sup);
+	crash_records_poll(sup);
 	slots_reap_strays(sup);
 }
 

@@ -159,5 +159,7 @@ const struct command_verb command_verbs[] = {
 	VIEWER("config.diff", verb_config_diff),
 	VIEWER("config.show", verb_config_show),
 	VIEWER("audit", verb_audit),
+	VIEWER("crash.list", verb_crash_list),
+	VIEWER("crash.show", verb_crash_show),
 	VERBS_END,
 };

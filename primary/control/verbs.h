@@ -4,6 +4,10 @@
 
 #include "command.h"
 
+/* verbs_crash.c */
+json_t *verb_crash_list(const struct command_call *call);
+json_t *verb_crash_show(const struct command_call *call);
+
 /* verbs_scale.c */
 json_t *verb_worker_start(const struct command_call *call);
 json_t *verb_worker_stop(const struct command_call *call);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crash_record.h"
 #include "log.h"
 #include "plugin_info.h"
 #include "process.h"
@@ -30,14 +31,19 @@ static void end_texts(struct worker_ready *ready)
 	clean(ready->build_id, sizeof(ready->build_id));
 }
 
-/* One line, whatever the worker put there. */
-static void keep_words(struct worker_slot *s, const char *text, size_t bytes)
+/* One line, whatever the worker put there. `line` is as long as the words of a slot. */
+static void clean_line(const char *text, size_t bytes, char *line)
 {
 	size_t len = strnlen(text, bytes), at;
 
-	for (at = 0; at < len && at < sizeof(s->words) - 1; at++)
-		s->words[at] = (unsigned char)text[at] < ' ' || text[at] == 127 ? ' ' : text[at];
-	s->words[at] = 0;
+	for (at = 0; at < len && at < sizeof(((struct worker_slot *)0)->words) - 1; at++)
+		line[at] = (unsigned char)text[at] < ' ' || text[at] == 127 ? ' ' : text[at];
+	line[at] = 0;
+}
+
+static void keep_words(struct worker_slot *s, const char *text, size_t bytes)
+{
+	clean_line(text, bytes, s->words);
 }
 
 static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_message *message)
@@ -87,7 +93,10 @@ static bool may_log(struct worker_slot *s)
 static void on_log(struct supervisor *sup, uint32_t slot, const struct zygote_message *message)
 {
 	struct worker_slot *s = &sup->slot[slot];
+	char words[sizeof(s->words)];
 
+	clean_line(message->text, sizeof(message->text), words);
+	crash_record_line(sup, slot, words); /* also what the log leaves out: it may be the last */
 	if (!may_log(s)) {
 		s->log_left_out++;
 		return;
@@ -168,7 +177,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
 	struct process_end end = { .known = false };
-	char text[64];
+	char text[64], detail[96];
 
 	if (s->state == WORKER_NONE || s->state == WORKER_DEAD)
 		return;
@@ -178,6 +187,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		/* It hung up before anybody knew its pid: gone, or the zygote died before it forked it. */
 		if (!s->words[0])
 			snprintf(s->words, sizeof(s->words), "it ended before its first word");
+		crash_record_death(sup, slot, &end, true, detail, sizeof(detail));
 		slot_event(sup, slot, EVENT_DIED);
 		return;
 	}
@@ -195,6 +205,9 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	s->fault = ours || is_fault(&end);
+	crash_record_death(sup, slot, &end, refused, detail, sizeof(detail));
+	if (detail[0])
+		snprintf(s->words + strlen(s->words), sizeof(s->words) - strlen(s->words), ", %s", detail);
 	slot_event(sup, slot, EVENT_DIED);
 }
 

@@ -346,6 +346,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
 	move_done_on(dp, control, slot);
+	dp->slot[slot].report = report;
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
 	for (uint32_t i = 0; i < dp->setup.config->services; i++)

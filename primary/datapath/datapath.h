@@ -86,6 +86,32 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot);
  * once it has no orphans left; call datapath_slot_attach() anew for it. */
 bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans);
 
+/* Before datapath_slot_dead(), for its report alone: the worker's own word which entry it had open. lcore: none of ours
+ * (BATON_MAX_IO_LCORES) if it left no word. */
+void datapath_slot_look(struct datapath *dp, uint32_t slot, uint32_t lcore, uint64_t position);
+
+#define DEATH_PAYLOAD 256u /* bytes of it that are kept */
+/* An entry that a worker left unsettled, as the primary had offered it. */
+struct death_entry {
+	uint64_t position, time_ns;
+	uint32_t lcore;
+	uint16_t bucket, len;
+	uint16_t kept;     /* bytes in payload; 0: a control entry */
+	uint8_t kind;      /* enum belt_kind */
+	uint8_t service, attempts; /* attempts: workers that died before with it unsettled */
+	uint8_t payload[DEATH_PAYLOAD];
+};
+struct slot_death {
+	uint32_t unsettled; /* entries, taken by the worker or not */
+	uint32_t undone;    /* undo records */
+	bool open_burst;    /* its journal was open */
+	bool found;         /* entry: there is one */
+	bool exact;         /* it is the one that datapath_slot_look() named; else the first unsettled of its belt */
+	struct death_entry entry;
+};
+/* What it left: once datapath_slot_recovered() is true, until the slot's next worker is dead. */
+void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct slot_death *out);
+
 /* A worker wrote what no honest worker writes: the slot to kill (its death then takes the usual way), or SLOT_NONE.
  * Each slot is reported once per incarnation. */
 uint32_t datapath_slot_to_fence(struct datapath *dp);

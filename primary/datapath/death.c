@@ -86,6 +86,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		if (BATON_SABOTAGE(settled_cells_dropped))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
+		death_note_entry(io, slot);
 		take_back(io, slot);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
 		if (!BATON_SABOTAGE(unsettled_cells_kept))
@@ -96,6 +97,8 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		belt_publish(&view->belt);
 		view->belt.reaped = view->belt.offered;
 		view->belt.long_tail = view->belt.long_head;
+	} else {
+		death_note_entry(io, slot); /* nothing: not what an earlier one left */
 	}
 	view->attached = 0;
 	view->fence = 0;

@@ -101,6 +101,13 @@ struct lcore_move {
 	bool counted;          /* `ended` counted */
 };
 
+/* w: the I/O lcore of the belt, before it counts itself in dead_acks  r: main lcore after */
+struct death_part {
+	uint32_t unsettled;
+	bool exact;
+	struct death_entry entry;
+};
+
 /* What the lcore knows of a worker slot. */
 struct slot_view {
 	struct belt_producer belt;
@@ -181,6 +188,7 @@ struct io_lcore {
 	struct tx_queue tx[BATON_MAX_PORTS];
 	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */
 	struct mailbox mailbox;
+	struct death_part death[BATON_MAX_WORKERS]; /* by slot; far from what every turn looks at */
 };
 
 struct datapath_slot {
@@ -188,6 +196,10 @@ struct datapath_slot {
 	uint32_t group;
 	bool attached, dead, recovered;
 	uint32_t orphans;
+	/* w: main lcore before the order is posted  r: I/O lcores: what a death is reported with */
+	uint32_t look_lcore;
+	uint64_t look_position;
+	struct journal_report report; /* w, r: main lcore: what the last roll back found */
 	/* w: I/O lcores, by addition  r: main lcore */
 	_Atomic uint32_t attach_acks, dead_acks;
 	_Atomic uint32_t fence; /* an lcore wants the worker killed */
@@ -251,6 +263,7 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
+void death_note_entry(struct io_lcore *io, uint32_t slot);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 

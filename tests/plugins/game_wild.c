@@ -1,6 +1,9 @@
-/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start. It loops
- * for ever, or with `wild.how: crash` faults. The next process is past that packet: it is no poison. */
+/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start. It
+ * loops for ever, or dies as `wild.how` says: crash, call, abort, divide, deep, exit; or in turn, if it is the path of
+ * a file in which the turns are counted. The next process is past that packet: it is no poison. */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "baton.h"
 #undef BATON_PLUGIN
@@ -8,7 +11,71 @@
 #include "game.c" /* the other files are linked: see rules.mk */
 
 static unsigned long after = 2000, seen;
-static int crashes;
+
+/* ---- ways to die, each a function of its own for `batonctl crash` to name ---- */
+
+#define WAY static __attribute__((noinline)) void
+static volatile uintptr_t nowhere = 8;
+static void (*volatile nobody)(void);
+static volatile int zero;
+
+WAY wild_crash(void)
+{
+	*(volatile int *)nowhere = 1;
+}
+
+WAY wild_call(void)
+{
+	nobody();
+	zero = 0; /* else it would be a jump, and leave no return address */
+}
+
+WAY wild_abort(void)
+{
+	abort();
+}
+
+WAY wild_divide(void)
+{
+	volatile int dividend = 7; /* of a constant 1 the compiler makes a comparison */
+
+	zero = dividend / zero;
+}
+
+WAY wild_deep(void)
+{
+	volatile char room[2000];
+
+	room[0] = 1;
+	if (room[0] != 0)
+		wild_deep();
+	zero = room[0];
+}
+
+WAY wild_exit(void)
+{
+	_exit(3);
+}
+
+static const struct {
+	const char *how;
+	void (*die)(void);
+} ways[] = {
+	{"crash", wild_crash}, {"call", wild_call}, {"abort", wild_abort},
+	{"divide", wild_divide}, {"deep", wild_deep}, {"exit", wild_exit},
+};
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+static void (*die)(void); /* NULL: it loops */
+
+/* A byte of the file for each process that takes a turn. */
+static size_t take_turn(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	off_t end = fd >= 0 && write(fd, ".", 1) == 1 ? lseek(fd, 0, SEEK_CUR) : 1;
+
+	close(fd);
+	return (size_t)end - 1;
+}
 
 static int wild_init(struct baton_ctx *ctx)
 {
@@ -16,19 +83,22 @@ static int wild_init(struct baton_ctx *ctx)
 
 	if (number != NULL)
 		after = strtoul(number, NULL, 10);
-	crashes = how != NULL && strcmp(how, "crash") == 0;
+	for (size_t i = 0; how != NULL && i < WAYS; i++)
+		if (strcmp(how, ways[i].how) == 0 || (how[0] == '/' && i == 0))
+			die = how[0] == '/' ? ways[take_turn(how) % WAYS].die : ways[i].die;
 	return tame.init(ctx);
 }
 
 static baton_verdict wild_packet(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
 {
-	volatile uintptr_t nowhere = 8;
 	baton_verdict verdict = game_packet(ctx, packet, data);
 
 	if (++seen != after)
 		return verdict;
-	if (crashes)
-		*(volatile int *)nowhere = 1;
+	if (die != NULL) {
+		baton_log(ctx, "wild: packet %lu is the last", seen);
+		die();
+	}
 	for (volatile int i = 0;; i++) /* the changes of this packet are made: they must be undone */
 		;
 }

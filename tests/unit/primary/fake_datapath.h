@@ -45,6 +45,9 @@ static struct fake {
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
 	int64_t imbalance;
+	uint64_t look[BATON_MAX_WORKERS];
+	uint32_t look_lcore[BATON_MAX_WORKERS];
+	struct slot_death death; /* of every slot */
 	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
 
@@ -195,6 +198,21 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	s->recovered = true;
 	*orphans = datapath_owned(dp, slot);
 	return true;
+}
+
+/* Nothing is left of a fake worker's entries but what a test says. */
+void datapath_slot_look(struct datapath *dp, uint32_t slot, uint32_t lcore, uint64_t position)
+{
+	(void)dp;
+	fake.look[slot] = position;
+	fake.look_lcore[slot] = lcore;
+}
+
+void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct slot_death *out)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
+	*out = fake.death;
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
