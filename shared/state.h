@@ -12,6 +12,7 @@
 
 #include "abi.h"
 #include "belt.h"
+#include "crash_note.h"
 #include "journal.h"
 
 #define STATE_MAGIC 0x313065746174534eull
@@ -32,6 +33,8 @@ struct control_block {
 	/* w: worker; primary after the fence  r: primary */
 	struct belt_commit commit[BATON_MAX_IO_LCORES];
 	struct journal journal;
+	/* behind everything that recovery needs, so that its place is nobody's but its own: a file of before has zeroes here */
+	struct crash_note crash;
 };
 static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE, "one huge page per control block");
 #define STATE_CONTROL_MAGIC 0x314b4c42436e7442ull

@@ -307,6 +307,7 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	struct control_block *control = state_control(&sup->primary->state, at);
 	control->group = w->group; /* the slot is free: its journal is empty, so it names no record of the old group */
 	control->incarnation++;
+	crash_note_clear(&control->crash); /* before there is a worker that could write one */
 	sup->slot[at] = (struct worker_slot){
 		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
 		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,

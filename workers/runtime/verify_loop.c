@@ -2,8 +2,9 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "crash.h"
 #include "loop.h"
-#include "verify.h"
+#include "verify_parts.h"
 
 int loop_verify_start(struct loop *loop)
 {
@@ -21,9 +22,14 @@ baton_verdict loop_verify(struct loop *loop, const struct verify_call *call)
 
 	if (verify_run(loop->verify, &loop->txn.ctx, call, &verdict) == 0)
 		return verdict;
-	int number = verify_signal(loop->verify) != 0 ? verify_signal(loop->verify) : SIGABRT;
+	int number = verify_signal(loop->verify);
 	baton_log(&loop->txn.ctx, "%s", verify_finding(loop->verify));
-	signal(number, SIG_DFL); /* the supervisor is to see what it would see without us */
-	raise(number);
+	if (number != 0) { /* the supervisor is to see what it would see without us */
+		const struct fault *fault = &loop->verify->fault;
+
+		crash_note_fault(number, fault->si_code, fault->address, fault->code);
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 	abort();
 }

@@ -40,7 +40,7 @@ int32_t shadow_past(const struct shadow *s, uint32_t len);
 
 /* What a signal was about. */
 struct fault {
-	int signal;
+	int signal, si_code;
 	bool is_write;
 	uintptr_t address, code;
 };

@@ -138,6 +138,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 	guard.fault = (struct fault){
 		.signal = number,
+		.si_code = info->si_code,
 		.is_write = number == SIGSEGV && (at->uc_mcontext.gregs[REG_ERR] & 2) != 0,
 		.address = (uintptr_t)info->si_addr,
 		.code = (uintptr_t)at->uc_mcontext.gregs[REG_RIP],

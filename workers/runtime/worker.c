@@ -12,6 +12,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "host.h"
 #include "loop.h"
 #include "plugin.h"
@@ -116,6 +117,8 @@ static void first_acts(struct worker_host *host, const struct zygote_spawn *spaw
 	(void)confine_oom_score(); /* only raised, which is always allowed: it fails where there is no /proc, and no harm */
 	check("switch core dumps off", confine_core());
 	confine_signals();
+	check("watch for its own crashes",
+	      crash_watch(&state_control(&host->state, spawn->slot)->crash, spawn->incarnation, &loop.txn));
 	check("restrict system calls (seccomp)", confine_system_calls(&host->filter));
 	check("tie its life to the primary's", confine_die_with(host->primary));
 	populate(own, spawn->io_lcores, count, fd[1]);
@@ -136,10 +139,13 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 	struct txn *txn = &loop.txn;
 	char why[PLUGIN_WHY_BYTES];
 
+	crash_doing(CRASH_LOADING);
 	if (plugin_load(plugin, fd, spawn->plugin, why, sizeof(why)) != 0 ||
 	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why,
 			sizeof(why)) != 0)
 		refuse("%s", why);
+	crash_list_modules(plugin->descriptor);
+	crash_doing(CRASH_INIT);
 	txn->ctx.worker = spawn->slot;
 	check("bind to the slot's journal", txn_bind(txn, &host->state, spawn->slot, spawn->group,
 						     plugin->descriptor->max_undo_bytes, spawn->seed_salt));
@@ -182,6 +188,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	plugin_ready(&plugin, &message.ready);
 	if (host_send(&message) != 0)
 		_exit(1);
+	crash_doing(CRASH_RUNNING);
 	loop_run(&loop);
 	_exit(0);
 }

@@ -249,15 +249,21 @@ static void a_wild_write_is_a_crash_and_leaves_no_trace(void **state)
 		(uint8_t *)stats_worker_page(&host.stats, SLOT + 1), others,
 	};
 
+	struct crash_note *there = &state_control(&host.state, SLOT)->crash;
+	static struct crash_note said;
+
 	(void)state;
 	for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
 		uint8_t before = *wild[i];
 
+		crash_note_clear(there);
 		start_probe();
 		offer(1, BELT_PACKET, 1, (uintptr_t)wild[i]);
 		int status = end_status();
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 		assert_int_equal(*wild[i], before);
+		assert_true(crash_note_read(there, spawn.incarnation, SIGSEGV, &said));
+		assert_true(said.open == 1 && said.belt == 1 && said.address == (uintptr_t)wild[i]);
 		/* as the primary would: nothing was settled; positions go on (R4) */
 		assert_int_equal(fake_reap(&primary[1], NULL, NULL), 0);
 		static const struct fake_entry *entries[BELT_SLOTS];
