@@ -40,6 +40,9 @@
 /* Where orders are recorded unless the configuration says otherwise; argument: instance name. */
 #define BATON_AUDIT_PATH_FMT "/var/log/baton/%s.audit"
 
+/* Directory of quarantined entries unless the configuration says otherwise; argument: instance name. */
+#define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
+
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 #define BATON_BASE_VIRTADDR 0x200000000000ull
 

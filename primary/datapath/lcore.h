@@ -53,6 +53,14 @@ struct mailbox {
 	struct order order[MAILBOX_ORDERS];      /* w: main lcore  r: I/O lcore */
 };
 
+/* Of reports to the main lcore, which alone writes files. A death makes one at most. */
+#define REPORTS 16u
+struct reports {
+	_Atomic uint32_t head baton_aligned(64); /* w: I/O lcore  r: main lcore */
+	_Atomic uint32_t tail baton_aligned(64); /* w: main lcore  r: I/O lcore */
+	struct death_report report[REPORTS];     /* w: I/O lcore  r: main lcore */
+};
+
 /* A move as all lcores see it; lives in the datapath, one per service. */
 struct move {
 	/* w: main lcore before the order is posted  r: I/O lcores */
@@ -181,11 +189,19 @@ struct io_lcore {
 	struct tx_queue tx[BATON_MAX_PORTS];
 	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */
 	struct mailbox mailbox;
+	struct reports reports;
+};
+
+/* Positions of a dead worker's belt that are suspect, and the one that is blamed; judge.c. */
+struct suspects {
+	uint64_t first, end;
+	uint64_t blamed; /* UINT64_MAX: none */
 };
 
 struct datapath_slot {
 	/* w: main lcore */
 	uint32_t group;
+	struct death_blame blame; /* before ORDER_DEAD  r: I/O lcores, on that order */
 	bool attached, dead, recovered;
 	uint32_t orphans;
 	/* w: I/O lcores, by addition  r: main lcore */
@@ -251,6 +267,10 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
+/* judge.c: what of a dead worker's belt is to be run alone, and what is to leave. */
+struct suspects suspects_of(const struct io_lcore *io, uint32_t slot);
+/* Marks the entry at `position` if it is suspect. True: it has killed often enough, and has left: reported, freed, counted. */
+bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *suspects, uint64_t position);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 
