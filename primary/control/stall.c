@@ -78,6 +78,7 @@ static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, uint3
 	struct worker *w = &sup->worker[s->worker];
 
 	describe(s, stall, waiting);
+	s->stalled = true;
 	w->stalls++;
 	sup->stalls++;
 	stats_add(&stats_main(&sup->primary->stats)->stalls, 1);
