@@ -205,6 +205,7 @@ static void on_left(struct supervisor *sup, const struct death_report *r)
 	char name[QUARANTINE_NAME], why[400];
 
 	q->left++;
+	q->last_ns = process_now_ns();
 	sup->slot[r->slot].quarantined += r->deaths;
 	log_error("%s: a %s of bucket %u has ended %u worker%s: dropped and quarantined", q->death[r->slot].name,
 		  r->kind == BELT_MESSAGE ? "message" : "packet", r->bucket, r->deaths, r->deaths == 1 ? "" : "s");

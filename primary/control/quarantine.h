@@ -31,6 +31,7 @@ struct quarantine {
 	uint64_t paid_ns;     /* CLOCK_MONOTONIC: when files were last paid for */
 	uint32_t spent;       /* files not paid for yet */
 	uint64_t complained_ns;
+	uint64_t last_ns;     /* CLOCK_MONOTONIC: when the latest left */
 	bool failing;         /* the latest could not be written */
 	char latest[80];      /* file; empty: none yet */
 };

@@ -159,5 +159,8 @@ const struct command_verb command_verbs[] = {
 	VIEWER("config.diff", verb_config_diff),
 	VIEWER("config.show", verb_config_show),
 	VIEWER("audit", verb_audit),
+	VIEWER("quarantine.list", verb_quarantine_list),
+	OPERATOR("quarantine.show", verb_quarantine_show), /* what players sent */
+	OPERATOR("quarantine.replay", verb_quarantine_replay),
 	VERBS_END,
 };
