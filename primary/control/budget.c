@@ -115,6 +115,8 @@ void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths)
 	struct budget *budget = &sup->budget[sup->worker[sup->slot[slot].worker].group];
 	uint32_t before = deaths - 1; /* of them counted already */
 
+	if (BATON_SABOTAGE(poison_spends_the_budget))
+		return budget_crash(sup, slot);
 	budget->crashes -= before < budget->crashes ? before : budget->crashes;
 	count_crash(budget, process_now_ns());
 }

@@ -26,7 +26,7 @@ static bool is_of_its_own(int signal)
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (signal == own[i])
 			return true;
-	return false;
+	return BATON_SABOTAGE(sigkill_counts) && signal == SIGKILL;
 }
 
 static void keep_death(struct supervisor *sup, uint32_t slot)

@@ -40,7 +40,7 @@ struct worker_slot {
 	bool kill_wanted;
 	bool fenced;
 	bool fault; /* it has died by what it did itself */
-	bool stalled; /* we killed it because it settled nothing */
+	bool stalled; /* we killed it because it settled nothing, and nobody had kept it from its work */
 	int signal;   /* that it died of; 0: of none, or not known */
 	bool judging; /* DEAD only: whether its fault was an entry's is not known yet */
 	uint32_t quarantined; /* DEAD only: deaths of the entry that left by the quarantine; 0: none did */

@@ -8,6 +8,7 @@ ATTEMPTS=2
 configuration() {
 	GROUP_EXTRA="    restart_burst: $2
     good_after: $3
+    stall_wall: 60s
     versions:
       - {name: tame, plugin: $PLUGINS/game.so}
       - {name: poison, plugin: ${PLUGINS%/*}/test-plugins/game_poison.so}
@@ -19,7 +20,7 @@ reload() { batond_config >"$WORK/baton.yaml"; ctl config reload --wait >/dev/nul
 MOVE=30000000010000009a02000009000000$(printf '%064d' 0)
 send_poison() { in_client bash -c "printf '$(sed 's/../\\x&/g' <<<"$MOVE")' >/dev/udp/$BATON_IP/$UDP_PORT"; }
 faults() { grep -c 'died: signal 11' "$WORK/batond.log"; }
-answers() { wait_for "[ \$(counter replies) -gt $(($(counter replies) + 2000)) ]"; }
+answers() { wait_for "[ \$(counter replies) -gt $(($(counter replies) + 500)) ]"; }
 files() { ctl --json quarantine list | jq -r '.files[].name'; }
 versions() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active") | .version] | sort | join(" ")'; }
 play() { bots_start --players 100 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed "$SEED"; answers; }
