@@ -1,4 +1,4 @@
-/* What a dead worker leaves is judged: which entries are suspect, which one is blamed, for what deaths, and what leaves. */
+/* What a dead worker leaves is judged: which entries are suspect, which one is blamed, for what deaths, what leaves. */
 #include "messages_rig.h"
 
 #define ATTEMPTS 2u
