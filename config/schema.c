@@ -216,7 +216,7 @@ const struct schema_row schema[] = {
 	{ "quarantine", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "packets and messages that kill workers" },
 	{ "quarantine.attempts", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 100, .fallback = "2", .example = "2",
 	  .zero = "off", FIELD(config, quarantine_attempts),
-	  .help = "workers that one entry may kill, by a fault or a stall; then it is dropped and kept in a file; off: no end" },
+	  .help = "workers that one entry may end, by a fault or a stall; then it is dropped and kept; off: no end" },
 	{ "quarantine.directory", SCHEMA_PATH, false, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
 	  .fallback = "auto", .example = "/var/lib/baton/demo/quarantine", .zero = "auto", FIELD(config, quarantine_dir),
 	  .help = "where those files are (*.pcapng); auto: /var/lib/baton/NAME/quarantine" },

@@ -36,9 +36,7 @@ enum belt_kind {
 	BELT_STOP,    /* leave with _exit(0) once settled */
 	BELT_MESSAGE, /* from a bucket to a bucket: what a settled entry posted */
 };
-/* Added to the kind in a slot, never in a shadow: a worker has died with this entry unsettled. Whoever takes it runs it
- * alone, so that `done` names it if it kills again. In the kind, because that is what the worker tells packets by: the
- * mark costs other entries nothing. */
+/* Added to the kind in a slot: a worker may have died of the entry, which is therefore run alone. */
 #define BELT_SUSPECT 0x80u
 /* Where an entry stands, whole: slot, medium or long cell. Its length decides; the slot's flags tell the worker. */
 enum belt_size { BELT_SMALL, BELT_MEDIUM, BELT_LONG };
@@ -140,17 +138,13 @@ struct belt_shadow {
 	uint8_t kind;
 	uint8_t service;
 	uint8_t attempts; /* deaths of workers that left it unsettled */
-	uint8_t blame;    /* BLAME_SUSPECT, and how many of those deaths it is blamed for */
+	uint8_t blame;    /* the primary's own (lcore.h) */
 	/* the primary's own, of packets */
 	uint16_t data_at; /* offset of the payload in the frame it kept */
 	uint8_t port;     /* that it came in by */
 	uint8_t place;    /* of the address it was sent to among those of its network */
 };
 static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
-
-#define BLAME_SUSPECT 0x80u
-#define BLAME_DEATHS(blame) ((blame) & 0x7fu)
-#define BLAME_MOST 0x7fu
 
 struct belt_producer {
 	struct belt *belt;
@@ -262,12 +256,6 @@ static inline void belt_offer(struct belt_producer *p, const struct belt_shadow 
 		to = belt_offer_cell(p, at, size);
 	belt_copy(to, payload, shadow->len);
 	p->offered++;
-}
-
-/* Before it is published: the entry that was offered last is to be run alone. */
-static inline void belt_mark_suspect(struct belt_producer *p)
-{
-	p->belt->slots[(uint32_t)(p->offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
 }
 
 /* Hands everything written so far to the worker. Returns the number of entries newly visible. */

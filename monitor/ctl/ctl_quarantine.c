@@ -1,5 +1,5 @@
-/* batonctl quarantine list|show|replay: entries that kill workers. A replay runs here, in a process of baton-zygote that
- * is confined as a worker is, with the rights of who asks; batond only says what there is to run. */
+/* batonctl quarantine list|show|replay: entries that kill workers. A replay runs here, in a process of baton-zygote
+ * that is confined as a worker is, with the rights of who asks; batond only says what there is to run. */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -209,7 +209,7 @@ static void take(void *arg, const char *bytes, size_t count)
 	}
 }
 
-/* The sender as the frame has it: its address and UDP port stand before the payload; IPv4 begins behind the EtherType. */
+/* The sender as the frame has it: its UDP port stands before the payload; IPv4 begins behind the EtherType. */
 static void peer_of(const json_t *entry, char ip[9], char port[5])
 {
 	const char *frame = text_of(entry, "frame");
@@ -288,7 +288,7 @@ static void print_outcome(FILE *out, const json_t *o, const char *file)
 	}
 }
 
-/* argv of the process: the settings, the entry, the file. Freed by the caller; texts stay the reply's or the arrays'. */
+/* argv of the process: the settings, the entry, the file. Its texts are the reply's, or stand in the arrays. */
 struct command_line {
 	char *argv[2 * CONFIG_SETTINGS + 8];
 	char setting[CONFIG_SETTINGS][BATON_NAME_BYTES + CONFIG_VALUE_BYTES + 2];

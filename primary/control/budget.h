@@ -39,8 +39,8 @@ struct budget {
 /* The process in `slot` has died by a fault of its own. Decides what its group does from now on. */
 void budget_crash(struct supervisor *sup, uint32_t slot);
 /* The same, but it was the last of `deaths` that an entry caused which has left by the quarantine: they count as one
- * crash, and what comes next decides. So no single entry spends a budget that is not smaller than quarantine.attempts, but
- * a version that crashes at whatever it gets does. */
+ * crash, and what comes next decides. So no single entry spends a budget that is not smaller than quarantine.attempts,
+ * but a version that crashes at whatever it gets does. */
 void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths);
 /* The process in `slot` has died of a tick or another control entry, which no quarantine takes: with the `most`th such
  * death within the window the group falls back at once, and true is returned. Otherwise the budget decides as ever. */

@@ -42,7 +42,7 @@ void quarantine_death(struct supervisor *sup, uint32_t slot);
 void quarantine_poll(struct supervisor *sup);
 /* The I/O lcores have looked at what the slot's worker left: counts its crash, or not. */
 void quarantine_judge(struct supervisor *sup, uint32_t slot);
-/* A worker of the group has died of what may turn out to be an entry's fault: nothing is started until that is known. */
+/* A worker of the group has died of what may be an entry's fault: nothing is started until that is known. */
 bool quarantine_judging(const struct supervisor *sup, uint32_t group);
 
 #endif

@@ -56,7 +56,8 @@ static json_t *entry_of(const struct command_call *call, json_t **refused)
 	if (rc == -ENOENT)
 		snprintf(why, sizeof(why), "no such file in %s: `batonctl quarantine list` names those there are", directory);
 	else
-		snprintf(why, sizeof(why), "%.79s: %s", name, rc == -EBADMSG ? "not a file of the quarantine any more" : strerror(-rc));
+		snprintf(why, sizeof(why), "%.79s: %s", name,
+			 rc == -EBADMSG ? "not a file of the quarantine any more" : strerror(-rc));
 	*refused = reply_error(rc == -ENOENT ? "not_found" : "failed", why);
 	return NULL;
 }

@@ -79,9 +79,9 @@ bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_or
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);
 
-/* What is known of the end of the slot's worker, before datapath_slot_dead() tells of it. Otherwise nothing is suspect. */
+/* What is known of the end of the slot's worker, before datapath_slot_dead() tells of it. Else nothing is suspect. */
 struct death_blame {
-	uint32_t attempts; /* deaths that an entry may be blamed for: with the last one it leaves; 0: nothing is suspect */
+	uint32_t attempts; /* deaths an entry may be blamed for: with the last one it leaves; 0: nothing is suspect */
 	bool counts;       /* by a fault of its own, or a stall: the entry that it was at is blamed */
 	bool named;        /* the worker has written down which that was; else it is the first one not settled */
 	uint32_t belt;
@@ -89,8 +89,8 @@ struct death_blame {
 };
 void datapath_slot_blame(struct datapath *dp, uint32_t slot, const struct death_blame *blame);
 
-/* What an I/O lcore found in the belt of a dead worker: the entry that is blamed. A frame that leaves is kept as it came,
- * its VLAN tag put back. */
+/* What an I/O lcore found in the belt of a dead worker: the entry that is blamed. A frame that leaves is kept as it
+ * came, its VLAN tag put back. */
 #define REPORT_BYTES (BELT_CELL_BYTES + 64u)
 struct death_report {
 	uint32_t slot;

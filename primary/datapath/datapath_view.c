@@ -1,5 +1,5 @@
-/* What the main lcore may look at at any time: who owns what, what is moving, the ledgers, what was found at deaths. See
- * datapath.h. */
+/* What the main lcore may look at at any time: who owns what, what is moving, the ledgers, what was found at deaths.
+ * See datapath.h. */
 #include "lcore.h"
 
 bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order)

@@ -1,15 +1,16 @@
-/* Judge: what a dead worker has left unsettled is not all alike. The entries that it may have been at are suspect: whoever
- * takes them next runs each alone (loop.c run_suspect). The one that it was at is blamed, if it died by a fault of its
- * own; an entry that has been blamed often enough leaves by the quarantine: it is handed to the main lcore, which writes
- * it to a file (quarantine.c), dropped and counted. Control entries and ticks never leave: the main lcore has the group
- * fall back instead. The main lcore has reaped the worker: its journal and commit words stand still. */
+/* Judge: what a dead worker has left unsettled is not all alike. The entries that it may have been at are suspect:
+ * whoever takes them next runs each alone (loop.c run_suspect), so that `done` names the one that kills again. The one
+ * that it was at is blamed, if it died by a fault of its own; an entry that has been blamed often enough leaves by the
+ * quarantine: it is handed to the main lcore, which writes it to a file (quarantine.c), dropped and counted. Control
+ * entries and ticks never leave: the main lcore has the group fall back instead. The mark stands in what the loop tells
+ * packets by, and costs others nothing. The main lcore has reaped the worker: journal and commit words stand still. */
 #include "lcore.h"
 
 /* A burst, and as much as a worker looks at behind it before it is through (loop.c SLOTS_AHEAD). */
 #define SUSPECTS (BATON_BURST + 16u)
 
-/* Whether the worker had a burst of this belt open. Its header is written when a burst is opened, before anything is run,
- * and stays as it is when that is settled, which `done` then tells. */
+/* Whether the worker had a burst of this belt open. The journal's header is written when a burst is opened, before
+ * anything is run, and stays as it is when that is settled, which `done` then tells. */
 static bool burst_was_open(const struct io_lcore *io, uint32_t slot)
 {
 	const struct control_block *control = state_control(io->dp->setup.state, slot);

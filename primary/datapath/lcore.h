@@ -37,6 +37,11 @@
 #define LIST_BACKLOG(slot) (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS + (slot))
 #define LISTS (1u + BATON_MAX_SERVICES + 2u * BATON_MAX_WORKERS)
 
+/* belt_shadow.blame: whether the entry is to be run alone, and how many deaths it is blamed for. */
+#define BLAME_SUSPECT       0x80u
+#define BLAME_DEATHS(blame) ((blame) & 0x7fu)
+#define BLAME_MOST          0x7fu
+
 enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT };
 
 struct order {
@@ -267,9 +272,16 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
+/* Before it is published: the entry that was offered last is to be run alone. */
+static inline void belt_mark_suspect(struct belt_producer *p)
+{
+	p->belt->slots[(uint32_t)(p->offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
+}
+
 /* judge.c: what of a dead worker's belt is to be run alone, and what is to leave. */
 struct suspects suspects_of(const struct io_lcore *io, uint32_t slot);
-/* Marks the entry at `position` if it is suspect. True: it has killed often enough, and has left: reported, freed, counted. */
+/* Marks the entry at `position` if it is suspect. True: it has killed often enough, and has left: reported, freed,
+ * counted. */
 bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *suspects, uint64_t position);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);

@@ -1,6 +1,6 @@
-/* The game, but what comes from player `poison.player` (666) ends the worker that handles it, when its changes have been
- * made: by `poison.how`: crash (a fault at address 8), abort, or stall. With `tick` each tick of a bucket that has had a
- * player does. */
+/* The game, but what comes from player `poison.player` (666) ends the worker that handles it, when its changes have
+ * been made: by `poison.how`: crash (a fault at address 8), abort, or stall. With `tick` it is each tick of the bucket
+ * that knows the player. */
 #include <stdlib.h>
 
 #include "baton.h"

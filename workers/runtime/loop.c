@@ -254,8 +254,8 @@ static void run_marked(struct loop *loop, struct belt_consumer *belt, struct bel
 	}
 }
 
-/* The burst is this one entry, which may have ended the worker before us: nothing behind it is looked at, not even to be
- * prefetched by the plugin, so that whatever happens now is its doing. */
+/* The burst is this one entry, which may have ended the worker before us: nothing behind it is looked at, not even to
+ * be prefetched by the plugin, so that whatever happens now is its doing. */
 static void run_suspect(struct loop *loop, struct belt_consumer *belt)
 {
 	struct txn *txn = &loop->txn;

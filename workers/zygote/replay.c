@@ -185,7 +185,8 @@ int replay_entry(const char *path, const char *text)
 	if (try_start() != 0)
 		return 1;
 	if (!parse(text, e)) {
-		try_say("{\"refused\":\"the entry cannot be read: batonctl and baton-zygote differ; install them together\"}\n");
+		try_say("{\"refused\":\"the entry cannot be read: batonctl and baton-zygote differ; install them "
+			"together\"}\n");
 		return 1;
 	}
 	if (try_load(path, &plugin) != 0)

@@ -16,10 +16,10 @@ void replay_watch(void);
  *	{"stage": "load" | "init" | "entry"}       is about to happen
  *	{"plugin": NAME, "version": TEXT}          what has been loaded
  *	{"log": TEXT}                              baton_log
- *	{"signal": N, "code": N, "address": "0x...", "ip": "0x..." | absent, "offset": "0x..." in the plugin's file | absent}
+ *	{"signal": N, "code": N, "address": HEX, "ip": HEX, "offset": HEX} offset: in the plugin's file, if it was in it
  *	{"refused": TEXT}                          the end
- *	{"verdict": TEXT, "reply": HEX, "undo_bytes": N, "messages": N, "packets": N}
- * Returns the exit code: 0 it has been handled, 1 refused. A process that ends in another way was ended by the plugin. */
+ *	{"verdict": TEXT, "reply_bytes": N, "undo_bytes": N, "messages": N, "packets": N}, then {"reply": HEX} in parts
+ * Returns the exit code: 0 it has been handled, 1 refused. A process that ends otherwise was ended by the plugin. */
 int replay_entry(const char *path, const char *entry);
 
 #endif

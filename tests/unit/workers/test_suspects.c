@@ -2,6 +2,11 @@
 #define _GNU_SOURCE
 #include "loop_rig.h"
 
+static void mark_last(void)
+{
+	primary[0].belt->slots[(primary[0].producer.offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
+}
+
 /* Requests of keys first, first + 1, ...; those from `from` on, `count` of them, are suspect. */
 static void offer_requests(uint32_t total, uint32_t from, uint32_t count)
 {
@@ -15,7 +20,7 @@ static void offer_requests(uint32_t total, uint32_t from, uint32_t count)
 		memcpy(pool[i].data, &request, sizeof(request));
 		belt_offer(p, &shadow, (struct belt_peer){{0}}, pool[i].data);
 		if (i - from < count)
-			belt_mark_suspect(p);
+			mark_last();
 	}
 	belt_publish(&primary[0].producer);
 }
@@ -88,9 +93,9 @@ static void ticks_and_messages_are_run_alone_too(void **state)
 	run();
 	offer_request(0, 3, COUNT);
 	offer_tick(0, 15, 3, BUCKETS);
-	primary[0].belt->slots[(primary[0].producer.offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
+	mark_last();
 	offer(0, BELT_MESSAGE, 3, &request, sizeof(request));
-	primary[0].belt->slots[(primary[0].producer.offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
+	mark_last();
 	offer_request(0, 3, COUNT);
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(loop_turn(&loop), 1);
