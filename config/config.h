@@ -132,6 +132,11 @@ struct config {
 	struct config_role operators, viewers;
 	char audit_log[BATON_PATH_BYTES]; /* empty: BATON_AUDIT_PATH_FMT */
 	char crash_dir[BATON_PATH_BYTES]; /* empty: BATON_CRASH_DIR_FMT */
+	/* quarantine */
+	uint32_t quarantine_attempts; /* deaths that an entry may cause; 0: no quarantine */
+	char quarantine_dir[BATON_PATH_BYTES]; /* empty: BATON_QUARANTINE_FMT */
+	uint32_t quarantine_files;    /* kept at most, the latest */
+	uint64_t quarantine_bytes;
 	/* log */
 	uint32_t log_level; /* enum log_level */
 

@@ -216,6 +216,18 @@ const struct schema_row schema[] = {
 	  .example = "/var/log/baton/demo.crash", .zero = "auto", FIELD(config, crash_dir),
 	  .help = "directory with a file for each of the last 100 deaths of workers; auto: /var/log/baton/NAME.crash" },
 
+	{ "quarantine", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "packets and messages that kill workers" },
+	{ "quarantine.attempts", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 100, .fallback = "2", .example = "2",
+	  .zero = "off", FIELD(config, quarantine_attempts),
+	  .help = "workers that one entry may end, by a fault or a stall; then it is dropped and kept; off: no end" },
+	{ "quarantine.directory", SCHEMA_PATH, false, RELOAD_HOT, TIER_RARELY, 1, BATON_PATH_BYTES - 1,
+	  .fallback = "auto", .example = "/var/lib/baton/demo/quarantine", .zero = "auto", FIELD(config, quarantine_dir),
+	  .help = "where those files are (*.pcapng); auto: /var/lib/baton/NAME/quarantine" },
+	{ "quarantine.files", SCHEMA_COUNT, false, RELOAD_HOT, TIER_RARELY, 1, 10000, .fallback = "100", .example = "100",
+	  FIELD(config, quarantine_files), .help = "files kept there at most; the oldest go first" },
+	{ "quarantine.bytes", SCHEMA_SIZE, false, RELOAD_HOT, TIER_RARELY, 64 * KIB, GIB, .fallback = "16MiB",
+	  .example = "16MiB", FIELD(config, quarantine_bytes), .help = "and their bytes in all" },
+
 	{ "log", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "messages on standard error" },
 	{ "log.level", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "info", .example = "debug",
 	  .words = level_words, FIELD(config, log_level), .help = "most detailed level printed" },

@@ -42,6 +42,9 @@
 /* Directory of crash records unless the configuration says otherwise; argument: instance name. */
 #define BATON_CRASH_DIR_FMT "/var/log/baton/%s.crash"
 
+/* Directory of quarantined entries unless the configuration says otherwise; argument: instance name. */
+#define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
+
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 #define BATON_BASE_VIRTADDR 0x200000000000ull
 

@@ -36,6 +36,8 @@ enum belt_kind {
 	BELT_STOP,    /* leave with _exit(0) once settled */
 	BELT_MESSAGE, /* from a bucket to a bucket: what a settled entry posted */
 };
+/* Added to the kind in a slot: a worker may have died of the entry, which is therefore run alone. */
+#define BELT_SUSPECT 0x80u
 /* Where an entry stands, whole: slot, medium or long cell. Its length decides; the slot's flags tell the worker. */
 enum belt_size { BELT_SMALL, BELT_MEDIUM, BELT_LONG };
 static inline enum belt_size belt_size(uint32_t len)
@@ -134,8 +136,8 @@ struct belt_shadow {
 	uint16_t bucket;
 	uint16_t len;
 	uint8_t kind;
-	uint8_t attempts;
-	uint8_t pad;
+	uint8_t attempts; /* deaths of workers that left it unsettled */
+	uint8_t blame;    /* the primary's own (lcore.h) */
 	/* the primary's own, of packets: place, data_at, port */
 	uint8_t place;    /* of the address it was sent to among those of its network */
 	uint16_t data_at; /* offset of the payload in the frame it kept */

@@ -15,7 +15,7 @@
 #include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 4u
+#define STATS_VERSION 5u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -32,6 +32,7 @@
 	X(messages_posted, "messages that settled entries posted to buckets") \
 	X(messages_settled, "messages handled by the owners of their buckets") \
 	X(messages_lost, "messages dropped: undone, without any owner, or under way at the end") \
+	X(messages_quarantined, "messages lost because they killed workers again and again: part of messages_lost") \
 	X(packets_started, "packets that workers started: no replies") \
 	X(arp_replies, "ARP requests answered") \
 	X(arp_requests, "ARP requests sent to find a neighbour") \
@@ -54,6 +55,8 @@
 	X(wakeups, "doorbells rung for workers (lcore)") \
 	X(tx_errors_retried, "device tx errors, the packet is offered again (main)") \
 	X(stalls, "workers killed because entries waited and none was settled (main)") \
+	X(quarantine_kept, "entries written to files of the quarantine (main)") \
+	X(quarantine_unkept, "entries that left by the quarantine and are in no file (lcore, main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \
@@ -93,6 +96,7 @@
 	X(message_room, "too many messages wait: no room for those the packet might post") \
 	X(pending_full, "the pending list of a move is full") \
 	X(worker_died, "unsettled when the worker died and not redelivered") \
+	X(quarantined, "killed workers again and again: see batonctl quarantine") \
 	X(malformed, "refused by the plugin as malformed") \
 	X(runt, "refused by the plugin: shorter than its reply") \
 	X(refused, "undone: the entry needed more undo bytes than declared") \

@@ -106,6 +106,11 @@ int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
 /* ctl_plugin.c */
 int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);
 
+/* ctl_quarantine.c */
+int ctl_quarantine_list(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_quarantine_show(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_quarantine_replay(const struct ctl_options *o, FILE *out, FILE *err);
+
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);
 void ctl_print_status(FILE *out, const json_t *reply);

@@ -293,6 +293,21 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl crash show last\n"
 	  "  batonctl crash show 12 --json | jq -r .crash.entry.payload",
 	  ctl_crash_show },
+	{ "quarantine", "list", NULL, "", "packets and messages that killed workers",
+	  "One line for each file of the quarantine, the oldest first: a pcapng of the one entry, with a comment that says\n"
+	  "which worker and version it ended, and how. Wireshark opens them; docs/operations.md says what to do with one.",
+	  ctl_quarantine_list },
+	{ "quarantine", "show", "NAME", "", "one of them, with its bytes",
+	  "What its comment says, and the payload. For operators: the bytes are a player's.", ctl_quarantine_show },
+	{ "quarantine", "replay", "NAME", "vt", "run it again, in a process without traffic",
+	  "Runs the entry in a process of its own, confined as a worker is, with the settings of its group and no records:\n"
+	  "nothing that serves players is touched. Prints the verdict and the reply, or the signal and where it was. Without\n"
+	  "--version by the file that the worker was started from, as that file is now; V may be a name of the group's\n"
+	  "`versions`, a version that runs, or a path. The plugin's code runs with your rights, at most for --timeout, and\n"
+	  "5 s. Exit code: 0 it was handled, 1 it was not.\n\n"
+	  "  batonctl quarantine replay NAME                      does it still kill?\n"
+	  "  batonctl quarantine replay NAME --version ./fixed.so",
+	  ctl_quarantine_replay },
 	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };

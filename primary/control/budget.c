@@ -94,16 +94,64 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 			 sup->primary->config.group[group].name, why);
 }
 
-void budget_crash(struct supervisor *sup, uint32_t slot)
+static void count_crash(struct budget *budget, uint64_t now)
+{
+	budget->last_ns = now;
+	budget->crash_ns[budget->crashes++ % BUDGET_MOST] = now;
+}
+
+/* Index of the latest good version that is not the one in `slot`; 2: there is none. */
+static uint32_t other_good(const struct budget *budget, const struct worker_slot *s)
+{
+	uint32_t good = 0;
+
+	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s)))
+		good++;
+	return good;
+}
+
+void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths)
+{
+	struct budget *budget = &sup->budget[sup->worker[sup->slot[slot].worker].group];
+	uint32_t before = deaths - 1; /* of them counted already */
+
+	if (BATON_SABOTAGE(poison_spends_the_budget))
+		return budget_crash(sup, slot);
+	budget->crashes -= before < budget->crashes ? before : budget->crashes;
+	count_crash(budget, process_now_ns());
+}
+
+bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most)
 {
 	const struct worker_slot *s = &sup->slot[slot];
-	uint32_t group = sup->worker[s->worker].group, recent = 0, good = 0;
+	uint32_t group = sup->worker[s->worker].group;
 	const struct config_group *config = &sup->primary->config.group[group];
 	struct budget *budget = &sup->budget[group];
 	uint64_t now = process_now_ns();
 
-	budget->last_ns = now;
-	budget->crash_ns[budget->crashes++ % BUDGET_MOST] = now;
+	if (now - budget->tick_ns >= config->restart_window_ns)
+		budget->tick_deaths = 0;
+	budget->tick_ns = now;
+	uint32_t good = other_good(budget, s);
+	if (++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
+	    sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE)
+		return false;
+	memcpy(budget->failed, s->ready.version, sizeof(budget->failed));
+	log_error("group %s: version %s has died of ticks, which must be run, %u times: it falls back to %s", config->name,
+		  budget->failed, budget->tick_deaths, budget->good[good].version);
+	fall_back(sup, group, good);
+	return true;
+}
+
+void budget_crash(struct supervisor *sup, uint32_t slot)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	uint32_t group = sup->worker[s->worker].group, recent = 0, good;
+	const struct config_group *config = &sup->primary->config.group[group];
+	struct budget *budget = &sup->budget[group];
+	uint64_t now = process_now_ns();
+
+	count_crash(budget, now);
 	for (uint32_t i = 0; i < BUDGET_MOST && i < budget->crashes; i++)
 		recent += now - budget->crash_ns[i] < config->restart_window_ns;
 	if (config->restart_burst == 0 || recent < config->restart_burst || budget->spent ||
@@ -112,8 +160,7 @@ void budget_crash(struct supervisor *sup, uint32_t slot)
 	/* Whatever is under way would overrule what is decided here: the next crash decides. */
 	if (sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE)
 		return;
-	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s)))
-		good++;
+	good = other_good(budget, s);
 	if (good < 2 && !budget->fell_back) {
 		memcpy(budget->failed, s->ready.version, sizeof(budget->failed));
 		log_error("group %s: %u crashes of version %s within %.0f s: it falls back to %s", config->name, recent,
@@ -134,6 +181,7 @@ void budget_reset(struct supervisor *sup, uint32_t group)
 	if (budget->spent)
 		log_info("group %s: restarts are no longer spent", sup->primary->config.group[group].name);
 	budget->crashes = 0;
+	budget->tick_deaths = 0;
 	budget->spent = budget->fell_back = false;
 }
 

@@ -31,11 +31,20 @@ struct budget {
 	bool fell_back;                 /* good[back] runs, or is to */
 	uint32_t back;
 	char failed[BATON_NAME_BYTES];  /* version that it fell back from */
+	uint32_t tick_deaths;           /* at a tick or another control entry, since tick_ns was last so long ago */
+	uint64_t tick_ns;               /* the latest */
 	struct good_version good[2];    /* latest first */
 };
 
 /* The process in `slot` has died by a fault of its own. Decides what its group does from now on. */
 void budget_crash(struct supervisor *sup, uint32_t slot);
+/* The same, but it was the last of `deaths` that an entry caused which has left by the quarantine: they count as one
+ * crash, and what comes next decides. So no single entry spends a budget that is not smaller than quarantine.attempts,
+ * but a version that crashes at whatever it gets does. */
+void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths);
+/* The process in `slot` has died of a tick or another control entry, which no quarantine takes: with the `most`th such
+ * death within the window the group falls back at once, and true is returned. Otherwise the budget decides as ever. */
+bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most);
 /* Every turn: which versions have proved good. */
 void budget_poll(struct supervisor *sup);
 /* An operator restarts: everything is tried again, from files. */

@@ -145,6 +145,14 @@ int process_clock(pid_t pid, uint64_t *cpu_ns, bool *blocked)
 	return 0;
 }
 
+bool process_is_stopped(pid_t pid)
+{
+	char text[1024];
+	const char *at = read_proc(pid, "stat", text, sizeof(text)) ? strrchr(text, ')') : NULL;
+
+	return at != NULL && at[1] == ' ' && (at[2] == 'T' || at[2] == 't');
+}
+
 static uint32_t kill_children_of(const char *path)
 {
 	FILE *list = fopen(path, "re");

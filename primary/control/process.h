@@ -45,6 +45,9 @@ bool process_is_dying(pid_t pid);
  * CPU; false if that cannot be told. Returns 0 or -errno: it has ended. */
 int process_clock(pid_t pid, uint64_t *cpu_ns, bool *blocked);
 
+/* True if it has been stopped by a signal, or is traced. */
+bool process_is_stopped(pid_t pid);
+
 /* At the end: kills every child there still is, adopted ones too, and reaps them, for at most timeout_ms.
  * Returns the number that had to be killed. */
 uint32_t process_end_children(uint32_t timeout_ms);

@@ -72,12 +72,23 @@ static void describe(struct worker_slot *s, enum stall stall, uint32_t waiting)
 			 (double)watch->wall_ns / 1e9, waiting);
 }
 
-static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, uint32_t waiting)
+/* Whether what it was at is to blame: it used its time up, or it sleeps. A worker that got no CPU, or that somebody has
+ * stopped, may be at anything. */
+static bool is_its_own_doing(const struct worker_slot *s, enum stall stall, const struct stall_limits *limits)
+{
+	if (stall == STALL_BLOCKED)
+		return !process_is_stopped(s->pid);
+	return stall == STALL_CPU || limits->timeout_ns == 0;
+}
+
+static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, const struct stall_limits *limits,
+		  uint32_t waiting)
 {
 	struct worker_slot *s = &sup->slot[slot];
 	struct worker *w = &sup->worker[s->worker];
 
 	describe(s, stall, waiting);
+	s->stalled = is_its_own_doing(s, stall, limits);
 	w->stalls++;
 	sup->stalls++;
 	stats_add(&stats_main(&sup->primary->stats)->stalls, 1);
@@ -103,7 +114,7 @@ static void look_at(struct supervisor *sup, uint32_t slot)
 	clock.now_ns = process_now_ns();
 	enum stall stall = stall_count(&s->stall, &limits, &clock);
 	if (stall != STALL_NONE)
-		fence(sup, slot, stall, progress.waiting);
+		fence(sup, slot, stall, &limits, progress.waiting);
 }
 
 void stalls_poll(struct supervisor *sup)

@@ -140,6 +140,17 @@ static void judge_budget(struct judge *j, const struct primary *primary, uint32_
 		    "--version VERSION` ends that", name, budget->failed, budget->good[budget->back].version, name);
 }
 
+/* Told for so long: it is in the files anyway. */
+#define QUARANTINE_TOLD_NS 3600000000000ull
+
+static void judge_quarantine(struct judge *j, const struct quarantine *q)
+{
+	if (q->left == 0 || process_now_ns() - q->last_ns > QUARANTINE_TOLD_NS)
+		return;
+	say(j, STATUS_WARN, "%" PRIu64 " entries that killed workers again and again have been dropped%s; see `batonctl "
+	    "quarantine list`", q->left, q->failing ? ", the latest is in no file: the log says why" : "");
+}
+
 static void judge_workers(struct judge *j, const struct primary *primary)
 {
 	const struct supervisor *sup = primary->supervisor;
@@ -150,6 +161,7 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 	}
 	for (uint32_t g = 0; g < primary->config.groups; g++)
 		judge_budget(j, primary, g);
+	judge_quarantine(j, &sup->quarantine);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		judge_worker(j, primary, i);
 	if (sup->zygote.current.fd < 0)

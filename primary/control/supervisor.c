@@ -217,7 +217,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 		return;
 	}
 	if (w->slot == SLOT_NONE) {
-		if (!w->held && !sup->stopping && !sup->budget[w->group].spent && process_now_ns() >= w->next_start_ns)
+		if (!w->held && !sup->stopping && !sup->budget[w->group].spent && !quarantine_judging(sup, w->group) &&
+		    process_now_ns() >= w->next_start_ns)
 			start_worker(sup, worker);
 		return;
 	}
@@ -264,6 +265,8 @@ static void poll_slot(struct supervisor *sup, uint32_t slot, uint64_t now)
 		s->deadline_ns = 0;
 		slot_event(sup, slot, EVENT_TIMEOUT);
 	}
+	if (s->state == WORKER_DEAD && s->judging && datapath_slot_judged(sup->primary->dp, slot))
+		quarantine_judge(sup, slot);
 	if (s->state == WORKER_DEAD && datapath_slot_recovered(sup->primary->dp, slot, &s->orphans)) {
 		if (!s->recovered)
 			crash_record_recovered(sup, slot);
@@ -321,6 +324,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 			poll_slot(sup, i, now);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
+	quarantine_poll(sup);
 	budget_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);

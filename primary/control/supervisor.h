@@ -10,6 +10,7 @@
 
 #include "budget.h"
 #include "primary.h"
+#include "quarantine.h"
 #include "restart.h"
 #include "scale.h"
 #include "stall.h"
@@ -39,6 +40,11 @@ struct worker_slot {
 	bool kill_wanted;
 	bool fenced;
 	bool fault; /* it has died by what it did itself */
+	bool stalled; /* we killed it because it settled nothing, and nobody had kept it from its work */
+	int signal;   /* that it died of; 0: of none, or not known */
+	bool judging; /* DEAD only: whether its fault was an entry's is not known yet */
+	uint32_t quarantined; /* DEAD only: deaths of the entry that left by the quarantine; 0: none did */
+	bool decided;         /* DEAD only: its group has fallen back because of it */
 	struct stall_watch stall;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
@@ -94,6 +100,7 @@ struct supervisor {
 	struct worker worker[BATON_MAX_WORKERS];
 	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
 	struct budget budget[BATON_MAX_GROUPS];
+	struct quarantine quarantine;
 	struct restart restart;
 	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */

@@ -161,5 +161,8 @@ const struct command_verb command_verbs[] = {
 	VIEWER("audit", verb_audit),
 	VIEWER("crash.list", verb_crash_list),
 	VIEWER("crash.show", verb_crash_show),
+	VIEWER("quarantine.list", verb_quarantine_list),
+	OPERATOR("quarantine.show", verb_quarantine_show), /* what players sent */
+	OPERATOR("quarantine.replay", verb_quarantine_replay),
 	VERBS_END,
 };

@@ -205,6 +205,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	s->fault = ours || is_fault(&end);
+	s->signal = end.known && end.killed ? end.code : 0;
 	crash_record_death(sup, slot, &end, refused, detail, sizeof(detail));
 	if (detail[0])
 		snprintf(s->words + strlen(s->words), sizeof(s->words) - strlen(s->words), ", %s", detail);

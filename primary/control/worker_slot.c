@@ -161,6 +161,7 @@ static void bury(struct supervisor *sup, uint32_t slot)
 	s->deadline_ns = 0;
 	s->recovered = false;
 	s->orphans = 0;
+	quarantine_death(sup, slot);
 	/* Also for one that never got ready: its control block may have been scribbled on. */
 	datapath_slot_dead(sup->primary->dp, slot);
 }
@@ -182,7 +183,7 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot));
 	bury(sup, slot);
 	worker_lost(sup, s->worker, slot);
-	if (s->fault)
+	if (s->fault && !s->judging)
 		budget_crash(sup, slot);
 }
 

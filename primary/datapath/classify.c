@@ -95,7 +95,7 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	packet->kind = BELT_PACKET;
 	packet->service = service->index;
 	packet->attempts = 0;
-	packet->pad = 0;
+	packet->blame = 0;
 	packet->data_at = (uint16_t)(at + UDP_HEADER);
 	packet->port = port->index;
 	packet->place = 0; /* of the port's first address, or the caller says otherwise */

@@ -199,6 +199,7 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 	s->recovered = false;
 	s->orphans = 0;
 	s->fence_reported = 0;
+	s->blame = (struct death_blame){0};
 	/* relaxed, here and below: post() publishes them with the order */
 	atomic_store_explicit(&s->attach_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->dead_acks, 0, memory_order_relaxed);

@@ -79,6 +79,38 @@ bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_or
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);
 
+/* What is known of the end of the slot's worker, before datapath_slot_dead() tells of it. Else nothing is suspect. */
+struct death_blame {
+	uint32_t attempts; /* deaths an entry may be blamed for: with the last one it leaves; 0: nothing is suspect */
+	bool counts;       /* by a fault of its own, or a stall: the entry that it was at is blamed */
+	bool named;        /* the worker has written down which that was; else it is the first one not settled */
+	uint32_t belt;
+	uint64_t position;
+};
+void datapath_slot_blame(struct datapath *dp, uint32_t slot, const struct death_blame *blame);
+
+/* What an I/O lcore found in the belt of a dead worker: the entry that is blamed. A frame that leaves is kept as it
+ * came, its VLAN tag put back. */
+#define REPORT_BYTES (BELT_CELL_BYTES + 64u)
+struct death_report {
+	uint32_t slot;
+	uint8_t kind;     /* enum belt_kind */
+	uint8_t service;
+	uint8_t deaths;   /* that it is blamed for by now; of control entries this one alone: 1 */
+	bool left;        /* it is dropped and counted: data holds it */
+	uint16_t bucket;
+	uint16_t port;
+	uint32_t group;   /* of ticks: buckets whose number modulo TICK_GROUPS it is */
+	uint64_t time_ns; /* of the entry */
+	uint16_t len, kept; /* bytes of data, and how many of them there was room for */
+	uint16_t payload_at;
+	uint8_t data[REPORT_BYTES];
+};
+/* Takes the next report, if there is one. Those of a death are there when datapath_slot_judged() says so. */
+bool datapath_death_report(struct datapath *dp, struct death_report *out);
+/* True once every lcore has looked at what the slot's dead worker left. */
+bool datapath_slot_judged(struct datapath *dp, uint32_t slot);
+
 /* The slot's worker is gone for certain: the caller has reaped it (waitpid), so no store of it can come any more.
  * Every lcore reaps what is settled and takes over its belt; then the journal is rolled back. */
 void datapath_slot_dead(struct datapath *dp, uint32_t slot);

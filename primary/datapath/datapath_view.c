@@ -1,4 +1,5 @@
-/* What the main lcore may look at at any time: who owns what, what is moving, the ledgers. See datapath.h. */
+/* What the main lcore may look at at any time: who owns what, what is moving, the ledgers, what was found at deaths.
+ * See datapath.h. */
 #include "lcore.h"
 
 bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order)
@@ -59,4 +60,37 @@ void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slo
 		if (turned < out->lcores_tsc)
 			out->lcores_tsc = turned;
 	}
+}
+
+/* ---- deaths: judge.c has the I/O lcores' side ---- */
+
+void datapath_slot_blame(struct datapath *dp, uint32_t slot, const struct death_blame *blame)
+{
+	if (!dp->slot[slot].dead) /* else it has been told already, and an lcore may be looking at it */
+		dp->slot[slot].blame = *blame;
+}
+
+bool datapath_slot_judged(struct datapath *dp, uint32_t slot)
+{
+	const struct datapath_slot *s = &dp->slot[slot];
+
+	/* acquire: pairs with the release in death_take_over(); the reports stand before it */
+	return s->dead && atomic_load_explicit(&s->dead_acks, memory_order_acquire) >= dp->setup.io_lcores;
+}
+
+bool datapath_death_report(struct datapath *dp, struct death_report *out)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		struct reports *box = &dp->io[i]->reports;
+		uint32_t tail = atomic_load_explicit(&box->tail, memory_order_relaxed);
+
+		/* acquire: pairs with the release in judge.c report() */
+		if (tail == atomic_load_explicit(&box->head, memory_order_acquire))
+			continue;
+		*out = box->report[tail % REPORTS];
+		/* release: it has been copied; pairs with the acquire in judge.c report() */
+		atomic_store_explicit(&box->tail, tail + 1, memory_order_release);
+		return true;
+	}
+	return false;
 }

@@ -36,10 +36,13 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
 	struct belt_producer *belt = &view->belt;
+	const struct suspects suspects = suspects_of(io, slot);
 
 	for (uint64_t at = belt->offered; at != belt->reaped; at--) {
 		struct belt_shadow *shadow = &belt->shadow[(at - 1) & BELT_MASK];
 
+		if (entry_judged(io, slot, &suspects, at - 1))
+			continue;
 		if (shadow->kind != BELT_PACKET && shadow->kind != BELT_MESSAGE)
 			continue;
 		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */

@@ -37,6 +37,11 @@
 #define LIST_BACKLOG(slot) (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS + (slot))
 #define LISTS (1u + BATON_MAX_SERVICES + 2u * BATON_MAX_WORKERS)
 
+/* belt_shadow.blame: whether the entry is to be run alone, and how many deaths it is blamed for. */
+#define BLAME_SUSPECT       0x80u
+#define BLAME_DEATHS(blame) ((blame) & 0x7fu)
+#define BLAME_MOST          0x7fu
+
 enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT };
 
 struct order {
@@ -51,6 +56,14 @@ struct mailbox {
 	_Atomic uint32_t head baton_aligned(64); /* w: main lcore  r: I/O lcore */
 	_Atomic uint32_t tail baton_aligned(64); /* w: I/O lcore  r: main lcore */
 	struct order order[MAILBOX_ORDERS];      /* w: main lcore  r: I/O lcore */
+};
+
+/* Of reports to the main lcore, which alone writes files. A death makes one at most. */
+#define REPORTS 16u
+struct reports {
+	_Atomic uint32_t head baton_aligned(64); /* w: I/O lcore  r: main lcore */
+	_Atomic uint32_t tail baton_aligned(64); /* w: main lcore  r: I/O lcore */
+	struct death_report report[REPORTS];     /* w: I/O lcore  r: main lcore */
 };
 
 /* A move as all lcores see it; lives in the datapath, one per service. */
@@ -189,11 +202,19 @@ struct io_lcore {
 	uint8_t control[BELT_CELL_BYTES + 16]; /* a control entry being written */
 	struct mailbox mailbox;
 	struct death_part death[BATON_MAX_WORKERS]; /* by slot; far from what every turn looks at */
+	struct reports reports;
+};
+
+/* Positions of a dead worker's belt that are suspect, and the one that is blamed; judge.c. */
+struct suspects {
+	uint64_t first, end;
+	uint64_t blamed; /* UINT64_MAX: none */
 };
 
 struct datapath_slot {
 	/* w: main lcore */
 	uint32_t group;
+	struct death_blame blame; /* before ORDER_DEAD  r: I/O lcores, on that order */
 	bool attached, dead, recovered;
 	uint32_t orphans;
 	/* w: main lcore before the order is posted  r: I/O lcores: what a death is reported with */
@@ -264,6 +285,17 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
 void death_note_entry(struct io_lcore *io, uint32_t slot);
+/* Before it is published: the entry that was offered last is to be run alone. */
+static inline void belt_mark_suspect(struct belt_producer *p)
+{
+	p->belt->slots[(uint32_t)(p->offered - 1) & BELT_MASK].packet.kind |= BELT_SUSPECT;
+}
+
+/* judge.c: what of a dead worker's belt is to be run alone, and what is to leave. */
+struct suspects suspects_of(const struct io_lcore *io, uint32_t slot);
+/* Marks the entry at `position` if it is suspect. True: it has killed often enough, and has left: reported, freed,
+ * counted. */
+bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *suspects, uint64_t position);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 

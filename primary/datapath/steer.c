@@ -26,6 +26,13 @@ static inline void offer(struct slot_view *view, const struct belt_shadow *packe
 	view->packets++;
 }
 
+/* Only what has been in a belt before can be suspect, and that comes from a list. */
+static void mark(struct slot_view *view, const struct belt_shadow *entry)
+{
+	if (baton_unlikely(entry->blame != 0))
+		belt_mark_suspect(&view->belt);
+}
+
 /* Copies the payload of a packet, or a message, into the slot's belt. Returns false if there is no room; the caller still
  * owns it. */
 bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *entry)
@@ -39,9 +46,11 @@ bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *e
 		const struct message *message = entry->cookie;
 
 		belt_offer(&view->belt, entry, (struct belt_peer){{0}}, message->data);
+		mark(view, entry);
 		return true;
 	}
 	offer(view, entry);
+	mark(view, entry);
 	io->ledger.in_belts++;
 	stats_add(&io->stats->offered, 1);
 	return true;

@@ -55,19 +55,40 @@ static uint64_t advance(struct ticks *ticks, uint64_t now_ns)
 	return fresh;
 }
 
-static bool post_one(struct io_lcore *io, uint32_t slot, const struct ticks *ticks, uint32_t group)
+/* Workers that share the group are all posted its number: enough entries for each of them, a few times over. */
+#define TICKS_ALONE 32u
+
+void ticks_suspect(struct io_lcore *io, const struct belt_shadow *shadow)
+{
+	io->steering[shadow->service].ticks.alone[shadow->move % TICK_GROUPS] = TICKS_ALONE;
+}
+
+static void mark_alone(struct belt_producer *belt, struct ticks *ticks, uint32_t group)
+{
+	ticks->alone[group]--;
+	belt_mark_suspect(belt);
+	belt->shadow[(uint32_t)(belt->offered - 1) & BELT_MASK].blame = BLAME_SUSPECT;
+}
+
+static bool post_one(struct io_lcore *io, uint32_t slot, struct ticks *ticks, uint32_t group)
 {
 	struct belt_tick tick = {
 		.number = ticks_number(ticks, group), .times = ticks->times, .group = group, .groups = ticks->groups,
 		.catch_up = ticks->catch_up,
 	};
 
+	if (BATON_SABOTAGE(tick_dropped) && ticks->alone[group] != 0)
+		return true;
 	/* The reserve is for revokes and grants. */
-	return message_room(&io->message, io->slot[slot].service) && belt_room(&io->slot[slot].belt) != 0 &&
-	       offer_control(io, slot, BELT_TICK, group, &tick, sizeof(tick));
+	if (!message_room(&io->message, io->slot[slot].service) || belt_room(&io->slot[slot].belt) == 0 ||
+	    !offer_control(io, slot, BELT_TICK, group, &tick, sizeof(tick)))
+		return false;
+	if (baton_unlikely(ticks->alone[group] != 0))
+		mark_alone(&io->slot[slot].belt, ticks, group);
+	return true;
 }
 
-static void post_wanted(struct io_lcore *io, uint32_t slot, const struct ticks *ticks)
+static void post_wanted(struct io_lcore *io, uint32_t slot, struct ticks *ticks)
 {
 	struct slot_ticks *view = &io->slot[slot].ticks;
 	uint64_t ready = view->wanted & ~view->open;

@@ -15,6 +15,7 @@ struct ticks {
 	uint32_t groups, catch_up;
 	uint64_t last; /* highest last_tick of the file at the start; numbers go on from it */
 	uint64_t step; /* last one reached; 0: not begun */
+	uint8_t alone[TICK_GROUPS]; /* so many of the group's next entries are to be run alone: see ticks_suspect() */
 };
 
 /* Of one worker: a bit per group. */
@@ -40,6 +41,10 @@ void ticks_post(struct io_lcore *io);
 
 /* A tick entry left the belt: a worker that is behind gets the group's number once more, in the next housekeeping. */
 void ticks_reaped(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow, uint32_t verdict);
+
+/* A worker has died with the entry of `shadow` unsettled, and may have died of it. No entry of a dead belt is offered
+ * again; the group's next ones stand for it, whoever is posted them. */
+void ticks_suspect(struct io_lcore *io, const struct belt_shadow *shadow);
 
 /* The new owner of a move's buckets has its grant in the belt: their groups' numbers are to follow (R11). */
 void ticks_granted(struct io_lcore *io, const struct move *move);

@@ -19,6 +19,8 @@ const struct fuzz_seed fuzz_seeds[] = {
 	FUZZ_SEED("F\0{\"command\":\"buckets.move\",\"args\":{\"buckets\":\"0-3,9\",\"target\":\"game.0\"},\"id\":2}\0D\1"),
 	FUZZ_SEED("F\0{\"command\":\"buckets.find\",\"args\":{\"keys\":[\"1\",\"0x2\"]}}\0"),
 	FUZZ_SEED("F\0{\"command\":\"worker.drain\",\"args\":{\"target\":\"game.0\"}}\0D\0"),
+	FUZZ_SEED("F\0{\"command\":\"quarantine.show\",\"args\":{\"name\":"
+		  "\"20260101T000000.000000000Z-g-1.pcapng\"}}\0"),
 	{ NULL, 0 },
 };
 
@@ -34,6 +36,7 @@ const struct fuzz_seed fuzz_words[] = {
 	FUZZ_SEED("r\1\1"), FUZZ_SEED("D\1"), FUZZ_SEED("D\0"), FUZZ_SEED("P"), FUZZ_SEED("T"), FUZZ_SEED("F\1" ORDER "\0"),
 	FUZZ_SEED("F\0" ORDER "\0"), FUZZ_SEED("\"worker.start\""), FUZZ_SEED("\"worker.stop\""),
 	FUZZ_SEED("\"buckets.show\""), FUZZ_SEED("\"buckets.move\""), FUZZ_SEED("\"buckets.find\""),
-	FUZZ_SEED("\"buckets\":\"0\""), FUZZ_SEED("\"keys\":[\"1\"]"),
+	FUZZ_SEED("\"buckets\":\"0\""), FUZZ_SEED("\"keys\":[\"1\"]"), FUZZ_SEED("\"quarantine.list\""),
+	FUZZ_SEED("\"quarantine.replay\""), FUZZ_SEED("\"name\":\"20260101T000000.000000000Z-g-1.pcapng\""),
 	{ NULL, 0 },
 };

@@ -15,7 +15,8 @@
 static struct {
 	int control;
 	const struct zygote_spawn *spawn; /* NULL: no primary to talk to */
-	void (*log)(const char *text);    /* without a primary; NULL: standard error */
+	const struct zygote_spawn *settings; /* without a primary; NULL: there are none */
+	void (*log)(const char *text);    /* likewise; NULL: standard error */
 } host;
 
 void host_init(int control, const struct zygote_spawn *spawn)
@@ -27,6 +28,11 @@ void host_init(int control, const struct zygote_spawn *spawn)
 void host_log_to(void (*log)(const char *text))
 {
 	host.log = log;
+}
+
+void host_settings(const struct zygote_spawn *spawn)
+{
+	host.settings = spawn;
 }
 
 int host_send(struct zygote_message *message)
@@ -72,11 +78,11 @@ void baton_log(struct baton_ctx *ctx, const char *format, ...)
 
 const char *baton_setting(struct baton_ctx *ctx, const char *key)
 {
+	const struct zygote_spawn *from = host.spawn != NULL ? host.spawn : host.settings;
+
 	(void)ctx;
-	if (host.spawn == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < host.spawn->settings && i < CONFIG_SETTINGS; i++)
-		if (strcmp(host.spawn->setting[i].key, key) == 0)
-			return host.spawn->setting[i].value;
+	for (uint32_t i = 0; from != NULL && i < from->settings && i < CONFIG_SETTINGS; i++)
+		if (strcmp(from->setting[i].key, key) == 0)
+			return from->setting[i].value;
 	return NULL;
 }

@@ -11,6 +11,9 @@ void host_init(int control, const struct zygote_spawn *spawn);
 /* Where there is no primary, log lines go there from now on. */
 void host_log_to(void (*log)(const char *text));
 
+/* Where there is no primary, settings come from there from now on; it must stay. */
+void host_settings(const struct zygote_spawn *spawn);
+
 /* Sends one message to the primary, waiting (at most 1 s) for room. Returns 0 or -errno. */
 int host_send(struct zygote_message *message);
 /* The same with `text` alone, cut to what fits. */

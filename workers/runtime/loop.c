@@ -234,6 +234,39 @@ static inline void prefetch_from_cell(struct loop *loop, const struct belt_consu
 		prefetch_record(loop, belt, slot);
 }
 
+static bool is_suspect(const struct belt_slot *slot)
+{
+	return (slot->packet.kind & BELT_SUSPECT) != 0 && !BATON_SABOTAGE(suspects_run_together);
+}
+
+static void run_marked(struct loop *loop, struct belt_consumer *belt, struct belt_slot *slot)
+{
+	struct txn *txn = &loop->txn;
+	uint32_t kind = slot->packet.kind & ~BELT_SUSPECT;
+
+	if (kind == BELT_PACKET) {
+		txn->ctx.peer = &belt->belt->peer[txn->position & BELT_MASK];
+		run_packet(loop, slot, belt_slot_data(belt, slot));
+	} else if (kind == BELT_MESSAGE) {
+		run_message(loop, slot, belt_slot_data(belt, slot));
+	} else {
+		run_control(loop, kind, belt_slot_data(belt, slot));
+	}
+}
+
+/* The burst is this one entry, which may have ended the worker before us: nothing behind it is looked at, not even to
+ * be prefetched by the plugin, so that whatever happens now is its doing. */
+static void run_suspect(struct loop *loop, struct belt_consumer *belt)
+{
+	struct txn *txn = &loop->txn;
+
+	if (!belt_out_room(belt, loop->cells))
+		return;
+	run_marked(loop, belt, belt_slot_at(belt, txn->position));
+	if (loop->prefetched[txn->belt] < txn->position)
+		loop->prefetched[txn->belt] = txn->position;
+}
+
 /* Entries up to `end`, with a look at those that are `ready` behind them. Counts by txn->position: `done` may move in
  * the middle of it (journal full). */
 static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t end, uint64_t ready)
@@ -260,8 +293,10 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 			run_packet(loop, slot, belt_slot_data(belt, slot));
 		} else if (slot->packet.kind == BELT_MESSAGE) {
 			run_message(loop, slot, belt_slot_data(belt, slot));
+		} else if (is_suspect(slot)) {
+			break; /* what stands before it is settled first; then it is alone */
 		} else {
-			run_control(loop, slot->packet.kind, belt_slot_data(belt, slot));
+			run_marked(loop, belt, slot);
 		}
 	}
 	loop->prefetched[txn->belt] = fetched;
@@ -299,7 +334,10 @@ static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 	uint64_t start = __rdtsc(), first = belt->done;
 
 	txn_open(txn, belt, index);
-	run_burst(loop, belt, first + count, first + ready);
+	if (baton_unlikely(is_suspect(belt_slot_at(belt, first))))
+		run_suspect(loop, belt);
+	else
+		run_burst(loop, belt, first + count, first + ready);
 	txn_settle(txn);
 	count = (uint32_t)(txn->position - first);
 	count_burst(loop, count, __rdtsc() - start);

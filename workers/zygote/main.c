@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "plugin.h"
 #include "priority.h"
+#include "replay.h"
 #include "try.h"
 #include "zygote_spawn.h"
 #include "version.h"
@@ -26,6 +27,7 @@ static void print_help(void)
 {
 	puts("usage: baton-zygote --describe FILE.so\n"
 	     "       baton-zygote [--seed N] --try FILE.so\n"
+	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY --replay FILE.so\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
 	     "Started by batond, with its sockets and files: attaches to the primary's memory as a DPDK secondary,\n"
@@ -34,6 +36,7 @@ static void print_help(void)
 	     "  --describe FILE.so    check a plugin and print its descriptor as one line of JSON\n"
 	     "  --try FILE.so         run made-up datagrams and ticks on it, each twice: batonctl plugin check\n"
 	     "  --seed N              of what is made up\n"
+	     "  --replay FILE.so      run one entry (workers/zygote/replay.h): batonctl quarantine replay\n"
 	     "  --help                this text\n"
 	     "  --version             version, build id, ABI and build type\n"
 	     "\n"
@@ -92,6 +95,16 @@ static int try(const char *path, uint64_t seed)
 	return confine_asked() != 0 ? 1 : try_plugin(path, seed);
 }
 
+static int replay(const char *path, const char *entry)
+{
+	if (entry == NULL) {
+		fprintf(stderr, "baton-zygote: --replay needs --entry before it\n");
+		return 2;
+	}
+	replay_watch(); /* the handlers are installed while that is allowed */
+	return confine_asked() != 0 ? 1 : replay_entry(path, entry);
+}
+
 static void parse(int argc, char **argv, struct attach_options *options)
 {
 	static const struct option known[] = {
@@ -100,8 +113,11 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
 		{"cpu", required_argument, NULL, 'c'}, {"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
+		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
+		{"replay", required_argument, NULL, 'R'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
+	const char *entry = NULL;
 	uint32_t seed = 1;
 	int option;
 
@@ -117,6 +133,9 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'D': exit(describe(optarg));
 		case 'S': seed = number("seed", optarg, 0, UINT32_MAX); break;
 		case 'T': exit(try(optarg, seed));
+		case 'E': entry = optarg; break;
+		case 'G': replay_setting(optarg); break;
+		case 'R': exit(replay(optarg, entry));
 		case 'h': print_help(); exit(0);
 		case 'V': version_print("baton-zygote"); exit(0);
 		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);

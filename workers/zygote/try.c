@@ -24,9 +24,10 @@
 #define KEYS     32u /* players that come back */
 #define START_NS 1700000000000000000ull
 
+static int out_fd; /* where JSON goes: no number that a plugin would guess */
+
 /* One plugin, one process. */
 static struct {
-	int out; /* where JSON goes: no number that a plugin would guess */
 	uint64_t random;
 	struct sandbox sandbox;
 	struct baton_ctx ctx;
@@ -37,8 +38,7 @@ static struct {
 
 /* ---- saying ---- */
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
+void try_say(const char *format, ...)
 {
 	char line[4096];
 	va_list args;
@@ -47,7 +47,7 @@ static void say(const char *format, ...)
 	int len = vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	for (int at = 0; at < len;) {
-		ssize_t n = write(run.out, line + at, (size_t)(len - at));
+		ssize_t n = write(out_fd, line + at, (size_t)(len - at));
 		if (n < 0 && errno != EINTR)
 			_exit(1); /* nobody listens any more */
 		at += n > 0 ? (int)n : 0;
@@ -55,7 +55,7 @@ static void say(const char *format, ...)
 }
 
 /* Text as the inside of a JSON string; what is not printable becomes a dot. */
-static const char *quoted(const char *text)
+const char *try_quoted(const char *text)
 {
 	static char out[2048];
 	size_t at = 0;
@@ -71,12 +71,12 @@ static const char *quoted(const char *text)
 
 static void say_log(const char *text)
 {
-	say("{\"log\":\"%s\"}\n", quoted(text));
+	try_say("{\"log\":\"%s\"}\n", try_quoted(text));
 }
 
 static int say_finding(void)
 {
-	say("{\"finding\":\"%s\",\"signal\":%d}\n", quoted(verify_finding(run.sandbox.verify)),
+	try_say("{\"finding\":\"%s\",\"signal\":%d}\n", try_quoted(verify_finding(run.sandbox.verify)),
 	    verify_signal(run.sandbox.verify));
 	return 1;
 }
@@ -136,7 +136,7 @@ static int try_message(uint32_t bucket, uint8_t *data, uint16_t len)
 	struct verify_call call = {.kind = VERIFY_MESSAGE, .packet = &packet, .data = data};
 	baton_verdict verdict;
 
-	say("{\"stage\":\"message\",\"entry\":%u,\"bytes\":%u}\n", run.messages, len);
+	try_say("{\"stage\":\"message\",\"entry\":%u,\"bytes\":%u}\n", run.messages, len);
 	run.messages++;
 	int rc = sandbox_run(&run.sandbox, &call, bucket, packet.time_ns, &verdict);
 	return finish(rc, verdict);
@@ -190,7 +190,7 @@ static int try_packet(uint32_t number)
 		return 0; /* no worker sees it */
 	struct baton_packet packet = {.len = len, .bucket = (uint16_t)bucket, .time_ns = run.time_ns++};
 	struct verify_call call = {.kind = VERIFY_PACKET, .packet = &packet, .data = data};
-	say("{\"stage\":\"packet\",\"entry\":%u,\"bytes\":%u}\n", number, len);
+	try_say("{\"stage\":\"packet\",\"entry\":%u,\"bytes\":%u}\n", number, len);
 	run.packets++;
 	int rc = sandbox_run(&run.sandbox, &call, packet.bucket, packet.time_ns, &verdict);
 	rc = finish(rc, verdict);
@@ -203,7 +203,7 @@ static int try_tick(uint64_t number)
 	int rc = 0;
 
 	run.time_ns += 1000000000;
-	say("{\"stage\":\"tick\",\"entry\":%" PRIu64 ",\"bytes\":0}\n", number);
+	try_say("{\"stage\":\"tick\",\"entry\":%" PRIu64 ",\"bytes\":0}\n", number);
 	for (uint32_t bucket = 0; bucket < BUCKETS && rc == 0; bucket++) {
 		struct verify_call call = {.kind = VERIFY_TICK, .number = number};
 		baton_verdict verdict;
@@ -228,7 +228,7 @@ static int try_entries(void)
 		if (p->tick != NULL && i % PER_TICK == PER_TICK - 1 && try_tick(1 + i / PER_TICK) != 0)
 			return 1;
 	}
-	say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"messages\":%u,"
+	try_say("{\"done\":true,\"packets\":%u,\"replies\":%u,\"drops\":%u,\"ticks\":%u,\"messages\":%u,"
 	    "\"undone\":%u,\"undo_bytes\":%u}\n",
 	    run.packets, run.replies, run.drops, run.ticks, run.messages, run.undone, run.undo_bytes);
 	return 0;
@@ -247,29 +247,49 @@ static void limit(void)
 		setrlimit(limits[i].what, &(struct rlimit){limits[i].most, limits[i].most});
 }
 
-static int load_and_init(const char *path, struct plugin *plugin)
+int try_start(void)
+{
+	out_fd = fcntl(1, F_DUPFD_CLOEXEC, 100);
+	if (out_fd < 0 || dup2(2, 1) < 0)
+		return -errno;
+	setvbuf(stdout, NULL, _IONBF, 0);
+	limit();
+	host_log_to(say_log);
+	return 0;
+}
+
+int try_load(const char *path, struct plugin *plugin)
 {
 	char why[PLUGIN_WHY_BYTES];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat status;
 
 	if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-		say("{\"refused\":\"cannot be opened: %s\"}\n", fd < 0 ? strerror(errno) : "not a file");
+		try_say("{\"refused\":\"cannot be opened: %s\"}\n", fd < 0 ? strerror(errno) : "not a file");
 		return 1;
 	}
-	say("{\"stage\":\"load\",\"entry\":0,\"bytes\":0}\n");
+	try_say("{\"stage\":\"load\",\"entry\":0,\"bytes\":0}\n");
 	if (plugin_load(plugin, fd, path, why, sizeof(why)) != 0) {
-		say("{\"refused\":\"%s\"}\n", quoted(why));
+		try_say("{\"refused\":\"%s\"}\n", try_quoted(why));
 		return 1;
 	}
+	return 0;
+}
+
+static int load_and_init(const char *path, struct plugin *plugin)
+{
+	int rc = 1;
+
+	if (try_load(path, plugin) != 0)
+		return 1;
 	if (sandbox_create(&run.sandbox, plugin->descriptor, &run.ctx, BUCKETS, SLOTS, true) != 0) {
-		say("{\"refused\":\"no memory to try it in\"}\n");
+		try_say("{\"refused\":\"no memory to try it in\"}\n");
 		return 1;
 	}
-	say("{\"stage\":\"init\",\"entry\":0,\"bytes\":0}\n");
+	try_say("{\"stage\":\"init\",\"entry\":0,\"bytes\":0}\n");
 	if (verify_init(run.sandbox.verify, &run.ctx, &rc) != 0)
 		return say_finding();
-	say("{\"init\":%d}\n", rc);
+	try_say("{\"init\":%d}\n", rc);
 	return rc != 0;
 }
 
@@ -277,13 +297,9 @@ int try_plugin(const char *path, uint64_t seed)
 {
 	struct plugin plugin;
 
-	run.out = fcntl(1, F_DUPFD_CLOEXEC, 100);
-	if (run.out < 0 || dup2(2, 1) < 0)
+	if (try_start() != 0)
 		return 1;
-	setvbuf(stdout, NULL, _IONBF, 0);
 	run.random = seed * 2 + 1; /* never 0 */
-	limit();
-	host_log_to(say_log);
 	if (load_and_init(path, &plugin) != 0)
 		return 1;
 	return try_entries();

@@ -16,4 +16,17 @@
  * undone: entries that needed more than max_undo_bytes; undo_bytes: the most that any other took. */
 int try_plugin(const char *path, uint64_t seed);
 
+/* ---- what replay.c shares: one process does one of the two ---- */
+
+struct plugin;
+
+/* Standard output becomes standard error, and JSON goes to where it was; limits of what a worker may use without end.
+ * Returns 0 or -errno. */
+int try_start(void);
+/* Loads the plugin. Returns 0, or 1 having said why not. */
+int try_load(const char *path, struct plugin *plugin);
+void try_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Text as the inside of a JSON string; what is not printable becomes a dot. Valid until the next call. */
+const char *try_quoted(const char *text);
+
 #endif

@@ -137,7 +137,9 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 				  "groups[].stall_timeout groups[].stall_wall "
 				  "groups[].restart_burst groups[].restart_window groups[].good_after "
 				  "workers.start_timeout control.operators.users control.operators.groups "
-				  "control.viewers.users control.viewers.groups control.audit_log control.crash_dir log.level ";
+				  "control.viewers.users control.viewers.groups control.audit_log control.crash_dir "
+				  "quarantine.attempts quarantine.directory "
+				  "quarantine.files quarantine.bytes log.level ";
 	static const char worker[] = "groups[].plugin groups[].cores groups[].settings ";
 	char found[RELOAD_CLASSES][4096] = { "" };
 

@@ -44,6 +44,9 @@ static struct fake {
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
+	struct death_blame blame[BATON_MAX_WORKERS]; /* as last told */
+	bool has_report; /* the next one of the data path */
+	struct death_report report;
 	int64_t imbalance;
 	uint64_t look[BATON_MAX_WORKERS];
 	uint32_t look_lcore[BATON_MAX_WORKERS];
@@ -213,6 +216,31 @@ void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct slot_d
 	(void)dp;
 	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
 	*out = fake.death;
+}
+
+/* What the I/O lcores find is what the test puts there. */
+void datapath_slot_blame(struct datapath *dp, uint32_t slot, const struct death_blame *blame)
+{
+	(void)dp;
+	fake_require(!fake.slot[slot].dead || fake.slot[slot].recovered);
+	fake.blame[slot] = *blame;
+}
+
+bool datapath_slot_judged(struct datapath *dp, uint32_t slot)
+{
+	(void)dp;
+	return fake.slot[slot].dead && fake.slot[slot].dead_left == 0;
+}
+
+bool datapath_death_report(struct datapath *dp, struct death_report *out)
+{
+	(void)dp;
+	/* not before every lcore has looked */
+	if (!fake.has_report || !datapath_slot_judged(dp, fake.report.slot))
+		return false;
+	*out = fake.report;
+	fake.has_report = false;
+	return true;
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)

@@ -131,6 +131,8 @@ static void kill_worker(struct world *w)
 		worker_settle(w, slot);
 	w->fake[slot].life = DYING;
 	w->deaths++;
+	/* Suspects are run alone, and none of them leaves: an entry may be blamed more often than there are deaths. */
+	datapath_slot_blame(w->rig.dp, slot, &(struct death_blame){.attempts = UINT32_MAX, .counts = roll(w, 2) != 0});
 	datapath_slot_dead(w->rig.dp, slot);
 	/* an lcore may hear of it with what was settled last not reaped yet */
 	for (uint32_t l = 0; l < LCORES; l++)

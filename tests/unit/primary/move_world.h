@@ -57,7 +57,7 @@ struct world {
 	uint32_t under_way;
 	uint64_t random;
 	int move; /* open move, 0: none */
-	uint64_t moves, deaths, redelivered;
+	uint64_t moves, deaths, redelivered, alone;
 	uint8_t note[NOTES];    /* enum note_state; by id */
 	uint8_t started[NOTES]; /* the same of packets that workers started */
 	uint32_t notes, posted, handled, starts, sent_out;
@@ -68,6 +68,11 @@ struct world {
 static uint32_t *effects_of(const struct world *w, uint32_t bucket)
 {
 	return &state_words(&w->rig.state, 0)[bucket].schema;
+}
+
+static uint8_t kind_of(const struct belt_slot *entry)
+{
+	return entry->packet.kind & (uint8_t)~BELT_SUSPECT;
 }
 
 static uint32_t roll(struct world *w, uint32_t below)
@@ -199,6 +204,12 @@ static void worker_take(struct world *w, uint32_t slot)
 	struct belt_consumer *c = &f->belt[lcore];
 	uint32_t count = belt_take(c, 1 + roll(w, 64)), before[BUCKETS] = {0};
 
+	/* What is suspect is handled alone. */
+	for (uint32_t i = 0; i < count; i++)
+		if (belt_slot_at(c, c->done + i)->packet.kind & BELT_SUSPECT) {
+			w->alone += i == 0;
+			count = i == 0 ? 1 : i;
+		}
 	f->cells = c->filled;
 	journal_open(&state_control(&w->rig.state, slot)->journal, &f->ctx, lcore, c->done);
 	for (uint32_t i = 0; i < count; i++) {
@@ -209,7 +220,7 @@ static void worker_take(struct world *w, uint32_t slot)
 			count = i;
 			break;
 		}
-		if (entry->packet.kind == BELT_MESSAGE) {
+		if (kind_of(entry) == BELT_MESSAGE) {
 			const struct note *note = (const void *)data;
 
 			take_effect(w, f, entry->packet.bucket, before);
@@ -220,8 +231,8 @@ static void worker_take(struct world *w, uint32_t slot)
 				start_packet(w, c, c->done + i);
 			continue;
 		}
-		if (entry->packet.kind != BELT_PACKET) {
-			control_entry(w, slot, entry->packet.kind, data);
+		if (kind_of(entry) != BELT_PACKET) {
+			control_entry(w, slot, kind_of(entry), data);
 			continue;
 		}
 		struct payload *p = (void *)data;
@@ -273,10 +284,10 @@ static void worker_settle(struct world *w, uint32_t slot)
 
 	for (uint32_t i = 0; i < f->open; i++) {
 		struct belt_slot *entry = belt_slot_at(c, c->done + i);
-		w->effects[entry->packet.bucket] += entry->packet.kind == BELT_PACKET || entry->packet.kind == BELT_MESSAGE;
-		if (entry->packet.kind == BELT_MESSAGE)
+		w->effects[entry->packet.bucket] += kind_of(entry) == BELT_PACKET || kind_of(entry) == BELT_MESSAGE;
+		if (kind_of(entry) == BELT_MESSAGE)
 			note_settled(w, entry, belt_slot_data(c, entry));
-		if (entry->packet.kind != BELT_PACKET)
+		if (kind_of(entry) != BELT_PACKET)
 			continue;
 		const struct payload *p = (const void *)belt_slot_data(c, entry);
 		if (p->sequence != w->applied[p->player] + 1)

@@ -42,7 +42,7 @@ static void moves_and_deaths_lose_double_reorder_nothing(void **state)
 		       (unsigned long long)total, w.posted, w.notes, w.sent_out, (unsigned long long)w.moves,
 		       (unsigned long long)w.deaths, (unsigned long long)w.redelivered);
 		assert_true(w.posted > 1000 && w.sent_out > 1000 && w.notes > w.posted);
-		assert_true(w.moves > 100 && w.deaths > 50 && w.redelivered > 100);
+		assert_true(w.moves > 100 && w.deaths > 50 && w.redelivered > 100 && w.alone > 100);
 		rig_destroy(&w.rig);
 	}
 }

@@ -5,10 +5,10 @@
 
 #define SABOTAGES(X) \
 	X(none) X(tick_outside) X(no_catch_up) X(no_guard) X(silent_behind) X(behind_ignored) X(no_tick_after_grant) \
-	X(full_forgotten) X(numbers_restart) \
+	X(full_forgotten) X(numbers_restart) X(tick_dropped) \
 	X(done_before_filled) X(used_before_done) X(header_while_used) X(early_settle_without_header) \
 	X(refused_keeps_cells) X(seq_not_counted_up) X(one_buffer_in_1000_kept) X(message_posts_many) \
-	X(bucket_dropped_at_first_revoke)
+	X(bucket_dropped_at_first_revoke) X(suspects_run_together)
 #define X(name) SABOTAGE_##name,
 enum sabotage { SABOTAGES(X) SABOTAGE_COUNT };
 #undef X
@@ -151,6 +151,8 @@ static void kill_worker(uint32_t slot)
 {
 	w.life[slot] = DYING;
 	w.deaths++;
+	/* Blamed or not: its ticks are suspect, and are run none the less, however often. */
+	datapath_slot_blame(w.rig.dp, slot, &(struct death_blame){.attempts = 1, .counts = w.deaths % 2 == 0});
 	datapath_slot_dead(w.rig.dp, slot);
 }
 
@@ -299,7 +301,7 @@ static bool buckets_are_counted(void)
 /* The clock stands still: everybody works, nobody dies, until nothing is to be done. Returns whether they caught up. */
 static bool settle(void)
 {
-	for (uint32_t i = 0; i < 20000; i++) {
+	for (uint32_t i = 0; i < 100000; i++) {
 		turn(fake_below(&w.random, LCORES));
 		worker_step(pick(ALIVE), 0);
 		supervise();
