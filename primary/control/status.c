@@ -153,10 +153,13 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 		judge_worker(j, primary, i);
 	if (sup->zygote.current.fd < 0)
 		say(j, STATUS_CRITICAL,
-		    "the zygote and its spare are gone: no worker can be started until batond is restarted");
+		    "the zygote and its spare are gone: no worker can be started until there is a new one");
+	else if (!sup->zygote.current.ready)
+		say(j, STATUS_WARN, "a new zygote, pid %d, is starting: no worker can be started until it is ready",
+		    (int)sup->zygote.current.pid);
 	else if (sup->zygote.spare.fd < 0 || !sup->zygote.spare.ready)
 		say(j, STATUS_WARN,
-		    "the zygote, pid %d, has no spare: should it die now, no worker can be started any more",
+		    "the zygote, pid %d, has no spare: should it die now, no worker can be started until there is a new one",
 		    (int)sup->zygote.current.pid);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state == WORKER_STOPPING && sup->slot[i].kill_wanted &&
