@@ -1,5 +1,5 @@
-/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start. It loops
- * for ever, or with `wild.how: crash` faults. The next process is past that packet: it is no poison. */
+/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start, or the
+ * first one after it when there is something to undo. It loops for ever, or with `wild.how: crash` faults. The next process is past that packet: it is no poison. */
 #include <stdlib.h>
 
 #include "baton.h"
@@ -25,7 +25,7 @@ static baton_verdict wild_packet(struct baton_ctx *ctx, const struct baton_packe
 	volatile uintptr_t nowhere = 8;
 	baton_verdict verdict = game_packet(ctx, packet, data);
 
-	if (++seen != after)
+	if (++seen < after || ctx->used == 0)
 		return verdict;
 	if (crashes)
 		*(volatile int *)nowhere = 1;
