@@ -307,7 +307,7 @@ static void start_again(struct zygote_client *client, uint64_t now)
 {
 	int rc;
 
-	if (client->args.pages_fd < 0 || now < client->again_after_ns)
+	if (client->args.pages_fd < 0 || now < client->again_after_ns || BATON_SABOTAGE(no_zygote_again))
 		return;
 	client->again_after_ns = now + AGAIN_PAUSE_NS;
 	rc = start_process(client, true);

@@ -304,6 +304,10 @@ static void after_the_death_of_both_there_is_another_zygote(void **unused)
 		for (uint32_t i = 0; i < 2; i++)
 			kill(dead[i], SIGKILL);
 		kill(worker, SIGKILL);
+		if (round == 0) { /* at once; the next ones have to wait a moment */
+			wait_until(z->deaths >= 2);
+			assert_true(z->current.fd >= 0);
+		}
 		wait_until(is_gone(worker) && rig_settled() && z->current.ready && z->spare.ready);
 		assert_true(z->again && z->deaths >= 2 * (round + 1));
 		assert_true(z->current.pid != dead[0] && z->current.pid != dead[1]);
