@@ -102,7 +102,7 @@ int supervisor_init(struct primary *primary)
 	}
 	args.pages_fd = belt_pages_list(primary);
 	if (args.pages_fd < 0)
-		log_warn("zygote: no list of the belts' pages: %s; should zygote and spare die at once, no other can be started",
+		log_warn("zygote: no list of the belts' pages: %s; should it and its spare die at once, there is no other",
 			 strerror(-args.pages_fd));
 	rc = zygote_client_start(&sup->zygote, &args, why, sizeof(why));
 	if (rc) {

@@ -92,7 +92,8 @@ static int start_process(struct zygote_client *client, bool without_eal)
 	snprintf(cpu, sizeof(cpu), "%u", args->cpu);
 	const char *argv[] = {
 		client->path, "--parent", parent, "--file-prefix", args->file_prefix, "--runtime-dir", args->runtime_dir,
-		"--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots, "--cpu", cpu, without_eal ? "--pages" : NULL, NULL,
+		"--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots, "--cpu", cpu,
+		without_eal ? "--pages" : NULL, NULL,
 	};
 
 	rc = make_pair(&ours, &theirs);

@@ -1,5 +1,5 @@
-/* The primary's end of the zygote and its spare: starts the one DPDK secondary of this boot, asks it for workers, lets the
- * spare take over when it dies, and starts another one, which does without EAL, when both have. Main lcore only. */
+/* The primary's end of the zygote and its spare: starts the one DPDK secondary of this boot, asks it for workers, lets
+ * the spare take over when it dies, and starts another one, which does without EAL, when both have. Main lcore only. */
 #ifndef BATON_PRIMARY_ZYGOTE_CLIENT_H
 #define BATON_PRIMARY_ZYGOTE_CLIENT_H
 
@@ -25,7 +25,7 @@ struct zygote_args {
 	uint32_t io_lcores, slots;
 	uint32_t cpu;
 	int state_fd, stats_fd;
-	int pages_fd; /* list of the belts' pages (belt_pages.h) for a zygote that is started without EAL; -1: there is none */
+	int pages_fd; /* list of the belts' pages (belt_pages.h), for a zygote that does without EAL; -1: none */
 };
 
 struct zygote_client {

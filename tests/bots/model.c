@@ -256,7 +256,8 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 	if (model->outage)
 		return NULL;
 	if (model->open < model->limit)
-		p = model->looking ? outage_next_look(model) : stands_still(model) ? interest_next(model) : model->auditing ? attack_auditor(model) : next_player(model);
+		p = model->looking ? outage_next_look(model) : stands_still(model) ? interest_next(model)
+		  : model->auditing ? attack_auditor(model) : next_player(model);
 	if (p == NULL)
 		return NULL;
 	if (p->want_roam && !model_finishing(model))

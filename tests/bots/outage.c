@@ -1,9 +1,9 @@
-/* Kills of the primary. What had been acknowledged must hold afterwards; what was under way has been done once or not at
- * all, and nobody says which: so each player looks, with a move of the sequence that was acknowledged last. If that is
- * still the newest the server repeats its acknowledgement, with the position of then; if an unanswered move was taken it
- * says that it is stale, with the position of that one. A server that has forgotten the move applies it anew, and shows
- * a position that nobody ever asked for before. Attacks need no more than they have: they are sent again until they
- * are answered, and every hit has its ordinal. */
+/* Kills of the primary. What had been acknowledged must hold afterwards; what was under way has been done once or not
+ * at all, and nobody says which: so each player looks, with a move of the sequence that was acknowledged last. If that
+ * is still the newest the server repeats its acknowledgement, with the position of then; if an unanswered move was
+ * taken it says that it is stale, with the position of that one. A server that has forgotten the move applies it anew,
+ * and shows a position that nobody ever asked for before. Attacks need no more than they have: they are sent again
+ * until they are answered, and every hit has its ordinal. */
 #include <string.h>
 
 #include "attack.h"

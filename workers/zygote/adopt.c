@@ -1,6 +1,6 @@
-/* Belts without EAL: mapped page by page, at the primary's addresses, through the primary's own descriptors. For a zygote
- * that is started under traffic, when the first one and its spare are both dead: a second rte_eal_init() would take locks
- * in shared memory that nothing gives back if this process dies meanwhile, too (docs/decisions/006). */
+/* Belts without EAL: mapped page by page, at the primary's addresses, through the primary's own descriptors. For a
+ * zygote that is started under traffic, when the first one and its spare are both dead: a second rte_eal_init() would
+ * take locks in shared memory that nothing gives back if this process dies meanwhile, too (docs/decisions/006). */
 #define _GNU_SOURCE
 #include "attach.h"
 

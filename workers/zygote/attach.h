@@ -18,8 +18,8 @@ struct attach_options {
 	const char *huge_dir;
 };
 
-/* Attaches as EAL secondary (or without EAL), looks up the belts and maps the files whose descriptors stand in zygote.h. May take
- * shared locks that nothing gives back if it is killed: the primary must not carry traffic yet.
+/* Attaches as EAL secondary (or without EAL), looks up the belts and maps the files whose descriptors stand in
+ * zygote.h. May take shared locks that nothing gives back if it is killed: the primary must not carry traffic yet.
  * Returns 0 or -errno with one line in `why` that says what to do. */
 int attach(struct worker_host *host, const struct attach_options *options, char *why, size_t bytes);
 

@@ -99,7 +99,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"parent", required_argument, NULL, 'p'}, {"file-prefix", required_argument, NULL, 'f'},
 		{"runtime-dir", required_argument, NULL, 'r'}, {"huge-dir", required_argument, NULL, 'd'},
 		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
-		{"cpu", required_argument, NULL, 'c'}, {"pages", no_argument, NULL, 'P'}, {"describe", required_argument, NULL, 'D'},
+		{"cpu", required_argument, NULL, 'c'}, {"pages", no_argument, NULL, 'P'},
+		{"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};

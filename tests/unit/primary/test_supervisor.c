@@ -260,26 +260,18 @@ static void a_lost_spare_is_a_warning_until_there_is_a_new_one(void **unused)
 	wait_until(is_gone(spare));
 }
 
-/* Kills both; the spare cannot be made again, so that none is there for sure. */
-static void kill_both(void)
+static void without_any_zygote_workers_go_on_and_status_is_critical(void **unused)
 {
 	struct zygote_client *z = &rig.primary->supervisor->zygote;
+	pid_t pid = rig_pid(0);
 
+	(void)unused;
+	assert_true(z->args.pages_fd < 0); /* nobody knows where the belts are */
 	atomic_store(&fake.shared->spare_fails, 1);
 	kill(z->spare.pid, SIGKILL);
 	wait_until(z->spare.fd < 0);
 	kill(z->current.pid, SIGKILL);
 	wait_until(z->current.fd < 0);
-	atomic_store(&fake.shared->spare_fails, 0);
-}
-
-static void without_any_zygote_workers_go_on_and_status_is_critical(void **unused)
-{
-	pid_t pid = rig_pid(0);
-
-	(void)unused;
-	assert_true(rig.primary->supervisor->zygote.args.pages_fd < 0); /* nobody knows where the belts are */
-	kill_both();
 	json_t *status = status_build(rig.primary);
 	assert_string_equal(json_string_value(json_object_get(status, "verdict")), "critical");
 	json_decref(status);
@@ -288,53 +280,6 @@ static void without_any_zygote_workers_go_on_and_status_is_critical(void **unuse
 	assert_false(rig_ok());
 	assert_int_equal(rig_pid(0), pid);
 	assert_false(is_gone(pid));
-	assert_true(rig_shares_are_right());
-}
-
-static void after_the_death_of_both_there_is_another_zygote(void **unused)
-{
-	struct zygote_client *z = &rig.primary->supervisor->zygote;
-	pid_t pid = rig_pid(0);
-
-	(void)unused;
-	know_the_pages();
-	for (uint32_t round = 0; round < 3; round++) {
-		pid_t worker = rig_pid(1), dead[2] = { z->current.pid, z->spare.pid };
-
-		for (uint32_t i = 0; i < 2; i++)
-			kill(dead[i], SIGKILL);
-		kill(worker, SIGKILL);
-		if (round == 0) { /* at once; the next ones have to wait a moment */
-			wait_until(z->deaths >= 2);
-			assert_true(z->current.fd >= 0);
-		}
-		wait_until(is_gone(worker) && rig_settled() && z->current.ready && z->spare.ready);
-		assert_true(z->again && z->deaths >= 2 * (round + 1));
-		assert_true(z->current.pid != dead[0] && z->current.pid != dead[1]);
-		assert_true(is_gone(dead[0]) && is_gone(dead[1]));
-		assert_true(rig_shares_are_right());
-	}
-	assert_int_equal(rig_pid(0), pid); /* whoever lives is not touched */
-	assert_int_equal(rig_worker(0)->crashes, 0);
-	assert_int_equal(rig_begin("game", NULL), 0);
-	wait_until(rig.reply != NULL);
-	assert_true(rig_ok());
-}
-
-/* One that cannot attach is not tried again and again without a pause, and does not stand in the way of a better one. */
-static void another_zygote_that_fails_is_tried_again(void **unused)
-{
-	struct zygote_client *z = &rig.primary->supervisor->zygote;
-
-	(void)unused;
-	know_the_pages();
-	setenv("FAKE_ZYGOTE_FAILS", "1", 1);
-	kill_both();
-	uint32_t deaths = z->deaths;
-	wait_until(z->deaths >= deaths + 2);
-	unsetenv("FAKE_ZYGOTE_FAILS");
-	kill(rig_pid(1), SIGKILL);
-	wait_until(rig_worker(1)->crashes == 1 && rig_settled() && z->spare.ready);
 	assert_true(rig_shares_are_right());
 }
 
@@ -420,8 +365,6 @@ int main(int argc, char **argv)
 		claim(the_spare_takes_over_and_makes_a_new_one),
 		claim(a_lost_spare_is_a_warning_until_there_is_a_new_one),
 		claim(without_any_zygote_workers_go_on_and_status_is_critical),
-		claim(after_the_death_of_both_there_is_another_zygote),
-		claim(another_zygote_that_fails_is_tried_again),
 		claim(a_zygote_that_dies_with_an_order_unread_loses_nothing),
 		claim(a_zygote_that_does_not_answer_is_killed),
 		claim(the_end_leaves_no_process),
