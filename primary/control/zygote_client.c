@@ -18,9 +18,8 @@
 #include "process.h"
 #include "sabotage.h"
 
-#define SPARE_PAUSE_NS  1000000000ull /* between two spares that died, so that a bad one is no fork storm */
+#define SPARE_PAUSE_NS  1000000000ull /* between two that died, so that a bad one is no fork storm */
 #define SPARE_ANSWER_NS 5000000000ull /* a spare that is not ready by then is not counted on */
-#define AGAIN_PAUSE_NS  1000000000ull /* between two zygotes started under traffic */
 #define STOP_MS         500
 #define LAST_THREAD_NS  10000000
 
@@ -310,7 +309,7 @@ static void start_again(struct zygote_client *client, uint64_t now)
 
 	if (client->args.pages_fd < 0 || now < client->again_after_ns || BATON_SABOTAGE(no_zygote_again))
 		return;
-	client->again_after_ns = now + AGAIN_PAUSE_NS;
+	client->again_after_ns = now + SPARE_PAUSE_NS;
 	rc = start_process(client, true);
 	if (rc != 0) {
 		log_error("cannot start another zygote: %s; it is tried again", strerror(-rc));

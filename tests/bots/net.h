@@ -45,7 +45,7 @@ int net_open_socket(const struct sockaddr_in *server);
 struct net_probe {
 	int fd;
 	uint32_t first;   /* number of the first probe that this outage may end with */
-	uint64_t from_ns, sent_ns;
+	uint64_t from_ns, killed_ns, sent_ns; /* of the outage's first kill, its last one, the newest probe */
 };
 
 /* Opens a socket of its own, and asks by it with a heartbeat (echo: a datagram) of a player of its own, again every

@@ -74,7 +74,7 @@ static void begin(struct net_probe *probe, struct model *model, uint64_t now)
 	}
 	/* Killed again before it answered: what it might still have said does not count. */
 	probe->first = (uint32_t)model->tally->probes;
-	probe->sent_ns = now;
+	probe->killed_ns = probe->sent_ns = now;
 	model_outage(model);
 }
 
@@ -86,7 +86,7 @@ int net_outage(struct net_probe *probe, struct model *model, uint64_t now)
 		begin(probe, model, now);
 	if (!model->outage)
 		return 0;
-	if (now - probe->from_ns > OUTAGE_MOST_NS) {
+	if (now - probe->killed_ns > OUTAGE_MOST_NS) {
 		fprintf(stderr, "baton-bots: the primary was killed, and nobody has answered for %llu s since\n",
 			OUTAGE_MOST_NS / 1000000000ull);
 		return -ETIMEDOUT;

@@ -119,8 +119,8 @@ static void interest_text(const struct bots_interest *in, FILE *out)
 
 static void outages_json(const struct bots_outages *o, FILE *out)
 {
-	fprintf(out, "\"outages\":{\"count\":%llu,\"unanswered\":%llu,\"looks\":%llu,\"applied\":%llu,\"ms\":[", U(o->count),
-		U(o->unanswered), U(o->looks), U(o->applied));
+	fprintf(out, "\"outages\":{\"count\":%llu,\"unanswered\":%llu,\"looks\":%llu,\"applied\":%llu,\"ms\":[",
+		U(o->count), U(o->unanswered), U(o->looks), U(o->applied));
 	for (uint32_t i = 0; i < o->over && i < BOTS_OUTAGES_KEPT; i++)
 		fprintf(out, "%s%.1f", i != 0 ? "," : "", (double)o->ns[i] / 1e6);
 	fprintf(out, "]},");

@@ -1,5 +1,6 @@
-/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start, or the
- * first one after it when there is something to undo. It loops for ever, or with `wild.how: crash` faults. The next process is past that packet: it is no poison. */
+/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start, or
+ * the first one after it when there is something to undo. It loops for ever, or with `wild.how: crash` faults. The
+ * next process is past that packet: it is no poison. */
 #include <stdlib.h>
 
 #include "baton.h"

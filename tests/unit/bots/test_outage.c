@@ -1,5 +1,5 @@
-/* The bots across a kill of the primary: a server of a few lines that may have lost or applied what it likes, and what the
- * bots say to it. No sockets, no clock. */
+/* The bots across a kill of the primary: a server of a few lines that may have lost or applied what it likes, and
+ * what the bots say to it. No sockets, no clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

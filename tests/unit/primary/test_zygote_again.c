@@ -60,7 +60,7 @@ static void after_the_death_of_both_there_is_another_zygote(void **unused)
 	assert_true(rig_ok());
 }
 
-/* One that cannot attach is not tried again and again without a pause, and does not stand in the way of a better one. */
+/* One that cannot attach is tried again, after a pause, and does not stand in the way of a better one. */
 static void another_zygote_that_fails_is_tried_again(void **unused)
 {
 	struct zygote_client *z = &rig.primary->supervisor->zygote;
