@@ -235,10 +235,11 @@ smoke: build          ## build and run the smoke tests (root); ONLY=NN runs the 
 storm: build          ## random orders by three operators at once under bots, without and with kills (root); MINUTES=2
 	$(Q)O='$(abspath $(O))' ONLY=35 STORM_ORDERS=1000000 STORM_SECONDS=$$(($(or $(MINUTES),2) * 30)) \
 		SCENARIO_SECONDS=$$(($(or $(MINUTES),2) * 60 + 600)) tests/run.sh --smoke
-chaos: build unit-programs ## the full set of kills: a burst of 64, 2000 instructions of it (BATON_TEST_SEED=N repeats one)
+chaos: build unit-programs ## the full set of kills (root): a burst of 64, 2000 instructions of it (BATON_TEST_SEED=N repeats one); tests/chaos/*.sh
 	$(Q)BATON_KILL_BURST=64 $(B)/tests/unit/primary/plugins/game/test_every_kill
 	$(Q)$(B)/tests/unit/workers/test_kill_points
-run:                  ## the main job: bots, a TAP port, hot restarts, a report (root; RUN_SECONDS=60)
+	$(Q)for chaos in tests/chaos/*.sh; do O='$(abspath $(O))' $$chaos || exit 1; done
+run:                  ## the main job: bots, a TAP port, hot restarts, kills of workers, a report (root; RUN_SECONDS=60)
 	$(Q)config/host/prepare.sh
 	+$(Q)$(BUILD_ALL)
 	$(Q)O='$(abspath $(O))' config/demo/run.sh

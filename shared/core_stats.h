@@ -57,6 +57,11 @@
 	X(stalls, "workers killed because entries waited and none was settled (main)") \
 	X(quarantine_kept, "entries written to files of the quarantine (main)") \
 	X(quarantine_unkept, "entries that left by the quarantine and are in no file (lcore, main)") \
+	X(deaths, "workers that died: killed, by a fault, or because they stalled (main)") \
+	X(deaths_with_unsettled, "of them: packets or messages that they had not settled went to the next (main)") \
+	X(deaths_with_undo, "of them: records they had changed in an unsettled burst were restored (main)") \
+	X(records_undone, "undo records of dead workers that were applied (main)") \
+	X(ledger_drift, "looks at the lcore's ledger that found it out of balance") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \

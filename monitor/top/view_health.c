@@ -42,7 +42,7 @@ static void put_primary(struct table *t, const struct snapshot *s)
 static void put_zygote(struct table *t, const struct snapshot *s)
 {
 	if (s->zygote_pid == 0)
-		part(t, "zygote", VERDICT_CRIT, "none, no worker can be started: restart batond");
+		part(t, "zygote", VERDICT_CRIT, "none, no worker can be started until there is one");
 	else if (s->zygote_spare_pid == 0)
 		part(t, "zygote", VERDICT_WARN, "pid %u has no spare: its death would end restarts", s->zygote_pid);
 	else

@@ -166,10 +166,13 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 		judge_worker(j, primary, i);
 	if (sup->zygote.current.fd < 0)
 		say(j, STATUS_CRITICAL,
-		    "the zygote and its spare are gone: no worker can be started until batond is restarted");
+		    "the zygote and its spare are gone: no worker can be started until there is a new one");
+	else if (!sup->zygote.current.ready)
+		say(j, STATUS_WARN, "a new zygote, pid %d, is starting: no worker can be started until it is ready",
+		    (int)sup->zygote.current.pid);
 	else if (sup->zygote.spare.fd < 0 || !sup->zygote.spare.ready)
 		say(j, STATUS_WARN,
-		    "the zygote, pid %d, has no spare: should it die now, no worker can be started any more",
+		    "the zygote, pid %d, has no spare: should it die now, no worker can be started until there is a new one",
 		    (int)sup->zygote.current.pid);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state == WORKER_STOPPING && sup->slot[i].kill_wanted &&
@@ -289,6 +292,22 @@ static json_t *build_ledger(const struct primary *primary)
 	return list;
 }
 
+static json_t *build_deaths(const struct primary *primary)
+{
+	const struct CoreStats *page = stats_main(&primary->stats);
+	json_t *o = json_object();
+	uint64_t redelivered = 0;
+
+	for (uint32_t i = 0; i < primary->config.io_cores; i++)
+		redelivered += stats_io(&primary->stats, i)->redelivered;
+	reply_set_count(o, "deaths", page->deaths);
+	reply_set_count(o, "with_unsettled", page->deaths_with_unsettled);
+	reply_set_count(o, "with_undo", page->deaths_with_undo);
+	reply_set_count(o, "redelivered", redelivered);
+	reply_set_count(o, "records_undone", page->records_undone);
+	return o;
+}
+
 static json_t *build_control(const struct command *command)
 {
 	const struct command_counters *c = &command->counters;
@@ -368,6 +387,7 @@ json_t *status_build(struct primary *primary)
 	json_object_set_new(reply, "ports", status_ports(primary));
 	json_object_set_new(reply, "workers", status_workers(primary));
 	json_object_set_new(reply, "ledger", build_ledger(primary));
+	json_object_set_new(reply, "recovery", build_deaths(primary));
 	json_object_set_new(reply, "control_socket", build_control(primary->command));
 	json_object_set_new(reply, "audit_log", build_audit(primary));
 	json_object_set_new(reply, "crash_records", build_crashes(primary));

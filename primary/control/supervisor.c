@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "belt_pages.h"
 #include "crash_record.h"
 #include "log.h"
 #include "plugin_ask.h"
@@ -78,7 +79,7 @@ int supervisor_init(struct primary *primary)
 	struct zygote_args args = {
 		.file_prefix = primary->file_prefix, .runtime_dir = PRIMARY_EAL_DIR, .huge_dir = primary->config.huge_dir,
 		.io_lcores = primary->config.io_cores, .slots = primary->config.worker_slots,
-		.cpu = primary->config.main_core, .state_fd = primary->state.fd, .stats_fd = primary->stats_fd,
+		.cpu = primary->config.main_core, .state_fd = primary->state.fd, .stats_fd = primary->stats_fd, .pages_fd = -1,
 	};
 	char why[1200];
 	int rc;
@@ -100,6 +101,10 @@ int supervisor_init(struct primary *primary)
 		rc = -EINVAL;
 		goto fail;
 	}
+	args.pages_fd = belt_pages_list(primary);
+	if (args.pages_fd < 0)
+		log_warn("zygote: no list of the belts' pages: %s; should it and its spare die at once, there is no other",
+			 strerror(-args.pages_fd));
 	rc = zygote_client_start(&sup->zygote, &args, why, sizeof(why));
 	if (rc) {
 		log_error("zygote: %s", why);
@@ -110,6 +115,8 @@ int supervisor_init(struct primary *primary)
 	primary->supervisor = sup;
 	return 0;
 fail:
+	if (args.pages_fd >= 0)
+		close(args.pages_fd);
 	if (sup->epoll >= 0) {
 		primary_unwatch(primary, sup->epoll);
 		close(sup->epoll);
@@ -386,6 +393,8 @@ void supervisor_fini(struct primary *primary)
 		if (sup->slot[i].image >= 0)
 			close(sup->slot[i].image);
 	}
+	if (sup->zygote.args.pages_fd >= 0)
+		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;

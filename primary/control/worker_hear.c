@@ -173,6 +173,12 @@ static bool is_fault(const struct process_end *end)
 	return end->known && !end->killed;
 }
 
+/* Who left in order, or could not start and said why, has not died. */
+static bool is_death(const struct worker_slot *s, const struct process_end *end)
+{
+	return (end->known && end->killed) || (s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINED);
+}
+
 void slot_check_end(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -187,6 +193,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		/* It hung up before anybody knew its pid: gone, or the zygote died before it forked it. */
 		if (!s->words[0])
 			snprintf(s->words, sizeof(s->words), "it ended before its first word");
+		stats_add(&stats_main(&sup->primary->stats)->deaths, 1);
 		crash_record_death(sup, slot, &end, true, detail, sizeof(detail));
 		slot_event(sup, slot, EVENT_DIED);
 		return;
@@ -205,6 +212,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	s->fault = ours || is_fault(&end);
+	stats_add(&stats_main(&sup->primary->stats)->deaths, is_death(s, &end));
 	s->signal = end.known && end.killed ? end.code : 0;
 	crash_record_death(sup, slot, &end, refused, detail, sizeof(detail));
 	if (detail[0])

@@ -323,7 +323,7 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 		rc = watch(sup, at, sup->slot[at].socket);
 	if (rc) {
 		snprintf(why, bytes,
-			 rc == -ENOTCONN ? "no zygote is left to start it: restart batond%s"
+			 rc == -ENOTCONN ? "the zygote and its spare are dead: wait until there is a new one%s"
 					 : "cannot ask the zygote: %s",
 			 rc == -ENOTCONN ? "" : strerror(-rc));
 		close_fd(&sup->slot[at].image);

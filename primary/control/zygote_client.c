@@ -16,8 +16,9 @@
 #include "ask.h"
 #include "log.h"
 #include "process.h"
+#include "sabotage.h"
 
-#define SPARE_PAUSE_NS  1000000000ull /* between two spares that died, so that a bad one is no fork storm */
+#define SPARE_PAUSE_NS  1000000000ull /* between two that died, so that a bad one is no fork storm */
 #define SPARE_ANSWER_NS 5000000000ull /* a spare that is not ready by then is not counted on */
 #define STOP_MS         500
 #define LAST_THREAD_NS  10000000
@@ -55,7 +56,7 @@ static void forget(struct zygote_process *process)
 }
 
 /* Between fork and exec: async-signal-safe calls only, for the primary has threads. */
-static void child_exec(const char *path, char *const *argv, const int fds[3])
+static void child_exec(const char *path, char *const *argv, const int *fds, int count)
 {
 	sigset_t none;
 	int null = open("/dev/null", O_RDONLY);
@@ -67,18 +68,22 @@ static void child_exec(const char *path, char *const *argv, const int fds[3])
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, 0) < 0)
 		_exit(127);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < count; i++)
 		if (dup2(fds[i], ZYGOTE_FD_CONTROL + i) < 0)
 			_exit(127);
-	close_range(ZYGOTE_FD_STATS + 1, ~0u, 0);
+	close_range((unsigned)(ZYGOTE_FD_CONTROL + count), ~0u, 0);
 	execv(path, argv);
 	_exit(127);
 }
 
-static int start_process(struct zygote_client *client, const struct zygote_args *args)
+/* without_eal: by the list of pages. */
+static int start_process(struct zygote_client *client, bool without_eal)
 {
+	const struct zygote_args *args = &client->args;
+	const int count = without_eal ? 4 : 3, kept[4] = { -1, args->state_fd, args->stats_fd, args->pages_fd };
 	char io_lcores[16], slots[16], parent[16], cpu[16];
-	int ours = -1, theirs = -1, high[3], rc;
+	int ours = -1, theirs = -1, high[4] = { -1, -1, -1, -1 }, rc;
+	bool all = true;
 
 	snprintf(io_lcores, sizeof(io_lcores), "%u", args->io_lcores);
 	snprintf(slots, sizeof(slots), "%u", args->slots);
@@ -86,29 +91,33 @@ static int start_process(struct zygote_client *client, const struct zygote_args 
 	snprintf(cpu, sizeof(cpu), "%u", args->cpu);
 	const char *argv[] = {
 		client->path, "--parent", parent, "--file-prefix", args->file_prefix, "--runtime-dir", args->runtime_dir,
-		"--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots, "--cpu", cpu, NULL,
+		"--huge-dir", args->huge_dir, "--io-lcores", io_lcores, "--slots", slots, "--cpu", cpu,
+		without_eal ? "--pages" : NULL, NULL,
 	};
 
 	rc = make_pair(&ours, &theirs);
 	if (rc)
 		return rc;
-	/* Away from 3 to 5, so that no dup2 in the child overwrites what the next one needs. */
-	high[0] = fcntl(theirs, F_DUPFD_CLOEXEC, 64);
-	high[1] = fcntl(args->state_fd, F_DUPFD_CLOEXEC, 64);
-	high[2] = fcntl(args->stats_fd, F_DUPFD_CLOEXEC, 64);
-	pid_t pid = high[0] < 0 || high[1] < 0 || high[2] < 0 ? -1 : fork();
+	/* Away from 3 to 6, so that no dup2 in the child overwrites what the next one needs. */
+	for (int i = 0; i < count && all; i++) {
+		high[i] = fcntl(i == 0 ? theirs : kept[i], F_DUPFD_CLOEXEC, 64);
+		all = high[i] >= 0;
+	}
+	pid_t pid = all ? fork() : -1;
 	if (pid == 0)
-		child_exec(client->path, (char *const *)(uintptr_t)argv, high);
+		child_exec(client->path, (char *const *)(uintptr_t)argv, high, count);
 	rc = pid < 0 ? -errno : 0;
 	close(theirs);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < count; i++)
 		if (high[i] >= 0)
 			close(high[i]);
 	if (rc) {
 		close(ours);
 		return rc;
 	}
-	client->current = (struct zygote_process){ .pid = pid, .pidfd = process_open(pid), .fd = ours };
+	client->current = (struct zygote_process){
+		.pid = pid, .pidfd = process_open(pid), .fd = ours, .asked_ns = process_now_ns()
+	};
 	return 0;
 }
 
@@ -204,7 +213,9 @@ int zygote_client_start(struct zygote_client *client, const struct zygote_args *
 {
 	uint64_t deadline = process_now_ns() + ZYGOTE_START_MS * 1000000ull;
 
-	*client = (struct zygote_client){ .current = { .pidfd = -1, .fd = -1 }, .spare = { .pidfd = -1, .fd = -1 } };
+	*client = (struct zygote_client){
+		.current = { .pidfd = -1, .fd = -1 }, .spare = { .pidfd = -1, .fd = -1 }, .args = *args
+	};
 	int rc = zygote_find(client->path, sizeof(client->path));
 	if (rc) {
 		snprintf(why, bytes,
@@ -216,7 +227,7 @@ int zygote_client_start(struct zygote_client *client, const struct zygote_args *
 		snprintf(why, bytes, "cannot become child subreaper: %s", strerror(errno));
 		return -errno;
 	}
-	rc = start_process(client, args);
+	rc = start_process(client, false);
 	if (rc) {
 		snprintf(why, bytes, "cannot start %s: %s", client->path, strerror(-rc));
 		return rc;
@@ -290,6 +301,45 @@ static bool is_gone(struct zygote_client *client, struct zygote_process *process
 	return true;
 }
 
+/* Both are dead: one that does without EAL, for no second EAL start may happen while there is traffic. Orders that come
+ * before it is ready wait in its socket. */
+static void start_again(struct zygote_client *client, uint64_t now)
+{
+	int rc;
+
+	if (client->args.pages_fd < 0 || now < client->again_after_ns || BATON_SABOTAGE(no_zygote_again))
+		return;
+	client->again_after_ns = now + SPARE_PAUSE_NS;
+	rc = start_process(client, true);
+	if (rc != 0) {
+		log_error("cannot start another zygote: %s; it is tried again", strerror(-rc));
+		return;
+	}
+	client->again = true;
+	log_warn("a new zygote, pid %d, is started, without EAL", (int)client->current.pid);
+}
+
+static void look_after_current(struct zygote_client *client)
+{
+	char how[64];
+
+	if (!is_gone(client, &client->current, "the zygote", how, sizeof(how)))
+		return;
+	client->deaths++;
+	if (client->spare.fd >= 0)
+		log_warn("the zygote, pid %d, is gone: %s; its spare, pid %d, takes over", (int)client->current.pid, how,
+			 (int)client->spare.pid);
+	else
+		log_error("the zygote, pid %d, is gone: %s; there is no spare: running workers go on, but none can be "
+			  "started until there is a new zygote", (int)client->current.pid, how);
+	forget(&client->current);
+	if (!BATON_SABOTAGE(spare_not_used)) {
+		client->current = client->spare;
+		client->spare = (struct zygote_process){ .pidfd = -1, .fd = -1 };
+	}
+	client->spare_after_ns = 0;
+}
+
 void zygote_client_poll(struct zygote_client *client)
 {
 	uint64_t now = process_now_ns();
@@ -301,25 +351,21 @@ void zygote_client_poll(struct zygote_client *client)
 		client->deaths++;
 		client->spare_after_ns = now + SPARE_PAUSE_NS;
 	}
-	if (is_gone(client, &client->current, "the zygote", how, sizeof(how))) {
-		client->deaths++;
-		if (client->spare.fd >= 0)
-			log_warn("the zygote, pid %d, is gone: %s; its spare, pid %d, takes over",
-				 (int)client->current.pid, how, (int)client->spare.pid);
-		else
-			log_error("the zygote, pid %d, is gone: %s; there is no spare: running workers go on, but none "
-				  "can be started until batond is restarted", (int)client->current.pid, how);
-		forget(&client->current);
-		client->current = client->spare;
-		client->spare = (struct zygote_process){ .pidfd = -1, .fd = -1 };
-		client->spare_after_ns = 0;
+	look_after_current(client);
+	if (client->current.fd < 0)
+		start_again(client, now);
+	if (client->again && !client->current.ready && client->current.fd >= 0 &&
+	    now > client->current.asked_ns + SPARE_ANSWER_NS) {
+		log_error("the new zygote, pid %d, is not ready after 5 s: killed", (int)client->current.pid);
+		zygote_client_kill(client);
+		client->current.asked_ns = now;
 	}
 	if (client->spare.fd >= 0 && !client->spare.ready && now - client->spare.asked_ns > SPARE_ANSWER_NS) {
 		log_warn("the zygote's new spare is not ready after 5 s; another one is asked for");
 		forget(&client->spare);
 		client->spare_after_ns = now + SPARE_PAUSE_NS;
 	}
-	if (client->current.fd >= 0 && client->spare.fd < 0 && now >= client->spare_after_ns && ask_spare(client))
+	if (client->current.ready && client->spare.fd < 0 && now >= client->spare_after_ns && ask_spare(client))
 		client->spare_after_ns = now + SPARE_PAUSE_NS;
 }
 

@@ -223,6 +223,7 @@ struct datapath_slot {
 	struct journal_report report; /* w, r: main lcore: what the last roll back found */
 	/* w: I/O lcores, by addition  r: main lcore */
 	_Atomic uint32_t attach_acks, dead_acks;
+	_Atomic uint32_t unsettled; /* packets and messages that the dead worker left */
 	_Atomic uint32_t fence; /* an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
 };

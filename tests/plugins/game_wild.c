@@ -1,6 +1,7 @@
-/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start. It
- * loops for ever, or dies as `wild.how` says: crash, call, abort, divide, deep, exit; or in turn, if it is the path of
- * a file in which the turns are counted. The next process is past that packet: it is no poison. */
+/* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start, or
+ * the first one after it when there is something to undo. It loops for ever, or dies as `wild.how` says: crash, call,
+ * abort, divide, deep, exit; or in turn, if it is the path of a file in which the turns are counted. The next process is
+ * past that packet: it is no poison. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -93,7 +94,7 @@ static baton_verdict wild_packet(struct baton_ctx *ctx, const struct baton_packe
 {
 	baton_verdict verdict = game_packet(ctx, packet, data);
 
-	if (++seen != after)
+	if (++seen < after || ctx->used == 0)
 		return verdict;
 	if (die != NULL) {
 		baton_log(ctx, "wild: packet %lu is the last", seen);

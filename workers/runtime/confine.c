@@ -255,7 +255,7 @@ int confine_die_with(pid_t parent)
 			return -ESRCH;
 		nanosleep(&pause, NULL); /* not a yield: on a busy CPU that gives away a whole time slice */
 	}
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+	if (!BATON_SABOTAGE(outlives_primary) && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return -errno;
 	return getppid() == parent ? 0 : -ESRCH; /* it may have gone in between */
 }

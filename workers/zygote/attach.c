@@ -116,10 +116,13 @@ int attach(struct worker_host *host, const struct attach_options *options, char 
 	host->primary = options->parent;
 	host->io_lcores = options->io_lcores;
 	host->slots = options->slots;
-	if (rc == 0)
+	if (rc == 0 && options->without_eal) {
+		rc = attach_belts_without_eal(host, why, bytes);
+	} else if (rc == 0) {
 		rc = start_eal(options, why, bytes);
-	if (rc == 0)
-		rc = find_belts(host, why, bytes);
+		if (rc == 0)
+			rc = find_belts(host, why, bytes);
+	}
 	if (rc == 0)
 		rc = map_files(host, why, bytes);
 	if (rc == 0)

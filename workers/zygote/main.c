@@ -47,7 +47,8 @@ static void print_help(void)
 	     "  --huge-dir DIR        hugetlbfs mount of the primary\n"
 	     "  --io-lcores N         I/O lcores of the primary\n"
 	     "  --slots N             worker slots\n"
-	     "  --cpu N               CPU to live on; not one that polls");
+	     "  --cpu N               CPU to live on; not one that polls\n"
+	     "  --pages               map the belts by a list of their pages, without EAL");
 }
 
 static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most)
@@ -111,7 +112,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"parent", required_argument, NULL, 'p'}, {"file-prefix", required_argument, NULL, 'f'},
 		{"runtime-dir", required_argument, NULL, 'r'}, {"huge-dir", required_argument, NULL, 'd'},
 		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
-		{"cpu", required_argument, NULL, 'c'}, {"describe", required_argument, NULL, 'D'},
+		{"cpu", required_argument, NULL, 'c'}, {"pages", no_argument, NULL, 'P'},
+		{"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
 		{"replay", required_argument, NULL, 'R'},
@@ -130,6 +132,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'i': options->io_lcores = number("io-lcores", optarg, 1, BATON_MAX_IO_LCORES); break;
 		case 's': options->slots = number("slots", optarg, 1, BATON_MAX_WORKERS); break;
 		case 'c': options->cpu = number("cpu", optarg, 0, 65535); break;
+		case 'P': options->without_eal = true; break;
 		case 'D': exit(describe(optarg));
 		case 'S': seed = number("seed", optarg, 0, UINT32_MAX); break;
 		case 'T': exit(try(optarg, seed));

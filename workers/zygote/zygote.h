@@ -15,8 +15,13 @@
  *   baton-zygote --parent PID --file-prefix P --runtime-dir DIR --huge-dir DIR --io-lcores N --slots N --cpu N
  *
  * parent: the primary, which is child subreaper; runtime-dir: the primary's RUNTIME_DIRECTORY; cpu: where the zygote
- * lives, not a polling core. `baton-zygote --describe FILE.so` prints a plugin's descriptor as one JSON line. */
-enum { ZYGOTE_FD_CONTROL = 3, ZYGOTE_FD_STATE = 4, ZYGOTE_FD_STATS = 5 };
+ * lives, not a polling core. With --pages, and the list of the belts' pages at ZYGOTE_FD_PAGES, it does without EAL:
+ * a zygote that is started when the first one and its spare are dead. `baton-zygote --describe FILE.so` prints a
+ * plugin's descriptor as one JSON line. */
+enum { ZYGOTE_FD_CONTROL = 3, ZYGOTE_FD_STATE = 4, ZYGOTE_FD_STATS = 5, ZYGOTE_FD_PAGES = 6 };
+
+/* I/O lcore, slot, address, the primary's descriptor, offset in its file; by lcore and slot. */
+#define ZYGOTE_PAGE_LINE "%u %u %lx %d %zu\n"
 
 enum zygote_kind {
 	/* primary -> zygote */

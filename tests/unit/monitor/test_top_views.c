@@ -97,7 +97,7 @@ static void zygote_is_told_in_sentences(void **state)
 	has("! WARN  the zygote has no spare");
 	b->zygote_pid = 0;
 	shown("4");
-	has("\nzygote             X crit   none, no worker can be started: restart batond\n");
+	has("\nzygote             X crit   none, no worker can be started until there is one\n");
 	has("X CRIT  no zygote: no worker can be started");
 	b->gone = true; /* of one that has stopped, nothing else is worth a word */
 	shown("4");

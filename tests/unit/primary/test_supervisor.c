@@ -215,15 +215,27 @@ static void a_worker_that_talks_garbage_is_fenced(void **unused)
 
 /* ---- the zygote ---- */
 
+/* As if EAL had been asked for the pages of the belts, which a fake zygote has no need of. */
+static void know_the_pages(void)
+{
+	struct zygote_client *z = &rig.primary->supervisor->zygote;
+
+	z->args.pages_fd = memfd_create("pages", MFD_CLOEXEC);
+	assert_true(z->args.pages_fd >= 0);
+}
+
 static void the_spare_takes_over_and_makes_a_new_one(void **unused)
 {
 	struct zygote_client *z = &rig.primary->supervisor->zygote;
 
 	(void)unused;
+	know_the_pages(); /* another one could be started, and must not be */
 	for (uint32_t round = 1; round <= 3; round++) {
 		pid_t dead = z->current.pid, spare = z->spare.pid;
 		kill(dead, SIGKILL);
-		wait_until(z->current.pid == spare && z->spare.ready && is_gone(dead));
+		wait_until(z->current.ready && z->current.pid != dead && is_gone(dead));
+		assert_int_equal(z->current.pid, spare);
+		wait_until(z->spare.ready && z->spare.pid != spare);
 		assert_int_equal(z->deaths, round);
 		assert_int_equal(rig_begin("game", NULL), 0);
 		wait_until(rig.reply != NULL);
@@ -254,6 +266,7 @@ static void without_any_zygote_workers_go_on_and_status_is_critical(void **unuse
 	pid_t pid = rig_pid(0);
 
 	(void)unused;
+	assert_true(z->args.pages_fd < 0); /* nobody knows where the belts are */
 	atomic_store(&fake.shared->spare_fails, 1);
 	kill(z->spare.pid, SIGKILL);
 	wait_until(z->spare.fd < 0);

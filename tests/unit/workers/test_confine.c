@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -329,6 +330,8 @@ static void a_worker_dies_with_the_primary_that_adopted_it(void **state)
 	assert_int_equal(read(ready[0], &worker, sizeof(worker)), sizeof(worker));
 	close(ready[1]);
 	kill(primary, SIGKILL);
+	struct pollfd end = { .fd = ready[0], .events = POLLIN };
+	assert_int_equal(poll(&end, 1, 20000), 1);
 	assert_int_equal(read(ready[0], &byte, 1), 0); /* its end of the pipe is closed: it is gone */
 	assert_int_equal(waitpid(primary, &status, 0), primary);
 	assert_int_equal(waitpid(worker, &status, 0), worker);
