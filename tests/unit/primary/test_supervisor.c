@@ -331,6 +331,26 @@ static void the_end_does_not_wait_for_the_deaf_for_ever(void **unused)
 	/* Nobody ever heard of the mute one; rig_end() sees that it is gone too. */
 }
 
+/* Stopped before its first word. Its zygote has nothing to do with that, and its slot is needed again. */
+static void a_worker_that_never_speaks_is_ended_and_the_zygote_lives(void **unused)
+{
+	pid_t zygote = rig.primary->supervisor->zygote.current.pid;
+
+	(void)unused;
+	rig.primary->config.start_timeout_ns = 50000000;
+	rig_plugin("game.so", "silent");
+	kill(rig_pid(0), SIGKILL);
+	wait_until(rig_worker(0)->failed_starts >= 3);
+	assert_string_equal(rig_worker(0)->trouble, "not ready within start_timeout (0.050 s): does its init block?");
+	rig.primary->config.start_timeout_ns = 20000000000ull;
+	rig_plugin("game.so", "ok 1");
+	wait_until(rig_settled());
+	assert_true(rig_shares_are_right());
+	assert_int_equal(rig.primary->supervisor->zygote.current.pid, zygote);
+	for (uint32_t i = 0; i < RIG_SLOTS; i++)
+		assert_true(rig_slot(i)->state == WORKER_NONE || rig_slot(i)->state == WORKER_ACTIVE);
+}
+
 #define claim(test) cmocka_unit_test_setup_teardown(test, rig_start, rig_end)
 
 int main(int argc, char **argv)
@@ -346,6 +366,7 @@ int main(int argc, char **argv)
 		claim(a_replacement_that_dies_before_it_owns_anything_is_replaced_too),
 		claim(failing_starts_back_off_and_recover),
 		claim(back_off_doubles_to_a_second),
+		claim(a_worker_that_never_speaks_is_ended_and_the_zygote_lives),
 		claim(a_fenced_worker_is_killed_and_replaced),
 		claim(a_worker_that_never_stops_talking_is_cut_short),
 		claim(a_worker_that_talks_garbage_is_fenced),
