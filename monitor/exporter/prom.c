@@ -11,7 +11,7 @@
 
 /* ---- counters ---- */
 
-enum counted_by { BY_CORE, BY_SLOT };
+enum counted_by { BY_CORE, BY_SLOT, BY_MAIN };
 
 /* Counters that have a family. Those of the generator and the cycle counters have theirs below. */
 static const struct {
@@ -42,6 +42,11 @@ static const struct {
 	{ COUNTER_bursts, BY_CORE, "baton_core_bursts_total" },
 	{ COUNTER_burst_packets, BY_CORE, "baton_core_burst_packets_total" },
 	{ COUNTER_sleeps, BY_CORE, "baton_core_sleeps_total" },
+	{ COUNTER_ledger_drift, BY_CORE, "baton_ledger_drift_total" },
+	{ COUNTER_deaths, BY_MAIN, "baton_deaths_total" },
+	{ COUNTER_deaths_with_unsettled, BY_MAIN, "baton_deaths_with_unsettled_total" },
+	{ COUNTER_deaths_with_undo, BY_MAIN, "baton_deaths_with_undo_total" },
+	{ COUNTER_records_undone, BY_MAIN, "baton_undo_records_applied_total" },
 	{ COUNTER_processed, BY_SLOT, "baton_worker_entries_total" },
 	{ COUNTER_processed_cycles, BY_SLOT, "baton_worker_cycles_total" },
 	{ COUNTER_bursts, BY_SLOT, "baton_worker_bursts_total" },
@@ -64,13 +69,14 @@ static void begin_core(struct prom *p, const struct snapshot_core *c)
 
 static void write_counters(struct prom *p)
 {
+	static const uint32_t kind[] = { [BY_CORE] = CORE_IO, [BY_SLOT] = CORE_WORKER, [BY_MAIN] = CORE_MAIN };
 	const struct snapshot *s = p->s;
 
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		prom_family(p, counters[i].name, "counter", core_counter_help(counters[i].counter));
 		for (uint32_t k = 0; k < s->cores; k++) {
 			const struct snapshot_core *c = &s->core[k];
-			if (c->kind != (counters[i].by == BY_SLOT ? CORE_WORKER : CORE_IO))
+			if (c->kind != kind[counters[i].by])
 				continue;
 			begin_core(p, c);
 			prom_end_count(p, c->counter[counters[i].counter]);

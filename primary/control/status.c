@@ -276,6 +276,22 @@ static json_t *build_ledger(const struct primary *primary)
 	return list;
 }
 
+static json_t *build_deaths(const struct primary *primary)
+{
+	const struct CoreStats *page = stats_main(&primary->stats);
+	json_t *o = json_object();
+	uint64_t redelivered = 0;
+
+	for (uint32_t i = 0; i < primary->config.io_cores; i++)
+		redelivered += stats_io(&primary->stats, i)->redelivered;
+	reply_set_count(o, "deaths", page->deaths);
+	reply_set_count(o, "with_unsettled", page->deaths_with_unsettled);
+	reply_set_count(o, "with_undo", page->deaths_with_undo);
+	reply_set_count(o, "redelivered", redelivered);
+	reply_set_count(o, "records_undone", page->records_undone);
+	return o;
+}
+
 static json_t *build_control(const struct command *command)
 {
 	const struct command_counters *c = &command->counters;
@@ -341,6 +357,7 @@ json_t *status_build(struct primary *primary)
 	json_object_set_new(reply, "ports", status_ports(primary));
 	json_object_set_new(reply, "workers", status_workers(primary));
 	json_object_set_new(reply, "ledger", build_ledger(primary));
+	json_object_set_new(reply, "recovery", build_deaths(primary));
 	json_object_set_new(reply, "control_socket", build_control(primary->command));
 	json_object_set_new(reply, "audit_log", build_audit(primary));
 	return reply;

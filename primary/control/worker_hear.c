@@ -166,6 +166,12 @@ static bool is_fault(const struct process_end *end)
 	return end->known && !end->killed;
 }
 
+/* Who left in order, or could not start and said why, has not died. */
+static bool is_death(const struct worker_slot *s, const struct process_end *end)
+{
+	return (end->known && end->killed) || (s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINED);
+}
+
 void slot_check_end(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -180,6 +186,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		/* It hung up before anybody knew its pid: gone, or the zygote died before it forked it. */
 		if (!s->words[0])
 			snprintf(s->words, sizeof(s->words), "it ended before its first word");
+		stats_add(&stats_main(&sup->primary->stats)->deaths, 1);
 		slot_event(sup, slot, EVENT_DIED);
 		return;
 	}
@@ -197,6 +204,7 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 		snprintf(s->words, sizeof(s->words), "%s%s", process_end_text(&end, text, sizeof(text)),
 			 s->state == WORKER_STARTING ? " while its plugin was loaded" : "");
 	s->fault = ours || is_fault(&end);
+	stats_add(&stats_main(&sup->primary->stats)->deaths, is_death(s, &end));
 	slot_event(sup, slot, EVENT_DIED);
 }
 

@@ -319,6 +319,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	dp->slot[slot].dead = true;
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
+	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 }
 
@@ -327,6 +328,17 @@ static void move_done_on(struct datapath *dp, struct control_block *control, uin
 {
 	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
 		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+}
+
+/* What a kill found: a storm of them that finds little has shown little. */
+static void count_death(struct datapath *dp, uint32_t slot, const struct journal_report *report)
+{
+	struct CoreStats *page = stats_main(dp->setup.stats);
+
+	stats_add(&page->deaths_with_unsettled,
+		  atomic_load_explicit(&dp->slot[slot].unsettled, memory_order_relaxed) != 0);
+	stats_add(&page->deaths_with_undo, report->undone != 0);
+	stats_add(&page->records_undone, report->undone);
 }
 
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
@@ -346,6 +358,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
 	move_done_on(dp, control, slot);
+	count_death(dp, slot, &report);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
 	for (uint32_t i = 0; i < dp->setup.config->services; i++)

@@ -31,17 +31,19 @@ static bool put_back(struct io_lcore *io, struct pending *list, const struct bel
 	return pending_prepend(&io->pending, list, shadow);
 }
 
-/* Youngest first, so that prepending keeps their order. */
-static void take_back(struct io_lcore *io, uint32_t slot)
+/* Youngest first, so that prepending keeps their order. Returns how many were not settled. */
+static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
 	struct belt_producer *belt = &view->belt;
+	uint32_t unsettled = 0;
 
 	for (uint64_t at = belt->offered; at != belt->reaped; at--) {
 		struct belt_shadow *shadow = &belt->shadow[(at - 1) & BELT_MASK];
 
 		if (shadow->kind != BELT_PACKET && shadow->kind != BELT_MESSAGE)
 			continue;
+		unsettled++;
 		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (shadow->kind == BELT_MESSAGE) {
 			put_back(io, &io->list[list_of(io, slot, shadow)], shadow);
@@ -60,6 +62,7 @@ static void take_back(struct io_lcore *io, uint32_t slot)
 			drop_packet(io, shadow->cookie, DROP_worker_died); /* never: there is a node for every buffer */
 		}
 	}
+	return unsettled;
 }
 
 /* Buckets the dead worker owned, and those a move was bringing to it, are its orphans from now on. */
@@ -86,7 +89,8 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		if (BATON_SABOTAGE(settled_cells_dropped))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
-		take_back(io, slot);
+		/* relaxed: published with the acknowledgement below */
+		atomic_fetch_add_explicit(&io->dp->slot[slot].unsettled, take_back(io, slot), memory_order_relaxed);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
 		if (!BATON_SABOTAGE(unsettled_cells_kept))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);

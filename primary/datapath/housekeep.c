@@ -79,6 +79,13 @@ static void show_gauges(struct io_lcore *io)
 	io->stats->heartbeat = io->tsc;
 }
 
+/* Invariant 1, looked at while it runs: at this place of a turn every term has been counted. */
+static bool ledger_is_exact(const struct ledger_counts *l)
+{
+	return l->received + l->allocated ==
+	       l->sent + l->freed + l->in_belts + l->pending + l->unresolved + l->tx_backlog;
+}
+
 static bool all_owned(const struct io_lcore *io)
 {
 	for (uint32_t i = 0; i < io->services; i++)
@@ -100,6 +107,7 @@ void housekeep(struct io_lcore *io)
 		ticks_post(io);
 	neighbour_housekeep(io);
 	steer_publish(io);
+	stats_add(&io->stats->ledger_drift, !ledger_is_exact(&io->ledger));
 	show_gauges(io);
 }
 

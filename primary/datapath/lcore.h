@@ -190,6 +190,7 @@ struct datapath_slot {
 	uint32_t orphans;
 	/* w: I/O lcores, by addition  r: main lcore */
 	_Atomic uint32_t attach_acks, dead_acks;
+	_Atomic uint32_t unsettled; /* packets and messages that the dead worker left */
 	_Atomic uint32_t fence; /* an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
 };

@@ -161,6 +161,54 @@ static void messages_of_a_dead_worker_go_to_the_next(void **state)
 	assert_int_equal(page()->messages_settled, 3);
 }
 
+/* The worker has saved `count` bucket words in the burst it dies in. */
+static void save_words(uint32_t slot, uint32_t count)
+{
+	struct bucket_word *words = state_words(&rig.state, 0);
+	struct journal *journal = &state_control(&rig.state, slot)->journal;
+	struct baton_ctx ctx = {0};
+
+	state_bind(&rig.state, slot, 0, &ctx);
+	journal_open(journal, &ctx, 0, worker[slot].done);
+	for (uint32_t i = 0; i < count; i++)
+		journal_save_word(&ctx, words, &words[i].last_tick, sizeof(words[i].last_tick));
+}
+
+/* What a storm of kills is judged by. */
+static void a_death_is_counted_with_what_it_found(void **state)
+{
+	const struct CoreStats *counts = stats_main(&rig.stats);
+	uint32_t orphans;
+
+	(void)state;
+	attach(2);
+	offer_one(0);
+	save_words(0, 3);
+	datapath_slot_dead(rig.dp, 0);
+	turn();
+	assert_true(datapath_slot_recovered(rig.dp, 0, &orphans));
+	assert_int_equal(counts->deaths_with_unsettled, 1);
+	assert_int_equal(counts->deaths_with_undo, 1);
+	assert_int_equal(counts->records_undone, 3);
+	offer_one(1);
+	offer_one(1);
+	datapath_slot_dead(rig.dp, 1); /* it had changed nothing */
+	turn();
+	assert_true(datapath_slot_recovered(rig.dp, 1, &orphans));
+	assert_int_equal(counts->deaths_with_unsettled, 2);
+	datapath_slot_dead(rig.dp, 2); /* nothing waited for it */
+	turn();
+	assert_true(datapath_slot_recovered(rig.dp, 2, &orphans));
+	assert_int_equal(counts->deaths_with_unsettled, 2);
+	assert_int_equal(counts->deaths_with_undo, 1);
+	assert_int_equal(counts->records_undone, 3);
+	assert_int_equal(page()->ledger_drift, 0);
+	rig.dp->io[0]->ledger.received++; /* a buffer that is nowhere */
+	turn();
+	rig.dp->io[0]->ledger.received--;
+	assert_true(page()->ledger_drift > 0);
+}
+
 static void cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent(void **state)
 {
 	uint8_t seen[BELT_SLOTS];
@@ -256,6 +304,7 @@ int main(void)
 		CASE(a_message_does_not_take_the_room_of_those_that_wait),
 		CASE(a_waiting_message_moves_with_its_bucket),
 		CASE(messages_of_a_dead_worker_go_to_the_next),
+		CASE(a_death_is_counted_with_what_it_found),
 		CASE(cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent),
 		CASE(a_lie_about_the_bucket), CASE(a_lie_about_no_length), CASE(a_lie_about_the_length),
 		CASE(a_lie_about_the_kind), CASE(a_lie_about_an_old_cause), CASE(a_lie_about_how_many_cells),
