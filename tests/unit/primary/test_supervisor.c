@@ -150,12 +150,29 @@ static void back_off_doubles_to_a_second(void **unused)
 	wait_until(w->failed_starts == 1);
 	for (uint32_t i = 0; i < 9; i++) {
 		uint32_t starts = w->failed_starts;
-		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == WORKER_BACKOFF_MAX || last == 0);
+		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == RIG_PAUSE_NS || last == 0);
 		last = w->backoff_ns;
 		w->next_start_ns = 0;
 		wait_until(w->failed_starts == starts + 1);
 	}
-	assert_int_equal(w->backoff_ns, WORKER_BACKOFF_MAX);
+	assert_int_equal(w->backoff_ns, RIG_PAUSE_NS);
+}
+
+static void workers_that_die_are_replaced_at_once_when_the_pause_is_off(void **unused)
+{
+	uint64_t deaths = stats_main(&rig.primary->stats)->deaths;
+
+	(void)unused;
+	rig.primary->config.group[0].restart_pause_ns = 0;
+	for (uint32_t i = 0; i < 5; i++) {
+		pid_t old = rig_pid(0);
+		kill(old, SIGKILL);
+		wait_until(rig_worker(0)->crashes == i + 1);
+		assert_true(rig_worker(0)->next_start_ns <= process_now_ns());
+		wait_until(rig_settled());
+	}
+	assert_int_equal(stats_main(&rig.primary->stats)->deaths - deaths, 5);
+	rig.primary->config.group[0].restart_pause_ns = RIG_PAUSE_NS;
 }
 
 static void a_fenced_worker_is_killed_and_replaced(void **unused)
@@ -367,6 +384,7 @@ int main(int argc, char **argv)
 		claim(failing_starts_back_off_and_recover),
 		claim(back_off_doubles_to_a_second),
 		claim(a_worker_that_never_speaks_is_ended_and_the_zygote_lives),
+		claim(workers_that_die_are_replaced_at_once_when_the_pause_is_off),
 		claim(a_fenced_worker_is_killed_and_replaced),
 		claim(a_worker_that_never_stops_talking_is_cut_short),
 		claim(a_worker_that_talks_garbage_is_fenced),
