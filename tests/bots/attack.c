@@ -120,7 +120,7 @@ struct request *model_repeat(struct model *model, uint64_t now_ns)
 {
 	const struct bots_options *o = model->options;
 
-	while (model->attacks.oldest != MODEL_NONE) {
+	while (model->attacks.oldest != MODEL_NONE && !model->outage) {
 		struct request *r = &model->request[model->attacks.oldest];
 		if (r->sent_ns + o->attack_repeat_ms * 1000000ull > now_ns)
 			break;

@@ -20,6 +20,7 @@
 #define BOTS_MAX_SOCKETS   4096u
 #define BOTS_MAX_PLAYERS   1000000u
 #define BOTS_MAX_SUBSCRIBERS 4096u
+#define BOTS_OUTAGES_KEPT  256u
 
 struct bots_options {
 	struct sockaddr_in server;
@@ -54,6 +55,9 @@ struct bots_options {
 	bool json;
 	bool serve; /* be a server instead */
 	enum lie lie;
+	/* Goes up by one when the primary has been killed: what is under way then may be unanswered for ever. NULL: it is
+	 * never killed. */
+	const volatile sig_atomic_t *kills;
 };
 
 #define BOTS_STATUSES (GAME_NO_PLAYER + 1u)
@@ -113,8 +117,17 @@ struct bots_interest {
 	bool closed;   /* the end was reached */
 };
 
-/* What came of the requests. At the end sent = received + lost: `received` counts requests that were answered, rightly
- * or wrongly; duplicates, late replies and replies to nothing are not in it. */
+/* Times without a primary, from the word of its kill to the first answer to a probe. */
+struct bots_outages {
+	uint64_t count, over;
+	uint64_t ns[BOTS_OUTAGES_KEPT]; /* of the first ones */
+	uint64_t unanswered; /* requests that were under way at a kill and have had no answer: done or not, nobody knows */
+	uint64_t looks;      /* players whose position and sequence were compared with what had been acknowledged */
+	uint64_t applied;    /* of them with the effect of an unanswered move */
+};
+
+/* What came of the requests. At the end sent = received + lost + unanswered: `received` counts requests that were
+ * answered, rightly or wrongly; duplicates, late replies and replies to nothing are not in it. */
 struct bots_tally {
 	uint64_t sent, received;
 	uint64_t lost, duplicated, reordered, wrong;
@@ -127,6 +140,7 @@ struct bots_tally {
 	uint32_t wrong_told; /* described on standard error so far */
 	struct bots_attacks attack;
 	struct bots_interest interest;
+	struct bots_outages outage;
 };
 
 /* Reads the command line. Returns 0; 1 if --help or --version were answered; -EINVAL after an error was printed. */

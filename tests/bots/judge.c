@@ -102,6 +102,8 @@ static const char *judge_move(struct model *model, struct player *p, struct requ
 		return NULL;
 	}
 	switch (r->kind) {
+	case REQUEST_LOOK:
+		return outage_judge_look(model, p, move->status, &shown);
 	case REQUEST_OUTSIDE:
 		model->tally->error_replies += move->status == GAME_OUTSIDE_WORLD;
 		if (move->status != GAME_OUTSIDE_WORLD)

@@ -4,13 +4,20 @@
 
 #include "bots.h"
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, kills;
 
 /* Once: stop sending, wait for what is under way, report. Twice: report at once. */
 static void on_signal(int number)
 {
 	(void)number;
 	stop = stop + 1;
+}
+
+/* The primary has just been killed. */
+static void on_kill(int number)
+{
+	(void)number;
+	kills = kills + 1;
 }
 
 static int serve(const struct bots_options *options)
@@ -40,6 +47,9 @@ int main(int argc, char **argv)
 		return rc > 0 ? 0 : 2;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	options.kills = &kills;
+	action.sa_handler = on_kill;
+	sigaction(SIGUSR1, &action, NULL);
 	if (options.print_players) {
 		bots_print_players(&options, stdout);
 		return 0;

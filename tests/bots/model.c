@@ -81,12 +81,12 @@ static bool stands_still(const struct model *model)
 
 bool model_finish(struct model *model)
 {
-	return model_audit(model) || interest_finish(model);
+	return outage_finish(model) || model_audit(model) || interest_finish(model);
 }
 
 bool model_finishing(const struct model *model)
 {
-	return model->auditing || stands_still(model);
+	return model->looking || model->auditing || stands_still(model);
 }
 
 static enum request_kind choose(struct model *model, struct player *p, struct request *r)
@@ -95,6 +95,8 @@ static enum request_kind choose(struct model *model, struct player *p, struct re
 
 	if (o->service == BOTS_ECHO)
 		return REQUEST_ECHO;
+	if (p->want_look)
+		return REQUEST_LOOK;
 	if (model->interest != NULL && interest_asks(model, p))
 		return REQUEST_SUBSCRIBE;
 	if (stands_still(model))
@@ -137,10 +139,10 @@ static void build_move(struct model *model, struct player *p, struct request *r)
 {
 	if (r->kind == REQUEST_STALE)
 		p->stale_used = p->acknowledged - 1;
-	else if (r->kind != REQUEST_REPEAT)
+	else if (r->kind != REQUEST_REPEAT && r->kind != REQUEST_LOOK)
 		p->sequence += 2;
 	r->sequence = r->kind == REQUEST_STALE ? p->stale_used
-		    : r->kind == REQUEST_REPEAT ? p->acknowledged : p->sequence;
+		    : r->kind == REQUEST_REPEAT || r->kind == REQUEST_LOOK ? p->acknowledged : p->sequence;
 	if (r->kind == REQUEST_OUTSIDE) {
 		r->want = model_outside(model);
 	} else if (r->kind == REQUEST_MOVE) {
@@ -222,7 +224,7 @@ static struct player *next_player(struct model *model)
 		struct player *p = &model->player[model->cursor];
 		model->cursor = model->cursor + 1 < model->options->players ? model->cursor + 1 : 0;
 		bool known = p->synced || model->options->service == BOTS_ECHO;
-		if (p->opens != 0 && (p->want_repeat || p->want_roam))
+		if (p->opens != 0 && (p->want_repeat || p->want_roam || p->want_look))
 			continue;
 		if (p->opens < (known ? model->options->window : 1) &&
 		    model->socket_open[p->socket] < model->socket_limit)
@@ -251,8 +253,10 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 {
 	struct player *p = NULL;
 
+	if (model->outage)
+		return NULL;
 	if (model->open < model->limit)
-		p = stands_still(model) ? interest_next(model) : model->auditing ? attack_auditor(model) : next_player(model);
+		p = model->looking ? outage_next_look(model) : stands_still(model) ? interest_next(model) : model->auditing ? attack_auditor(model) : next_player(model);
 	if (p == NULL)
 		return NULL;
 	if (p->want_roam && !model_finishing(model))
@@ -267,7 +271,7 @@ struct request *model_next(struct model *model, uint64_t wall_ns)
 	r->socket = p->socket;
 	r->order = ++p->orders;
 	r->used = true;
-	r->sent = r->overtaken = false;
+	r->sent = r->overtaken = r->excused = false;
 	r->wall_ns = wall_ns;
 	r->queue_next = NULL;
 	build(model, p, r);
@@ -327,6 +331,7 @@ void model_doubt(struct model *model, const struct request *r)
 	if (r->kind != REQUEST_MOVE)
 		return;
 	p->doubt_order = r->order;
+	p->doubtful_sequence[p->doubts % BOTS_MAX_WINDOW] = r->sequence;
 	p->doubtful[p->doubts++ % BOTS_MAX_WINDOW] = r->want;
 }
 
@@ -351,24 +356,29 @@ static uint64_t next_repeat(const struct model *model)
 	return model->request[model->attacks.oldest].sent_ns + model->options->attack_repeat_ms * 1000000ull;
 }
 
-uint64_t model_expire(struct model *model, uint64_t now_ns)
+static uint64_t due(const struct model *model, const struct request *r, uint64_t now_ns)
 {
 	uint64_t after = model->options->lost_after_ms * 1000000ull;
+
+	return !r->sent ? now_ns + after : r->excused ? outage_due(model) : r->sent_ns + after;
+}
+
+uint64_t model_expire(struct model *model, uint64_t now_ns)
+{
 	uint64_t repeat = next_repeat(model);
 
 	model->now_ns = now_ns;
 	while (model->plain.oldest != MODEL_NONE) {
 		struct request *r = &model->request[model->plain.oldest];
-		if (!r->sent || r->sent_ns + after > now_ns) {
-			uint64_t when = r->sent ? r->sent_ns + after : now_ns + after;
+		uint64_t when = due(model, r, now_ns);
+		if (when > now_ns)
 			return repeat != 0 && repeat < when ? repeat : when;
-		}
 		model_doubt(model, r);
 		uint32_t at = model->losts++ % MODEL_LOST;
 		model->lost[at].player = r->player;
 		model->lost[at].type = r->type;
 		model->lost[at].sequence = r->sequence;
-		model->tally->lost++;
+		*(r->excused ? &model->tally->outage.unanswered : &model->tally->lost) += 1;
 		model_gap(model, now_ns);
 		model_close(model, r);
 	}

@@ -19,6 +19,7 @@ enum request_kind {
 	REQUEST_OUTSIDE,   /* beyond the world or not finite: refused, changes nothing */
 	REQUEST_STALE,     /* older than one that was acknowledged: changes nothing */
 	REQUEST_REPEAT,    /* the last one's sequence again: acknowledged again, changes nothing */
+	REQUEST_LOOK,      /* the same after an outage: says whether an unanswered one was applied, and which */
 	REQUEST_HEARTBEAT,
 	REQUEST_ECHO,
 	REQUEST_ATTACK,
@@ -66,6 +67,7 @@ struct request {
 	uint32_t epoch; /* of the player's place, a move's */
 	enum request_kind kind;
 	bool used, sent, overtaken;
+	bool excused; /* it was under way at a kill of the primary: no answer is no loss */
 	uint16_t len;
 	struct position want, hold; /* sent; and held by the server when it comes, if nothing before was lost */
 	uint64_t sent_ns;           /* monotonic */
@@ -86,10 +88,11 @@ struct player {
 	uint32_t beat;           /* sequence of the last heartbeat or echo */
 	uint32_t attempts;       /* to find a sequence that is new to the server */
 	bool synced;             /* a move was acknowledged: the server's state is known */
-	bool want_repeat, want_roam; /* once nothing of this player is under way; until then it sends nothing */
+	bool want_repeat, want_roam, want_look; /* once nothing of it is under way; until then it sends nothing */
 	uint32_t doubts;         /* moves in doubt so far since the last certainty; see model_doubt() */
 	uint64_t doubt_order;    /* of the newest */
 	struct position doubtful[BOTS_MAX_WINDOW]; /* what they asked for: all that were under way may be */
+	uint32_t doubtful_sequence[BOTS_MAX_WINDOW];
 	struct position held, position;            /* acknowledged; as predicted */
 	uint64_t orders;                          /* requests made so far */
 	uint64_t last_order, last_server_ns;      /* of the newest reply */
@@ -122,6 +125,9 @@ struct model {
 	uint32_t audit_cursor, audit_target;
 	uint64_t audit_ns;       /* monotonic time of the last progress */
 	uint32_t off_accounts;
+	bool outage;             /* the primary was killed and the next one has not answered yet: nothing is made */
+	uint64_t resumed_ns;     /* monotonic: it answered */
+	bool looking;            /* the end: nothing but looks, of those whose last one is still due */
 	uint64_t now_ns, round;  /* monotonic time of the last event; times that every socket was read to its end */
 	uint64_t random;
 	uint64_t gap_from_ns;
@@ -149,6 +155,11 @@ void model_reply(struct model *model, uint32_t socket, const uint8_t *data, uint
 
 /* An attack whose answer is overdue, to be sent again like one of model_next(); NULL if there is none. */
 struct request *model_repeat(struct model *model, uint64_t now_ns);
+
+/* The primary was killed; and the next one answers. Until then nothing is made or sent again. After it every player
+ * first looks whether what it had been acknowledged holds; see outage.c. */
+void model_outage(struct model *model);
+void model_resume(struct model *model, uint64_t now_ns);
 
 /* The end of the run: model_closing() when no new requests are made any more; then, once nothing is under way,
  * model_audit() begins the last looks at the targets, which model_next() makes. Returns false when there is (or may be)
@@ -181,6 +192,17 @@ void model_release(struct model *model, struct request *r);
 void model_close(struct model *model, struct request *r);
 /* A move that got no good answer: until a newer one is acknowledged nobody knows whether it was applied. */
 void model_doubt(struct model *model, const struct request *r);
+
+/* ---- outage.c ---- */
+
+/* When an excused request is given up. */
+uint64_t outage_due(const struct model *model);
+/* At the end of the run: who looks next, NULL: nobody; true if there may be one. */
+struct player *outage_next_look(struct model *model);
+bool outage_finish(struct model *model);
+/* The answer to a look. NULL, or what is wrong. */
+const char *outage_judge_look(struct model *model, struct player *p, uint32_t status, const struct position *shown);
+
 /* Notes how long nothing came. */
 void model_gap(struct model *model, uint64_t now_ns);
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/sock_diag.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,7 +29,7 @@ static int fail(const char *what, int error)
 	return -error;
 }
 
-static int open_socket(const struct sockaddr_in *server)
+int net_open_socket(const struct sockaddr_in *server)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int size = BUFFER_BYTES;
@@ -75,7 +74,7 @@ int net_open(struct net *net, const struct sockaddr_in *server, uint32_t sockets
 	want_descriptors(sockets);
 	for (uint32_t i = 0; i < sockets; i++) {
 		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
-		int fd = open_socket(server);
+		int fd = net_open_socket(server);
 		if (fd < 0) {
 			net_close(net);
 			return fd;
@@ -165,6 +164,9 @@ static int flush_socket(struct net *net, struct model *model, uint32_t socket)
 		}
 		if (rc == -EWOULDBLOCK || rc == -ENOBUFS || rc == -EPERM)
 			return -EAGAIN;
+		/* A TAP device goes with the primary that made it, and our address and the route with it. */
+		if (model->options->kills != NULL && (rc == -ENETUNREACH || rc == -ENETDOWN || rc == -ENODEV || rc == -EINVAL))
+			return -EAGAIN;
 		return fail("cannot send", -rc);
 	}
 	return 0;
@@ -206,7 +208,7 @@ static int receive_socket(struct net *net, struct model *model, uint32_t socket)
 		if (count < 0) {
 			if (errno == ECONNREFUSED || errno == EHOSTUNREACH)
 				model->tally->refused++;
-			else if (errno != EAGAIN && errno != EINTR)
+			else if (errno != EAGAIN && errno != EINTR && errno != ENETUNREACH && errno != ENETDOWN)
 				return fail("cannot receive", errno);
 			return 0;
 		}
@@ -246,36 +248,4 @@ uint64_t net_drops(const struct net *net)
 			drops += info[SK_MEMINFO_DROPS];
 	}
 	return drops;
-}
-
-int net_probe(const struct bots_options *options, struct bots_tally *tally, const volatile sig_atomic_t *stop, int *fd)
-{
-	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(options->connect_timeout * 1e9);
-	uint8_t bytes[2048];
-	uint32_t len = sizeof(struct GameHeartbeat);
-
-	*fd = open_socket(&options->server);
-	if (*fd < 0)
-		return *fd;
-	while (clock_ns(CLOCK_MONOTONIC) < deadline && !*stop) {
-		struct pollfd wait = { .fd = *fd, .events = POLLIN };
-		uint32_t number = (uint32_t)tally->probes;
-		if (options->service == BOTS_ECHO)
-			model_echo_fill(bytes, len, UINT32_MAX, number);
-		else
-			wire_build_heartbeat(bytes, (uint32_t)(options->seed >> 8) ^ 0x70726f62u, number,
-					     clock_ns(CLOCK_REALTIME));
-		if (send(*fd, bytes, len, MSG_DONTWAIT) == (ssize_t)len)
-			tally->probes++;
-		if (poll(&wait, 1, 100) <= 0)
-			continue;
-		if (recv(*fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-			return 0;
-		poll(NULL, 0, 100); /* nothing listens there yet: ask again in the same rhythm */
-	}
-	if (*stop)
-		return -EINTR;
-	fprintf(stderr, "baton-bots: no answer within %g s: is the service up, and is this its address and port?\n",
-		options->connect_timeout);
-	return -ETIMEDOUT;
 }

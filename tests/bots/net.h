@@ -39,8 +39,23 @@ uint64_t net_drops(const struct net *net);
 
 uint64_t clock_ns(clockid_t clock);
 
-/* Asks with a heartbeat (echo: a datagram) of a player of its own, again every 100 ms, until something answers or the
- * time is over. *fd stays open until the end of the run, so that late answers meet a socket. Returns 0 or -errno. */
-int net_probe(const struct bots_options *options, struct bots_tally *tally, const volatile sig_atomic_t *stop, int *fd);
+/* A socket connected to the server. Returns it or -errno, with a line on standard error. */
+int net_open_socket(const struct sockaddr_in *server);
+
+struct net_probe {
+	int fd;
+	uint32_t first;   /* number of the first probe that this outage may end with */
+	uint64_t from_ns, sent_ns;
+};
+
+/* Opens a socket of its own, and asks by it with a heartbeat (echo: a datagram) of a player of its own, again every
+ * 100 ms, until something answers or connect_timeout is over (0: it does not ask). It stays open until the end of the
+ * run, so that late answers meet a socket. Returns 0 or -errno. */
+int net_probe(struct net_probe *probe, const struct bots_options *options, struct bots_tally *tally,
+	      const volatile sig_atomic_t *stop);
+
+/* Begins an outage if the primary was killed, asks every 2 ms, and ends it when there is an answer. Returns 0, or
+ * -ETIMEDOUT if there has been none for a minute. */
+int net_outage(struct net_probe *probe, struct model *model, uint64_t now);
 
 #endif

@@ -21,6 +21,8 @@ static const char usage[] =
 	"close them at the end of the run with a last look at each of them (not counted by --requests).\n"
 	"What they are told of neighbours must be what a MOVE said, within lease, cell and radius; at the end all stand\n"
 	"still until everybody was told of everybody near.\n"
+	"SIGUSR1 tells that the primary was killed: what is under way then need not be answered; nothing more is sent\n"
+	"until a probe is, and then every player looks whether what it had been acknowledged still holds.\n"
 	"Exit status: 0 nothing lost, duplicated, reordered or wrong, and the books balance; 1 otherwise, or if nothing\n"
 	"was answered; 2 usage.\n"
 	"\n"

@@ -117,6 +117,26 @@ static void interest_text(const struct bots_interest *in, FILE *out)
 			fprintf(out, "  %llu times %s\n", U(in->fault[i]), interest_texts[i]);
 }
 
+static void outages_json(const struct bots_outages *o, FILE *out)
+{
+	fprintf(out, "\"outages\":{\"count\":%llu,\"unanswered\":%llu,\"looks\":%llu,\"applied\":%llu,\"ms\":[", U(o->count),
+		U(o->unanswered), U(o->looks), U(o->applied));
+	for (uint32_t i = 0; i < o->over && i < BOTS_OUTAGES_KEPT; i++)
+		fprintf(out, "%s%.1f", i != 0 ? "," : "", (double)o->ns[i] / 1e6);
+	fprintf(out, "]},");
+}
+
+static void outages_text(const struct bots_outages *o, FILE *out)
+{
+	uint64_t longest = 0;
+
+	for (uint32_t i = 0; i < o->over && i < BOTS_OUTAGES_KEPT; i++)
+		longest = o->ns[i] > longest ? o->ns[i] : longest;
+	fprintf(out, "kills of the primary: %llu, longest outage %.1f ms, %llu requests unanswered; %llu players looked at,"
+		" %llu of them with an unanswered move applied\n", U(o->count), (double)longest / 1e6, U(o->unanswered),
+		U(o->looks), U(o->applied));
+}
+
 static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
 {
 	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,"
@@ -130,6 +150,7 @@ static void report_json(const struct bots_options *o, const struct bots_tally *t
 		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
 	attacks_json(&t->attack, out);
 	interest_json(&t->interest, out);
+	outages_json(&t->outage, out);
 	fprintf(out, "\"players\":%u,\"sockets\":%u,\"in_flight\":%u,\"service\":\"%s\",\"seed\":%llu,\"seconds\":%.3f,"
 		"\"passed\":%s}\n", o->players, o->sockets, o->in_flight, o->service == BOTS_GAME ? "game" : "echo",
 		U(o->seed), (double)t->elapsed_ns / 1e9, bots_passed(t) ? "true" : "false");
@@ -153,6 +174,8 @@ static void report_text(const struct bots_options *o, const struct bots_tally *t
 		attacks_text(&t->attack, out);
 	if (t->interest.subscribers != 0)
 		interest_text(&t->interest, out);
+	if (t->outage.count != 0)
+		outages_text(&t->outage, out);
 	fprintf(out, "round trip: p50 %.1f us  p90 %.1f us  p99 %.1f us  max %.1f us;  longest gap %.3f ms\n",
 		rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99), (double)t->rtt_max_ns / 1e3,
 		(double)t->longest_gap_ns / 1e6);

@@ -51,21 +51,24 @@ static int wait_ms(const struct bots_options *options, const struct model *model
 {
 	if (made == NET_BURST)
 		return 0;
-	if (flushed == -EAGAIN || options->rate > 0 || model_finishing(model) ||
+	if (flushed == -EAGAIN || options->rate > 0 || model->outage || model_finishing(model) ||
 	    (model->fighter != NULL && !model->closing))
 		return 1; /* whoever has cooled down may attack */
 	uint64_t ms = expires > now ? (expires - now) / 1000000 + 1 : 1;
 	return ms < 100 ? (int)ms : 100;
 }
 
-static int play(const struct bots_options *options, struct model *model, struct net *net, struct bots_tally *tally,
-		const volatile sig_atomic_t *stop)
+static int play(const struct bots_options *options, struct model *model, struct net *net, struct net_probe *probe,
+		struct bots_tally *tally, const volatile sig_atomic_t *stop)
 {
 	uint64_t start = clock_ns(CLOCK_MONOTONIC), now = start;
 	uint64_t length = options->seconds > 0 ? (uint64_t)(options->seconds * 1e9) : UINT64_MAX;
 	uint64_t made = 0, stuck_since = 0;
 
 	for (;;) {
+		int rc = net_outage(probe, model, now);
+		if (rc != 0)
+			return rc;
 		bool sending = !*stop && now - start < length &&
 			       (options->requests == 0 || made < options->requests);
 		if (!sending)
@@ -77,7 +80,7 @@ static int play(const struct bots_options *options, struct model *model, struct 
 		if (flushed != 0 && flushed != -EAGAIN)
 			return flushed;
 		uint64_t expires = model_expire(model, now);
-		int rc = net_receive(net, model, wait_ms(options, model, flushed, count, now, expires));
+		rc = net_receive(net, model, wait_ms(options, model, flushed, count, now, expires));
 		if (rc != 0)
 			return rc;
 		now = clock_ns(CLOCK_MONOTONIC);
@@ -86,7 +89,7 @@ static int play(const struct bots_options *options, struct model *model, struct 
 			return 0;
 		if (*stop > 1)
 			return -EINTR;
-		stuck_since = flushed == 0 ? 0 : stuck_since == 0 ? now : stuck_since;
+		stuck_since = flushed == 0 || model->outage ? 0 : stuck_since == 0 ? now : stuck_since;
 		if (stuck_since != 0 && now - stuck_since > options->lost_after_ms * 1000000ull) {
 			fprintf(stderr, "baton-bots: the kernel took no datagram for %u ms: is the link up, is there"
 				" a route?\n", options->lost_after_ms);
@@ -112,12 +115,10 @@ int bots_run(const struct bots_options *options, struct bots_tally *tally, const
 {
 	struct model model;
 	struct net net;
-	int probe = -1;
-	int rc = 0;
+	struct net_probe probe;
 
 	memset(tally, 0, sizeof(*tally));
-	if (options->connect_timeout > 0)
-		rc = net_probe(options, tally, stop, &probe);
+	int rc = net_probe(&probe, options, tally, stop);
 	if (rc != 0)
 		goto close_probe;
 	rc = net_open(&net, &options->server, options->sockets, options->in_flight);
@@ -128,7 +129,7 @@ int bots_run(const struct bots_options *options, struct bots_tally *tally, const
 		fprintf(stderr, "baton-bots: not enough memory for %u players\n", options->players);
 		goto close_net;
 	}
-	rc = play(options, &model, &net, tally, stop);
+	rc = play(options, &model, &net, &probe, tally, stop);
 	if (rc == 0)
 		rc = linger(&model, &net, tally);
 	tally->socket_drops = net_drops(&net);
@@ -136,7 +137,7 @@ int bots_run(const struct bots_options *options, struct bots_tally *tally, const
 close_net:
 	net_close(&net);
 close_probe:
-	if (probe >= 0)
-		close(probe);
+	if (probe.fd >= 0)
+		close(probe.fd);
 	return rc;
 }
