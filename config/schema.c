@@ -187,7 +187,7 @@ const struct schema_row schema[] = {
 	  .help = "time in which crashes are counted" },
 	{ "groups[].restart_pause", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, MS, 600 * SEC, .fallback = "1s",
 	  .example = "1s", .zero = "off", FIELD(config_group, restart_pause_ns),
-	  .help = "longest pause before a worker that died is started again: 0, 10ms and then twice as long each time; off: none" },
+	  .help = "pause before a worker that dies again and again is started, at most: it grows from 10ms; off: none" },
 	{ "groups[].good_after", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 24 * 3600 * SEC,
 	  .fallback = "60s", .example = "60s", FIELD(config_group, good_after_ns),
 	  .help = "a version that has run so long without a crash is good" },

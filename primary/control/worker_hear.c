@@ -104,9 +104,9 @@ static void on_message(struct supervisor *sup, uint32_t slot, const struct zygot
 {
 	struct worker_slot *s = &sup->slot[slot];
 
-	/* Once, by the first message: of who forked it, or its own. A plugin, which runs later, must not name another process. */
+	/* Once, by the first message: of who forked it, or its own. A plugin, which runs later, must not name another. */
 	if (s->pid == 0)
-		s->pid = message->kind == WORKER_BORN ? message->born : pid;
+		s->pid = message->kind == WORKER_BORN && !BATON_SABOTAGE(born_unheard) ? message->born : pid;
 	switch (message->kind) {
 	case WORKER_BORN:
 	case WORKER_HELLO:

@@ -43,7 +43,7 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 
 		if (shadow->kind != BELT_PACKET && shadow->kind != BELT_MESSAGE)
 			continue;
-		unsettled++;
+		unsettled += !BATON_SABOTAGE(unsettled_uncounted);
 		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (shadow->kind == BELT_MESSAGE) {
 			put_back(io, &io->list[list_of(io, slot, shadow)], shadow);
@@ -108,6 +108,26 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	io->to_ring &= ~(1ull << slot);
 	/* release: pairs with the acquire in datapath_slot_recovered() */
 	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+}
+
+/* ---- main lcore, when every I/O lcore has done that ---- */
+
+/* `done` to the end of what was offered: the next incarnation goes on there. */
+void death_done_on(struct datapath *dp, struct control_block *control, uint32_t slot)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
+		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+}
+
+/* What a kill found: a storm of them that finds little has shown little. */
+void death_count(struct datapath *dp, uint32_t slot, uint32_t undone)
+{
+	struct CoreStats *page = stats_main(dp->setup.stats);
+
+	stats_add(&page->deaths_with_unsettled,
+		  atomic_load_explicit(&dp->slot[slot].unsettled, memory_order_relaxed) != 0);
+	stats_add(&page->deaths_with_undo, undone != 0);
+	stats_add(&page->records_undone, undone);
 }
 
 /* ---- sabotage builds alone: the same roll back once more, when others have had effects in between ---- */

@@ -252,6 +252,8 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
 void death_take_over(struct io_lcore *io, uint32_t slot);
+void death_done_on(struct datapath *dp, struct control_block *control, uint32_t slot);
+void death_count(struct datapath *dp, uint32_t slot, uint32_t undone);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 

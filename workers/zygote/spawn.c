@@ -22,8 +22,8 @@ int spawn_say(uint32_t kind, const char *text)
 	return zygote_send(ZYGOTE_FD_CONTROL, &message, -1, -1);
 }
 
-/* On the worker's own socket, before that can have run far: one that stops or hangs at its first instruction could not be
- * ended by anybody who does not know its pid. */
+/* On the worker's own socket: one that stops or hangs at its first instruction could not be ended by anybody who does
+ * not know its pid. */
 static void say_born(int control, pid_t pid)
 {
 	static struct zygote_message message;

@@ -133,7 +133,6 @@ static inline void rig_plugin(const char *name, const char *text)
 }
 
 /* ---- start and end ---- */
-
 #define RIG_PAUSE_NS 1000000000ull
 
 static inline void rig_config(struct config *config)
