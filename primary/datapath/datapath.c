@@ -260,6 +260,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	atomic_store_explicit(&move->rolled_back, 0, memory_order_relaxed);
 	dp->move_open[order->service] = 1;
 	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
+	BATON_POINT(move_asked);
 	return (int)move->id;
 }
 
@@ -321,6 +322,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
+	BATON_POINT(death_told);
 }
 
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
@@ -340,6 +342,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
 	death_done_on(dp, control, slot);
+	BATON_POINT(done_moved);
 	death_count(dp, slot, report.undone);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
@@ -348,6 +351,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 			/* release: pairs with the acquire in move_may_grant() */
 			atomic_store_explicit(&dp->move[i].rolled_back, 1, memory_order_release);
 	dp->slot[slot].recovered = true;
+	BATON_POINT(death_recovered);
 }
 
 void datapath_poll(struct datapath *dp)

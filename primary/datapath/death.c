@@ -55,6 +55,7 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 		view->packets--;
 		if (!BATON_SABOTAGE(ledger_belts_forgotten))
 			io->ledger.in_belts--;
+		BATON_POINT(death_putting_back);
 		if (put_back(io, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
@@ -84,11 +85,13 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	if (view->attached) {
 		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);
+		BATON_POINT(death_orphaned);
 		pending_splice(&io->pending, &io->list[LIST_ORPHANS(slot)], &io->list[LIST_BACKLOG(slot)]);
 		io->backlogs &= ~(1ull << slot);
 		if (BATON_SABOTAGE(settled_cells_dropped))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
+		BATON_POINT(death_reaped);
 		/* relaxed: published with the acknowledgement below */
 		atomic_fetch_add_explicit(&io->dp->slot[slot].unsettled, take_back(io, slot), memory_order_relaxed);
 		/* Outbound cells of unsettled causes are forgotten: the next incarnation starts at `filled` (R8). */
@@ -101,6 +104,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		view->belt.reaped = view->belt.offered;
 		view->belt.long_tail = view->belt.long_head;
 	}
+	BATON_POINT(death_taken_over);
 	view->attached = 0;
 	view->fence = 0;
 	io->attached &= ~(1ull << slot);
