@@ -1,7 +1,7 @@
 # What kills workers and the primary for the tests: build/bin/chaos-NAME from tests/chaos/NAME.c; and batond, zygote and game
 # as a build of their own that can be ended at named points.
-CHAOS_TOOLS := $(patsubst tests/chaos/%.c,$(BIN)/chaos-%,$(filter-out %/watch.c,$(wildcard tests/chaos/*.c)))
-CHAOS_OBJ := $(OBJ)/tests/chaos/watch.o
+CHAOS_TOOLS := $(patsubst tests/chaos/%.c,$(BIN)/chaos-%,$(filter-out %/watch.c %/storm_sums.c,$(wildcard tests/chaos/*.c)))
+CHAOS_OBJ := $(OBJ)/tests/chaos/watch.o $(OBJ)/tests/chaos/storm_sums.o
 build: $(if $(filter asan,$(TYPE)),,$(CHAOS_TOOLS))
 $(CHAOS_TOOLS): $(BIN)/chaos-%: $(OBJ)/tests/chaos/%.o $(CHAOS_OBJ) $(call lib,shared) $(B)/flags
 	$(call say,LINK,$@)
