@@ -191,7 +191,8 @@ static bool try_point(uint32_t point, uint32_t how)
 	if (why == NULL)
 		why = watch_fault(&now);
 	printf("%s point %s %s pass %u, %llu ms%s%s\n", why == NULL ? "ok" : "not ok", points[point].name,
-	       how_name[how], pass, (unsigned long long)(watch_now_ms() - began), why == NULL ? "" : ": ", why == NULL ? "" : why);
+	       how_name[how], pass, (unsigned long long)(watch_now_ms() - began), why == NULL ? "" : ": ",
+	       why == NULL ? "" : why);
 	fflush(stdout);
 	return why == NULL;
 }
@@ -275,7 +276,8 @@ static int arm_by_name(const char *slot, char **argv)
 static int main_sweep(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "instance", 1, NULL, 'i' }, { "state", 1, NULL, 'f' }, { "workers", 1, NULL, 'w' }, { "buckets", 1, NULL, 'b' },
+		{ "instance", 1, NULL, 'i' }, { "state", 1, NULL, 'f' }, { "workers", 1, NULL, 'w' },
+		{ "buckets", 1, NULL, 'b' },
 		{ "seed", 1, NULL, 's' }, { "how", 1, NULL, 'h' }, { "only", 1, NULL, 'o' }, { NULL, 0, NULL, 0 },
 	};
 	const char *instance = NULL, *file = NULL, *how = "drawn", *only = NULL;

@@ -307,7 +307,8 @@ static bool parse_mix(char *text)
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "instance", 1, NULL, 'i' }, { "workers", 1, NULL, 'w' }, { "buckets", 1, NULL, 'b' }, { "kills", 1, NULL, 'k' },
+		{ "instance", 1, NULL, 'i' }, { "workers", 1, NULL, 'w' }, { "buckets", 1, NULL, 'b' },
+		{ "kills", 1, NULL, 'k' },
 		{ "seed", 1, NULL, 's' }, { "mix", 1, NULL, 'm' }, { "pause", 1, NULL, 'p' }, { "offered", 1, NULL, 'o' },
 		{ "group", 1, NULL, 'g' }, { "progress", 1, NULL, 'f' }, { "seconds", 1, NULL, 't' }, { "every", 1, NULL, 'e' },
 		{ "least", 1, NULL, 'l' },

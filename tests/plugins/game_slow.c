@@ -1,5 +1,5 @@
-/* The game, but each packet takes `slow.ns` (3000) longer, between its changes and its verdict: so slow that packets wait
- * for the worker, not it for them. Whoever kills it then finds an open burst. */
+/* The game, but each packet takes `slow.ns` (3000) longer, between its changes and its verdict: so slow that packets
+ * wait for the worker, not it for them. Whoever kills it then finds an open burst. */
 #include <stdlib.h>
 #include <x86intrin.h>
 
