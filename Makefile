@@ -42,7 +42,9 @@ $(error TYPE=$(TYPE): use release, debug or asan)
 endif
 
 WARN   := -Wall -Wextra -Wshadow -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
-BASE    = -std=gnu11 -g $(ARCH) $(OPT) $(WARN) -DBATON_BUILD_TYPE='"$(TYPE)"' $(EXTRA_CFLAGS)
+# POINTS=1: the build in which processes end themselves at named places (shared/point.h), for the kill-point sweep.
+POINTED := $(if $(filter 1,$(POINTS)),-D_GNU_SOURCE= -DBATON_POINTS -include shared/point.h)
+BASE    = -std=gnu11 -g $(ARCH) $(OPT) $(WARN) $(POINTED) -DBATON_BUILD_TYPE='"$(TYPE)"' $(EXTRA_CFLAGS)
 ROOMS  := -I. -Ishared -Iconfig -Iworkers/sdk -Iworkers/zygote -Iworkers/runtime -Iprimary/datapath -Iprimary/control \
 	  -Imonitor -Imonitor/top -Imonitor/ctl -Itests/lib -Itests/bots -Ibench -Ibench/harness
 LDBASE := -Wl,--build-id=sha1 -Wl,--as-needed $(filter -fsanitize=%,$(OPT)) $(EXTRA_LDFLAGS)
@@ -226,19 +228,17 @@ restore-host:         ## undo exactly what deps, run and test changed on this ma
 	$(Q)config/host/restore.sh
 test:                 ## everything from nothing: packages, hugepages, build, unit and smoke tests (root)
 	$(Q)config/host/prepare.sh
-	+$(Q)$(BUILD_ALL) unit-programs fuzz-programs
+	+$(Q)$(BUILD_ALL) unit-programs fuzz-programs points-programs
 	$(Q)O='$(abspath $(O))' tests/run.sh
 unit: build unit-programs ## build and run the unit tests (TYPE=asan: those that need no EAL)
 	$(Q)O='$(abspath $(O))' UNIT_DIR='$(abspath $(B))/tests/unit' tests/run.sh --unit
-smoke: build          ## build and run the smoke tests (root); ONLY=NN runs the scenarios that begin so
+smoke: build points-programs ## build and run the smoke tests (root); ONLY=NN runs the scenarios that begin so
 	$(Q)O='$(abspath $(O))' tests/run.sh --smoke
 storm: build          ## random orders by three operators at once under bots, without and with kills (root); MINUTES=2
 	$(Q)O='$(abspath $(O))' ONLY=35 STORM_ORDERS=1000000 STORM_SECONDS=$$(($(or $(MINUTES),2) * 30)) \
 		SCENARIO_SECONDS=$$(($(or $(MINUTES),2) * 60 + 600)) tests/run.sh --smoke
-chaos: build unit-programs ## the full set of kills (root): a burst of 64, 2000 instructions of it (BATON_TEST_SEED=N repeats one); tests/chaos/*.sh
-	$(Q)BATON_KILL_BURST=64 $(B)/tests/unit/primary/plugins/game/test_every_kill
-	$(Q)$(B)/tests/unit/workers/test_kill_points
-	$(Q)for chaos in tests/chaos/*.sh; do O='$(abspath $(O))' $$chaos || exit 1; done
+chaos: build unit-programs points-programs ## the full set of kills (root): tests/chaos, hours; ONLY=NN a part, SEED=N repeats one
+	$(Q)O='$(abspath $(O))' tests/chaos/run.sh
 run:                  ## the main job: bots, a TAP port, hot restarts, kills of workers, a report (root; RUN_SECONDS=60)
 	$(Q)config/host/prepare.sh
 	+$(Q)$(BUILD_ALL)

@@ -169,6 +169,7 @@ static void check_driver(struct loader *l, uint32_t p)
 		{ &port->rate, "rate", DRIVER_GENERATOR },
 		{ &port->players, "players", DRIVER_GENERATOR },
 		{ &port->malformed_every, "malformed_every", DRIVER_GENERATOR },
+		{ &port->lost_after_ns, "lost_after", DRIVER_GENERATOR },
 	};
 
 	if (!loader_good(l, &port->driver))

@@ -53,6 +53,7 @@ struct config_port {
 	uint64_t rate;         /* packets per second, 0: as fast as they return */
 	uint32_t players;
 	uint32_t malformed_every; /* one malformed frame in so many, 0: none */
+	uint64_t lost_after_ns;   /* a request that is not answered by then is lost */
 	uint32_t line; /* where the port stands in the file, for messages */
 };
 
@@ -91,6 +92,7 @@ struct config_group {
 	uint64_t stall_wall_ns;    /* the same, whoever had the CPU; 0: never */
 	uint32_t restart_burst;     /* crashes within restart_window_ns that spend the budget; 0: never spent */
 	uint64_t restart_window_ns;
+	uint64_t restart_pause_ns;  /* longest pause before a worker that has died is started again; 0: none */
 	uint64_t good_after_ns;     /* a version that ran so long without a crash is fallen back to */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;

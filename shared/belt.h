@@ -411,8 +411,10 @@ static inline void belt_settle(struct belt_consumer *c, uint64_t position)
 		atomic_store_explicit(&c->commit->done, position, memory_order_release);
 	/* release: pairs with the loads at reap, `done` then `filled` */
 	atomic_store_explicit(&c->commit->filled, c->filled, memory_order_release);
+	BATON_POINT(settle_filled);
 	baton_compiler_fence();
 	atomic_store_explicit(&c->commit->done, position, memory_order_release);
+	BATON_POINT(settle_done);
 	c->done = position;
 }
 

@@ -11,6 +11,7 @@ void journal_open(struct journal *journal, struct baton_ctx *ctx, uint32_t belt,
 {
 	baton_compiler_fence(); /* used = 0 of the burst before comes first */
 	journal->belt = belt;
+	BATON_POINT(header_half_written);
 	journal->first = first;
 	baton_compiler_fence(); /* before a save publishes a record under this header */
 	ctx->used = 0;
@@ -21,6 +22,7 @@ void journal_clear(struct journal *journal, struct baton_ctx *ctx)
 {
 	baton_compiler_fence(); /* after `done` */
 	atomic_store_explicit(&journal->used, 0, memory_order_release);
+	BATON_POINT(settle_used);
 	baton_compiler_fence(); /* before the next burst's header */
 	ctx->used = 0;
 	ctx->last = JOURNAL_NONE;
@@ -155,8 +157,10 @@ static uint32_t undo_all(const struct journal *journal, uint32_t last, const str
 {
 	uint32_t undone = 0;
 
-	for (uint32_t at = last; at != JOURNAL_NONE; at = undo_at(journal, at)->prev, undone++)
+	for (uint32_t at = last; at != JOURNAL_NONE; at = undo_at(journal, at)->prev, undone++) {
 		undo_one(undo_at(journal, at), area);
+		BATON_POINT(undo_one);
+	}
 	if (BATON_SABOTAGE(undo_forwards))
 		for (uint32_t at = 0; undone != 0 && at <= last; at += journal_cost(undo_at(journal, at)->len))
 			undo_one(undo_at(journal, at), area);
@@ -185,12 +189,15 @@ int journal_roll_back(struct journal *journal, const struct belt_commit *commit,
 	if (report->valid && !BATON_SABOTAGE(no_undo)) {
 		if (!BATON_SABOTAGE(undo_under_even_word))
 			walk_seq(journal, last, area, seq_make_odd);
+		BATON_POINT(undo_begun);
 		report->undone = undo_all(journal, last, area);
 	}
 	walk_seq(journal, last, area, seq_make_even);
+	BATON_POINT(undo_ended);
 	/* Last: a roll back that is itself cut off is done again from the start, with the same outcome. release: pairs
 	 * with the acquire above, and comes before the grant that lets a new worker open this journal. */
 	if (report->valid || !BATON_SABOTAGE(only_valid_cleared))
 		atomic_store_explicit(&journal->used, 0, memory_order_release);
+	BATON_POINT(undo_cleared);
 	return rc;
 }

@@ -36,7 +36,7 @@ struct control_block {
 	/* behind everything that recovery needs, so that its place is nobody's but its own: a file of before has zeroes here */
 	struct crash_note crash;
 };
-static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE, "one huge page per control block");
+static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE - 4096, "one huge page, the last 4 KiB of which are point.h's");
 #define STATE_CONTROL_MAGIC 0x314b4c42436e7442ull
 
 /* Per bucket and group. w: the bucket's owner; primary after the fence  r: primary, monitor */
@@ -75,7 +75,7 @@ struct state_header {
 	/* w: I/O lcore 0, before it posts the number  r: the next primary */
 	_Atomic uint64_t tick_posted[BATON_MAX_GROUPS];
 };
-static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE, "one huge page for the header");
+static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE - 4096, "one huge page, as above");
 
 struct state {
 	int fd;

@@ -82,6 +82,7 @@ static void fill_config(struct bench_rig *rig, bool offload, uint32_t in_flight)
 	c->port[0].players = PLAYERS;
 	c->port[0].in_flight = in_flight;
 	c->port[0].malformed_every = MALFORMED;
+	c->port[0].lost_after_ns = 1000000000;
 	port->driver = DRIVER_GENERATOR;
 	port->queues = 1;
 	port->mtu = 1500;

@@ -27,6 +27,7 @@ static void roll_back_all(struct primary *primary)
 				 "records is suspect", slot, strerror(-rc));
 			continue;
 		}
+		BATON_POINT(start_rolled_back);
 		bursts += report.valid != 0;
 		undone += report.undone;
 	}
@@ -49,6 +50,9 @@ int state_file_init(struct primary *primary)
 	if (rc != 0)
 		return rc; /* state_open() has said why and what to do */
 	snprintf(fresh_path, sizeof(fresh_path), "%s", fresh ? path : "");
+#ifdef BATON_POINTS
+	baton_point_use(primary->state.header);
+#endif
 	log_info("state file %s: %s", path, fresh ? "created" : "taken over from the last run");
 	roll_back_all(primary);
 	return 0;

@@ -140,17 +140,19 @@ static void complain(struct worker *w, const char *words, const char *prefix)
 	log_error("%s: %s: %s", w->name, prefix, w->trouble);
 }
 
-/* 10 ms after the first failure, doubling to 1 s; at once after a steady life. */
-static void schedule(struct worker *w, uint64_t lived_ns)
+/* At once, then after 10 ms and twice as long each time up to restart_pause; at once again after a steady life. */
+static void schedule(const struct supervisor *sup, struct worker *w, uint64_t lived_ns)
 {
+	uint64_t most = sup->primary->config.group[w->group].restart_pause_ns;
+
 	if (lived_ns >= WORKER_STEADY_NS)
 		w->backoff_ns = 0;
 	w->next_start_ns = process_now_ns() + w->backoff_ns;
 	w->backoff_ns = w->backoff_ns * 2;
 	if (w->backoff_ns < WORKER_BACKOFF_MIN)
 		w->backoff_ns = WORKER_BACKOFF_MIN;
-	if (w->backoff_ns > WORKER_BACKOFF_MAX)
-		w->backoff_ns = WORKER_BACKOFF_MAX;
+	if (w->backoff_ns > most)
+		w->backoff_ns = most; /* who cannot start, too: the main loop's turn of a ms is between two tries */
 }
 
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
@@ -170,7 +172,7 @@ void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
 	} else {
 		snprintf(w->trouble, sizeof(w->trouble), "died: %.*s", (int)sizeof(w->trouble) - 8, words);
 	}
-	schedule(w, process_now_ns() - s->spawned_ns);
+	schedule(sup, w, process_now_ns() - s->spawned_ns);
 }
 
 /* A recovered dead slot of this worker that still has buckets. */
@@ -212,7 +214,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	if (rc != -EAGAIN)
 		w->failed_starts++;
 	complain(w, why, "cannot start");
-	schedule(w, 0);
+	schedule(sup, w, 0);
 }
 
 static void poll_worker(struct supervisor *sup, uint32_t worker)

@@ -21,7 +21,6 @@
 #define WORKER_STOP_NS      2000000000ull  /* from the stop order to SIGKILL */
 #define WORKER_STEADY_NS    10000000000ull /* alive for so long: the next death is replaced at once */
 #define WORKER_BACKOFF_MIN  10000000ull
-#define WORKER_BACKOFF_MAX  1000000000ull
 
 /* One incarnation: a process in a slot. */
 struct worker_slot {

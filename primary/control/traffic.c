@@ -92,6 +92,23 @@ static void report_ledgers(struct primary *primary)
 	}
 }
 
+/* What its players were sent and got. Whoever has no reply yet must have been under way here, or is missing (malformed
+ * frames, where there are any, are under way as well). */
+static void report_generator(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->config.io_cores; i++) {
+		const struct CoreStats *s = stats_io(&primary->stats, i);
+		uint64_t known = s->gen_ok + s->gen_wrong + s->gen_lost;
+
+		if (s->gen_sent == 0)
+			continue;
+		log_info("generator io.%u: sent %" PRIu64 " = right %" PRIu64 " + wrong %" PRIu64 " + lost %" PRIu64
+			 " + unanswered %" PRIu64 ", of which %" PRIu64 " were still under way; duplicated %" PRIu64
+			 ", reordered %" PRIu64, i, s->gen_sent, s->gen_ok, s->gen_wrong, s->gen_lost,
+			 s->gen_sent - known, s->drop[DROP_stopping], s->gen_duplicated, s->gen_reordered);
+	}
+}
+
 static void report_drops(const struct primary *primary)
 {
 	uint32_t reasons = 0;
@@ -121,5 +138,6 @@ void traffic_stop(struct primary *primary)
 	primary->running = false;
 	port_poll_device_stats(primary);
 	report_ledgers(primary);
+	report_generator(primary);
 	report_drops(primary);
 }

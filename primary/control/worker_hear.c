@@ -113,9 +113,11 @@ static void on_message(struct supervisor *sup, uint32_t slot, const struct zygot
 {
 	struct worker_slot *s = &sup->slot[slot];
 
-	if (s->pid == 0) /* once, by its first message: a plugin must not name another process */
-		s->pid = pid;
+	/* Once, by the first message: of who forked it, or its own. A plugin, which runs later, must not name another. */
+	if (s->pid == 0)
+		s->pid = message->kind == WORKER_BORN && !BATON_SABOTAGE(born_unheard) ? message->born : pid;
 	switch (message->kind) {
+	case WORKER_BORN:
 	case WORKER_HELLO:
 		slot_event(sup, slot, EVENT_HELLO);
 		break;

@@ -261,6 +261,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	atomic_store_explicit(&move->rolled_back, 0, memory_order_relaxed);
 	dp->move_open[order->service] = 1;
 	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
+	BATON_POINT(move_asked);
 	return (int)move->id;
 }
 
@@ -322,24 +323,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
-}
-
-/* `done` to the end of what was offered: the next incarnation goes on there. */
-static void move_done_on(struct datapath *dp, struct control_block *control, uint32_t slot)
-{
-	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
-		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
-}
-
-/* What a kill found: a storm of them that finds little has shown little. */
-static void count_death(struct datapath *dp, uint32_t slot, const struct journal_report *report)
-{
-	struct CoreStats *page = stats_main(dp->setup.stats);
-
-	stats_add(&page->deaths_with_unsettled,
-		  atomic_load_explicit(&dp->slot[slot].unsettled, memory_order_relaxed) != 0);
-	stats_add(&page->deaths_with_undo, report->undone != 0);
-	stats_add(&page->records_undone, report->undone);
+	BATON_POINT(death_told);
 }
 
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
@@ -351,16 +335,17 @@ static void recover(struct datapath *dp, uint32_t slot)
 	int rc;
 
 	if (BATON_SABOTAGE(done_before_undo))
-		move_done_on(dp, control, slot);
+		death_done_on(dp, control, slot);
 	if (BATON_SABOTAGE(rolled_back_twice))
 		death_keep_journal(control);
 	rc = BATON_SABOTAGE(death_without_undo) ? 0 : state_roll_back(dp->setup.state, slot, &report);
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
-	move_done_on(dp, control, slot);
+	death_done_on(dp, control, slot);
+	BATON_POINT(done_moved);
 	dp->slot[slot].report = report;
-	count_death(dp, slot, &report);
+	death_count(dp, slot, report.undone);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
 	for (uint32_t i = 0; i < dp->setup.config->services; i++)
@@ -368,6 +353,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 			/* release: pairs with the acquire in move_may_grant() */
 			atomic_store_explicit(&dp->move[i].rolled_back, 1, memory_order_release);
 	dp->slot[slot].recovered = true;
+	BATON_POINT(death_recovered);
 }
 
 void datapath_poll(struct datapath *dp)

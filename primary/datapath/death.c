@@ -46,7 +46,7 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 			continue;
 		if (shadow->kind != BELT_PACKET && shadow->kind != BELT_MESSAGE)
 			continue;
-		unsettled++;
+		unsettled += !BATON_SABOTAGE(unsettled_uncounted);
 		shadow->attempts += shadow->attempts < UINT8_MAX; /* never back to 0: pending.h counts by it */
 		if (shadow->kind == BELT_MESSAGE) {
 			put_back(io, &io->list[list_of(io, slot, shadow)], shadow);
@@ -58,6 +58,7 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 		view->packets--;
 		if (!BATON_SABOTAGE(ledger_belts_forgotten))
 			io->ledger.in_belts--;
+		BATON_POINT(death_putting_back);
 		if (put_back(io, &io->list[list_of(io, slot, shadow)], shadow)) {
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
@@ -87,11 +88,13 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	if (view->attached) {
 		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);
+		BATON_POINT(death_orphaned);
 		pending_splice(&io->pending, &io->list[LIST_ORPHANS(slot)], &io->list[LIST_BACKLOG(slot)]);
 		io->backlogs &= ~(1ull << slot);
 		if (BATON_SABOTAGE(settled_cells_dropped))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
+		BATON_POINT(death_reaped);
 		death_note_entry(io, slot);
 		/* relaxed: published with the acknowledgement below */
 		atomic_fetch_add_explicit(&io->dp->slot[slot].unsettled, take_back(io, slot), memory_order_relaxed);
@@ -107,6 +110,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	} else {
 		death_note_entry(io, slot); /* nothing: not what an earlier one left */
 	}
+	BATON_POINT(death_taken_over);
 	view->attached = 0;
 	view->fence = 0;
 	io->attached &= ~(1ull << slot);
@@ -114,6 +118,26 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	io->to_ring &= ~(1ull << slot);
 	/* release: pairs with the acquire in datapath_slot_recovered() */
 	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+}
+
+/* ---- main lcore, when every I/O lcore has done that ---- */
+
+/* `done` to the end of what was offered: the next incarnation goes on there. */
+void death_done_on(struct datapath *dp, struct control_block *control, uint32_t slot)
+{
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
+		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+}
+
+/* What a kill found: a storm of them that finds little has shown little. */
+void death_count(struct datapath *dp, uint32_t slot, uint32_t undone)
+{
+	struct CoreStats *page = stats_main(dp->setup.stats);
+
+	stats_add(&page->deaths_with_unsettled,
+		  atomic_load_explicit(&dp->slot[slot].unsettled, memory_order_relaxed) != 0);
+	stats_add(&page->deaths_with_undo, undone != 0);
+	stats_add(&page->records_undone, undone);
 }
 
 /* ---- sabotage builds alone: the same roll back once more, when others have had effects in between ---- */

@@ -17,7 +17,6 @@
 		       sizeof(struct GameMove))
 #define PAYLOAD_AT    42u
 #define TEMPLATE      96u /* FRAME_BYTES rounded up to 16 */
-#define LOST_SECONDS  1u  /* unanswered for so long: lost */
 #define SOURCE_NET    0x0ac80000u /* 10.200.0.0/16: the players' addresses */
 #define SOURCE_PORT   40000u
 #define TURNS         2u /* requests a player sends in its turn */
@@ -147,7 +146,7 @@ int generator_create(struct port *port, uint32_t lcore, uint32_t lcores, struct 
 	g->stats = stats;
 	g->port = port;
 	g->tsc_hz = tsc_hz;
-	g->lost_tsc = tsc_hz * LOST_SECONDS;
+	g->lost_tsc = (uint64_t)((unsigned __int128)tsc_hz * config->lost_after_ns / 1000000000u);
 	g->rate = config->rate / lcores;
 	g->window = config->in_flight / lcores;
 	g->players = players;
@@ -233,7 +232,7 @@ static void count_lost(struct generator *g, struct player *player)
 	player->open = 0;
 }
 
-/* Nothing came back for LOST_SECONDS though the window is full: give up what is older, so that the play goes on. */
+/* Nothing came back for lost_after though the window is full: give up what is older, so that the play goes on. */
 static void sweep_lost(struct generator *g, uint64_t tsc)
 {
 	if (tsc - g->last_reply_tsc < g->lost_tsc)

@@ -297,6 +297,8 @@ struct suspects suspects_of(const struct io_lcore *io, uint32_t slot);
 /* Marks the entry at `position` if it is suspect. True: it has killed often enough, and has left: reported, freed,
  * counted. */
 bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *suspects, uint64_t position);
+void death_done_on(struct datapath *dp, struct control_block *control, uint32_t slot);
+void death_count(struct datapath *dp, uint32_t slot, uint32_t undone);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 

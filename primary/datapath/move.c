@@ -93,6 +93,7 @@ static bool move_prime(struct io_lcore *io, struct lcore_move *part)
 	if (!offer_control(io, part->move->to, BELT_PRIME, part->move->id, payload, sizeof(prime)))
 		return false;
 	part->primed_at = target->belt.offered;
+	BATON_POINT(move_priming);
 	return true;
 }
 
@@ -116,6 +117,7 @@ static void move_park(struct io_lcore *io, struct lcore_move *part)
 		pending_splice(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_ORPHANS(move->from)]);
 	message_move(io, move);
 	move_point(io, move, move->from, LIST_MOVE(move->service));
+	BATON_POINT(move_parked);
 	if (move->from == SLOT_NONE || move->orphans) {
 		part->phase = MOVE_WAITING;
 		atomic_fetch_add_explicit(&move->revoked, 1, memory_order_acq_rel);
@@ -182,8 +184,10 @@ static bool move_drain(struct io_lcore *io, struct lcore_move *part)
 	struct pending *list = &io->list[LIST_MOVE(part->move->service)];
 	struct move *move = part->move;
 
-	while (offer_waiting(io, move->to, LIST_MOVE(move->service)))
+	while (offer_waiting(io, move->to, LIST_MOVE(move->service))) {
 		move->report[io->index].parked++;
+		BATON_POINT(move_redelivering);
+	}
 	if (BATON_SABOTAGE(direct_before_list_is_empty))
 		move_point(io, move, move->to, 0);
 	if (list->count != 0)
@@ -245,6 +249,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		if (!from_dead && !move_post(io, part, move->from, BELT_REVOKE))
 			return;
 		part->phase = MOVE_WAITING;
+		BATON_POINT(move_revoked);
 		/* fall through */
 	case MOVE_WAITING:
 		if (!move_may_grant(io, part))
@@ -260,6 +265,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 			return move_fail(io, part);
 		if (!move_post(io, part, move->to, BELT_GRANT))
 			return;
+		BATON_POINT(move_granted);
 		move_count(io, move);
 		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
@@ -277,6 +283,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		/* Over for the players. Packets that were parked tell the gap; without any there is none to tell. */
 		if (part->watch_until != 0 && !io->slot[move->to].dead)
 			return;
+		BATON_POINT(move_ending);
 		return move_end(io, part, false);
 	case MOVE_NONE:
 		return;

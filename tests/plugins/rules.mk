@@ -6,9 +6,11 @@ $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
 # they change one of the game's own files, and need the others
-$(dir $(PLUGINS))test-plugins/game_wild.so $(dir $(PLUGINS))test-plugins/game_poison.so: $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
+GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so,$(TEST_PLUGINS))
+$(GAME_PLUGINS): $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
 	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
-$(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o: TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
+$(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o $(OBJ)/tests/plugins/game_slow.o: \
+	TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)

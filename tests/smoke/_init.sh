@@ -19,6 +19,7 @@ need_root "a smoke test"
 
 O=${O:-$TREE/build}
 BIN=$O/bin
+BATOND=${BATOND:-$BIN/batond} # a scenario may start another build of it; the zygote is the one beside it
 PLUGINS=$O/plugins
 SCENARIO=${SCENARIO:-$(basename "$0" _test.sh)}
 SEED=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
@@ -201,7 +202,7 @@ batond_launch() {
 	run_note instance "$INSTANCE"
 	rm -f "$WORK/batond.rc" "$WORK/batond.pid"
 	{
-		ip netns exec "$SERVER" "$BIN/batond" "$1" >>"$WORK/batond.log" 2>&1 </dev/null &
+		ip netns exec "$SERVER" "$BATOND" "$1" >>"$WORK/batond.log" 2>&1 </dev/null &
 		run_process $!
 		echo $! >"$WORK/batond.pid"
 		local rc=0

@@ -67,10 +67,12 @@ static inline void run_packet(struct loop *loop, struct belt_slot *slot, uint8_t
 	baton_verdict verdict;
 
 	txn_begin(txn, slot->packet.time_ns, slot->packet.bucket);
+	BATON_POINT(entry_begun);
 	if (VERIFIES(loop))
 		verdict = VERIFY(loop, .kind = VERIFY_PACKET, .packet = &slot->packet, .data = data);
 	else
 		verdict = loop->plugin->packet(&txn->ctx, &slot->packet, data);
+	BATON_POINT(entry_handled);
 	if (baton_unlikely(!verdict_is_sound(&slot->packet, verdict))) {
 		txn->ctx.overflow = 1;
 		txn_end(txn, verdict);
@@ -78,6 +80,7 @@ static inline void run_packet(struct loop *loop, struct belt_slot *slot, uint8_t
 		return;
 	}
 	txn_end(txn, verdict);
+	BATON_POINT(entry_ended);
 }
 
 /* A message is answered to nobody: the verdict only says whether it was undone. */
@@ -94,6 +97,7 @@ static void run_message(struct loop *loop, const struct belt_slot *slot, const u
 		loop->plugin->message(&txn->ctx, &slot->packet, data);
 	else
 		txn->ctx.overflow = 1; /* posted by a version that has the callback */
+	BATON_POINT(message_handled);
 	txn_end(txn, BATON_NO_REPLY);
 }
 
@@ -118,12 +122,14 @@ static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
 static void run_grant(struct loop *loop, const uint8_t *data)
 {
 	count_buckets(loop, data, 1);
+	BATON_POINT(grant_taken);
 	txn_pass(&loop->txn);
 }
 
 static void run_revoke(struct loop *loop, const uint8_t *data)
 {
 	count_buckets(loop, data, (uint8_t)-1);
+	BATON_POINT(revoke_taken);
 	txn_pass(&loop->txn);
 }
 
@@ -147,6 +153,7 @@ static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_
 		else
 			loop->plugin->tick(&txn->ctx, number);
 		txn_end_tick(txn);
+		BATON_POINT(tick_run);
 	}
 	return txn_last_tick(txn, bucket) < tick->number;
 }
@@ -170,6 +177,7 @@ static void run_prime(struct loop *loop, const uint8_t *data)
 	struct belt_prime prime;
 
 	memcpy(&prime, data, sizeof(prime));
+	BATON_POINT(prime_taken);
 	loop->primed_until = __rdtsc() + (uint64_t)prime.for_us * (loop->tsc_hz / 1000000u);
 	txn_pass(&loop->txn);
 }
@@ -178,6 +186,7 @@ static void run_stop(struct loop *loop, const uint8_t *data)
 {
 	(void)data;
 	loop->stop = true;
+	BATON_POINT(stop_taken);
 	txn_pass(&loop->txn);
 }
 
@@ -333,11 +342,14 @@ static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 	uint32_t count = ready < BATON_BURST ? ready : BATON_BURST;
 	uint64_t start = __rdtsc(), first = belt->done;
 
+	BATON_POINT(burst_taken);
 	txn_open(txn, belt, index);
+	BATON_POINT(burst_opened);
 	if (baton_unlikely(is_suspect(belt_slot_at(belt, first))))
 		run_suspect(loop, belt);
 	else
 		run_burst(loop, belt, first + count, first + ready);
+	BATON_POINT(burst_handled);
 	txn_settle(txn);
 	count = (uint32_t)(txn->position - first);
 	count_burst(loop, count, __rdtsc() - start);

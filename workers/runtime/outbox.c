@@ -21,6 +21,7 @@ static struct belt_out_cell *next_cell(struct outbox *outbox, enum belt_out_kind
 	cell->len = (uint16_t)len;
 	cell->kind = (uint8_t)kind;
 	memcpy(cell->data, data, len);
+	BATON_POINT(cell_written);
 	return cell;
 }
 
@@ -34,6 +35,7 @@ bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32
 	}
 	next_cell(outbox, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
 	outbox->consumer->filled++;
+	BATON_POINT(post_counted);
 	ctx->posts--;
 	return true;
 }

@@ -39,6 +39,7 @@ void *baton_insert(struct baton_ctx *ctx, uint64_t key)
 			return NULL;
 		record->key = key;
 		record->state = BATON_RECORD_USED;
+		BATON_POINT(record_half_inserted);
 		memset(record + 1, 0, ctx->record_size);
 		return record + 1;
 	}

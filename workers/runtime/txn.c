@@ -93,6 +93,7 @@ void txn_begin_tick(struct txn *txn, uint64_t number, uint64_t time_ns, uint32_t
 		txn_settle_early(txn);
 	if (!BATON_SABOTAGE(tick_outside))
 		journal_save_word(ctx, txn->words, last_tick, sizeof(*last_tick));
+	BATON_POINT(tick_saved);
 	*(volatile uint64_t *)last_tick = number;
 	baton_compiler_fence();
 	ctx->time_ns = time_ns;

@@ -157,6 +157,17 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 		       strerror(rc < 0 ? -rc : rc));
 }
 
+/* Test builds: what is to happen to this worker stands behind its control block. */
+static void point_worker(const struct worker_host *host, const struct zygote_spawn *spawn)
+{
+	(void)host;
+	(void)spawn;
+#ifdef BATON_POINTS
+	if (spawn->slot < host->slots)
+		baton_point_use(state_control(&host->state, spawn->slot));
+#endif
+}
+
 void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int control, int plugin_fd)
 {
 	int fd[3] = {control, host->state.fd, plugin_fd};
@@ -164,6 +175,8 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	struct belt *belt[BATON_MAX_IO_LCORES];
 	struct plugin plugin;
 
+	point_worker(host, spawn);
+	BATON_POINT(worker_forked);
 	host_init(control, spawn);
 	check("understand the order to start: batond and baton-zygote differ; install them together",
 	      check_spawn(host, spawn));
@@ -173,11 +186,14 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 		belt[i] = (struct belt *)(void *)(host->belts[i] + (size_t)spawn->slot * BATON_HUGE_PAGE);
 
 	first_acts(host, spawn, fd);
+	BATON_POINT(worker_confined);
 	name_page(stats, spawn);
 	prctl(PR_SET_NAME, spawn->name); /* what ps and top show; cut to 15 characters */
 	if (host_say(WORKER_HELLO, "") != 0)
 		_exit(1);
+	BATON_POINT(worker_introduced);
 	load(host, spawn, fd[2], &plugin);
+	BATON_POINT(worker_loaded);
 	close(fd[2]);
 	check("set up its loop",
 	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
@@ -185,9 +201,11 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 #ifdef BATON_DEBUG
 	check("set up verify mode", loop_verify_start(&loop));
 #endif
+	BATON_POINT(worker_attached);
 	plugin_ready(&plugin, &message.ready);
 	if (host_send(&message) != 0)
 		_exit(1);
+	BATON_POINT(worker_ready);
 	crash_doing(CRASH_RUNNING);
 	loop_run(&loop);
 	_exit(0);

@@ -20,6 +20,11 @@
 extern "C" {
 #endif
 
+/* Where a test of Baton itself ends a worker; nothing in any other build. */
+#ifndef BATON_POINT
+#define BATON_POINT(name) ((void)0)
+#endif
+
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
 #define BATON_PLUGIN_ABI 3u
 
@@ -150,8 +155,10 @@ static inline __attribute__((always_inline)) bool baton_save(struct baton_ctx *c
 	ctx->last = used;
 	used += need;
 	ctx->used = used;
+	BATON_POINT(undo_written);
 	baton_sdk_fence(); /* the undo record must be whole before it counts */
 	*published = used;
+	BATON_POINT(undo_counted);
 	baton_sdk_fence(); /* and must count before the caller changes the bytes */
 	*(volatile uint32_t *)&record->seq |= 1u;
 	baton_sdk_fence();

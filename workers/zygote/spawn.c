@@ -22,9 +22,20 @@ int spawn_say(uint32_t kind, const char *text)
 	return zygote_send(ZYGOTE_FD_CONTROL, &message, -1, -1);
 }
 
+/* On the worker's own socket: one that stops or hangs at its first instruction could not be ended by anybody who does
+ * not know its pid. */
+static void say_born(int control, pid_t pid)
+{
+	static struct zygote_message message;
+
+	message = (struct zygote_message){.magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = WORKER_BORN, .born = pid};
+	(void)zygote_send(control, &message, -1, -1);
+}
+
 /* glibc's fork twice: the one between leaves at once, so that the grandchild becomes the primary's. (Raw clone would
- * leave malloc's locks as some EAL thread held them.) Returns true in the grandchild. */
-static bool fork_away(void)
+ * leave malloc's locks as some EAL thread held them.) born: where its pid is told, -1: nowhere. Returns true in the
+ * grandchild. */
+static bool fork_away(int born)
 {
 	pid_t pid = fork();
 
@@ -32,6 +43,8 @@ static bool fork_away(void)
 		pid = fork();
 		if (pid == 0)
 			return true;
+		if (pid > 0 && born >= 0)
+			say_born(born, pid);
 		_exit(pid < 0);
 	}
 	/* Nobody is there to be told of a failure: the worker's socket closes, and the primary sees that. */
@@ -56,7 +69,7 @@ static void carry_out(struct worker_host *host, const struct zygote_message *mes
 	bool spawn = message->kind == ZYGOTE_SPAWN && fd[0] >= 0 && fd[1] >= 0;
 	bool spare = message->kind == ZYGOTE_SPARE && fd[0] >= 0;
 
-	if ((spawn || spare) && fork_away()) {
+	if ((spawn || spare) && fork_away(spawn ? fd[0] : -1)) {
 		if (spare)
 			become_spare(host, fd[0]);
 		worker_run(host, &message->spawn, fd[0], fd[1]);

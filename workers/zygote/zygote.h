@@ -31,6 +31,7 @@ enum zygote_kind {
 	ZYGOTE_READY,     /* attached; text: DPDK version */
 	ZYGOTE_FAILED,    /* text: why, and what to do */
 	/* worker -> primary, on its own socket; the kernel adds its credentials (SO_PASSCRED) */
+	WORKER_BORN,      /* who forked it says its pid: it may be ended from now on, whether or not it gets to speak */
 	WORKER_HELLO,     /* first acts done, plugin about to be loaded */
 	WORKER_READY,     /* plugin loaded and initialised; descriptor fields below */
 	WORKER_REFUSED,   /* text: why and the fix; the worker leaves */
@@ -74,6 +75,7 @@ struct zygote_message {
 	union {
 		struct zygote_spawn spawn;
 		struct worker_ready ready;
+		int32_t born; /* pid */
 		char text[1024];
 	};
 };

@@ -105,9 +105,9 @@ struct document {
 
 __attribute__((unused)) static bool is_generator_key(const struct schema_row *row)
 {
-	static const char *const keys[] = { "in_flight", "rate", "players", "malformed_every" };
+	static const char *const keys[] = { "in_flight", "rate", "players", "malformed_every", "lost_after" };
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcmp(schema_key(row), keys[i]) == 0)
 			return true;
 	return false;

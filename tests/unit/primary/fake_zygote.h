@@ -2,6 +2,7 @@
  * real processes, and its workers do what the text behind their plugin's ELF header says:
  *
  *   ok VERSION        hello, ready, leaves when stopped        refuse TEXT   hello, refused
+ *   silent            neither, but who forked it has said its pid
  *   crash             hello, then SIGSEGV                      mute          neither speaks nor leaves
  *   hang              hello, then nothing                      exit          leaves without a word
  *   schema            ready with another schema                stubborn      ready, does not leave when stopped
@@ -142,7 +143,7 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 	const char *text = plugin.text;
 	if (!strcmp(text, "exit"))
 		_exit(3);
-	if (!strcmp(text, "mute"))
+	if (!strcmp(text, "mute") || !strcmp(text, "silent"))
 		fake_forever();
 	if (strcmp(text, "early") != 0)
 		fake_say(fd, WORKER_HELLO, "");
@@ -165,14 +166,26 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 	fake_serve_until_stopped(spawn);
 }
 
+/* Of the fakes only "silent" is introduced before it speaks: the others show that it need not be. */
+static inline void fake_say_born(const int fd[2], pid_t pid)
+{
+	struct zygote_message message = { .magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = WORKER_BORN, .born = pid };
+	struct fake_plugin plugin;
+
+	if (pread(fd[1], &plugin, sizeof(plugin), 0) == (ssize_t)sizeof(plugin) && !strcmp(plugin.text, "silent"))
+		zygote_send(fd[0], &message, -1, -1);
+}
+
 /* As the real one: twice, so that the supervisor adopts it. */
-static inline bool fake_fork_away(void)
+static inline bool fake_fork_away(const int fd[2])
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (fork() == 0)
+		pid = fork();
+		if (pid == 0)
 			return true;
+		fake_say_born(fd, pid);
 		_exit(0);
 	}
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -195,7 +208,7 @@ static inline void fake_serve(int control)
 			continue;
 		if (rc != 1)
 			_exit(0);
-		if (fake_fork_away()) {
+		if (fake_fork_away(fd)) {
 			close(control);
 			if (message.kind == ZYGOTE_SPAWN)
 				fake_worker(fd[0], fd[1], &message.spawn);

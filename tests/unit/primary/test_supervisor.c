@@ -142,7 +142,7 @@ static void failing_starts_back_off_and_recover(void **unused)
 static void back_off_doubles_to_a_second(void **unused)
 {
 	struct worker *w = rig_worker(0);
-	uint64_t last = 0;
+	uint64_t last = 0, most = rig.primary->config.group[0].restart_pause_ns;
 
 	(void)unused;
 	rig_plugin("game.so", "exit");
@@ -150,12 +150,28 @@ static void back_off_doubles_to_a_second(void **unused)
 	wait_until(w->failed_starts == 1);
 	for (uint32_t i = 0; i < 9; i++) {
 		uint32_t starts = w->failed_starts;
-		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == WORKER_BACKOFF_MAX || last == 0);
+		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == most || last == 0);
 		last = w->backoff_ns;
 		w->next_start_ns = 0;
 		wait_until(w->failed_starts == starts + 1);
 	}
-	assert_int_equal(w->backoff_ns, WORKER_BACKOFF_MAX);
+	assert_int_equal(w->backoff_ns, most);
+}
+
+static void workers_that_die_are_replaced_at_once_when_the_pause_is_off(void **unused)
+{
+	uint64_t deaths = stats_main(&rig.primary->stats)->deaths;
+
+	(void)unused;
+	rig.primary->config.group[0].restart_pause_ns = 0;
+	for (uint32_t i = 0; i < 5; i++) {
+		pid_t old = rig_pid(0);
+		kill(old, SIGKILL);
+		wait_until(rig_worker(0)->crashes == i + 1);
+		assert_true(rig_worker(0)->next_start_ns <= process_now_ns());
+		wait_until(rig_settled());
+	}
+	assert_int_equal(stats_main(&rig.primary->stats)->deaths - deaths, 5);
 }
 
 static void a_fenced_worker_is_killed_and_replaced(void **unused)
@@ -344,6 +360,24 @@ static void the_end_does_not_wait_for_the_deaf_for_ever(void **unused)
 	/* Nobody ever heard of the mute one; rig_end() sees that it is gone too. */
 }
 
+/* Stopped before its first word. Its zygote has nothing to do with that, and its slot is needed again. */
+static void a_worker_that_never_speaks_is_ended_and_the_zygote_lives(void **unused)
+{
+	pid_t zygote = rig.primary->supervisor->zygote.current.pid;
+
+	(void)unused;
+	rig.primary->config.start_timeout_ns = 50000000;
+	rig_plugin("game.so", "silent");
+	kill(rig_pid(0), SIGKILL);
+	wait_until(rig_worker(0)->failed_starts >= 3);
+	assert_string_equal(rig_worker(0)->trouble, "not ready within start_timeout (0.050 s): does its init block?");
+	rig.primary->config.start_timeout_ns = 20000000000ull;
+	rig_plugin("game.so", "ok 1");
+	wait_until(rig_settled());
+	assert_true(rig_shares_are_right());
+	assert_int_equal(rig.primary->supervisor->zygote.current.pid, zygote);
+}
+
 #define claim(test) cmocka_unit_test_setup_teardown(test, rig_start, rig_end)
 
 int main(int argc, char **argv)
@@ -359,6 +393,8 @@ int main(int argc, char **argv)
 		claim(a_replacement_that_dies_before_it_owns_anything_is_replaced_too),
 		claim(failing_starts_back_off_and_recover),
 		claim(back_off_doubles_to_a_second),
+		claim(a_worker_that_never_speaks_is_ended_and_the_zygote_lives),
+		claim(workers_that_die_are_replaced_at_once_when_the_pause_is_off),
 		claim(a_fenced_worker_is_killed_and_replaced),
 		claim(a_worker_that_never_stops_talking_is_cut_short),
 		claim(a_worker_that_talks_garbage_is_fenced),

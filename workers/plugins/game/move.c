@@ -37,11 +37,14 @@ static inline baton_verdict apply(struct baton_ctx *ctx, struct GameMove *move, 
 		return baton_no_reply(); /* undo bytes spent: the runtime undoes the entry */
 	player->time_ns = ctx->time_ns;
 	player->sequence = move->header.sequence;
+	BATON_POINT(record_half_changed);
 	player->x = move->x;
 	player->y = move->y;
 	player->z = move->z;
+	BATON_POINT(record_changed);
 	move->header.packet_size = (uint32_t)sizeof(*move);
 	move->status = GAME_OK;
+	BATON_POINT(reply_half_written);
 	move->server_time_ns = ctx->time_ns;
 	return baton_reply((uint16_t)sizeof(*move));
 }

@@ -44,7 +44,7 @@ static uint64_t hash_whole(void)
 	return hash;
 }
 
-#define WATCHED 7u
+#define WATCHED 8u
 static struct {
 	struct part part[WATCHED];
 	uint8_t *copy; /* of all parts, one behind the other, as they were last seen */
@@ -67,6 +67,7 @@ static void watch_start(void)
 	watch.part[4] = (struct part){(uint8_t *)control, offsetof(struct control_block, journal.records) + 8192};
 	watch.part[5] = (struct part){(uint8_t *)state_words(&w.rig.state, 0), BUCKETS * sizeof(struct bucket_word)};
 	watch.part[6] = (struct part){state_records(&w.rig.state, 0), BUCKETS * TABLE * STRIDE};
+	watch.part[7] = (struct part){belt->medium[done], w.burst * sizeof(belt->medium[0])};
 	for (uint32_t i = 0; i < WATCHED; i++)
 		bytes += watch.part[i].bytes;
 	watch.copy = calloc(1, bytes);
