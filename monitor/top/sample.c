@@ -23,7 +23,7 @@ int source_open(struct source *source, const char *instance)
 		return -EINVAL;
 	strcpy(source->instance, instance);
 	snprintf(path, sizeof(path), BATON_STATS_PATH_FMT, instance);
-	/* Identity first: should the file be replaced between the two, source_take() notices and attaches again. */
+	/* Identity first: should the door be replaced between the two, source_take() notices and attaches again. */
 	if (stat(path, &st) != 0)
 		return -errno;
 	int rc = stats_attach(&source->stats, instance);
@@ -112,7 +112,7 @@ void source_take(struct source *source, struct sample *out)
 	out->boot_id = h->boot_id;
 	out->started_ns = h->started_ns;
 	out->primary_pid = h->primary_pid;
-	/* The counts were checked when the file was attached, against the bytes that are mapped: use those. */
+	/* The counts were checked when it was attached, against the bytes that are mapped: use those. */
 	out->io_lcores = source->stats.io_lcores;
 	out->lanes = source->stats.lanes;
 	out->slots = out->lanes - STATS_LANES_KEPT;
