@@ -15,7 +15,7 @@
 #include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 4u
+#define STATS_VERSION 5u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -78,6 +78,7 @@
 	X(fragment, "IPv4 fragment") \
 	X(not_our_mac, "frame is not for the port's MAC address") \
 	X(not_our_address, "IPv4 destination is not an address of the port") \
+	X(bad_source, "from an address, MAC address or UDP port that nobody has") \
 	X(unknown_protocol, "neither UDP nor ICMP echo request") \
 	X(bad_icmp, "ICMP malformed") \
 	X(bad_udp_length, "UDP length below 8 or not that of the IPv4 payload") \

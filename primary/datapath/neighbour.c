@@ -7,30 +7,12 @@
 #include "neighbour_table.h"
 #include "vlan.h"
 
-static uint32_t mask_of(uint8_t prefix) { return rte_cpu_to_be_32(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix)); }
-
 uint32_t neighbour_source(const struct port_network *net, uint32_t ip)
 {
 	for (uint32_t i = 0; i < net->addresses; i++)
-		if (((net->address[i].ip ^ ip) & mask_of(net->address[i].prefix)) == 0)
+		if (((net->address[i].ip ^ ip) & prefix_mask(net->address[i].prefix)) == 0)
 			return net->address[i].ip;
 	return 0;
-}
-
-/* One that a packet can be sent to: neither "this" network, nor loopback, multicast, reserved, nor the network or the
- * broadcast address of a subnet. */
-static bool is_host(const struct port_network *net, uint32_t ip)
-{
-	uint32_t first = rte_be_to_cpu_32(ip) >> 24;
-
-	for (uint32_t i = 0; i < net->addresses; i++) {
-		uint32_t mask = mask_of(net->address[i].prefix);
-
-		if (net->address[i].prefix < 31 && ((net->address[i].ip ^ ip) & mask) == 0 &&
-		    ((ip & ~mask) == 0 || (ip | mask) == UINT32_MAX))
-			return false;
-	}
-	return first != 0 && first != 127 && first < 224;
 }
 
 const struct port_network *neighbour_network(const struct io_lcore *io, const struct baton_peer *to)
@@ -43,7 +25,7 @@ const struct port_network *neighbour_network(const struct io_lcore *io, const st
 	if ((to->vlan & VLAN_ID) != 0 && (network = io->port[to->port].vlan_network[to->vlan & VLAN_ID]) == 0)
 		return NULL;
 	net = &io->port[to->port].network[network];
-	return net->addresses != 0 && is_host(net, to->ip) && !network_has(net, to->ip) ? net : NULL;
+	return net->addresses != 0 && network_has_host(net, to->ip) ? net : NULL;
 }
 
 /* ---- sending ---- */
