@@ -82,6 +82,9 @@ static void enter(struct io_lcore *io, struct neighbour *n, enum neighbour_state
 void neighbour_ask(struct io_lcore *io, struct neighbour *n, enum neighbour_state state, bool everyone)
 {
 	enter(io, n, state);
+	/* What others left before there was a question is no answer to it. */
+	if (!BATON_SABOTAGE(early_answer_believed))
+		atomic_store_explicit(&io->neighbours.heard[n - io->neighbours.entry], 0, memory_order_relaxed);
 	n->tries = 0;
 	n->everyone = everyone;
 	if (n->asked_ns == 0 || io->now_ns - n->asked_ns >= NEIGHBOUR_RETRY_NS)

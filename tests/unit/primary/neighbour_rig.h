@@ -212,7 +212,7 @@ struct told {
 	uint16_t vlan;
 };
 
-__attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
+static struct rte_mbuf *told_frame(uint32_t lcore, struct told t)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool[lcore]);
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
@@ -231,7 +231,12 @@ __attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
 		m->vlan_tci = t.vlan;
 		m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
 	}
-	rig_inject(&rig, lcore, m);
+	return m;
+}
+
+__attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
+{
+	rig_inject(&rig, lcore, told_frame(lcore, t));
 	turns();
 }
 __attribute__((unused)) static void tell(struct told t) { tell_lcore(0, t); }
