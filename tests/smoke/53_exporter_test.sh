@@ -52,6 +52,12 @@ it_follows_batond() {
 	kill -KILL "$(batond_pid)"
 	wait_for '[ -s "$WORK/batond.rc" ]'
 	wait_for 'up_is 0'
+	# Who had the counters keeps them; who comes now is told that they went with their batond.
+	grep -q baton_rx_packets_total "$WORK/body"
+	must_fail "$BIN/baton-top" -i "$INSTANCE" --once >"$WORK/said" 2>&1
+	grep "$INSTANCE: its batond was killed, and its counters went with it: start batond" "$WORK/said"
+	must_fail "$BIN/batonctl" -i "$INSTANCE" stats >"$WORK/said" 2>&1
+	grep "no counters to be had: Connection refused: is batond running?" "$WORK/said"
 	batond_start
 	wait_for 'up_is 1'
 	[ "$(metric baton_start_time_seconds)" -ge "$first" ]
