@@ -228,8 +228,8 @@ int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, 
 int stats_keep(struct stats *stats);
 /* Zygote and workers. Returns 0, -EPROTO (also: not sealed) or -errno. */
 int stats_attach_fd(struct stats *stats, int fd, bool writable);
-/* Monitors: read-only, by instance name. Returns 0, -ENOENT, -EPROTO (of another version), -ECONNREFUSED (its primary was
- * killed), -EAGAIN (no answer within a second) or -errno. */
+/* Monitors: read-only, by instance name. Returns 0, -ENOENT, -EPROTO (of another version), -EPERM (a stranger's),
+ * -ECONNREFUSED (its primary was killed), -EAGAIN (no answer within a second) or -errno. */
 int stats_attach(struct stats *stats, const char *instance);
 void stats_detach(struct stats *stats);
 void stats_unlink(const char *instance);

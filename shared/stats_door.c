@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abi.h"
+#include "sabotage.h"
 
 #define BACKLOG  64
 #define PAUSE_NS 100000000l /* when there are no descriptors left to accept with */
@@ -207,19 +208,27 @@ static int take(int fd)
 	return memory;
 }
 
-int stats_door_ask(const char *path)
+int stats_door_look(const char *path)
 {
-	const struct timeval patience = {.tv_sec = 1};
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat st;
-	int rc;
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path))
-		return -ENAMETOOLONG;
 	if (lstat(path, &st) != 0)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EPROTO;
+	return st.st_uid == 0 || st.st_uid == geteuid() || BATON_SABOTAGE(any_door_entered) ? 0 : -EPERM;
+}
+
+int stats_door_ask(const char *path)
+{
+	const struct timeval patience = {.tv_sec = 1};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int rc = stats_door_look(path);
+
+	if (rc != 0)
+		return rc;
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path))
+		return -ENAMETOOLONG;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -16,7 +16,11 @@ int stats_door_keep(struct stats_door *door);
 void stats_door_close(struct stats_door *door);
 
 /* Who looks at the counters: a descriptor from the door at `path`, or -ENOENT, -EPROTO (no socket, or nothing was given),
- * -ECONNREFUSED (its primary was killed), -EAGAIN (nobody answers within a second) or -errno. */
+ * -EPERM (made by somebody who is neither root nor who asks: anybody may put things where doors are), -ECONNREFUSED (its
+ * primary was killed), -EAGAIN (nobody answers within a second) or -errno. */
 int stats_door_ask(const char *path);
+
+/* 0: there is a door, of a primary that may have been killed; else as stats_door_ask(). */
+int stats_door_look(const char *path);
 
 #endif

@@ -64,7 +64,7 @@ void source_close(struct source *source);
  * answers there, what was attached last is read again. Allocates not, and waits only for who does not answer: a second. */
 void source_take(struct source *source, struct sample *out);
 
-/* Names of the instances that have a door, of killed ones too, sorted. Returns their number, at most `most`. */
+/* Names of the instances that have a door, of killed ones too, and not a stranger's, sorted. Returns their number, at most `most`. */
 uint32_t source_list(char (*names)[BATON_NAME_BYTES], uint32_t most);
 
 /* Zeroed; page-aligned as CoreStats wants it. NULL: out of memory. Freed by free(). */

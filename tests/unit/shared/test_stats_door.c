@@ -158,6 +158,25 @@ static void idlers_keep_nobody_waiting(void **state)
 	close(fd);
 }
 
+/* Anybody may put a socket where doors are, and would show what he likes. */
+static void a_strangers_door_is_not_entered(void **state)
+{
+	struct stats w = { 0 };
+
+	(void)state;
+	assert_int_equal(stats_door_look(path), -ENOENT);
+	assert_int_equal(stats_create(&w, instance, 1, 1, 1, NULL), 0);
+	assert_int_equal(stats_door_look(path), 0);
+	if (geteuid() == 0) { /* nobody else can make somebody else's */
+		assert_int_equal(chown(path, 12345, 12345), 0);
+		assert_int_equal(stats_door_look(path), -EPERM);
+		expect_attach(-EPERM);
+		assert_int_equal(chown(path, 0, 0), 0);
+	}
+	expect_attach(0);
+	stats_detach(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +185,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_monitors_get_is_read_only, clean),
 		cmocka_unit_test_teardown(a_door_that_is_removed_or_replaced_is_made_again, clean),
 		cmocka_unit_test_teardown(idlers_keep_nobody_waiting, clean),
+		cmocka_unit_test_teardown(a_strangers_door_is_not_entered, clean),
 	};
 
 	snprintf(instance, sizeof(instance), "test-%d", (int)getpid());
