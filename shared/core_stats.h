@@ -224,7 +224,8 @@ struct stats {
  * Returns 0 and an fd that workers may map, or -errno. */
 int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, uint32_t slots, uint64_t tsc_hz,
 		 int *fd);
-/* Primary, now and then: makes the door again if somebody removed or replaced it. Returns 0, 1 (made again) or -errno. */
+/* Primary, now and then: makes the door again if somebody removed or replaced it. Returns 0, 1 (made again) or
+ * -errno. */
 int stats_keep(struct stats *stats);
 /* Zygote and workers. Returns 0, -EPROTO (also: not sealed) or -errno. */
 int stats_attach_fd(struct stats *stats, int fd, bool writable);

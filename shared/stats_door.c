@@ -42,7 +42,8 @@ static void give(int client, int memory)
 	char byte = 0;
 	struct iovec data = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes),
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 
@@ -194,7 +195,8 @@ static int take(int fd)
 	char byte;
 	struct iovec data = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes),
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes),
 	};
 	const struct cmsghdr *c;
 	int memory;
@@ -202,7 +204,8 @@ static int take(int fd)
 	if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) < 0)
 		return -errno;
 	c = CMSG_FIRSTHDR(&message);
-	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return -EPROTO;
 	memcpy(&memory, CMSG_DATA(c), sizeof(memory));
 	return memory;

@@ -1,7 +1,7 @@
 /* CoreStats: made by the primary, attached by whoever writes or reads.
  *
- * The memory is a memfd that is sealed against shrinking before anybody maps it, and not a file: of a file that somebody
- * truncates every page is a SIGBUS to whoever has it mapped, and that is the primary and all its workers. */
+ * The memory is a memfd that is sealed against shrinking before anybody maps it, and not a file: of a file that
+ * somebody truncates every page is a SIGBUS to whoever has it mapped, and that is the primary and all its workers. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Where the instance's door is, or the one that is being made (stats_door.c). Returns 0, or -EINVAL for a name that could leave
- * the directory. */
+/* Where the instance's door is, or the one that is being made (stats_door.c). Returns 0, or -EINVAL for a name that
+ * could leave the directory. */
 static int stats_path(char path[BATON_PATH_BYTES], const char *instance, bool fresh)
 {
 	size_t len = strlen(instance);

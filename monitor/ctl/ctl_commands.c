@@ -193,8 +193,8 @@ static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
 				"%s: its counters are of another version: use the batonctl of that batond",
 				o.instance);
 	if (rc)
-		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no counters to be had: %s: is batond running?", o.instance,
-				strerror(-rc));
+		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no counters to be had: %s: is batond running?",
+				o.instance, strerror(-rc));
 	rc = o.prom ? show_prom(&source, out) : show(&o, &source, out);
 	source_close(&source);
 	return rc;

@@ -1,6 +1,7 @@
-/* HTTP by libmicrohttpd in one thread: few connections, small requests, none of them for long. Who comes last is served:
- * when there are more connections than may be, the oldest is hung up on. A scrape takes milliseconds, so it is never that,
- * however many hold connections for their own sake, and from whichever address: they may sit behind Prometheus' proxy. */
+/* HTTP by libmicrohttpd in one thread: few connections, small requests, none of them for long. Who comes last is
+ * served: when there are more connections than may be, the oldest is hung up on. A scrape takes milliseconds, so it
+ * is never that, however many hold connections for their own sake, and from whichever address: they may sit behind
+ * Prometheus' proxy. */
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>

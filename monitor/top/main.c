@@ -44,8 +44,8 @@ static int open_instance(struct source *source, struct top_options *o)
 		fprintf(stderr, "baton-top: no instance '%s': there is ", o->instance);
 		print_instances(names, count);
 	} else if (rc == -EPERM)
-		fprintf(stderr, "baton-top: %s: who made " BATON_STATS_PATH_FMT " is neither root nor you: no batond did\n",
-			o->instance, o->instance);
+		fprintf(stderr, "baton-top: %s: who made " BATON_STATS_PATH_FMT
+			" is neither root nor you: no batond did\n", o->instance, o->instance);
 	else if (rc == -ECONNREFUSED)
 		fprintf(stderr, "baton-top: %s: its batond was killed, and its counters went with it: start batond\n",
 			o->instance);

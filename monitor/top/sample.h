@@ -1,6 +1,8 @@
-/* One reading of an instance's CoreStats: a private copy, so that what is drawn from it does not change under the pen.
+/* One reading of an instance's CoreStats: a private copy, so that what is drawn from it does not change under the
+ * pen.
  *
- * The source follows the instance: a primary that starts anew has a new door of that name, and what is behind it is attached. */
+ * The source follows the instance: a primary that starts anew has a new door of that name, and what is behind it is
+ * attached. */
 #ifndef BATON_TOP_SAMPLE_H
 #define BATON_TOP_SAMPLE_H
 
@@ -60,11 +62,13 @@ struct source {
 int source_open(struct source *source, const char *instance);
 void source_close(struct source *source);
 
-/* Attaches anew if the instance's door is another one than before, then copies. Never fails: if it is gone, or nobody
- * answers there, what was attached last is read again. Allocates not, and waits only for who does not answer: a second. */
+/* Attaches anew if the instance's door is another one than before, then copies. Never fails: if it is gone, or
+ * nobody answers there, what was attached last is read again. Allocates not, and waits only for who does not answer:
+ * a second. */
 void source_take(struct source *source, struct sample *out);
 
-/* Names of the instances that have a door, of killed ones too, and not a stranger's, sorted. Returns their number, at most `most`. */
+/* Names of the instances that have a door, of killed ones too, and not a stranger's, sorted. Returns their number,
+ * at most `most`. */
 uint32_t source_list(char (*names)[BATON_NAME_BYTES], uint32_t most);
 
 /* Zeroed; page-aligned as CoreStats wants it. NULL: out of memory. Freed by free(). */

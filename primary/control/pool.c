@@ -56,7 +56,8 @@ void stats_look(struct primary *primary)
 		log_warn("door of the counters " BATON_STATS_PATH_FMT " was removed: made again", primary->config.name);
 	if (rc < 0 && !primary->stats_complained)
 		log_error("door of the counters " BATON_STATS_PATH_FMT
-			  " was removed and cannot be made again: %s: tried every second", primary->config.name, strerror(-rc));
+			  " was removed and cannot be made again: %s: tried every second",
+			  primary->config.name, strerror(-rc));
 	primary->stats_complained = rc < 0;
 }
 

@@ -102,11 +102,12 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	return true;
 }
 
-/* Whoever sends from a group's or nobody's address, or from this host's own, is forging it or broken: an answer would go
- * to others, round in circles, or nowhere (RFC 1122, 3.2.1.3; RFC 768: port 0 wants none). */
+/* Whoever sends from a group's or nobody's address, or from this host's own, is forging it or broken: an answer
+ * would go to others, round in circles, or nowhere (RFC 1122, 3.2.1.3; RFC 768: port 0 wants none). */
 static inline bool source_is_somebody(const struct rte_ether_hdr *eth, const struct port_network *net, uint32_t ip)
 {
-	return BATON_SABOTAGE(forged_source_answered) || ((eth->src_addr.addr_bytes[0] & 1u) == 0 && network_has_host(net, ip));
+	return BATON_SABOTAGE(forged_source_answered) ||
+	       ((eth->src_addr.addr_bytes[0] & 1u) == 0 && network_has_host(net, ip));
 }
 
 /* packet->tag: of the frame, 0: none. */
@@ -237,7 +238,8 @@ static __attribute__((noinline)) bool classify_odd(struct io_lcore *io, struct p
 	return classify_tagged(io, port, mbuf, mbuf->vlan_tci, packet);
 }
 
-/* Any frame. True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
+/* Any frame. True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the
+ * caller's. */
 static __attribute__((noinline)) bool classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
 				  struct belt_shadow *packet)
 {
@@ -284,8 +286,8 @@ static inline void plain_burst_init(struct plain_burst *burst, const struct port
 	burst->meta = BELT_PACKET | (uint64_t)PLAIN_PAYLOAD << 32 | (uint64_t)port->index << 48;
 }
 
-/* Nearly every frame: plain, to a service, lengths that agree, checksums right. False says nothing: classify_frame() finds
- * out what it is. */
+/* Nearly every frame: plain, to a service, lengths that agree, checksums right. False says nothing: classify_frame()
+ * finds out what it is. */
 static inline bool classify_plain(const struct io_lcore *io, struct plain_burst *burst, struct rte_mbuf *mbuf,
 				  uint64_t time_ns, struct belt_shadow *packet)
 {

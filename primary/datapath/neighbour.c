@@ -73,7 +73,8 @@ static bool is_open(enum neighbour_state state) { return state == NEIGHBOUR_ASKI
 
 static void enter(struct io_lcore *io, struct neighbour *n, enum neighbour_state state)
 {
-	io->neighbours.asking[n->service] += (uint32_t)(state == NEIGHBOUR_ASKING) - (uint32_t)(n->state == NEIGHBOUR_ASKING);
+	io->neighbours.asking[n->service] +=
+		(uint32_t)(state == NEIGHBOUR_ASKING) - (uint32_t)(n->state == NEIGHBOUR_ASKING);
 	io->neighbours.open += (uint32_t)is_open(state) - (uint32_t)is_open(n->state);
 	n->state = state;
 }
@@ -136,8 +137,8 @@ static bool waits_only(const struct neighbour *n, uint32_t service)
 	return true;
 }
 
-/* A place for a new address, NEIGHBOURS: none. An entry that packets wait for is given up for another only if the service
- * that made it asks for more addresses than the one that needs it. */
+/* A place for a new address, NEIGHBOURS: none. An entry that packets wait for is given up for another only if the
+ * service that made it asks for more addresses than the one that needs it. */
 static uint32_t make_place(struct io_lcore *io, uint32_t first, uint32_t service)
 {
 	const uint32_t *asking = io->neighbours.asking;

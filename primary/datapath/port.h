@@ -76,7 +76,8 @@ static inline bool network_has_host(const struct port_network *net, uint32_t ip)
 		uint32_t mask = prefix_mask(net->address[i].prefix), own = net->address[i].ip;
 
 		if (ip == own ||
-		    (net->address[i].prefix < 31 && ((own ^ ip) & mask) == 0 && ((ip & ~mask) == 0 || (ip | mask) == UINT32_MAX)))
+		    (net->address[i].prefix < 31 && ((own ^ ip) & mask) == 0 &&
+		     ((ip & ~mask) == 0 || (ip | mask) == UINT32_MAX)))
 			return false;
 	}
 	return first != 0 && first != 127 && first < 224;
@@ -106,7 +107,6 @@ static inline void port_note_sources(struct port *port, const struct port_networ
 		uint32_t mask = prefix_mask(net->address[i].prefix), own = net->address[i].ip;
 
 		port_note_source(port, own);
-		/* Those of a short prefix reach over other first octets: none of them is in use, but the first is told. */
 		port_note_source(port, own & mask);
 		port_note_source(port, own | ~mask);
 	}

@@ -158,13 +158,17 @@ static struct rte_mbuf *from(uint32_t ip, uint16_t udp_port)
 static void nobody_answers_a_sender_that_is_none(void **state)
 {
 	static const uint32_t none[] = {
-		RTE_IPV4(0, 0, 0, 0), RTE_IPV4(0, 1, 2, 3), RTE_IPV4(127, 0, 0, 1), RTE_IPV4(127, 9, 9, 9), RTE_IPV4(224, 0, 0, 1),
-		RTE_IPV4(239, 255, 255, 250), RTE_IPV4(240, 0, 0, 1), RTE_IPV4(255, 255, 255, 255), RTE_IPV4(10, 0, 0, 0),
+		RTE_IPV4(0, 0, 0, 0), RTE_IPV4(0, 1, 2, 3), RTE_IPV4(127, 0, 0, 1), RTE_IPV4(127, 9, 9, 9),
+		RTE_IPV4(224, 0, 0, 1),
+		RTE_IPV4(239, 255, 255, 250), RTE_IPV4(240, 0, 0, 1), RTE_IPV4(255, 255, 255, 255),
+		RTE_IPV4(10, 0, 0, 0),
 		RTE_IPV4(10, 0, 0, 255), RTE_IPV4(10, 0, 0, 1),
 	};
 	static const uint32_t some[] = {
-		RTE_IPV4(10, 0, 0, 2), RTE_IPV4(10, 0, 0, 254), RTE_IPV4(10, 0, 1, 0), RTE_IPV4(10, 0, 1, 255), RTE_IPV4(10, 9, 0, 1),
-		RTE_IPV4(1, 0, 0, 0), RTE_IPV4(126, 255, 255, 255), RTE_IPV4(128, 0, 0, 0), RTE_IPV4(223, 255, 255, 255),
+		RTE_IPV4(10, 0, 0, 2), RTE_IPV4(10, 0, 0, 254), RTE_IPV4(10, 0, 1, 0), RTE_IPV4(10, 0, 1, 255),
+		RTE_IPV4(10, 9, 0, 1),
+		RTE_IPV4(1, 0, 0, 0), RTE_IPV4(126, 255, 255, 255), RTE_IPV4(128, 0, 0, 0),
+		RTE_IPV4(223, 255, 255, 255),
 	};
 
 	(void)state;

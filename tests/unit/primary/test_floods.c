@@ -1,6 +1,6 @@
-/* Floods of frames that nobody should send: random bytes, every length, MAC addresses by the thousand, forged ARP, pings of
- * every size. Each ends in one answer or one drop with a reason, the ledger is exact after every turn, and who is known stays
- * known. BATON_TEST_SEED=n repeats a run. */
+/* Floods of frames that nobody should send: random bytes, every length, MAC addresses by the thousand, forged ARP,
+ * pings of every size. Each ends in one answer or one drop with a reason, the ledger is exact after every turn, and
+ * who is known stays known. BATON_TEST_SEED=n repeats a run. */
 #include <rte_icmp.h>
 
 #include "fake.h"

@@ -125,8 +125,10 @@ static void counts_by_service_are_true(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(hosts_that_do_not_exist_take_no_room_from_another_service, setup_services, teardown),
-		cmocka_unit_test_setup_teardown(queues_that_are_full_take_no_room_from_another_service, setup_services, teardown),
+		cmocka_unit_test_setup_teardown(hosts_that_do_not_exist_take_no_room_from_another_service, setup_services,
+						teardown),
+		cmocka_unit_test_setup_teardown(queues_that_are_full_take_no_room_from_another_service, setup_services,
+						teardown),
 		cmocka_unit_test_setup_teardown(one_queue_is_shared_by_those_who_use_it, setup_services, teardown),
 		cmocka_unit_test_setup_teardown(counts_by_service_are_true, setup_services, teardown),
 	};

@@ -1,4 +1,5 @@
-/* CoreStats: found at a door that is replaced in one step, refused if it is another's, read whole while it is written. */
+/* CoreStats: found at a door that is replaced in one step, refused if it is another's, read whole while it is
+ * written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* The door of CoreStats: what it gives out is for reading, nobody's to truncate, and is had whatever becomes of the door. */
+/* The door of CoreStats: what it gives out is for reading, nobody's to truncate, and is had whatever becomes of the
+ * door. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

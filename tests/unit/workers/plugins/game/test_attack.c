@@ -134,7 +134,8 @@ static void sequences_pass_the_end_of_the_circle(void **state)
 		t.time_ns += SECOND;
 		assert_int_equal(ask(1, at[i], 2, GAME_METEOR, 2, 0), OPEN);
 		assert_int_equal(ask(1, at[i] - 1, 2, GAME_METEOR, 2, 0), GAME_STALE);
-		assert_int_equal(ask(1, at[i] + 0x80000000u, 2, GAME_METEOR, 2, 0), GAME_STALE); /* neither newer nor older */
+		/* neither newer nor older */
+		assert_int_equal(ask(1, at[i] + 0x80000000u, 2, GAME_METEOR, 2, 0), GAME_STALE);
 		deliver_all();
 		assert_int_equal(told.header.sequence, at[i]);
 		assert_int_equal(told.result.hits, i + 1);
