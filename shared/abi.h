@@ -32,7 +32,7 @@
  * s * BATON_HUGE_PAGE. One zone an lcore, not one a belt: the heap's own headers then stand in front of and behind the
  * zone, never in a page that a worker can write. */
 #define BATON_BELT_ZONE_FMT "baton_belts_%u"
-/* CoreStats file; argument: instance name. tmpfs, mode 0644: monitors map it read-only without root. */
+/* Door of CoreStats; argument: instance name. A socket, mode 0666: monitors get the counters there without root. */
 #define BATON_STATS_PATH_FMT "/dev/shm/baton.%s.stats"
 /* Directory of the control socket and of the EAL runtime files; argument: instance name. */
 #define BATON_RUN_DIR_FMT "/run/baton/%s"

@@ -1,5 +1,5 @@
-/* CoreStats: the live counters of every lcore and worker, its own pages each, in a tmpfs file that monitors map
- * read-only.
+/* CoreStats: the live counters of every lcore and worker, its own pages each, in a sealed memfd of the primary's that
+ * monitors are given at its door (stats_door.h) and map read-only.
  *
  * One writer per page; every counter is monotonic and never reset, not even by a new incarnation of a worker in the
  * same slot; a reader that wants rates keeps a baseline. The primary's pages are the truth about packets. */
@@ -86,6 +86,7 @@
 	X(fragment, "IPv4 fragment") \
 	X(not_our_mac, "frame is not for the port's MAC address") \
 	X(not_our_address, "IPv4 destination is not an address of the port") \
+	X(bad_source, "from an address, MAC address or UDP port that nobody has") \
 	X(unknown_protocol, "neither UDP nor ICMP echo request") \
 	X(bad_icmp, "ICMP malformed") \
 	X(bad_udp_length, "UDP length below 8 or not that of the IPv4 payload") \
@@ -218,21 +219,27 @@ struct stats_header {
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
 static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
+struct stats_door;
 struct stats {
 	struct stats_header *header;
 	struct CoreStats *page; /* header->pages of them */
 	struct stats_lane *lane;
 	uint32_t io_lcores, lanes; /* as when it was attached: what is mapped */
 	size_t bytes;
+	struct stats_door *door; /* the primary's; NULL in others */
 };
 
-/* Primary: creates (replacing a stale one) the file for `instance`, mode 0644. tsc_hz: of this machine.
+/* Primary: makes the memory of `instance`, and its door (replacing a stale one). tsc_hz: of this machine.
  * Returns 0 and an fd that workers may map, or -errno. */
 int stats_create(struct stats *stats, const char *instance, uint32_t io_lcores, uint32_t slots, uint64_t tsc_hz,
 		 int *fd);
-/* Zygote and workers. Returns 0, -EPROTO or -errno. */
+/* Primary, now and then: makes the door again if somebody removed or replaced it. Returns 0, 1 (made again) or
+ * -errno. */
+int stats_keep(struct stats *stats);
+/* Zygote and workers. Returns 0, -EPROTO (also: not sealed) or -errno. */
 int stats_attach_fd(struct stats *stats, int fd, bool writable);
-/* Monitors: read-only, by instance name. */
+/* Monitors: read-only, by instance name. Returns 0, -ENOENT, -EPROTO (of another version), -EPERM (a stranger's),
+ * -ECONNREFUSED (its primary was killed), -EAGAIN (no answer within a second) or -errno. */
 int stats_attach(struct stats *stats, const char *instance);
 void stats_detach(struct stats *stats);
 void stats_unlink(const char *instance);

@@ -1,4 +1,4 @@
-/* Residence by version: which lane of the CoreStats file a worker's packets are counted in, and what a lane says.
+/* Residence by version: which lane of CoreStats a worker's packets are counted in, and what a lane says.
  *
  * Each I/O lcore has as many lanes, each a histogram in a page of its own. A lane belongs to a version of a group, not
  * to a slot or a process: incarnations and slots of one version add up, and of a version that is gone the figures stay

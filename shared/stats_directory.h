@@ -1,4 +1,4 @@
-/* Directories in the header of the CoreStats file: workers, versions, ports. An entry is read and written whole.
+/* Directories in the header of CoreStats: workers, versions, ports. An entry is read and written whole.
  *
  * w: primary's main lcore, seq odd while it writes  r: monitors. See core_stats.h for the file they stand in. */
 #ifndef BATON_SHARED_STATS_DIRECTORY_H

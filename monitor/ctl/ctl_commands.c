@@ -116,7 +116,7 @@ static int run_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)
 	return rc;
 }
 
-/* ---- stats: from the counters' file, which needs no rights and no daemon that answers ---- */
+/* ---- stats: from the counters themselves, which needs no rights and no daemon that answers ---- */
 
 /* -s names a socket; the file has the instance's name. */
 static int learn_instance(struct ctl_options *o, FILE *err)
@@ -190,10 +190,11 @@ static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
 	rc = source_open(&source, o.instance);
 	if (rc == -EPROTO)
 		return ctl_fail(&o, CTL_FAILED, err,
-				"%s: its stats file is of another version: use the batonctl of that batond",
+				"%s: its counters are of another version: use the batonctl of that batond",
 				o.instance);
 	if (rc)
-		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no stats file: is batond running?", o.instance);
+		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no counters to be had: %s: is batond running?",
+				o.instance, strerror(-rc));
 	rc = o.prom ? show_prom(&source, out) : show(&o, &source, out);
 	source_close(&source);
 	return rc;
@@ -273,7 +274,7 @@ const struct ctl_command ctl_commands[] = {
 	  "must not do). Exit code: 0 no error, 1 errors, 2 wrong usage, 4 no such file.",
 	  ctl_plugin_check },
 	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
-	  "Prints what baton-top shows, once. Reads the counters' file: needs no rights with -i.\n\n"
+	  "Prints what baton-top shows, once. Reads the counters themselves: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"
 	  "                       for the textfile collector of Prometheus' node exporter",
 	  run_stats },

@@ -1,4 +1,7 @@
-/* HTTP by libmicrohttpd in one thread: few connections, small requests, none of them for long. */
+/* HTTP by libmicrohttpd in one thread: few connections, small requests, none of them for long. Who comes last is
+ * served: when there are more connections than may be, the oldest is hung up on. A scrape takes milliseconds, so it
+ * is never that, however many hold connections for their own sake, and from whichever address: they may sit behind
+ * Prometheus' proxy. */
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -10,8 +13,10 @@
 
 #include "exporter/exporter.h"
 #include "exporter/prom.h"
+#include "sabotage.h"
 
 #define CONNECTIONS   32u
+#define PLACES        (2u * CONNECTIONS) /* while those that were hung up on are being closed */
 #define SILENT_SECONDS 5u     /* a connection on which nothing moves */
 #define AGE_SECONDS    10     /* any connection: a byte now and then keeps none open */
 #define REQUEST_BYTES  8192u  /* request line and headers */
@@ -22,7 +27,10 @@ struct http {
 	struct {
 		int fd; /* -1: free */
 		time_t since;
-	} connection[2 * CONNECTIONS];
+		uint64_t number; /* the higher, the younger */
+		bool ended;      /* hung up on; the library has yet to close it */
+	} connection[PLACES];
+	uint64_t connections; /* ever */
 };
 
 /* ---- answers ---- */
@@ -102,6 +110,28 @@ static time_t now_s(void)
 	return now.tv_sec;
 }
 
+/* The library sees it, and closes. */
+static void hang_up(struct http *http, size_t i)
+{
+	shutdown(http->connection[i].fd, SHUT_RDWR);
+	http->connection[i].ended = true;
+}
+
+static void make_room(struct http *http)
+{
+	size_t open = 0, oldest = PLACES;
+
+	for (size_t i = 0; i < PLACES; i++) {
+		if (http->connection[i].fd < 0 || http->connection[i].ended)
+			continue;
+		open++;
+		if (oldest == PLACES || http->connection[i].number < http->connection[oldest].number)
+			oldest = i;
+	}
+	if (open > CONNECTIONS)
+		hang_up(http, oldest);
+}
+
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
@@ -112,19 +142,24 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
 	(void)context;
 	if (!info)
 		return;
-	for (size_t i = 0; i < sizeof(http->connection) / sizeof(http->connection[0]); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		if (http->connection[i].fd == old) {
 			http->connection[i].fd = what == MHD_CONNECTION_NOTIFY_STARTED ? info->connect_fd : -1;
 			http->connection[i].since = now_s();
-			return;
+			http->connection[i].number = ++http->connections;
+			http->connection[i].ended = false;
+			break;
 		}
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		make_room(http);
 }
 
 static void end_the_old(struct http *http)
 {
-	for (size_t i = 0; i < sizeof(http->connection) / sizeof(http->connection[0]); i++)
-		if (http->connection[i].fd >= 0 && now_s() - http->connection[i].since > AGE_SECONDS)
-			shutdown(http->connection[i].fd, SHUT_RDWR); /* which the library sees, and closes */
+	for (size_t i = 0; i < PLACES; i++)
+		if (http->connection[i].fd >= 0 && !http->connection[i].ended &&
+		    now_s() - http->connection[i].since > AGE_SECONDS)
+			hang_up(http, i);
 }
 
 static void no_log(void *arg, const char *format, va_list args)
@@ -216,11 +251,12 @@ struct http *http_start(int fd, struct page *page)
 		return NULL;
 	}
 	http->page = page;
-	for (size_t i = 0; i < sizeof(http->connection) / sizeof(http->connection[0]); i++)
+	for (size_t i = 0; i < PLACES; i++)
 		http->connection[i].fd = -1;
+	unsigned int most = BATON_SABOTAGE(oldest_connection_kept) ? CONNECTIONS : PLACES;
 	http->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT,
 		SILENT_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, http, MHD_OPTION_END);
 	if (http->daemon)

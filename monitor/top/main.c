@@ -35,7 +35,7 @@ static int open_instance(struct source *source, struct top_options *o)
 	if (rc == 0)
 		return TOP_OK;
 	if (rc == -EPROTO)
-		fprintf(stderr, "baton-top: %s: its stats file is of another version: use the baton-top of that batond\n",
+		fprintf(stderr, "baton-top: %s: its counters are of another version: use the baton-top of that batond\n",
 			o->instance);
 	else if (count == 0)
 		fprintf(stderr, "baton-top: no instance is running (no " BATON_STATS_PATH_FMT
@@ -43,7 +43,13 @@ static int open_instance(struct source *source, struct top_options *o)
 	else if (rc == -ENOENT || rc == -EINVAL) {
 		fprintf(stderr, "baton-top: no instance '%s': there is ", o->instance);
 		print_instances(names, count);
-	} else
+	} else if (rc == -EPERM)
+		fprintf(stderr, "baton-top: %s: who made " BATON_STATS_PATH_FMT
+			" is neither root nor you: no batond did\n", o->instance, o->instance);
+	else if (rc == -ECONNREFUSED)
+		fprintf(stderr, "baton-top: %s: its batond was killed, and its counters went with it: start batond\n",
+			o->instance);
+	else
 		fprintf(stderr, "baton-top: %s: %s\n", o->instance, strerror(-rc));
 	return rc == -EPROTO ? TOP_FAILED : TOP_NO_INSTANCE;
 }

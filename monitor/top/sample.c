@@ -12,6 +12,7 @@
 #include <x86intrin.h>
 
 #include "residence.h"
+#include "stats_door.h"
 
 int source_open(struct source *source, const char *instance)
 {
@@ -23,7 +24,7 @@ int source_open(struct source *source, const char *instance)
 		return -EINVAL;
 	strcpy(source->instance, instance);
 	snprintf(path, sizeof(path), BATON_STATS_PATH_FMT, instance);
-	/* Identity first: should the file be replaced between the two, source_take() notices and attaches again. */
+	/* Identity first: should the door be replaced between the two, source_take() notices and attaches again. */
 	if (stat(path, &st) != 0)
 		return -errno;
 	int rc = stats_attach(&source->stats, instance);
@@ -112,7 +113,7 @@ void source_take(struct source *source, struct sample *out)
 	out->boot_id = h->boot_id;
 	out->started_ns = h->started_ns;
 	out->primary_pid = h->primary_pid;
-	/* The counts were checked when the file was attached, against the bytes that are mapped: use those. */
+	/* The counts were checked when it was attached, against the bytes that are mapped: use those. */
 	out->io_lcores = source->stats.io_lcores;
 	out->lanes = source->stats.lanes;
 	out->slots = out->lanes - STATS_LANES_KEPT;
@@ -139,7 +140,7 @@ static int by_name(const void *a, const void *b)
 
 uint32_t source_list(char (*names)[BATON_NAME_BYTES], uint32_t most)
 {
-	char text[BATON_PATH_BYTES];
+	char text[BATON_PATH_BYTES], path[BATON_PATH_BYTES];
 	uint32_t count = 0;
 
 	snprintf(text, sizeof(text), BATON_STATS_PATH_FMT, "*");
@@ -156,7 +157,9 @@ uint32_t source_list(char (*names)[BATON_NAME_BYTES], uint32_t most)
 		    strncmp(e->d_name, prefix, before) != 0 || strcmp(e->d_name + len - after, suffix) != 0)
 			continue;
 		memcpy(names[count], e->d_name + before, len - before - after);
-		names[count++][len - before - after] = 0;
+		names[count][len - before - after] = 0;
+		snprintf(path, sizeof(path), BATON_STATS_PATH_FMT, names[count]);
+		count += stats_door_look(path) == 0;
 	}
 	closedir(dir);
 	qsort(names, count, sizeof(names[0]), by_name);

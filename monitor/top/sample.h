@@ -1,6 +1,8 @@
-/* One reading of an instance's CoreStats: a private copy, so that what is drawn from it does not change under the pen.
+/* One reading of an instance's CoreStats: a private copy, so that what is drawn from it does not change under the
+ * pen.
  *
- * The source follows the instance: a primary that starts anew makes a new file of that name, and that is attached. */
+ * The source follows the instance: a primary that starts anew has a new door of that name, and what is behind it is
+ * attached. */
 #ifndef BATON_TOP_SAMPLE_H
 #define BATON_TOP_SAMPLE_H
 
@@ -28,7 +30,7 @@ struct sample {
 	uint32_t primary_pid;
 	uint32_t io_lcores;
 	uint32_t slots;
-	bool gone; /* the file is not there any more: the last state of a primary that stopped */
+	bool gone; /* the door is not there any more: the last state of a primary that stopped */
 	char host[BATON_NAME_BYTES];
 	char instance[BATON_NAME_BYTES];
 	char build[64];
@@ -56,15 +58,17 @@ struct source {
 	bool gone;
 };
 
-/* Attaches read-only. Returns 0, -ENOENT (no such instance), -EPROTO (another version's file) or -errno. */
+/* Attaches read-only. Returns 0, or as stats_attach(). */
 int source_open(struct source *source, const char *instance);
 void source_close(struct source *source);
 
-/* Attaches anew if the instance's file is another one than before, then copies. Never fails: if the file is gone or is
- * not whole yet, what was attached last is read again. Sleeps not, allocates not. */
+/* Attaches anew if the instance's door is another one than before, then copies. Never fails: if it is gone, or
+ * nobody answers there, what was attached last is read again. Allocates not, and waits only for who does not answer:
+ * a second. */
 void source_take(struct source *source, struct sample *out);
 
-/* Names of the instances that have a stats file, sorted. Returns their number, at most `most`. */
+/* Names of the instances that have a door, of killed ones too, and not a stranger's, sorted. Returns their number,
+ * at most `most`. */
 uint32_t source_list(char (*names)[BATON_NAME_BYTES], uint32_t most);
 
 /* Zeroed; page-aligned as CoreStats wants it. NULL: out of memory. Freed by free(). */

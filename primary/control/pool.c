@@ -47,6 +47,20 @@ static int stats_init(struct primary *primary)
 	return 0;
 }
 
+/* A clean-up job of somebody's, or logind's RemoveIPC, may have removed it. */
+void stats_look(struct primary *primary)
+{
+	int rc = stats_keep(&primary->stats);
+
+	if (rc > 0)
+		log_warn("door of the counters " BATON_STATS_PATH_FMT " was removed: made again", primary->config.name);
+	if (rc < 0 && !primary->stats_complained)
+		log_error("door of the counters " BATON_STATS_PATH_FMT
+			  " was removed and cannot be made again: %s: tried every second",
+			  primary->config.name, strerror(-rc));
+	primary->stats_complained = rc < 0;
+}
+
 /* A cache holds up to 1.5 times its size: small pools get a small one. */
 uint32_t pool_cache_size(uint32_t buffers)
 {

@@ -87,6 +87,7 @@ struct primary {
 	struct state state; /* state.fd: what workers inherit, flock and all */
 	struct stats stats;
 	int stats_fd;
+	bool stats_complained; /* of a door that cannot be made again */
 
 	/* devices and data path */
 	struct port port[BATON_MAX_PORTS];

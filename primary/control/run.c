@@ -11,6 +11,7 @@
 
 #include "audit.h"
 #include "log.h"
+#include "pool.h"
 #include "primary.h"
 #include "supervisor.h"
 
@@ -221,6 +222,7 @@ void primary_run(struct primary *primary)
 			port_poll_device_stats(primary);
 			port_link_poll(primary);
 			port_link_publish(primary);
+			stats_look(primary);
 		}
 		publish(primary);
 		report_ready(primary);

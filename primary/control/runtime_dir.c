@@ -1,5 +1,5 @@
 /* The instance's directory /run/baton/<name>: the lock that makes it the only primary, its pid, and the removal of what
- * runs that were killed left behind: EAL directories, huge page files, a control socket, a stats file. */
+ * runs that were killed left behind: EAL directories, huge page files, a control socket, the door of the counters. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

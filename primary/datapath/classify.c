@@ -102,6 +102,14 @@ static inline bool classify_udp(struct io_lcore *io, struct port *port, struct r
 	return true;
 }
 
+/* Whoever sends from a group's or nobody's address, or from this host's own, is forging it or broken: an answer
+ * would go to others, round in circles, or nowhere (RFC 1122, 3.2.1.3; RFC 768: port 0 wants none). */
+static inline bool source_is_somebody(const struct rte_ether_hdr *eth, const struct port_network *net, uint32_t ip)
+{
+	return BATON_SABOTAGE(forged_source_answered) ||
+	       ((eth->src_addr.addr_bytes[0] & 1u) == 0 && network_has_host(net, ip));
+}
+
 /* packet->tag: of the frame, 0: none. */
 static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
 			  const struct port_network *net, struct belt_shadow *packet)
@@ -127,6 +135,8 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return refuse(io, mbuf, DROP_bad_ip_checksum);
 	if (baton_unlikely(!network_has(net, ip->dst_addr)))
 		return refuse(io, mbuf, DROP_not_our_address);
+	if (baton_unlikely(!source_is_somebody((const struct rte_ether_hdr *)(const void *)frame, net, ip->src_addr)))
+		return refuse(io, mbuf, DROP_bad_source);
 	/* more-fragments, or an offset */
 	if (baton_unlikely((ip->fragment_offset & rte_cpu_to_be_16(0x3fff)) != 0))
 		return refuse(io, mbuf, DROP_fragment);
@@ -144,6 +154,8 @@ static __attribute__((noinline)) bool classify_ipv4(struct io_lcore *io, struct 
 		return refuse(io, mbuf, DROP_bad_udp_length);
 	if (baton_unlikely(!udp_checksum_ok(port, mbuf, ip, udp, udp_len)))
 		return refuse(io, mbuf, DROP_bad_udp_checksum);
+	if (baton_unlikely(udp->src_port == 0))
+		return refuse(io, mbuf, DROP_bad_source);
 	if (!classify_udp(io, port, mbuf, ip, ETH_HEADER + ihl, udp_len, packet))
 		return false;
 	packet->place = (uint8_t)network_place(net, ip->dst_addr);
@@ -226,7 +238,8 @@ static __attribute__((noinline)) bool classify_odd(struct io_lcore *io, struct p
 	return classify_tagged(io, port, mbuf, mbuf->vlan_tci, packet);
 }
 
-/* Any frame. True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the caller's. */
+/* Any frame. True: the packet is to be steered. Otherwise the frame is answered or dropped, and no longer the
+ * caller's. */
 static __attribute__((noinline)) bool classify_frame(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
 				  struct belt_shadow *packet)
 {
@@ -273,8 +286,8 @@ static inline void plain_burst_init(struct plain_burst *burst, const struct port
 	burst->meta = BELT_PACKET | (uint64_t)PLAIN_PAYLOAD << 32 | (uint64_t)port->index << 48;
 }
 
-/* Nearly every frame: plain, to a service, lengths that agree, checksums right. False says nothing: classify_frame() finds
- * out what it is. */
+/* Nearly every frame: plain, to a service, lengths that agree, checksums right. False says nothing: classify_frame()
+ * finds out what it is. */
 static inline bool classify_plain(const struct io_lcore *io, struct plain_burst *burst, struct rte_mbuf *mbuf,
 				  uint64_t time_ns, struct belt_shadow *packet)
 {
@@ -292,7 +305,8 @@ static inline bool classify_plain(const struct io_lcore *io, struct plain_burst 
 	}
 	const struct steering *service = burst->service;
 	if (baton_unlikely(service == NULL || udp_len < UDP_HEADER + service->len_least || total != udp_len + IP_HEADER ||
-			   total > burst->total_most || total + ETH_HEADER > mbuf->data_len))
+			   total > burst->total_most || total + ETH_HEADER > mbuf->data_len || udp->src_port == 0 ||
+			   port_doubts(burst->port, ip->src_addr)))
 		return false;
 	if (baton_unlikely((mbuf->ol_flags & burst->plain.sum_mask) != burst->plain.sum_good) &&
 	    !(ip_checksum_ok(burst->port, mbuf, ip, IP_HEADER) && udp_checksum_ok(burst->port, mbuf, ip, udp, udp_len)))

@@ -36,7 +36,7 @@ static bool emit_packet(struct io_lcore *io, const struct slot_view *view, const
 	struct rte_mbuf *mbuf = outbound_build(io, &head->to, view->service, data, head->len);
 	if (mbuf != NULL) {
 		stats_add(&io->stats->packets_started, 1);
-		neighbour_send(io, &head->to, mbuf);
+		neighbour_send(io, &head->to, view->service, mbuf);
 	}
 	return true;
 }

@@ -25,7 +25,8 @@ void local_arp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, co
 	uint8_t asker[RTE_ETHER_ADDR_LEN];
 	bool learned;
 
-	if (!arp_sound(mbuf))
+	/* An answer to a group would be everybody's. */
+	if (!arp_sound(mbuf) || !rte_is_valid_assigned_ether_addr(&arp->arp_data.arp_sha))
 		return drop_packet(io, mbuf, DROP_bad_arp);
 	learned = neighbour_arp(io, port, net, arp);
 	if (arp->arp_opcode != rte_cpu_to_be_16(RTE_ARP_OP_REQUEST) || !network_has(net, arp->arp_data.arp_tip)) {

@@ -7,30 +7,12 @@
 #include "neighbour_table.h"
 #include "vlan.h"
 
-static uint32_t mask_of(uint8_t prefix) { return rte_cpu_to_be_32(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix)); }
-
 uint32_t neighbour_source(const struct port_network *net, uint32_t ip)
 {
 	for (uint32_t i = 0; i < net->addresses; i++)
-		if (((net->address[i].ip ^ ip) & mask_of(net->address[i].prefix)) == 0)
+		if (((net->address[i].ip ^ ip) & prefix_mask(net->address[i].prefix)) == 0)
 			return net->address[i].ip;
 	return 0;
-}
-
-/* One that a packet can be sent to: neither "this" network, nor loopback, multicast, reserved, nor the network or the
- * broadcast address of a subnet. */
-static bool is_host(const struct port_network *net, uint32_t ip)
-{
-	uint32_t first = rte_be_to_cpu_32(ip) >> 24;
-
-	for (uint32_t i = 0; i < net->addresses; i++) {
-		uint32_t mask = mask_of(net->address[i].prefix);
-
-		if (net->address[i].prefix < 31 && ((net->address[i].ip ^ ip) & mask) == 0 &&
-		    ((ip & ~mask) == 0 || (ip | mask) == UINT32_MAX))
-			return false;
-	}
-	return first != 0 && first != 127 && first < 224;
 }
 
 const struct port_network *neighbour_network(const struct io_lcore *io, const struct baton_peer *to)
@@ -43,7 +25,7 @@ const struct port_network *neighbour_network(const struct io_lcore *io, const st
 	if ((to->vlan & VLAN_ID) != 0 && (network = io->port[to->port].vlan_network[to->vlan & VLAN_ID]) == 0)
 		return NULL;
 	net = &io->port[to->port].network[network];
-	return net->addresses != 0 && is_host(net, to->ip) && !network_has(net, to->ip) ? net : NULL;
+	return net->addresses != 0 && network_has_host(net, to->ip) ? net : NULL;
 }
 
 /* ---- sending ---- */
@@ -91,6 +73,8 @@ static bool is_open(enum neighbour_state state) { return state == NEIGHBOUR_ASKI
 
 static void enter(struct io_lcore *io, struct neighbour *n, enum neighbour_state state)
 {
+	io->neighbours.asking[n->service] +=
+		(uint32_t)(state == NEIGHBOUR_ASKING) - (uint32_t)(n->state == NEIGHBOUR_ASKING);
 	io->neighbours.open += (uint32_t)is_open(state) - (uint32_t)is_open(n->state);
 	n->state = state;
 }
@@ -99,18 +83,32 @@ static void enter(struct io_lcore *io, struct neighbour *n, enum neighbour_state
 void neighbour_ask(struct io_lcore *io, struct neighbour *n, enum neighbour_state state, bool everyone)
 {
 	enter(io, n, state);
+	/* What others left before there was a question is no answer to it. */
+	if (!BATON_SABOTAGE(early_answer_believed))
+		atomic_store_explicit(&io->neighbours.heard[n - io->neighbours.entry], 0, memory_order_relaxed);
 	n->tries = 0;
 	n->everyone = everyone;
 	if (n->asked_ns == 0 || io->now_ns - n->asked_ns >= NEIGHBOUR_RETRY_NS)
 		ask(io, n);
 }
 
+/* The packet at `at` waits no longer. */
+static struct rte_mbuf *take_out(struct io_lcore *io, struct neighbour *n, uint32_t at)
+{
+	struct rte_mbuf *mbuf = n->queue[at];
+
+	io->neighbours.waiting[n->of[at]]--;
+	io->ledger.unresolved--;
+	n->waiting--;
+	memmove(&n->queue[at], &n->queue[at + 1], sizeof(n->queue[0]) * (n->waiting - at));
+	memmove(&n->of[at], &n->of[at + 1], sizeof(n->of[0]) * (n->waiting - at));
+	return mbuf;
+}
+
 static void drop_waiting(struct io_lcore *io, struct neighbour *n, enum core_drop reason)
 {
-	for (uint32_t i = 0; i < n->waiting; i++)
-		drop_packet(io, n->queue[i], reason);
-	io->ledger.unresolved -= n->waiting;
-	n->waiting = 0;
+	while (n->waiting != 0)
+		drop_packet(io, take_out(io, n, 0), reason);
 }
 
 static void release(struct io_lcore *io, uint32_t index)
@@ -131,10 +129,20 @@ static bool less_missed(const struct neighbour *a, const struct neighbour *b)
 	return a->used_ns < b->used_ns;
 }
 
-/* A place for a new address, NEIGHBOURS: none. An entry that packets wait for is never given up for another. */
-static uint32_t make_place(struct io_lcore *io, uint32_t first)
+static bool waits_only(const struct neighbour *n, uint32_t service)
 {
-	uint32_t place = NEIGHBOURS;
+	for (uint32_t i = 0; i < n->waiting; i++)
+		if (n->of[i] != service)
+			return false;
+	return true;
+}
+
+/* A place for a new address, NEIGHBOURS: none. An entry that packets wait for is given up for another only if the
+ * service that made it asks for more addresses than the one that needs it. */
+static uint32_t make_place(struct io_lcore *io, uint32_t first, uint32_t service)
+{
+	const uint32_t *asking = io->neighbours.asking;
+	uint32_t place = NEIGHBOURS, taken = NEIGHBOURS, most = asking[service] + 1;
 
 	for (uint32_t i = first; i < first + NEIGHBOUR_WAYS; i++) {
 		const struct neighbour *n = &io->neighbours.entry[i];
@@ -143,14 +151,21 @@ static uint32_t make_place(struct io_lcore *io, uint32_t first)
 			return i;
 		if (n->state != NEIGHBOUR_ASKING && (place == NEIGHBOURS || less_missed(n, &io->neighbours.entry[place])))
 			place = i;
+		if (n->state == NEIGHBOUR_ASKING && asking[n->service] > most && waits_only(n, n->service) &&
+		    !BATON_SABOTAGE(arp_room_shared)) {
+			most = asking[n->service];
+			taken = i;
+		}
 	}
+	if (place == NEIGHBOURS)
+		place = taken;
 	if (place != NEIGHBOURS)
 		release(io, place);
 	return place;
 }
 
 static struct neighbour *find_or_make(struct io_lcore *io, const struct baton_peer *to, const struct port_network *net,
-				      uint32_t hop, uint32_t our_ip)
+				      uint32_t hop, uint32_t our_ip, uint32_t service)
 {
 	struct neighbours *table = &io->neighbours;
 	uint64_t who = neighbour_identity(hop, net->vlan, to->port), key;
@@ -158,11 +173,12 @@ static struct neighbour *find_or_make(struct io_lcore *io, const struct baton_pe
 
 	if (at != NEIGHBOURS)
 		return &table->entry[at];
-	at = make_place(io, neighbour_first_way(who));
+	at = make_place(io, neighbour_first_way(who), service);
 	if (at == NEIGHBOURS)
 		return NULL;
 	table->entry[at] = (struct neighbour){
 		.ip = hop, .our_ip = our_ip, .port = to->port, .network = (uint8_t)(net - io->port[to->port].network),
+		.service = (uint8_t)service,
 	};
 	table->use[at] = (uint16_t)((table->use[at] + 1) & NEIGHBOUR_USE);
 	table->use[at] += table->use[at] == 0; /* a key is never 0 */
@@ -173,23 +189,70 @@ static struct neighbour *find_or_make(struct io_lcore *io, const struct baton_pe
 	return &table->entry[at];
 }
 
-/* The newest are worth most: the oldest makes room. */
-static void wait_for(struct io_lcore *io, struct neighbour *n, struct rte_mbuf *mbuf)
+/* Which of those that wait for an address makes room for one more: the oldest of the service that has most there. */
+static uint32_t least_worth(const struct neighbour *n, uint32_t service)
 {
-	if (n->waiting == NEIGHBOUR_QUEUE) {
-		drop_packet(io, n->queue[0], DROP_no_neighbour);
-		memmove(&n->queue[0], &n->queue[1], sizeof(n->queue[0]) * (NEIGHBOUR_QUEUE - 1));
-		n->waiting--;
-		io->ledger.unresolved--;
-	} else if (io->ledger.unresolved >= NEIGHBOUR_WAITING) {
-		return drop_packet(io, mbuf, DROP_no_neighbour);
+	uint32_t count[BATON_MAX_SERVICES] = {0}, at = 0;
+
+	if (BATON_SABOTAGE(arp_room_shared))
+		return 0;
+	count[service] = 1;
+	for (uint32_t i = 0; i < n->waiting; i++)
+		count[n->of[i]]++;
+	for (uint32_t i = 1; i < n->waiting; i++)
+		if (count[n->of[i]] > count[n->of[at]])
+			at = i;
+	return at;
+}
+
+/* Room for one packet of `service` where all that may wait do: the service that has most of them gives one. Returns
+ * false if that is this one. */
+static bool make_room(struct io_lcore *io, uint32_t service)
+{
+	struct neighbours *table = &io->neighbours;
+	struct neighbour *from = NULL;
+	uint32_t who = service, most = 0;
+
+	for (uint32_t i = 0; i < BATON_MAX_SERVICES; i++)
+		if (table->waiting[i] > table->waiting[who])
+			who = i;
+	if (who == service || table->waiting[who] == table->waiting[service] + 1 || BATON_SABOTAGE(arp_room_shared))
+		return false;
+	for (uint32_t i = 0; i < NEIGHBOURS; i++) {
+		struct neighbour *n = &table->entry[i];
+		uint32_t has = 0;
+
+		for (uint32_t k = 0; k < n->waiting; k++)
+			has += n->of[k] == who;
+		if (has > most) {
+			most = has;
+			from = n;
+		}
 	}
+	assert(from != NULL);
+	for (uint32_t k = 0; k < from->waiting; k++)
+		if (from->of[k] == who) {
+			drop_packet(io, take_out(io, from, k), DROP_no_neighbour);
+			break;
+		}
+	return true;
+}
+
+/* The newest are worth most: the oldest makes room. */
+static void wait_for(struct io_lcore *io, struct neighbour *n, uint32_t service, struct rte_mbuf *mbuf)
+{
+	if (n->waiting == NEIGHBOUR_QUEUE)
+		drop_packet(io, take_out(io, n, least_worth(n, service)), DROP_no_neighbour);
+	else if (io->ledger.unresolved >= NEIGHBOUR_WAITING && !make_room(io, service))
+		return drop_packet(io, mbuf, DROP_no_neighbour);
+	n->of[n->waiting] = (uint8_t)service;
 	n->queue[n->waiting++] = mbuf;
+	io->neighbours.waiting[service]++;
 	io->ledger.unresolved++;
 }
 
 static void send_by_table(struct io_lcore *io, const struct baton_peer *to, const struct port_network *net,
-			  struct rte_mbuf *mbuf)
+			  uint32_t service, struct rte_mbuf *mbuf)
 {
 	uint32_t hop = to->ip, our_ip = neighbour_source(net, hop);
 	struct neighbour *n;
@@ -200,18 +263,18 @@ static void send_by_table(struct io_lcore *io, const struct baton_peer *to, cons
 	}
 	if (hop == 0 || our_ip == 0)
 		return drop_packet(io, mbuf, DROP_no_route);
-	n = find_or_make(io, to, net, hop, our_ip);
+	n = find_or_make(io, to, net, hop, our_ip, service);
 	if (n == NULL)
 		return drop_packet(io, mbuf, DROP_no_neighbour);
 	n->used_ns = io->now_ns;
 	if (n->state == NEIGHBOUR_KNOWN || n->state == NEIGHBOUR_CHECKING)
 		return put_on_wire(io, n->port, net, n->mac, mbuf);
-	wait_for(io, n, mbuf);
+	wait_for(io, n, service, mbuf);
 	if (n->state != NEIGHBOUR_ASKING)
 		neighbour_ask(io, n, NEIGHBOUR_ASKING, true);
 }
 
-void neighbour_send(struct io_lcore *io, const struct baton_peer *to, struct rte_mbuf *mbuf)
+void neighbour_send(struct io_lcore *io, const struct baton_peer *to, uint32_t service, struct rte_mbuf *mbuf)
 {
 	const struct port_network *net = neighbour_network(io, to);
 
@@ -219,7 +282,7 @@ void neighbour_send(struct io_lcore *io, const struct baton_peer *to, struct rte
 		return drop_packet(io, mbuf, DROP_no_route);
 	if (neighbour_is_mac(to->mac))
 		return put_on_wire(io, to->port, net, to->mac, mbuf);
-	send_by_table(io, to, net, mbuf);
+	send_by_table(io, to, net, service, mbuf);
 }
 
 /* ---- resolved, and housekeeping ---- */
@@ -231,12 +294,9 @@ void neighbour_learn(struct io_lcore *io, struct neighbour *n, const uint8_t *ma
 	memcpy(n->mac, mac, RTE_ETHER_ADDR_LEN);
 	n->confirmed_ns = io->now_ns;
 	enter(io, n, NEIGHBOUR_KNOWN);
-	for (uint32_t i = 0; i < n->waiting; i++)
-		put_on_wire(io, n->port, net, n->mac, n->queue[i]);
-	io->ledger.unresolved -= n->waiting;
-	n->waiting = 0;
+	while (n->waiting != 0)
+		put_on_wire(io, n->port, net, n->mac, take_out(io, n, 0));
 }
-
 
 static void look_after(struct io_lcore *io, uint32_t index)
 {

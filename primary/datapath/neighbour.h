@@ -49,6 +49,8 @@ struct neighbour {
 	bool everyone; /* asks everyone, not just the address we have */
 	uint8_t tries;
 	uint8_t waiting;
+	uint8_t service; /* whose packet made the entry */
+	uint8_t of[NEIGHBOUR_QUEUE]; /* services of the packets that wait */
 	uint64_t asked_ns, confirmed_ns, used_ns;
 	struct rte_mbuf *queue[NEIGHBOUR_QUEUE]; /* oldest first */
 };
@@ -63,6 +65,8 @@ struct neighbours {
 	uint16_t use[NEIGHBOURS];
 	uint32_t used;  /* entries that are not free */
 	uint32_t open;  /* of those, asking or checking */
+	uint32_t asking[BATON_MAX_SERVICES];  /* entries in that state, by the service that made them */
+	uint32_t waiting[BATON_MAX_SERVICES]; /* packets, by service */
 	uint64_t scan_ns; /* when it is looked through next */
 };
 
@@ -73,11 +77,13 @@ const struct port_network *neighbour_network(const struct io_lcore *io, const st
 /* The port's own address in the network that shares a subnet with ip; 0: none does, only a gateway leads there. */
 uint32_t neighbour_source(const struct port_network *net, uint32_t ip);
 
-/* Sends a packet that is complete from its IPv4 header on, which is where its data begins; room for Ethernet and a tag
- * is in front of it, checksum flags and l3_len are set. The packet is the lcore's no more: it is in the transmit
- * backlog, waits for an address (ledger.unresolved), or is dropped (no_route, no_neighbour) and counted. With a MAC
- * address in `to` nothing is looked up. A priority is not given to it. */
-void neighbour_send(struct io_lcore *io, const struct baton_peer *to, struct rte_mbuf *mbuf);
+/* Sends a packet of a service that is complete from its IPv4 header on, which is where its data begins; room for
+ * Ethernet and a tag is in front of it, checksum flags and l3_len are set. The packet is the lcore's no more: it is
+ * in the transmit backlog, waits for an address (ledger.unresolved), or is dropped (no_route, no_neighbour) and
+ * counted. With a MAC address in `to` nothing is looked up. A priority is not given to it. When there is no room to
+ * wait, the service that has most of it gives way: whoever writes to players that do not exist takes nothing from
+ * other services. */
+void neighbour_send(struct io_lcore *io, const struct baton_peer *to, uint32_t service, struct rte_mbuf *mbuf);
 
 /* What a sound ARP packet from this network says of its sender; the caller answers or frees it. Returns false if it is
  * of no use: nobody here sends to that address, or it is neither an answer to us, nor a question to us, nor an

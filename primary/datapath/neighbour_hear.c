@@ -52,7 +52,8 @@ static bool tell_others(struct io_lcore *io, uint64_t who, const uint8_t *mac, e
 		/* acquire: pairs with the release of the key in find_or_make(), so that this comes after its 0 in `heard` */
 		atomic_thread_fence(memory_order_acquire);
 		unread = atomic_load_explicit(&table->heard[at], memory_order_relaxed);
-		if (unread == 0 || claim >= HEARD_CLAIM(unread))
+		/* of two that say it the same way the first stands, as with an lcore that hears for itself */
+		if (unread == 0 || claim > HEARD_CLAIM(unread))
 			atomic_store_explicit(&table->heard[at], HEARD(word, key, claim), memory_order_relaxed);
 	}
 	return any;

@@ -54,7 +54,8 @@ static inline __m128i plain_differs(__m128i want, __m128i mask, const void *at)
 static inline bool plain_matches(const struct plain *p, const struct rte_mbuf *mbuf, const uint8_t *frame)
 {
 	uint64_t fragment = BATON_SABOTAGE(plain_fragment_taken) ? 0 : 0x0000ff3f00000000ull; /* more to come, offset */
-	__m128i differs = plain_differs(p->ethernet, plain_words(0x0000ffffffffffffull, 0x00ffffff00000000ull), frame);
+	/* of the sender's MAC address the bit that says a group */
+	__m128i differs = plain_differs(p->ethernet, plain_words(0x0001ffffffffffffull, 0x00ffffff00000000ull), frame);
 
 	differs = _mm_or_si128(differs, plain_differs(p->ipv4, plain_words(0xff00000000000000ull | fragment, 0),
 						      frame + 16));

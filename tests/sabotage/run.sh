@@ -129,7 +129,7 @@ build() {
 	local all=$other_libs curses=
 	case $2 in
 	primary/*) all=$dpdk_libs ;;
-	monitor/*) curses=-lncursesw ;;
+	monitor/*) curses="-lncursesw -lmicrohttpd" ;;
 	esac
 	eval "$ld" -o "'$out/${2##*/}'" "'$test_object'" "${link[*]}" -Wl,--start-group "$all" "$curses" "$libs"
 }

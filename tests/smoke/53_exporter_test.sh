@@ -52,6 +52,12 @@ it_follows_batond() {
 	kill -KILL "$(batond_pid)"
 	wait_for '[ -s "$WORK/batond.rc" ]'
 	wait_for 'up_is 0'
+	# Who had the counters keeps them; who comes now is told that they went with their batond.
+	grep -q baton_rx_packets_total "$WORK/body"
+	must_fail "$BIN/baton-top" -i "$INSTANCE" --once >"$WORK/said" 2>&1
+	grep "$INSTANCE: its batond was killed, and its counters went with it: start batond" "$WORK/said"
+	must_fail "$BIN/batonctl" -i "$INSTANCE" stats >"$WORK/said" 2>&1
+	grep "no counters to be had: Connection refused: is batond running?" "$WORK/said"
 	batond_start
 	wait_for 'up_is 1'
 	[ "$(metric baton_start_time_seconds)" -ge "$first" ]
@@ -76,6 +82,29 @@ it_says_what_is_wrong() {
 	rc=0
 	timeout 50 "$BIN/baton-exporter" --listen 9808 >"$WORK/said" 2>&1 || rc=$?
 	equal "exit code" "$rc" 2
+}
+# What a clean-up job, logind or a mistyped redirection does to /dev/shm, as root: nobody dies, and the counters go on.
+counters_outlive_what_is_done_to_them() {
+	local door="/dev/shm/baton.$INSTANCE.stats" pid sent fd
+	pid=$(batond_pid)
+	sent=$(counter tx_packets)
+	must_fail truncate -s 0 "$door"
+	for fd in /proc/"$pid"/fd/*; do
+		[[ $(readlink "$fd") != /memfd:baton.$INSTANCE.stats* ]] || must_fail sh -c ': >"$1"' sh "$fd"
+	done
+	rm "$door"
+	wait_for '[ -S "'"$door"'" ]'
+	rm "$door"
+	echo gone >"$door"
+	wait_for '[ -S "'"$door"'" ]'
+	grep -q "door of the counters $door was removed: made again" "$WORK/batond.log"
+	up_is 1
+	bots --players 20 --seconds 1 --connect-timeout 30 --seed "$SEED"
+	bots_clean
+	scrape
+	[ "$(metric baton_tx_packets_total)" -gt "$sent" ]
+	equal "pid of the primary" "$(batond_pid)" "$pid"
+	equal "workers that died" "$(metric baton_worker_crashes_total)" 0
 }
 # 60 connections that say nothing or half of something: a scrape gets through, before Prometheus would give up.
 silent_clients_keep_nobody_out() {
@@ -117,5 +146,6 @@ port_tap && batond_start || fatal "no batond"
 claim it_serves_the_counters it_serves_the_counters
 claim it_follows_batond it_follows_batond
 claim it_says_what_is_wrong it_says_what_is_wrong
+claim counters_outlive_what_is_done_to_them counters_outlive_what_is_done_to_them
 claim silent_clients_keep_nobody_out silent_clients_keep_nobody_out
 claim it_ends_when_told it_ends_when_told

@@ -12,7 +12,7 @@ shared_maps() {
 	while read -r range mode offset device inode file; do
 		[[ $mode == *s ]] || continue
 		start=$((0x${range%-*})) bytes=$((0x${range#*-} - 0x${range%-*})) offset=$((0x$offset))
-		echo "$file $offset $bytes"
+		echo "${file% (deleted)} $offset $bytes"
 	done <"/proc/$1/maps" | from_dev | sort -k1,1 -k2,2n | awk '
 		file == $1 && at + bytes == $2 { bytes += $3; next }
 		file { print file, at, bytes }
@@ -29,9 +29,9 @@ worker_maps_its_own_pages_only() {
 		cat "$WORK/maps"
 		equal "pages of the state file" "$(grep "^$state " "$WORK/maps")" "$(state_pages "$slot")"
 		equal "belts" "$(grep "^/dev/hugepages/baton-$INSTANCE-[0-9a-f]*map_" "$WORK/maps" | cut -d' ' -f2-)" "0 $PAGE"
-		equal "stats" "$(grep "^/dev/shm/baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3)" 4096
+		equal "stats" "$(grep "^/memfd:baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3)" 4096
 		grep -v "^$state $group " "$WORK/maps" >>"$WORK/private"
-		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|/baton.$INSTANCE.stats " "$WORK/maps")" ""
+		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|^/memfd:baton.$INSTANCE.stats " "$WORK/maps")" ""
 	done < <(workers)
 	equal "pages that two workers have" "$(sort "$WORK/private" | uniq -d)" ""
 	equal "private pages" "$(wc -l <"$WORK/private")" $((WORKERS * 3))

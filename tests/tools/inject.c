@@ -126,6 +126,19 @@ static void k_first_fragment(struct frame *f) { ip_of(f)->frag_off = htons(0x200
 /* Not where a first fragment ends: a kernel that reassembles would make a packet of the two. */
 static void k_last_fragment(struct frame *f) { ip_of(f)->frag_off = htons((uint16_t)(100 + roll() % 900)); fix_ip(f); }
 static void k_address(struct frame *f) { ip_of(f)->daddr ^= htonl(1u << roll() % 8); fix_ip(f); }
+/* Nobody, this host, everybody here, a group, everybody anywhere; or a port that wants no answer. */
+static void k_source(struct frame *f)
+{
+	static const uint32_t forged[] = {0, 0x7f000001, 0xe0000001, 0xffffffff};
+	uint32_t own = ip_of(f)->daddr, which = roll() % 7;
+
+	if (which == 6)
+		udp_of(f)->source = 0;
+	else
+		ip_of(f)->saddr = which < 4 ? htonl(forged[which]) : which == 4 ? own : own | htonl(255);
+	fix_ip(f);
+	fix_udp(f);
+}
 static void k_mac(struct frame *f) { f->byte[roll() % 6] ^= (uint8_t)(4u << roll() % 5); }
 static void k_protocol(struct frame *f) { ip_of(f)->protocol = 132; fix_ip(f); }
 static void k_no_udp(struct frame *f) { ip_of(f)->tot_len = htons((uint16_t)(20 + roll() % 8)); fix_ip(f); }
@@ -161,7 +174,7 @@ static const struct kind {
 	{k_version, "bad_ip_version"}, {k_ihl_low, "bad_ip_header"}, {k_ip_long, "bad_ip_length"},
 	{k_ip_short, "bad_ip_length"}, {k_ip_checksum, "bad_ip_checksum"}, {k_first_fragment, "fragment"},
 	{k_last_fragment, "fragment"}, {k_address, "not_our_address"},
-	{k_protocol, "unknown_protocol"}, {k_mac, "not_our_mac"},
+	{k_source, "bad_source"}, {k_protocol, "unknown_protocol"}, {k_mac, "not_our_mac"},
 	{k_no_udp, "bad_udp_length"}, {k_udp_length, "bad_udp_length"}, {k_udp_low, "bad_udp_length"},
 	{k_udp_checksum, "bad_udp_checksum"}, {k_port, "no_service"}, {k_ethertype, "unknown_ethertype"},
 	{k_no_key, "no_key"}, {k_runt, "runt"}, {k_type, "malformed"}, {k_size, "malformed"}, {k_token, "malformed"},

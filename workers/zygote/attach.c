@@ -95,7 +95,7 @@ static int map_files(struct worker_host *host, char *why, size_t bytes)
 	host->header = *host->state.header;
 	host->state.header = &host->header;
 	rc = stats_attach_fd(&host->stats, ZYGOTE_FD_STATS, true);
-	return rc ? fail(-rc, why, bytes, "the zygote cannot map the stats file: %s", strerror(-rc)) : 0;
+	return rc ? fail(-rc, why, bytes, "the zygote cannot map the counters: %s", strerror(-rc)) : 0;
 }
 
 static int prepare_confinement(struct worker_host *host, char *why, size_t bytes)

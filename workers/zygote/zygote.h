@@ -10,7 +10,7 @@
 
 #define ZYGOTE_MAGIC 0x425a5947u
 
-/* How the primary starts it, with SOCK_SEQPACKET, state file and stats file at the numbers below, all else closed:
+/* How the primary starts it, with SOCK_SEQPACKET, state file and counters at the numbers below, all else closed:
  *
  *   baton-zygote --parent PID --file-prefix P --runtime-dir DIR --huge-dir DIR --io-lcores N --slots N --cpu N
  *

@@ -59,11 +59,11 @@ __attribute__((unused)) static void pass(uint64_t ns)
 	turns();
 }
 
-__attribute__((unused)) static int setup_lcores(uint32_t lcores)
+__attribute__((unused)) static int setup_world(uint32_t lcores, uint32_t services)
 {
 	struct config_address own = {.prefix = 24};
 
-	rig_create(&rig, lcores, 1, 16);
+	rig_create_services(&rig, lcores, 1, 16, services);
 	rig.port.network[0].gateway = be(GATEWAY);
 	own.ip = be(RTE_IPV4(10, 0, 1, 1));
 	port_add_network(&rig.port, 100, &own, 1, be(VLAN_GATEWAY));
@@ -73,6 +73,7 @@ __attribute__((unused)) static int setup_lcores(uint32_t lcores)
 	pass(0);
 	return 0;
 }
+__attribute__((unused)) static int setup_lcores(uint32_t lcores) { return setup_world(lcores, 1); }
 __attribute__((unused)) static int setup(void **state) { (void)state; return setup_lcores(1); }
 __attribute__((unused)) static int setup_two(void **state) { (void)state; return setup_lcores(2); }
 
@@ -90,16 +91,20 @@ __attribute__((unused)) static struct baton_peer peer(uint32_t ip, uint16_t vlan
 	return (struct baton_peer){.ip = be(ip), .udp_port = rte_cpu_to_be_16(4000), .vlan = vlan};
 }
 
-__attribute__((unused)) static void start_from(uint32_t lcore, struct baton_peer to, uint8_t mark)
+__attribute__((unused)) static void start_of(uint32_t service, uint32_t lcore, struct baton_peer to, uint8_t mark)
 {
 	uint8_t payload[40];
 	struct rte_mbuf *m;
 
 	memset(payload, mark, sizeof(payload));
-	m = outbound_build(rig.dp->io[lcore], &to, 0, payload, sizeof(payload));
+	m = outbound_build(rig.dp->io[lcore], &to, service, payload, sizeof(payload));
 	if (m != NULL)
-		neighbour_send(rig.dp->io[lcore], &to, m);
+		neighbour_send(rig.dp->io[lcore], &to, service, m);
 	turns();
+}
+__attribute__((unused)) static void start_from(uint32_t lcore, struct baton_peer to, uint8_t mark)
+{
+	start_of(0, lcore, to, mark);
 }
 __attribute__((unused)) static void start(struct baton_peer to, uint8_t mark) { start_from(0, to, mark); }
 
@@ -207,7 +212,7 @@ struct told {
 	uint16_t vlan;
 };
 
-__attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
+static struct rte_mbuf *told_frame(uint32_t lcore, struct told t)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool[lcore]);
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
@@ -226,7 +231,12 @@ __attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
 		m->vlan_tci = t.vlan;
 		m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
 	}
-	rig_inject(&rig, lcore, m);
+	return m;
+}
+
+__attribute__((unused)) static void tell_lcore(uint32_t lcore, struct told t)
+{
+	rig_inject(&rig, lcore, told_frame(lcore, t));
 	turns();
 }
 __attribute__((unused)) static void tell(struct told t) { tell_lcore(0, t); }

@@ -143,6 +143,54 @@ static void each_malformed_frame_raises_its_own_counter_only(void **state)
 	}
 }
 
+static struct rte_mbuf *from(uint32_t ip, uint16_t udp_port)
+{
+	struct rte_mbuf *m = good();
+
+	ip_of(m)->src_addr = rte_cpu_to_be_32(ip);
+	udp_of(m)->src_port = rte_cpu_to_be_16(udp_port);
+	ip_checksum(m, 20);
+	udp_of(m)->dgram_cksum = 0;
+	return m;
+}
+
+/* Not even a ping, and by neither way: the options make a frame go the long one. */
+static void nobody_answers_a_sender_that_is_none(void **state)
+{
+	static const uint32_t none[] = {
+		RTE_IPV4(0, 0, 0, 0), RTE_IPV4(0, 1, 2, 3), RTE_IPV4(127, 0, 0, 1), RTE_IPV4(127, 9, 9, 9),
+		RTE_IPV4(224, 0, 0, 1),
+		RTE_IPV4(239, 255, 255, 250), RTE_IPV4(240, 0, 0, 1), RTE_IPV4(255, 255, 255, 255),
+		RTE_IPV4(10, 0, 0, 0),
+		RTE_IPV4(10, 0, 0, 255), RTE_IPV4(10, 0, 0, 1),
+	};
+	static const uint32_t some[] = {
+		RTE_IPV4(10, 0, 0, 2), RTE_IPV4(10, 0, 0, 254), RTE_IPV4(10, 0, 1, 0), RTE_IPV4(10, 0, 1, 255),
+		RTE_IPV4(10, 9, 0, 1),
+		RTE_IPV4(1, 0, 0, 0), RTE_IPV4(126, 255, 255, 255), RTE_IPV4(128, 0, 0, 0),
+		RTE_IPV4(223, 255, 255, 255),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(none); i++) {
+		struct rte_mbuf *ping = from(none[i], 4000);
+
+		expect_drop(from(none[i], 4000), DROP_bad_source, "forged sender");
+		ip_of(ping)->next_proto_id = IPPROTO_ICMP;
+		ip_checksum(ping, 20);
+		expect_drop(ping, DROP_bad_source, "ping of a forged sender");
+	}
+	for (size_t i = 0; i < RTE_DIM(some); i++)
+		expect_drop(from(some[i], 4000), DROP_no_worker, "a host");
+	expect_drop(from(RTE_IPV4(10, 0, 0, 2), 0), DROP_bad_source, "UDP port 0");
+	struct rte_mbuf *group = good();
+	rte_pktmbuf_mtod(group, uint8_t *)[6] |= 1;
+	expect_drop(group, DROP_bad_source, "a group's MAC address");
+	struct rte_mbuf *everybody = good();
+	memset(rte_pktmbuf_mtod(everybody, uint8_t *) + 6, 0xff, 6);
+	expect_drop(everybody, DROP_bad_source, "everybody's MAC address");
+}
+
 static void a_frame_cut_at_any_byte_is_dropped_and_counted(void **state)
 {
 	(void)state;
@@ -228,6 +276,33 @@ static void arp_for_our_address_is_answered(void **state)
 	expect_drop(m, DROP_bad_arp, "ARP for a neighbour");
 }
 
+static struct rte_mbuf *question(const uint8_t *mac)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool[0]);
+	struct rte_arp_hdr *arp = rte_pktmbuf_mtod_offset(m, struct rte_arp_hdr *, 14);
+
+	assert_non_null(rte_pktmbuf_append(m, 42));
+	memset(rte_pktmbuf_mtod(m, void *), 0xff, 6);
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, 6), "\x02\x00\x00\x00\x00\x02\x08\x06", 8);
+	*arp = (struct rte_arp_hdr){.arp_hardware = rte_cpu_to_be_16(1), .arp_protocol = rte_cpu_to_be_16(0x0800),
+				    .arp_hlen = 6, .arp_plen = 4, .arp_opcode = rte_cpu_to_be_16(1)};
+	memcpy(&arp->arp_data.arp_sha, mac, 6);
+	arp->arp_data.arp_sip = rte_cpu_to_be_32(0x0a000002);
+	arp->arp_data.arp_tip = RIG_IP;
+	return m;
+}
+
+/* Who asks in the name of a group would have everybody get the answer. */
+static void arp_of_no_hosts_mac_is_not_answered(void **state)
+{
+	(void)state;
+	expect_drop(question((const uint8_t *)"\xff\xff\xff\xff\xff\xff"), DROP_bad_arp, "everybody's");
+	expect_drop(question((const uint8_t *)"\x01\x00\x5e\x00\x00\x01"), DROP_bad_arp, "a group's");
+	expect_drop(question((const uint8_t *)"\0\0\0\0\0\0"), DROP_bad_arp, "nobody's");
+	rig_inject(&rig, 0, question((const uint8_t *)"\x02\x00\x00\x00\x00\x02"));
+	rte_pktmbuf_free(reply());
+}
+
 static void ping_is_answered(void **state)
 {
 	struct rte_mbuf *m = good();
@@ -247,7 +322,8 @@ static void ping_is_answered(void **state)
 	assert_int_equal(rte_raw_cksum(icmp, 56), 0xffff);
 	assert_int_equal(rte_raw_cksum(ip_of(m), 20), 0xffff);
 	assert_int_equal(ip_of(m)->src_addr, RIG_IP);
-	icmp->icmp_type = RTE_IP_ICMP_ECHO_REQUEST; /* its checksum is wrong now, and so is the address */
+	icmp->icmp_type = RTE_IP_ICMP_ECHO_REQUEST; /* its checksum is wrong now, and so are the addresses */
+	ip_of(m)->src_addr = ip_of(m)->dst_addr;
 	ip_of(m)->dst_addr = RIG_IP;
 	ip_checksum(m, 20);
 	memcpy(rte_pktmbuf_mtod(m, void *), rig.port.mac, 6);
@@ -258,11 +334,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_malformed_frame_raises_its_own_counter_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_answers_a_sender_that_is_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_frame_cut_at_any_byte_is_dropped_and_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(payload_limits_have_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_packet_longer_than_the_mtu_is_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_zero_udp_checksum_is_accepted, setup, teardown),
 		cmocka_unit_test_setup_teardown(arp_for_our_address_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(arp_of_no_hosts_mac_is_not_answered, setup, teardown),
 		cmocka_unit_test_setup_teardown(ping_is_answered, setup, teardown),
 	};
 

@@ -92,6 +92,47 @@ static void answers_reach_the_lcore_that_asked(void **state)
 }
 
 /* An lcore may find the address, and leave what it heard when another has got the place. */
+/* Whichever lcore hears them: whoever floods answers after the right one has come is not believed. */
+static void the_first_answer_counts_on_another_lcore_too(void **state)
+{
+	(void)state;
+	start_from(0, peer(HERE, 0), 1);
+	expect_question_from(0, HERE, OURS, 0, everyone);
+	rig_inject(&rig, 1, told_frame(1, (struct told){RTE_ARP_OP_REPLY, HERE, mac_a, OURS, 0}));
+	for (uint32_t i = 0; i < 20; i++)
+		rig_inject(&rig, 1, told_frame(1, (struct told){RTE_ARP_OP_REPLY, HERE, mac_b, OURS, 0}));
+	io_turn(rig.dp->io[1]);
+	turns();
+	expect_packet_from(0, mac_a, HERE, OURS, 0, 1);
+	nothing_more();
+}
+
+/* Left by the other lcore when the address was in use and nobody asked; the question comes before it is read. */
+static void what_was_said_before_the_question_is_no_answer(void **state)
+{
+	struct neighbours *table = &rig.dp->io[0]->neighbours;
+	uint32_t at = 0;
+
+	(void)state;
+	start_from(0, peer(HERE, 0), 99);
+	expect_question_from(0, HERE, OURS, 0, everyone);
+	answer(HERE, mac_a);
+	expect_packet_from(0, mac_a, HERE, OURS, 0, 99);
+	while (table->entry[at].state != NEIGHBOUR_KNOWN)
+		at++;
+	table->scan_ns = UINT64_MAX; /* it is long until it looks */
+	rig_time(&rig, now += SECOND);
+	rig_inject(&rig, 1, told_frame(1, (struct told){RTE_ARP_OP_REPLY, HERE, mac_b, OURS, 0}));
+	io_turn(rig.dp->io[1]);
+	assert_true(atomic_load(&table->heard[at]) != 0);
+	rig_inject(&rig, 0, told_frame(0, (struct told){RTE_ARP_OP_REQUEST, HERE, mac_b, HERE, 0}));
+	turns();
+	assert_int_equal(table->entry[at].state, NEIGHBOUR_CHECKING);
+	assert_memory_equal(table->entry[at].mac, mac_a, 6);
+	expect_question_from(0, HERE, OURS, 0, everyone);
+	nothing_more();
+}
+
 static void what_was_meant_for_an_entry_that_is_over_is_not_believed(void **state)
 {
 	struct neighbours *table = &rig.dp->io[1]->neighbours;
@@ -166,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changed_address_is_taken_after_a_question, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_is_learnt_from_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_reach_the_lcore_that_asked, setup_two, teardown),
+		cmocka_unit_test_setup_teardown(the_first_answer_counts_on_another_lcore_too, setup_two, teardown),
+		cmocka_unit_test_setup_teardown(what_was_said_before_the_question_is_no_answer, setup_two, teardown),
 		cmocka_unit_test_setup_teardown(what_was_meant_for_an_entry_that_is_over_is_not_believed, setup_two,
 						teardown),
 		cmocka_unit_test_setup_teardown(random_traffic_keeps_the_books, setup_two, teardown),

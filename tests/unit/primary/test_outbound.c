@@ -83,7 +83,7 @@ static void packet_longer_than_the_mtu_or_without_a_buffer_is_counted(void **sta
 	m = outbound_build(rig.dp->io[0], &to, 0, payload, 1472);
 	assert_non_null(m);
 	assert_int_equal(m->pkt_len, 1500);
-	neighbour_send(rig.dp->io[0], &to, m);
+	neighbour_send(rig.dp->io[0], &to, 0, m);
 	turns();
 	expect_question(HERE, OURS, 0, everyone);
 	while ((m = rte_pktmbuf_alloc(rig.pool[0])) != NULL)

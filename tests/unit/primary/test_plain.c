@@ -141,6 +141,18 @@ static void shorten(struct rte_mbuf *m)
 	m->data_len = m->pkt_len = (uint16_t)(1 + chance(m->data_len));
 }
 
+static void forge_sender(uint8_t *frame)
+{
+	static const uint8_t octet[] = {0, 1, 10, 126, 127, 128, 223, 224, 255};
+
+	for (uint32_t i = 0; i < 4; i++)
+		frame[26 + i] = octet[chance(RTE_DIM(octet))];
+	if (chance(2) != 0)
+		memcpy(frame + 26, frame + 30, chance(5)); /* the port's own, or near to it */
+	if (chance(4) == 0)
+		frame[34] = frame[35] = 0;
+}
+
 static void frames_at_random_end_as_by_the_long_way(void **state)
 {
 	static const uint64_t flags[] = {
@@ -163,6 +175,8 @@ static void frames_at_random_end_as_by_the_long_way(void **state)
 		m->vlan_tci = (uint16_t)chance(3);
 		for (uint32_t n = chance(3); n != 0; n--)
 			frame[chance(CHANGED_BYTES)] = (uint8_t)chance(256);
+		if (chance(4) == 0)
+			forge_sender(frame);
 		if (chance(2) != 0)
 			mend_checksums(m);
 		if (chance(8) == 0)

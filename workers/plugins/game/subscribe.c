@@ -1,5 +1,6 @@
 /* SUBSCRIBE: from now on the positions of others near come by themselves, and others see this player's. */
 #include "game.h"
+#include "sabotage.h"
 
 baton_verdict game_subscribe(struct baton_ctx *ctx, uint8_t *data)
 {
@@ -35,7 +36,9 @@ baton_verdict game_subscribe(struct baton_ctx *ctx, uint8_t *data)
 		interest_tell(ctx, &settings->interest, player, subscribe->header.player_id, 0, true);
 		player->radius = 0;
 	} else if (player->radius != 0) {
-		interest_tell(ctx, &settings->interest, player, subscribe->header.player_id, player->radius, true);
+		/* Said again it is no more than a heartbeat: it would make four messages of each packet of a flood. */
+		interest_tell(ctx, &settings->interest, player, subscribe->header.player_id, player->radius,
+			      player->radius != was || BATON_SABOTAGE(subscribe_always_told));
 	}
 	return baton_reply((uint16_t)sizeof(*subscribe));
 }

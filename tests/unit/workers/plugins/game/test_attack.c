@@ -91,6 +91,57 @@ static void refusals_change_nothing(void **state)
 	assert_int_equal(told.result.hits, 1);
 }
 
+/* Whatever bits a client sends as aim, skill and target: a refusal, or a result, and never a hit for nothing. */
+static void extremes_are_refused_or_miss(void **state)
+{
+	const float huge = 3.4e38f, least = 1e-45f;
+	struct GameAttack attack;
+	uint32_t status;
+
+	(void)state;
+	assert_int_equal(ask(1, 1, 2, UINT32_MAX, 2, 0), GAME_NO_SKILL);
+	assert_int_equal(ask(1, 1, 2, 256 + GAME_STRIKE, 2, 0), GAME_NO_SKILL); /* a byte of it would be a skill */
+	assert_int_equal(ask(1, 1, 2, GAME_METEOR, __builtin_inff(), 0), GAME_OUTSIDE_WORLD);
+	assert_int_equal(ask(1, 1, 2, GAME_METEOR, 0, -__builtin_inff()), GAME_OUTSIDE_WORLD);
+	attack = request(1, 1, 2, GAME_METEOR, 2, 0);
+	attack.aim.z = __builtin_nanf("");
+	send(&attack, &status);
+	assert_int_equal(status, GAME_OUTSIDE_WORLD);
+	for (uint32_t i = 0; i < 2; i++) { /* the square of it is more than a float holds */
+		attack.aim.z = i == 0 ? huge : -huge;
+		send(&attack, &status);
+		assert_int_equal(status, GAME_TOO_FAR);
+	}
+	attack = request(1, 1, UINT32_MAX, GAME_METEOR, 2, 0); /* nobody of that name */
+	send(&attack, &status);
+	assert_int_equal(status, OPEN);
+	deliver_all();
+	assert_int_equal(told.status, GAME_NO_TARGET);
+	t.time_ns += SECOND;
+	attack = request(1, 2, 2, GAME_STRIKE, 2 + least, -0.0f);
+	send(&attack, &status);
+	deliver_all();
+	assert_int_equal(told.status, GAME_OK);
+	assert_int_equal(told.result.hits, 1);
+}
+
+static void sequences_pass_the_end_of_the_circle(void **state)
+{
+	static const uint32_t at[] = {UINT32_MAX - 1, UINT32_MAX, 0, 1, 0x7fffffff, 0x80000000, UINT32_MAX};
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		t.time_ns += SECOND;
+		assert_int_equal(ask(1, at[i], 2, GAME_METEOR, 2, 0), OPEN);
+		assert_int_equal(ask(1, at[i] - 1, 2, GAME_METEOR, 2, 0), GAME_STALE);
+		/* neither newer nor older */
+		assert_int_equal(ask(1, at[i] + 0x80000000u, 2, GAME_METEOR, 2, 0), GAME_STALE);
+		deliver_all();
+		assert_int_equal(told.header.sequence, at[i]);
+		assert_int_equal(told.result.hits, i + 1);
+	}
+}
+
 static void a_refusal_says_what_was_asked_and_nothing_of_the_target(void **state)
 {
 	struct GameAttack attack = request(1, 3, 2, GAME_STRIKE, 4000, 0);
@@ -253,6 +304,8 @@ int main(void)
 		CASE(a_repeat_is_answered_from_the_stored_result),
 		CASE(a_repeat_while_it_is_open_posts_the_same_hit_again),
 		CASE(refusals_change_nothing),
+		CASE(extremes_are_refused_or_miss),
+		CASE(sequences_pass_the_end_of_the_circle),
 		CASE(a_refusal_says_what_was_asked_and_nothing_of_the_target),
 		CASE(a_target_goes_down_and_ticks_bring_it_up_again),
 		CASE(memory_goes_with_the_last_hit_and_the_forget),

@@ -209,6 +209,26 @@ static void cells_are_told_at_most_once_an_interval(void **state)
 	assert_int_equal(in_flight, 1 + 4);
 }
 
+/* Who repeats what holds makes no more messages than who moves; what is new is told at once. */
+static void a_flood_of_subscribes_is_told_at_most_once_an_interval(void **state)
+{
+	(void)state;
+	move(1, 1, 399.5f, 399.5f); /* four cells */
+	subscribe(1, 100);
+	assert_int_equal(in_flight, 4);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(subscribe(1, 100).status, GAME_OK);
+	assert_int_equal(in_flight, 4);
+	t.time_ns += 100 * MS;
+	subscribe(1, 100);
+	assert_int_equal(in_flight, 8);
+	subscribe(1, 99);
+	assert_int_equal(in_flight, 12);
+	for (uint32_t i = 0; i < 1000; i++)
+		subscribe(1, -0.0f); /* is 0: what does not hold is not ended again */
+	assert_int_equal(in_flight, 16);
+}
+
 static void more_neighbours_than_a_packet_holds_are_cut(void **state)
 {
 	(void)state;
@@ -339,6 +359,7 @@ int main(void)
 		CASE(a_subscription_ends_when_it_is_given_up_or_not_refreshed),
 		CASE(a_radius_that_is_none_is_refused),
 		CASE(cells_are_told_at_most_once_an_interval),
+		CASE(a_flood_of_subscribes_is_told_at_most_once_an_interval),
 		CASE(more_neighbours_than_a_packet_holds_are_cut),
 		CASE(in_a_crowd_everybody_has_a_turn),
 		CASE(an_older_message_changes_nothing),
