@@ -116,6 +116,7 @@ static void first_acts(struct worker_host *host, const struct zygote_spawn *spaw
 	(void)confine_oom_score(); /* only raised, which is always allowed: it fails where there is no /proc, and no harm */
 	check("switch core dumps off", confine_core());
 	confine_signals();
+	check("give up its capabilities", confine_capabilities());
 	check("restrict system calls (seccomp)", confine_system_calls(&host->filter));
 	check("tie its life to the primary's", confine_die_with(host->primary));
 	populate(own, spawn->io_lcores, count, fd[1]);

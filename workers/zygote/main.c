@@ -76,6 +76,8 @@ static int confine_asked(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a plugin that hangs when it is loaded ends with who asked */
 	(void)confine_oom_score(); /* batond has protected itself by now, and this is a plugin's code */
 	if (rc == 0)
+		rc = confine_capabilities();
+	if (rc == 0)
 		rc = confine_system_calls(&host.filter);
 	if (rc != 0)
 		fprintf(stderr, "cannot restrict system calls (seccomp): %s\n", strerror(-rc));
