@@ -21,6 +21,11 @@ void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_
 {
 	uint64_t done = BATON_SABOTAGE(positions_restart) ? 0 : atomic_load_explicit(&commit->done, memory_order_acquire);
 
+	/* The journal has been rolled back, so that no position has to be compared with an older one. */
+	if (done > BELT_POSITION_MOST && !BATON_SABOTAGE(any_position_taken)) {
+		done &= BELT_POSITION_MOST / 2 - 1;
+		atomic_store_explicit(&commit->done, done, memory_order_release);
+	}
 	*p = (struct belt_producer){
 		.belt = belt,
 		.commit = commit,

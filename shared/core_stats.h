@@ -15,7 +15,7 @@
 #include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 4u
+#define STATS_VERSION 5u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -54,6 +54,7 @@
 	X(wakeups, "doorbells rung for workers (lcore)") \
 	X(tx_errors_retried, "device tx errors, the packet is offered again (main)") \
 	X(stalls, "workers killed because entries waited and none was settled (main)") \
+	X(fences, "workers killed because of what they wrote or said, which no honest worker does (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \

@@ -304,11 +304,10 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	}
 	if (rc)
 		return rc;
-	struct control_block *control = state_control(&sup->primary->state, at);
-	control->group = w->group; /* the slot is free: its journal is empty, so it names no record of the old group */
-	control->incarnation++;
+	/* the slot is free: its journal is empty, so it names no record of the old group */
+	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, w->group);
 	sup->slot[at] = (struct worker_slot){
-		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
+		.worker = worker, .incarnation = incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
 		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,
 	};
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);

@@ -345,6 +345,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
+	state_control_mend(dp->setup.state, slot);
 	move_done_on(dp, control, slot);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);
@@ -393,4 +394,11 @@ uint32_t datapath_slot_to_fence(struct datapath *dp)
 		}
 	}
 	return SLOT_NONE;
+}
+
+enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
+{
+	uint32_t fence = atomic_load_explicit(&dp->slot[slot].fence, memory_order_relaxed);
+
+	return fence == 0 ? FENCE_DONE : (enum fence_why)__builtin_ctz(fence);
 }
