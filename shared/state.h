@@ -97,6 +97,9 @@ int state_group_init(struct state_group *group, const char *name, uint32_t bucke
 /* Bytes of a file for these groups, slots and belts; also fills in the groups' offsets. */
 uint64_t state_layout(struct state_group *groups, uint32_t count, uint32_t slots);
 
+/* FNV-1a over what a file is laid out for: state_header.layout_hash. */
+uint64_t state_layout_hash(uint32_t slots, uint32_t belts, const struct state_group *groups, uint32_t count);
+
 /* Primary: opens `path`, takes flock before anything is read (waits at most timeout_ms for workers of a dead primary to
  * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt: for creation.
  * The caller then rolls every slot back (R3). Each failure leaves one line in the log that says what to do.

@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "plugin.h"
 #include "priority.h"
+#include "look.h"
 #include "try.h"
 #include "zygote_spawn.h"
 #include "version.h"
@@ -26,6 +27,7 @@ static void print_help(void)
 {
 	puts("usage: baton-zygote --describe FILE.so\n"
 	     "       baton-zygote [--seed N] --try FILE.so\n"
+	     "       baton-zygote --verify FILE.so <RECORDS\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
 	     "Started by batond, with its sockets and files: attaches to the primary's memory as a DPDK secondary,\n"
@@ -34,6 +36,7 @@ static void print_help(void)
 	     "  --describe FILE.so    check a plugin and print its descriptor as one line of JSON\n"
 	     "  --try FILE.so         run made-up datagrams and ticks on it, each twice: batonctl plugin check\n"
 	     "  --seed N              of what is made up\n"
+	     "  --verify FILE.so      have its verify look at records: batonctl state verify\n"
 	     "  --help                this text\n"
 	     "  --version             version, build id, ABI and build type\n"
 	     "\n"
@@ -94,6 +97,11 @@ static int try(const char *path, uint64_t seed)
 	return confine_asked() != 0 ? 1 : try_plugin(path, seed);
 }
 
+static int look(const char *path)
+{
+	return confine_asked() != 0 ? 1 : look_at_records(path);
+}
+
 static void parse(int argc, char **argv, struct attach_options *options)
 {
 	static const struct option known[] = {
@@ -102,6 +110,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"io-lcores", required_argument, NULL, 'i'}, {"slots", required_argument, NULL, 's'},
 		{"cpu", required_argument, NULL, 'c'}, {"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
+		{"verify", required_argument, NULL, 'L'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
 	uint32_t seed = 1;
@@ -119,6 +128,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'D': exit(describe(optarg));
 		case 'S': seed = number("seed", optarg, 0, UINT32_MAX); break;
 		case 'T': exit(try(optarg, seed));
+		case 'L': exit(look(optarg));
 		case 'h': print_help(); exit(0);
 		case 'V': version_print("baton-zygote"); exit(0);
 		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);
