@@ -196,6 +196,7 @@ static int compare_group(const struct wanted *wanted, uint32_t i, const struct s
 		{"buckets", file->buckets, want->buckets},
 		{"slots per bucket (from records)", file->bucket_slots, want->bucket_slots},
 		{"bytes per record", file->record_size, want->record_size},
+		{"bytes from record to record", file->stride, want->stride},
 		{"schema", file->schema, want->schema},
 	};
 

@@ -5,10 +5,11 @@ $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
-# it changes one of the game's own files, and needs the others
-$(dir $(PLUGINS))test-plugins/game_wild.so: $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
+# they change one of the game's own files, and need the others
+$(dir $(PLUGINS))test-plugins/game_wild.so $(dir $(PLUGINS))test-plugins/game_hostile.so: $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
 	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
 $(OBJ)/tests/plugins/game_wild.o: TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
+$(OBJ)/tests/plugins/game_hostile.o: TEST_CPPFLAGS := -Iworkers/plugins/game $(ROOMS)
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)
