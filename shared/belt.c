@@ -40,6 +40,14 @@ void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_
 	belt_out_publish(p);
 }
 
+void belt_publish_again(struct belt_producer *p)
+{
+	p->published = p->offered;
+	/* release: pairs with the acquire in belt_take() of the successor */
+	atomic_store_explicit(&p->belt->offered, p->offered, memory_order_release);
+	atomic_store_explicit(&p->belt->sleeping, 0, memory_order_relaxed);
+}
+
 void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit)
 {
 	c->belt = belt;

@@ -144,10 +144,6 @@ struct belt_shadow {
 };
 static_assert(sizeof(struct belt_shadow) == 32, "two shadows a line");
 
-/* No honest worker gets there: a packet each ns would take a hundred years. A `done` beyond it was forged in the moment
- * in which the primary died, too, or it would have been set right; positions must not wrap around zero. */
-#define BELT_POSITION_MOST (1ull << 62)
-
 struct belt_producer {
 	struct belt *belt;
 	struct belt_commit *commit;
@@ -169,6 +165,8 @@ int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker);
 /* Goes on from the commit words: positions outlive incarnations and primaries. */
 void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
 			struct belt_shadow *shadow);
+/* After the worker's end, whatever it wrote there: a successor that finds `offered` elsewhere takes what nobody filled. */
+void belt_publish_again(struct belt_producer *p);
 
 /* Entries in the belt: offered and not reaped. */
 static inline uint32_t belt_depth(const struct belt_producer *p) { return (uint32_t)(p->offered - p->reaped); }
@@ -270,16 +268,6 @@ static inline uint32_t belt_publish(struct belt_producer *p)
 		atomic_store_explicit(&p->belt->offered, p->offered, memory_order_release);
 	}
 	return fresh;
-}
-
-/* After the worker's end: the page says what is offered and taken, whatever the worker has written there. A successor
- * that finds `offered` elsewhere would take slots that nobody filled. */
-static inline void belt_publish_again(struct belt_producer *p)
-{
-	p->published = p->offered;
-	/* release: pairs with the acquire in belt_take() of the successor */
-	atomic_store_explicit(&p->belt->offered, p->offered, memory_order_release);
-	atomic_store_explicit(&p->belt->sleeping, 0, memory_order_relaxed);
 }
 
 /* Reads `done` once. Returns the number of settled entries that wait for belt_reaped(), or -EBADMSG if the word is

@@ -1,6 +1,6 @@
-/* Whether what stands in a state file can be what workers of this ABI have left there: header, control blocks, bucket words,
- * the tables of records. Of a file that nobody has open, as the next primary would find it; or live, under traffic. Only
- * reads. What the plugin's bytes of a record mean is the plugin's to say: baton.h, BATON_VERIFY. */
+/* Whether what stands in a state file can be what workers of this ABI have left there: header, control blocks, bucket
+ * words, the tables of records. Of a file that nobody has open, as the next primary would find it; or live, under
+ * traffic. Only reads. What the plugin's bytes of a record mean is the plugin's to say: baton.h, BATON_VERIFY. */
 #ifndef BATON_SHARED_STATE_VERIFY_H
 #define BATON_SHARED_STATE_VERIFY_H
 

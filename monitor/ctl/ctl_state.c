@@ -1,5 +1,5 @@
-/* batonctl state verify: the state file looked at, live or when nobody has it open; see shared/state_verify.h. The plugin
- * that says what its records may be runs in a process of baton-zygote, confined as a worker is. */
+/* batonctl state verify: the state file looked at, live or when nobody has it open; see shared/state_verify.h. The
+ * plugin that says what its records may be runs in a process of baton-zygote, confined as a worker is. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

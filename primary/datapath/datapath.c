@@ -395,10 +395,3 @@ uint32_t datapath_slot_to_fence(struct datapath *dp)
 	}
 	return SLOT_NONE;
 }
-
-enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
-{
-	uint32_t fence = atomic_load_explicit(&dp->slot[slot].fence, memory_order_relaxed);
-
-	return fence == 0 ? FENCE_DONE : (enum fence_why)__builtin_ctz(fence);
-}

@@ -60,3 +60,10 @@ void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slo
 			out->lcores_tsc = turned;
 	}
 }
+
+enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
+{
+	uint32_t fence = atomic_load_explicit(&dp->slot[slot].fence, memory_order_relaxed);
+
+	return fence == 0 ? FENCE_DONE : (enum fence_why)__builtin_ctz(fence);
+}

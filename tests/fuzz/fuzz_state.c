@@ -1,5 +1,5 @@
-/* The state file as workers and damage leave it: control blocks, journals, bucket words, records, headers. An input is a list
- * of what stands where:
+/* The state file as workers and damage leave it: control blocks, journals, bucket words, records, headers. An input is a
+ * list of what stands where:
  *
  *   'c' slot at[4] n bytes    in the control block of a slot    'j' at[4] n bytes   in the journal's records of slot 1
  *   'u' used[4]               its count of bytes                'f' belt[4] first[8]   its header
@@ -9,7 +9,7 @@
  *   'h' at[4] n bytes         in the header                     'd' done[8]         slot 1's commit word
  *
  * A roll back must leave every other group as it was, and every journal empty; a header must be refused or be one that
- * everything behind it can be found by; who verifies must come to an end, and find nothing in what only honest steps made. */
+ * everything behind it can be found by; who verifies must come to an end, and find nothing after honest steps alone. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Included first by every source of a fuzz program: one rule of what it tries may be broken, by --break RULE, and the fuzzer
- * must notice. tests/run.sh reads the lists, one to each program. */
+/* Included first by every source of a fuzz program: one rule of what it tries may be broken, by --break RULE, and the
+ * fuzzer must notice. tests/run.sh reads the lists, one to each program. */
 #ifndef BATON_TEST_SABOTAGE_H
 #define BATON_TEST_SABOTAGE_H
 

@@ -1,7 +1,8 @@
-/* The game with an enemy inside: a datagram `attack NAME` (at GAME_KEY_OFFSET the key that steers it, behind it the name)
- * names what the worker does at the next tick, once the datagram is settled: it is no poison, and the next process is
- * tame. `hostile.walk: 1` lets each process try at its start to write to all that is not its own, and to make each system
- * call that it must not make; it says in the log how that went. tests/smoke/76_hostile_test.sh says what must come of it. */
+/* The game with an enemy inside: a datagram `attack NAME` (at GAME_KEY_OFFSET the key that steers it, behind it the
+ * name) names what the worker does at the next tick, once the datagram is settled: it is no poison, and the next process
+ * is tame. `hostile.walk: 1` lets each process try at its start to write to all that is not its own, and to make each
+ * system call that it must not make; it says in the log how that went. tests/smoke/76_hostile_test.sh says what must
+ * come of it. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -58,8 +59,8 @@ static bool writes(volatile uint8_t *at)
 	return true;
 }
 
-/* Every 2 MiB page, and every page of smaller mappings, of the addresses that the worker has given up: the zygote had them
- * mapped shared, and a hole without access stands there now. */
+/* Every 2 MiB page, and every page of smaller mappings, of the addresses that the worker has given up: the zygote had
+ * them mapped shared, and a hole without access stands there now. */
 static void walk_maps(struct baton_ctx *ctx)
 {
 	FILE *file = fopen("/proc/self/maps", "re");

@@ -31,8 +31,8 @@ struct confine_filter {
 
 /* Zygote: reads /proc/self/maps. -E2BIG if there are more than CONFINE_RANGES. */
 int confine_maps_read(struct confine_maps *maps);
-/* Zygote: refuses threads, other programs, signals and looks into other processes, shared mappings, whatever cuts files
- * that others have mapped, files to write to, and sockets; everything else is allowed. The list: confine_filter.c. */
+/* Zygote: refuses threads, other programs, signals to and looks into other processes, shared mappings, whatever cuts
+ * files that others have mapped, files to write to, and sockets; everything else is allowed: confine_filter.c. */
 int confine_filter_build(struct confine_filter *filter);
 /* Worker: the pid to which signals are allowed; confine_system_calls() does it. */
 void confine_filter_own(struct confine_filter *filter, pid_t self);

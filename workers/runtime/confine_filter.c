@@ -1,5 +1,6 @@
-/* The system calls that a worker may not make: what starts other code, reaches into other processes, into what it shares
- * with them, or away from the machine. All else is allowed. Made by the zygote before the fork, where there is time. */
+/* The system calls that a worker may not make: what starts other code, reaches into other processes or into what it
+ * shares with them, or leads away from the machine. All else is allowed. Made by the zygote before the fork, where
+ * there is time. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -69,11 +70,14 @@ static const struct {
 	{SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, 0, F_SETSIG}, {SCMP_SYS(prlimit64), 0, SCMP_CMP_NE, 0, 0},
 	/* a page that is gone from a file is gone for the primary, too: it would die of SIGBUS if there were no other */
 	{SCMP_SYS(mmap), 3, SCMP_CMP_MASKED_EQ, MAP_SHARED, MAP_SHARED},
-	{SCMP_SYS(madvise), 2, SCMP_CMP_EQ, 0, MADV_REMOVE}, {SCMP_SYS(madvise), 2, SCMP_CMP_EQ, 0, MADV_HWPOISON},
+	{SCMP_SYS(madvise), 2, SCMP_CMP_EQ, 0, MADV_REMOVE},
+	{SCMP_SYS(madvise), 2, SCMP_CMP_EQ, 0, MADV_HWPOISON},
 	{SCMP_SYS(madvise), 2, SCMP_CMP_EQ, 0, MADV_SOFT_OFFLINE},
 	/* any of these bits: open to write, or make, or cut */
-	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_WRONLY, O_WRONLY}, {SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_RDWR, O_RDWR},
-	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT}, {SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_TRUNC, O_TRUNC},
+	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_WRONLY, O_WRONLY},
+	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_RDWR, O_RDWR},
+	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT},
+	{SCMP_SYS(open), 1, SCMP_CMP_MASKED_EQ, O_TRUNC, O_TRUNC},
 	{SCMP_SYS(openat), 2, SCMP_CMP_MASKED_EQ, O_WRONLY, O_WRONLY},
 	{SCMP_SYS(openat), 2, SCMP_CMP_MASKED_EQ, O_RDWR, O_RDWR},
 	{SCMP_SYS(openat), 2, SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT},
@@ -113,7 +117,7 @@ static int add_rules(scmp_filter_ctx seccomp)
 		struct scmp_arg_cmp arg = {refused_if[i].arg, refused_if[i].how, refused_if[i].value, 0};
 
 		if (refused_if[i].how == SCMP_CMP_MASKED_EQ)
-			arg = (struct scmp_arg_cmp){refused_if[i].arg, refused_if[i].how, refused_if[i].mask, refused_if[i].value};
+			arg.datum_a = refused_if[i].mask, arg.datum_b = refused_if[i].value;
 		if (BATON_SABOTAGE(others_killed) && refused_if[i].call == SCMP_SYS(kill))
 			continue;
 		if (BATON_SABOTAGE(files_mapped_anew) && refused_if[i].call == SCMP_SYS(mmap))
