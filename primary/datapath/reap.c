@@ -86,7 +86,7 @@ static void end_cells(struct slot_view *view, uint32_t waiting)
 	if (waiting == 0)
 		return;
 	uint64_t cause = *(const volatile uint64_t *)&belt_out_at(&view->belt)->cause;
-	if (cause - view->belt.reaped >= view->belt.published - view->belt.reaped && !BATON_SABOTAGE(any_cause_waited_for))
+	if (cause < view->belt.reaped || (cause >= view->belt.published && !BATON_SABOTAGE(any_cause_waited_for)))
 		view->fence = FENCE(CELL);
 }
 

@@ -4,7 +4,7 @@
 
 #include "messages_rig.h"
 
-#define ROUNDS 6000u
+#define ROUNDS 3000u
 
 static uint64_t random_state, injected, answered;
 static uint32_t enemy;         /* slot; 1 and 2 take turns */

@@ -232,6 +232,7 @@ static void a_worker_that_says_again_what_is_said_once_is_fenced(void **unused)
 		assert_true(dup2(fd[0], rig_slot(rig_worker(0)->slot)->socket) >= 0);
 		close(fd[0]);
 		slot_hear(rig.primary->supervisor, rig_worker(0)->slot);
+		assert_int_equal(rig.primary->supervisor->fences, i + 1);
 		wait_until(rig_worker(0)->crashes == i + 1 && rig_settled());
 		close(fd[1]);
 		assert_true(is_gone(pid));
