@@ -116,7 +116,7 @@ static void check_header_of(const uint8_t *noise, uint64_t at, size_t n)
 	char why[200];
 
 	header = sound;
-	at %= sizeof(header) - n;
+	at %= offsetof(struct state_header, group) + 2 * sizeof(header.group[0]) - n; /* what is used of it */
 	memcpy((uint8_t *)&header + at, noise, n);
 	if (n >= 8 && noise[0] & 1) /* so that what is behind the hash is looked at, too */
 		header.layout_hash = state_layout_hash(header.slots, header.belts, header.group,

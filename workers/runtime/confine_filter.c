@@ -109,6 +109,9 @@ static int export_filter(const scmp_filter_ctx seccomp, struct confine_filter *f
 
 static int add_rules(scmp_filter_ctx seccomp)
 {
+	const struct scmp_arg_cmp no_death_signal[] = {
+		{0, SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0}, {1, SCMP_CMP_NE, SIGKILL, 0},
+	};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < sizeof(refused) / sizeof(refused[0]); i++)
@@ -126,8 +129,7 @@ static int add_rules(scmp_filter_ctx seccomp)
 	}
 	/* Whose parent-death signal is off outlives the primary, and keeps the next one from the state file. */
 	if (rc == 0)
-		rc = seccomp_rule_add(seccomp, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 2,
-				      SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG), SCMP_A1(SCMP_CMP_NE, SIGKILL));
+		rc = seccomp_rule_add_array(seccomp, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 2, no_death_signal);
 	return rc;
 }
 
