@@ -46,6 +46,9 @@
 #define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
+/* No honest worker gets there: a packet each ns would take a hundred years. A `done` beyond it was forged in the moment
+ * in which the primary died, too, or it would have been set right; positions must not wrap around zero. */
+#define BELT_POSITION_MOST (1ull << 62)
 #define BATON_BASE_VIRTADDR 0x200000000000ull
 
 #define baton_aligned(n) __attribute__((aligned(n)))

@@ -68,7 +68,10 @@ static int start(struct ask *ask, char *const *argv)
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	if (ask->in > 0)
+		posix_spawn_file_actions_adddup2(&actions, ask->in, 0);
+	else
+		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	posix_spawn_file_actions_adddup2(&actions, err[1], 2);
 	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
@@ -92,7 +95,14 @@ static int start(struct ask *ask, char *const *argv)
 
 int ask_begin(struct ask *ask, char *const *argv, int timeout_ms)
 {
-	*ask = (struct ask){ .out = -1, .err = -1, .timeout_ms = timeout_ms, .take = ask->take, .arg = ask->arg };
+	ask->in = -1;
+	return ask_begin_with(ask, argv, timeout_ms);
+}
+
+int ask_begin_with(struct ask *ask, char *const *argv, int timeout_ms)
+{
+	*ask = (struct ask){ .out = -1, .err = -1, .timeout_ms = timeout_ms, .take = ask->take, .arg = ask->arg,
+			     .in = ask->in };
 	int rc = start(ask, argv);
 	if (rc) {
 		ask->pid = 0;

@@ -20,6 +20,7 @@ struct ask {
 	/* NULL: text takes standard output. Else it gets it as it comes, and nothing is kept. */
 	void (*take)(void *arg, const char *bytes, size_t count);
 	void *arg;
+	int in; /* ask_begin_with(): its standard input */
 };
 
 /* Path of a program of ours: `variable` of the environment if it is set, else beside the running one. Returns 0,
@@ -28,6 +29,8 @@ int ask_find(const char *name, const char *variable, char *path, size_t bytes);
 
 /* Starts argv[0], a path. take and arg stay as they are. Returns 0 or -errno. */
 int ask_begin(struct ask *ask, char *const *argv, int timeout_ms);
+/* The same with a file to read from, ask->in, which stays the caller's. */
+int ask_begin_with(struct ask *ask, char *const *argv, int timeout_ms);
 /* Never waits. Returns -EAGAIN until it is over; then 0 and its wait status, -ETIMEDOUT (it has been killed) or -ECHILD
  * (somebody else has reaped it). It is gone then. */
 int ask_poll(struct ask *ask, int *status);

@@ -21,6 +21,11 @@ void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_
 {
 	uint64_t done = BATON_SABOTAGE(positions_restart) ? 0 : atomic_load_explicit(&commit->done, memory_order_acquire);
 
+	/* The journal has been rolled back, so that no position has to be compared with an older one. */
+	if (done > BELT_POSITION_MOST && !BATON_SABOTAGE(any_position_taken)) {
+		done &= BELT_POSITION_MOST / 2 - 1;
+		atomic_store_explicit(&commit->done, done, memory_order_release);
+	}
 	*p = (struct belt_producer){
 		.belt = belt,
 		.commit = commit,
@@ -33,6 +38,14 @@ void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_
 	/* The pages are new with every primary, the positions are not: a worker must find nothing to take yet. */
 	atomic_store_explicit(&belt->offered, done, memory_order_release);
 	belt_out_publish(p);
+}
+
+void belt_publish_again(struct belt_producer *p)
+{
+	p->published = p->offered;
+	/* release: pairs with the acquire in belt_take() of the successor */
+	atomic_store_explicit(&p->belt->offered, p->offered, memory_order_release);
+	atomic_store_explicit(&p->belt->sleeping, 0, memory_order_relaxed);
 }
 
 void belt_consumer_init(struct belt_consumer *c, struct belt *belt, struct belt_commit *commit)

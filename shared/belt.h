@@ -167,6 +167,8 @@ int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker);
 /* Goes on from the commit words: positions outlive incarnations and primaries. */
 void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
 			struct belt_shadow *shadow);
+/* After the worker's end, whatever it wrote there: a successor that finds `offered` elsewhere takes what nobody filled. */
+void belt_publish_again(struct belt_producer *p);
 
 /* Entries in the belt: offered and not reaped. */
 static inline uint32_t belt_depth(const struct belt_producer *p) { return (uint32_t)(p->offered - p->reaped); }

@@ -62,6 +62,7 @@
 	X(deaths_with_undo, "of them: records they had changed in an unsettled burst were restored (main)") \
 	X(records_undone, "undo records of dead workers that were applied (main)") \
 	X(ledger_drift, "looks at the lcore's ledger that found it out of balance") \
+	X(fences, "workers killed because of what they wrote or said, which no honest worker does (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \

@@ -84,10 +84,48 @@ uint8_t *state_records(const struct state *state, uint32_t group)
 	return state->base + state->header->group[group].records_at;
 }
 
+uint32_t state_slot_group(const struct state *state, uint32_t slot)
+{
+	uint32_t noted = state->header->slot[slot].group_and_one;
+
+	if (noted != 0 && !BATON_SABOTAGE(workers_group_believed))
+		return noted - 1;
+	return *(const volatile uint32_t *)&state_control(state, slot)->group;
+}
+
+uint32_t state_slot_begin(const struct state *state, uint32_t slot, uint32_t group)
+{
+	struct control_block *control = state_control(state, slot);
+	struct state_slot *noted = &state->header->slot[slot];
+
+	if (noted->group_and_one == 0)
+		noted->incarnation = control->incarnation;
+	noted->group_and_one = group + 1;
+	noted->incarnation++;
+	state_control_mend(state, slot);
+	return noted->incarnation;
+}
+
+void state_control_mend(const struct state *state, uint32_t slot)
+{
+	struct control_block *control = state_control(state, slot);
+	const struct state_slot *noted = &state->header->slot[slot];
+
+	if (BATON_SABOTAGE(control_not_mended))
+		return;
+	control->slot = slot;
+	control->belts = state->header->belts;
+	if (noted->group_and_one != 0) {
+		control->group = noted->group_and_one - 1;
+		control->incarnation = noted->incarnation;
+	}
+	control->magic = STATE_CONTROL_MAGIC;
+}
+
 int state_roll_back(const struct state *state, uint32_t slot, struct journal_report *report)
 {
 	struct control_block *control = state_control(state, slot);
-	uint32_t group = control->group;
+	uint32_t group = state_slot_group(state, slot);
 	struct journal_area area = {.stride = 64};
 
 	/* A group that is none: the empty area lets no record pass as sound. */

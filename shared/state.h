@@ -74,6 +74,12 @@ struct state_header {
 	struct state_group group[BATON_MAX_GROUPS];
 	/* w: I/O lcore 0, before it posts the number  r: the next primary */
 	_Atomic uint64_t tick_posted[BATON_MAX_GROUPS];
+	/* w: main lcore, while the slot has no worker  r: primary. The control block says it, too, but its worker can write
+	 * there. 0: by no primary that knows these words; then the control block's count. */
+	struct state_slot {
+		uint32_t group_and_one; /* group of the last worker that ran in the slot, plus 1 */
+		uint32_t incarnation;
+	} slot[BATON_MAX_WORKERS];
 };
 static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE - 4096, "one huge page, as above");
 
@@ -94,6 +100,9 @@ int state_group_init(struct state_group *group, const char *name, uint32_t bucke
 /* Bytes of a file for these groups, slots and belts; also fills in the groups' offsets. */
 uint64_t state_layout(struct state_group *groups, uint32_t count, uint32_t slots);
 
+/* FNV-1a over what a file is laid out for: state_header.layout_hash. */
+uint64_t state_layout_hash(uint32_t slots, uint32_t belts, const struct state_group *groups, uint32_t count);
+
 /* Primary: opens `path`, takes flock before anything is read (waits at most timeout_ms for workers of a dead primary to
  * leave), creates it if absent, validates it otherwise, and maps it. *fresh tells which. fresh_salt: for creation.
  * The caller then rolls every slot back (R3). Each failure leaves one line in the log that says what to do.
@@ -110,6 +119,13 @@ int state_attach(struct state *state, int fd, bool writable);
 void state_close(struct state *state);
 
 struct control_block *state_control(const struct state *state, uint32_t slot);
+/* Primary, while the slot has no worker and its journal is empty: the next one is of that group. Returns its number. */
+uint32_t state_slot_begin(const struct state *state, uint32_t slot, uint32_t group);
+/* Group whose records the slot's journal may name: what the primary has noted. */
+uint32_t state_slot_group(const struct state *state, uint32_t slot);
+/* Primary, after the fence: the words of the control block that are its own say what they must, whatever the worker has
+ * made of them. */
+void state_control_mend(const struct state *state, uint32_t slot);
 struct bucket_word *state_words(const struct state *state, uint32_t group);
 uint8_t *state_records(const struct state *state, uint32_t group);
 

@@ -37,7 +37,7 @@ static uint64_t fnv1a(uint64_t hash, const void *data, size_t len)
 	return hash;
 }
 
-static uint64_t layout_hash(uint32_t slots, uint32_t belts, const struct state_group *groups, uint32_t count)
+uint64_t state_layout_hash(uint32_t slots, uint32_t belts, const struct state_group *groups, uint32_t count)
 {
 	uint64_t hash = 0xcbf29ce484222325ull; /* FNV offset basis */
 
@@ -145,7 +145,7 @@ static void write_header(struct state *state, const struct wanted *wanted, uint6
 	header->belts = wanted->belts;
 	header->groups = wanted->count;
 	header->bytes = wanted->bytes;
-	header->layout_hash = layout_hash(wanted->slots, wanted->belts, wanted->groups, wanted->count);
+	header->layout_hash = state_layout_hash(wanted->slots, wanted->belts, wanted->groups, wanted->count);
 	header->salt = salt;
 	memcpy(header->group, wanted->groups, wanted->count * sizeof(header->group[0]));
 	for (uint32_t slot = 0; slot < wanted->slots; slot++) {
@@ -196,6 +196,7 @@ static int compare_group(const struct wanted *wanted, uint32_t i, const struct s
 		{"buckets", file->buckets, want->buckets},
 		{"slots per bucket (from records)", file->bucket_slots, want->bucket_slots},
 		{"bytes per record", file->record_size, want->record_size},
+		{"bytes from record to record", file->stride, want->stride},
 		{"schema", file->schema, want->schema},
 	};
 
@@ -255,7 +256,7 @@ static int check_header(const struct state_header *header, uint64_t size, const 
 	}
 	if (header->groups > BATON_MAX_GROUPS || header->slots > BATON_MAX_WORKERS ||
 	    header->belts > BATON_MAX_IO_LCORES ||
-	    header->layout_hash != layout_hash(header->slots, header->belts, header->group, header->groups))
+	    header->layout_hash != state_layout_hash(header->slots, header->belts, header->group, header->groups))
 		return not_a_state_file(wanted->path, "its header is damaged (layout hash)");
 	if (header->bytes != size)
 		return not_a_state_file(wanted->path, "its size is not the one its header names: cut off or grown");

@@ -116,15 +116,20 @@ fuzz_one() {
 	fi
 }
 
-fuzz() {
-	local began=$EPOCHREALTIME rule first=${SEED:-$((${EPOCHREALTIME/./} % 1000000))} program=$O/fuzz/fuzz-command
-	local runs=${FUZZ_RUNS:-100000}
-	echo "# fuzz tests"
-	fuzz_one control_socket_bears_any_input well "$program" --runs "$runs" --seed "$first"
-	fuzz_one control_socket_bears_any_other_input well "$program" --runs "$runs" --seed $((first + 1))
-	for rule in $(sed -n 's/^\tX(\(.*\))$/\1/p' tests/fuzz/sabotage.h | sed 's/) X(/ /g'); do
+# fuzz_program NAME CLAIM: what it tries bears any input, and each rule that can be broken in it is missed.
+fuzz_program() {
+	local program=$O/fuzz/fuzz-$1 first=${SEED:-$((${EPOCHREALTIME/./} % 1000000))} runs=${FUZZ_RUNS:-100000} rule
+	fuzz_one "$2_bears_any_input" well "$program" --runs "$runs" --seed "$first"
+	fuzz_one "$2_bears_any_other_input" well "$program" --runs "$runs" --seed $((first + 1))
+	for rule in $(sed -n "/SABOTAGE_OF_$1(X)/{n;s/^\tX(\(.*\))\$/\1/;s/) X(/ /g;p}" tests/fuzz/sabotage.h); do
 		fuzz_one "broken_on_purpose_is_found_$rule" found "$program" --runs "$runs" --seed "$first" --break "$rule"
 	done
+}
+fuzz() {
+	local began=$EPOCHREALTIME
+	echo "# fuzz tests"
+	fuzz_program command control_socket
+	FUZZ_RUNS=${FUZZ_RUNS:-30000} fuzz_program state state_file
 	echo "# fuzz tests took $(since "$began")"
 }
 

@@ -35,6 +35,7 @@ struct ctl_options {
 	bool wait, effective;
 	bool prom;
 	uint32_t last;    /* orders of the audit log */
+	const char *plugin; /* into argv */
 	const char *file; /* into argv: no daemon is asked */
 	uint64_t seed;
 	bool help, show_version; /* instead of the command */
@@ -102,6 +103,9 @@ int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_state.c */
+int ctl_state_verify(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_plugin.c */
 int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);

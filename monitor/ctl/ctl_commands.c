@@ -273,6 +273,16 @@ const struct ctl_command ctl_commands[] = {
 	  "Lines are ok, warn (it runs, but should not be as it is) or error (workers refuse it, or it does what a plugin\n"
 	  "must not do). Exit code: 0 no error, 1 errors, 2 wrong usage, 4 no such file.",
 	  ctl_plugin_check },
+	{ "state", "verify", "[FILE]", "LtP", "is what stands in the state file sound?",
+	  "Header, control blocks, last ticks, and every record: is its sequence word even, does a probe for its key find\n"
+	  "it, is its key there once? Then the group's plugin is asked of each record (baton.h, BATON_VERIFY), in a process\n"
+	  "that is confined as a worker is. Only reads. Needs the rights to read the file, as a rule root's.\n\n"
+	  "Without FILE the one of the running batond, under traffic: each bucket is looked at in a moment in which nothing\n"
+	  "of it changes. FILE, if nobody has it open, is looked at as the next batond would find it, unsettled changes\n"
+	  "undone; give --plugin then to have records looked at, too. A start meanwhile waits for the end of it.\n\n"
+	  "Prints what is wrong by group, bucket and record. Exit code: 0 nothing, 1 something, 3 no daemon reached, 4 no\n"
+	  "such file, 8 not allowed to read it.",
+	  ctl_state_verify },
 	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
 	  "Prints what baton-top shows, once. Reads the counters themselves: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"

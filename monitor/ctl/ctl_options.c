@@ -9,7 +9,7 @@
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
        OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
-       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S' };
+       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_PLUGIN = 'P' };
 
 static const struct option_row {
 	const char *name;
@@ -33,6 +33,7 @@ static const struct option_row {
 	{ "last", OPTION_LAST, 0, "N", "so many, the latest (default 20, at most 500)" },
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
+	{ "plugin", OPTION_PLUGIN, 0, "FILE.so", "whose verify looks at the records of its size (default: what the groups run)" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -131,6 +132,7 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_PROM: o->prom = true; return 0;
 	case OPTION_LAST: return parse_count(o, err, row->name, value, &o->last);
 	case OPTION_FILE: o->file = value; return 0;
+	case OPTION_PLUGIN: o->plugin = value; return 0;
 	case OPTION_SEED: return parse_seed(o, err, value, &o->seed);
 	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
 	default: return parse_time(o, err, row->name, value, &o->interval_ms);

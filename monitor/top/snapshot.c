@@ -122,14 +122,26 @@ struct sums {
 	uint64_t counter[COUNTER_COUNT], drop[DROP_COUNT], dropped, arrived;
 };
 
+/* What workers count, too. The others are the primary's alone: a plugin that scribbles on its page must not change them. */
+static bool of_workers_too(uint32_t counter)
+{
+	return (counter >= COUNTER_processed && counter <= COUNTER_sleeps) || counter == COUNTER_undone ||
+	       counter == COUNTER_table_full || counter == COUNTER_early_settles;
+}
+
 static void sum_up(struct sums *sums, const struct sample *sample)
 {
 	memset(sums, 0, sizeof(*sums));
 	if (sample == NULL)
 		return;
 	for (uint32_t p = 0; p < 1 + sample->io_lcores + sample->slots; p++) {
+		bool workers = p > sample->io_lcores;
+
 		for (uint32_t i = 0; i < COUNTER_COUNT; i++)
-			sums->counter[i] += core_counter(&sample->page[p], i);
+			if (!workers || of_workers_too(i))
+				sums->counter[i] += core_counter(&sample->page[p], i);
+		if (workers)
+			continue;
 		for (uint32_t i = 0; i < DROP_COUNT; i++)
 			sums->drop[i] += sample->page[p].drop[i];
 		sums->dropped += drops_of(&sample->page[p]);

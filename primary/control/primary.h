@@ -84,6 +84,7 @@ struct primary {
 	/* memory */
 	struct memory_plan plan;
 	struct state_group state_group[BATON_MAX_GROUPS];
+	char state_path[2 * BATON_PATH_BYTES];
 	struct state state; /* state.fd: what workers inherit, flock and all */
 	struct stats stats;
 	int stats_fd;

@@ -49,6 +49,7 @@ int state_file_init(struct primary *primary)
 			primary->config.worker_slots, primary->config.io_cores, salt, LOCK_WAIT_MS, &fresh);
 	if (rc != 0)
 		return rc; /* state_open() has said why and what to do */
+	memcpy(primary->state_path, path, sizeof(path));
 	snprintf(fresh_path, sizeof(fresh_path), "%s", fresh ? path : "");
 #ifdef BATON_POINTS
 	baton_point_use(primary->state.header);

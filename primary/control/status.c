@@ -355,6 +355,15 @@ static json_t *build_crashes(const struct primary *primary)
 	return o;
 }
 
+static json_t *fenced_for(const struct supervisor *sup)
+{
+	json_t *o = json_object();
+
+	for (uint32_t i = 0; i < FENCE_WHYS; i++)
+		reply_set_count(o, fence_why_name[i], sup->fenced_for[i]);
+	return o;
+}
+
 json_t *status_build(struct primary *primary)
 {
 	struct status_history *history = &primary->command->history;
@@ -382,6 +391,7 @@ json_t *status_build(struct primary *primary)
 		reply_set_count(reply, "restarts", sup->restarts_done);
 		reply_set_count(reply, "restarts_failed", sup->restarts_failed);
 		reply_set_count(reply, "fenced", sup->fences);
+		json_object_set_new(reply, "fenced_for", fenced_for(sup));
 		reply_set_count(reply, "stalls", sup->stalls);
 	}
 	json_object_set_new(reply, "ports", status_ports(primary));

@@ -290,14 +290,7 @@ static void poll_fences(struct supervisor *sup)
 	uint32_t slot;
 
 	while ((slot = datapath_slot_to_fence(sup->primary->dp)) != SLOT_NONE) {
-		struct worker_slot *s = &sup->slot[slot];
-
-		sup->fences++;
-		s->fenced = true;
-		snprintf(s->cause, sizeof(s->cause), "wrote what no honest worker writes into its belt");
-		log_error("%s: pid %d in slot %u wrote what no honest worker writes into its belt: killed",
-			  sup->worker[s->worker].name, (int)s->pid, slot);
-		slot_event(sup, slot, EVENT_FENCE);
+		slot_breach(sup, slot, datapath_fence_why(sup->primary->dp, slot));
 	}
 }
 

@@ -106,7 +106,8 @@ struct supervisor {
 	bool stopping;
 	bool busy;          /* counted in primary->operations */
 	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */
-	uint32_t fences;    /* workers killed for what they wrote, ever */
+	uint32_t fences;    /* workers killed for what they wrote or said, ever */
+	uint32_t fenced_for[FENCE_WHYS]; /* of them, by what it was */
 	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
 };
@@ -135,6 +136,11 @@ bool slot_hear(struct supervisor *sup, uint32_t slot);
 void slot_check_end(struct supervisor *sup, uint32_t slot);
 /* Every turn: reaps adopted children that ended without ever being introduced. */
 void slots_reap_strays(struct supervisor *sup);
+
+/* Kills a worker that did what no honest one does, once: counted, logged, and said of its death. */
+void slot_breach(struct supervisor *sup, uint32_t slot, enum fence_why why);
+/* Names of enum fence_why, as in the status. */
+extern const char *const fence_why_name[FENCE_WHYS];
 
 /* ---- transfer.c ---- */
 

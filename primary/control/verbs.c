@@ -142,6 +142,25 @@ static json_t *verb_audit(const struct command_call *call)
 	return reply;
 }
 
+/* Where the state file is, and which file each group runs: what `batonctl state verify` looks at by itself. */
+static json_t *verb_state_info(const struct command_call *call)
+{
+	const struct primary *primary = call->primary;
+	json_t *reply = reply_ok(), *groups = json_array();
+
+	for (uint32_t g = 0; g < primary->config.groups; g++) {
+		json_t *group = json_object();
+
+		reply_set_text(group, "name", primary->config.group[g].name);
+		reply_set_text(group, "plugin", primary->supervisor ? primary->supervisor->group_path[g] :
+								      primary->config.group[g].plugin);
+		json_array_append_new(groups, group);
+	}
+	reply_set_text(reply, "file", primary->state_path);
+	json_object_set_new(reply, "groups", groups);
+	return reply;
+}
+
 /* What an order needs is part of its row; what changes anything is an operator's. */
 const struct command_verb command_verbs[] = {
 	VIEWER("ping", verb_ping),
@@ -164,5 +183,6 @@ const struct command_verb command_verbs[] = {
 	VIEWER("quarantine.list", verb_quarantine_list),
 	OPERATOR("quarantine.show", verb_quarantine_show), /* what players sent */
 	OPERATOR("quarantine.replay", verb_quarantine_replay),
+	VIEWER("state.info", verb_state_info),
 	VERBS_END,
 };

@@ -13,6 +13,35 @@
 #include "sabotage.h"
 #include "supervisor.h"
 
+/* ---- what no honest worker does ---- */
+
+const char *const fence_why_name[FENCE_WHYS] = {
+	[FENCE_DONE] = "done", [FENCE_FILLED] = "filled", [FENCE_VERDICT] = "verdict", [FENCE_CELL] = "cell",
+	[FENCE_MESSAGE] = "message",
+};
+
+void slot_breach(struct supervisor *sup, uint32_t slot, enum fence_why why)
+{
+	static const char *const text[FENCE_WHYS] = {
+		[FENCE_DONE] = "into its belt: a `done` that is not between what was reaped and what was offered",
+		[FENCE_FILLED] = "into its belt: a `filled` beyond its outbound ring",
+		[FENCE_VERDICT] = "into its belt: a verdict that is none, or a reply longer than its request",
+		[FENCE_CELL] = "into its belt: an outbound cell of an impossible kind, length, bucket, cause or number",
+		[FENCE_MESSAGE] = "on its control socket",
+	};
+	struct worker_slot *s = &sup->slot[slot];
+
+	if (s->fenced)
+		return;
+	s->fenced = true;
+	sup->fences++;
+	sup->fenced_for[why]++;
+	stats_add(&stats_main(&sup->primary->stats)->fences, 1);
+	snprintf(s->cause, sizeof(s->cause), "wrote what no honest worker writes %s", text[why]);
+	log_error("%s: pid %d in slot %u %s: killed", sup->worker[s->worker].name, (int)s->pid, slot, s->cause);
+	slot_event(sup, slot, EVENT_FENCE);
+}
+
 /* ---- what workers say ---- */
 
 /* A plugin's words are shown on terminals and stand in JSON. */
@@ -109,10 +138,22 @@ static void on_log(struct supervisor *sup, uint32_t slot, const struct zygote_me
 	slot_event(sup, slot, EVENT_LOG);
 }
 
+/* A worker introduces itself once, and what it logs is the only other thing it says: the rest is what a plugin has put
+ * there. Each such word would be a line of the log. */
+static bool is_breach(const struct worker_slot *s, uint32_t kind)
+{
+	if (kind == WORKER_LOG || s->state < WORKER_STANDBY || s->state > WORKER_DRAINED ||
+	    BATON_SABOTAGE(any_word_heard))
+		return false;
+	return true;
+}
+
 static void on_message(struct supervisor *sup, uint32_t slot, const struct zygote_message *message, pid_t pid)
 {
 	struct worker_slot *s = &sup->slot[slot];
 
+	if (is_breach(s, message->kind))
+		return slot_breach(sup, slot, FENCE_MESSAGE);
 	/* Once, by the first message: of who forked it, or its own. A plugin, which runs later, must not name another. */
 	if (s->pid == 0)
 		s->pid = message->kind == WORKER_BORN && !BATON_SABOTAGE(born_unheard) ? message->born : pid;
@@ -132,7 +173,8 @@ static void on_message(struct supervisor *sup, uint32_t slot, const struct zygot
 		on_log(sup, slot, message);
 		break;
 	default:
-		log_warn("%s: message of kind %u; ignored", sup->worker[s->worker].name, message->kind);
+		if (may_log(s))
+			log_warn("%s: message of kind %u; ignored", sup->worker[s->worker].name, message->kind);
 	}
 }
 
@@ -154,8 +196,10 @@ bool slot_hear(struct supervisor *sup, uint32_t slot)
 		return true;
 	if (rc == -EPROTO) {
 		keep_words(s, "sent something that is not a message of this version", 64);
-		if (s->state >= WORKER_STARTING && s->state < WORKER_STOPPING)
-			slot_event(sup, slot, s->state == WORKER_STARTING ? EVENT_UNFIT : EVENT_FENCE);
+		if (s->state == WORKER_STARTING)
+			slot_event(sup, slot, EVENT_UNFIT);
+		else if (s->state > WORKER_STARTING && s->state < WORKER_STOPPING)
+			slot_breach(sup, slot, FENCE_MESSAGE);
 	}
 	close(s->socket); /* leaves the epoll set by itself: nobody else has a copy */
 	s->socket = -1;

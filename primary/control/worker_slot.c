@@ -306,12 +306,11 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	}
 	if (rc)
 		return rc;
-	struct control_block *control = state_control(&sup->primary->state, at);
-	control->group = w->group; /* the slot is free: its journal is empty, so it names no record of the old group */
-	control->incarnation++;
-	crash_note_clear(&control->crash); /* before there is a worker that could write one */
+	/* the slot is free: its journal is empty, so it names no record of the old group */
+	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, w->group);
+	crash_note_clear(&state_control(&sup->primary->state, at)->crash); /* before there is a worker that could write one */
 	sup->slot[at] = (struct worker_slot){
-		.worker = worker, .incarnation = control->incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
+		.worker = worker, .incarnation = incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
 		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,
 	};
 	crash_record_born(sup, at);

@@ -342,6 +342,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
 			  slot, strerror(-rc));
+	state_control_mend(dp->setup.state, slot);
 	death_done_on(dp, control, slot);
 	BATON_POINT(done_moved);
 	dp->slot[slot].report = report;

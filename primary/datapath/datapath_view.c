@@ -94,3 +94,10 @@ bool datapath_death_report(struct datapath *dp, struct death_report *out)
 	}
 	return false;
 }
+
+enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
+{
+	uint32_t fence = atomic_load_explicit(&dp->slot[slot].fence, memory_order_relaxed);
+
+	return fence == 0 ? FENCE_DONE : (enum fence_why)__builtin_ctz(fence);
+}

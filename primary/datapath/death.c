@@ -104,7 +104,10 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		belt_out_publish(&view->belt);
 		/* The page must say so too: `done` will be stored as the end of what was written (R4), and a successor
 		 * that finds `offered` behind it would take slots nobody filled. */
-		belt_publish(&view->belt);
+		if (BATON_SABOTAGE(offered_of_the_dead_kept))
+			belt_publish(&view->belt);
+		else
+			belt_publish_again(&view->belt);
 		view->belt.reaped = view->belt.offered;
 		view->belt.long_tail = view->belt.long_head;
 	} else {

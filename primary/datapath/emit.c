@@ -19,6 +19,12 @@ static uint32_t posts_most(uint8_t kind)
 	return kind == BELT_MESSAGE ? 1 : kind == BELT_PACKET || kind == BELT_TICK ? BATON_POSTS_MOST : 0;
 }
 
+/* A tick entry is of many buckets: as many as the ring holds. */
+static uint32_t sends_most(uint8_t kind)
+{
+	return kind == BELT_MESSAGE || kind == BELT_PACKET ? BATON_SENDS_MOST : kind == BELT_TICK ? BELT_OUT_CELLS : 0;
+}
+
 static bool emit_message(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head, const uint8_t *data)
 {
 	if (head->len == 0 || head->len > BATON_MESSAGE_MOST || head->bucket > io->steering[view->service].mask)
@@ -45,7 +51,7 @@ static bool emit_packet(struct io_lcore *io, const struct slot_view *view, const
 bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind, uint32_t *waiting)
 {
 	struct slot_view *view = &io->slot[slot];
-	uint32_t posts = posts_most(kind);
+	uint32_t posts = posts_most(kind), sends = BATON_SABOTAGE(sends_without_limit) ? UINT32_MAX : sends_most(kind);
 	bool sound = true;
 
 	for (; *waiting != 0 && sound; (*waiting)--, view->belt.out_reaped++) {
@@ -60,7 +66,8 @@ bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind
 			posts--;
 			sound = emit_message(io, view, &head, cell->data);
 		} else {
-			sound = head.kind == BELT_OUT_PACKET && emit_packet(io, view, &head, cell->data);
+			sound = head.kind == BELT_OUT_PACKET && sends != 0 && emit_packet(io, view, &head, cell->data);
+			sends--;
 		}
 	}
 	return sound;

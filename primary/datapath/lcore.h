@@ -121,13 +121,15 @@ struct death_part {
 	struct death_entry entry;
 };
 
+#define FENCE(how) (1u << FENCE_##how) /* enum fence_why */
+
 /* What the lcore knows of a worker slot. */
 struct slot_view {
 	struct belt_producer belt;
 	uint64_t *residence; /* where its worker's version is counted: see residence.h */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
-	uint8_t fence;   /* misbehaved: reap nothing more until it is dead */
+	uint8_t fence;   /* misbehaved, FENCE(how): reap nothing more until it is dead */
 	uint8_t group;
 	uint8_t service; /* index of the group's service */
 	uint32_t packets; /* packets in the belt, for the ledger */
@@ -224,7 +226,7 @@ struct datapath_slot {
 	/* w: I/O lcores, by addition  r: main lcore */
 	_Atomic uint32_t attach_acks, dead_acks;
 	_Atomic uint32_t unsettled; /* packets and messages that the dead worker left */
-	_Atomic uint32_t fence; /* an lcore wants the worker killed */
+	_Atomic uint32_t fence; /* FENCE() bits: an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
 };
 

@@ -33,7 +33,7 @@ static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const st
 	default:
 		break;
 	}
-	view->fence = 1;
+	view->fence = FENCE(VERDICT);
 	drop_packet(io, mbuf, DROP_bad_verdict);
 	return false;
 }
@@ -78,12 +78,16 @@ static void message_reaped(struct io_lcore *io, uint32_t slot, const struct belt
 	}
 }
 
-/* Cells stand in the order of their causes: one whose cause has been reaped without it names none that is under way. */
+/* Cells stand in the order of their causes: one whose cause has been reaped without it names none that is under way, nor
+ * does one of an entry that the worker has yet to be offered. */
 static void end_cells(struct slot_view *view, uint32_t waiting)
 {
 	belt_out_publish(&view->belt);
-	if (waiting != 0 && belt_out_at(&view->belt)->cause < view->belt.reaped)
-		view->fence = 1;
+	if (waiting == 0)
+		return;
+	uint64_t cause = *(const volatile uint64_t *)&belt_out_at(&view->belt)->cause;
+	if (cause < view->belt.reaped || (cause >= view->belt.published && !BATON_SABOTAGE(any_cause_waited_for)))
+		view->fence = FENCE(CELL);
 }
 
 /* Grants and primes need nothing. */
@@ -135,8 +139,8 @@ static inline uint32_t reap_ready(struct io_lcore *io, uint32_t slot, uint32_t *
 		waiting = early;
 
 	if (baton_unlikely(settled < 0 || waiting < 0)) {
-		view->fence = 1;
-		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, 1, memory_order_relaxed);
+		view->fence = settled < 0 ? FENCE(DONE) : FENCE(FILLED);
+		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, view->fence, memory_order_relaxed);
 	}
 	*cells = waiting > 0 ? (uint32_t)waiting : 0;
 	return settled <= 0 ? 0 : (uint32_t)settled < REAP_MOST ? (uint32_t)settled : REAP_MOST;
@@ -193,7 +197,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 		complete_burst(io, reply, replies % BATON_BURST);
 		replies -= replies % BATON_BURST;
 		if (!emit_cells(io, slot, view->belt.reaped + i, shadow->kind, &waiting))
-			view->fence = 1;
+			view->fence = FENCE(CELL);
 	}
 	complete_burst(io, reply, replies % BATON_BURST);
 	stats_add(&io->stats->replies, plain);
@@ -204,7 +208,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	io->ledger.in_belts -= packets;
 	stats_add(&io->stats->reaped, packets);
 	if (baton_unlikely(view->fence))
-		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, 1, memory_order_relaxed);
+		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, view->fence, memory_order_relaxed);
 	return count;
 }
 

@@ -3,13 +3,15 @@ FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -
 	-include tests/fuzz/sabotage.h
 FUZZ_BASE   = $(filter-out -O3 -Og $(OPT),$(BASE)) $(FUZZ_FLAGS) -Itests/fuzz $(ROOMS) $(DPDK_CFLAGS)
 FUZZ_SRC_command := tests/fuzz/fuzz_command.c tests/fuzz/fuzz_command_words.c tests/fuzz/fuzz_command_rest.c $(addprefix primary/control/,command.c command_accept.c command_run.c \
-	command_socket.c verbs.c verbs_scale.c verbs_quarantine.c quarantine_file.c bucket_text.c audit.c audit_file.c peer.c reply.c config_report.c reload.c reload_hangup.c process.c) $(SRC_config) \
+	command_socket.c verbs.c verbs_scale.c verbs_quarantine.c quarantine_file.c verbs_crash.c crash_store.c bucket_text.c audit.c audit_file.c peer.c reply.c config_report.c reload.c reload_hangup.c process.c) $(SRC_config) \
 	$(addprefix shared/,log.c pcapng.c tail.c version.c core_stats.c stats_open.c stats_door.c hist.c)
 FUZZ_LIBS := -lyaml -ljansson -lm
 F := $(O)/fuzz
 
-.PHONY: fuzz fuzz-programs
-fuzz-programs: $(F)/fuzz-command
+FUZZ_SRC_state := tests/fuzz/fuzz_state.c $(addprefix shared/,journal.c state.c state_verify.c belt.c) workers/runtime/table.c
+
+.PHONY: fuzz fuzz-programs fuzz-coverage
+fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state
 
 $(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O2 -fno-sanitize=all
 $(F)/obj/%.o: FUZZ_COVERAGE = -fsanitize-coverage=trace-pc
@@ -17,9 +19,24 @@ $(F)/obj/%.o: %.c $(B)/flags | $(O)/tools.ok
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FUZZ_BASE) $(FUZZ_COVERAGE) -MMD -MP -c -o $@ $<
-$(F)/fuzz-command: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_command) tests/fuzz/driver.c)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(FUZZ_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+define fuzz_program
+$(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS)
+endef
+$(foreach p,command state,$(eval $(call fuzz_program,$p)))
+
+# Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
+$(F)/cov/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FUZZ_BASE) -fsanitize-coverage=trace-pc --coverage -c -o $@ $<
+$(F)/fuzz-state-coverage: $(patsubst %.c,$(F)/cov/%.o,$(FUZZ_SRC_state)) $(F)/obj/tests/fuzz/driver.o
+	$(Q)$(CC) $(FUZZ_FLAGS) --coverage -o $@ $^ $(FUZZ_LIBS)
+fuzz-coverage: $(F)/fuzz-state-coverage ## lines that the fuzz program of the state file reaches, by source (FUZZ_RUNS=20000)
+	@find $(F)/cov -name '*.gcda' -delete
+	$(Q)$< --runs $(or $(FUZZ_RUNS),20000) --seed $(or $(SEED),1)
+	$(Q)gcov -n $$(find $(F)/cov -name '*.gcda') 2>/dev/null | \
+		awk '/^File/ { f = $$2 } /^Lines/ && f { print f, $$0; f = "" }' | grep -E "(journal|state|state_verify|state_open)\.c"
 
 # libFuzzer, where there is clang with it: finds more in an hour than the driver does.
 $(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c $(wildcard tests/fuzz/*.h)

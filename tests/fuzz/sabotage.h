@@ -1,11 +1,14 @@
-/* Included first by every source of a fuzz program: one rule of the control socket may be broken, by --break RULE, and
- * the fuzzer must notice. */
+/* Included first by every source of a fuzz program: one rule of what it tries may be broken, by --break RULE, and the
+ * fuzzer must notice. tests/run.sh reads the lists, one to each program. */
 #ifndef BATON_TEST_SABOTAGE_H
 #define BATON_TEST_SABOTAGE_H
 
 /* Those that --break takes; the sources have others, of rules that no input here comes near. */
-#define SABOTAGE_RULES(X) \
+#define SABOTAGE_OF_command(X) \
 	X(length_believed) X(buffer_kept) X(role_unchecked) X(end_forgotten) X(newline_unescaped)
+#define SABOTAGE_OF_state(X) \
+	X(undo_bounds_believed) X(workers_group_believed) X(only_valid_cleared)
+#define SABOTAGE_RULES(X) SABOTAGE_OF_command(X) SABOTAGE_OF_state(X)
 
 /* No header is included here: the sources say first which features they want. */
 extern const char *sabotage; /* 0: none is broken */

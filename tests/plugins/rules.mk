@@ -6,11 +6,12 @@ $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
 # they change one of the game's own files, and need the others
-GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so,$(TEST_PLUGINS))
+GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so %/game_hostile.so,$(TEST_PLUGINS))
 $(GAME_PLUGINS): $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
 	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
 $(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o $(OBJ)/tests/plugins/game_slow.o: \
 	TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
+$(OBJ)/tests/plugins/game_hostile.o: TEST_CPPFLAGS := -Iworkers/plugins/game $(ROOMS)
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)

@@ -46,10 +46,16 @@ faults_are_replaced_without_a_core_dump() {
 	equal "faults in the log" "$(grep -c 'died: signal 11 (Segmentation fault)' "$WORK/batond.log")" 4
 	must_fail grep 'core dumped' "$WORK/batond.log"
 }
-ledger_is_exact_after_deaths() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
+nothing_is_wrong_in_the_state_file_after_deaths() {
+	ctl state verify
+	batond_stop
+	"$BIN/batonctl" state verify "/dev/hugepages/baton.$INSTANCE.state" --plugin "$PLUGINS/game.so"
+}
+ledger_is_exact_after_deaths() { ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
 ulimit -c unlimited 2>/dev/null # what batond has; its workers must not
 port_tap && batond_start || fatal "no batond"
 claim killed_workers_are_replaced_and_nothing_is_lost killed_workers_are_replaced_and_nothing_is_lost
 claim faults_are_replaced_without_a_core_dump faults_are_replaced_without_a_core_dump
+claim nothing_is_wrong_in_the_state_file_after_deaths nothing_is_wrong_in_the_state_file_after_deaths
 claim ledger_is_exact_after_deaths ledger_is_exact_after_deaths

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,50 +54,6 @@ int confine_maps_read(struct confine_maps *maps)
 	}
 	free(line);
 	fclose(file);
-	return rc;
-}
-
-/* The kernel's form of the filter, by way of an unnamed file, which is all that the library writes to. */
-static int export_filter(const scmp_filter_ctx seccomp, struct confine_filter *filter)
-{
-	int fd = memfd_create("baton-filter", MFD_CLOEXEC);
-	ssize_t bytes;
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = seccomp_export_bpf(seccomp, fd);
-	if (rc == 0) {
-		bytes = pread(fd, filter->code, sizeof(filter->code), 0);
-		if (bytes < 0)
-			rc = -errno;
-		else if (bytes == 0 || (size_t)bytes % sizeof(filter->code[0]) != 0 || bytes == sizeof(filter->code))
-			rc = -E2BIG;
-		else
-			filter->count = (uint16_t)((size_t)bytes / sizeof(filter->code[0]));
-	}
-	close(fd);
-	return rc;
-}
-
-int confine_filter_build(struct confine_filter *filter)
-{
-	static const int refused[] = {
-		SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork),
-		SCMP_SYS(vfork), SCMP_SYS(execve), SCMP_SYS(execveat),
-		SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-		SCMP_SYS(io_uring_setup),
-	};
-	scmp_filter_ctx seccomp = seccomp_init(SCMP_ACT_ALLOW);
-	int rc = 0;
-
-	if (seccomp == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; rc == 0 && i < sizeof(refused) / sizeof(refused[0]); i++)
-		rc = seccomp_rule_add(seccomp, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-	if (rc == 0)
-		rc = export_filter(seccomp, filter);
-	seccomp_release(seccomp);
 	return rc;
 }
 
@@ -224,10 +180,19 @@ void confine_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int confine_system_calls(const struct confine_filter *filter)
+int confine_capabilities(void)
 {
-	struct sock_fprog program = {.len = filter->count, .filter = (struct sock_filter *)(uintptr_t)filter->code};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
+	return BATON_SABOTAGE(capabilities_kept) || syscall(SYS_capset, &header, none) == 0 ? 0 : -errno;
+}
+
+int confine_system_calls(struct confine_filter *filter)
+{
+	struct sock_fprog program = {.len = filter->count, .filter = filter->code};
+
+	confine_filter_own(filter, getpid());
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
 	/* Without the flag older kernels turn speculative store bypass off for a filtered process, which costs every

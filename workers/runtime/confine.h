@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #define CONFINE_RANGES 4096u
-#define CONFINE_FILTER 256u
+#define CONFINE_FILTER 2048u
 /* oom_score_adj of a worker. The primary's is -900: with it the network goes. A worker is replaced and loses nothing,
  * so of two processes of like size it is the better one to kill; as much as systemd gives to what runs for a user. */
 #define CONFINE_OOM_SCORE 100
@@ -31,9 +31,11 @@ struct confine_filter {
 
 /* Zygote: reads /proc/self/maps. -E2BIG if there are more than CONFINE_RANGES. */
 int confine_maps_read(struct confine_maps *maps);
-/* Zygote: clone, clone3, fork, vfork, execve, execveat, ptrace, process_vm_* and io_uring_setup (whose workers are
- * threads) are refused; everything else is allowed. */
+/* Zygote: refuses threads, other programs, signals to and looks into other processes, shared mappings, whatever cuts
+ * files that others have mapped, files to write to, and sockets; everything else is allowed: confine_filter.c. */
 int confine_filter_build(struct confine_filter *filter);
+/* Worker: the pid to which signals are allowed; confine_system_calls() does it. */
+void confine_filter_own(struct confine_filter *filter, pid_t self);
 
 /* Keeps the `count` descriptors of fd, as numbers 3, 4, ... in that order (written back), /dev/null as 0 to 2, and
  * closes everything else. */
@@ -50,8 +52,10 @@ int confine_oom_score(void);
 int confine_core(void);
 /* All dispositions and the mask as after exec, but SIGPIPE ignored. */
 void confine_signals(void);
-/* no_new_privs, then the filter, for good. */
-int confine_system_calls(const struct confine_filter *filter);
+/* Gives up every capability: what root may do to others, batond's memory by /proc among it, it may not. */
+int confine_capabilities(void);
+/* no_new_privs, then the filter, for good. The process it is called in is the one that may send itself signals. */
+int confine_system_calls(struct confine_filter *filter);
 /* Dies with `parent`. Waits (at most 1 s) until the process is the parent's child: the one that forked it may be
  * leaving still, and the signal would be taken for its end. -ESRCH if the parent is gone. */
 int confine_die_with(pid_t parent);

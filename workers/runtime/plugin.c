@@ -151,6 +151,9 @@ static int load(struct plugin *plugin, int fd, char *why, size_t bytes)
 			      text != NULL ? text + 2 : error);
 	}
 	plugin->descriptor = dlsym(handle, BATON_PLUGIN_SYMBOL);
+	plugin->verify = dlsym(handle, BATON_VERIFY_SYMBOL);
+	if (plugin->verify != NULL && plugin->verify->size != sizeof(*plugin->verify))
+		plugin->verify = NULL; /* of another version: as if it had none */
 	if (plugin->descriptor == NULL)
 		rc = no_symbol(why, bytes);
 	else

@@ -13,6 +13,7 @@
 
 struct plugin {
 	const struct baton_plugin *descriptor; /* in the loaded object; never unloaded */
+	const struct baton_verify *verify;     /* NULL: it has none */
 	char build_id[41];                     /* hex, "" if the file has none */
 };
 

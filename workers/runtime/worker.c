@@ -119,6 +119,7 @@ static void first_acts(struct worker_host *host, const struct zygote_spawn *spaw
 	confine_signals();
 	check("watch for its own crashes",
 	      crash_watch(&state_control(&host->state, spawn->slot)->crash, spawn->incarnation, &loop.txn));
+	check("give up its capabilities", confine_capabilities());
 	check("restrict system calls (seccomp)", confine_system_calls(&host->filter));
 	check("tie its life to the primary's", confine_die_with(host->primary));
 	populate(own, spawn->io_lcores, count, fd[1]);

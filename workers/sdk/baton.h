@@ -288,6 +288,19 @@ struct baton_plugin {
 		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__ }
 extern const struct baton_plugin baton_plugin_descriptor __attribute__((visibility("default")));
 
+/* What a plugin may say of its records beside: `batonctl state verify` asks it about each one, in a process of its own and
+ * never in a worker. ctx has bucket, buckets and baton_bucket(); there is nothing to find, save or post. Returns NULL if
+ * such a record may stand there, else what is wrong in a few words. A plugin without one is one of which only the tables
+ * are looked at. */
+struct baton_verify {
+	uint32_t size; /* sizeof(struct baton_verify) */
+	const char *(*record)(struct baton_ctx *ctx, uint64_t key, const void *data);
+};
+#define BATON_VERIFY_SYMBOL "baton_plugin_verify"
+#define BATON_VERIFY(function) \
+	const struct baton_verify baton_plugin_verify = { .size = sizeof(struct baton_verify), .record = (function) }
+extern const struct baton_verify baton_plugin_verify __attribute__((visibility("default")));
+
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "plugin.h"
 #include "priority.h"
+#include "look.h"
 #include "replay.h"
 #include "try.h"
 #include "zygote_spawn.h"
@@ -28,6 +29,7 @@ static void print_help(void)
 	puts("usage: baton-zygote --describe FILE.so\n"
 	     "       baton-zygote [--seed N] --try FILE.so\n"
 	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY --replay FILE.so\n"
+	     "       baton-zygote --verify FILE.so <RECORDS\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
 	     "Started by batond, with its sockets and files: attaches to the primary's memory as a DPDK secondary,\n"
@@ -37,6 +39,7 @@ static void print_help(void)
 	     "  --try FILE.so         run made-up datagrams and ticks on it, each twice: batonctl plugin check\n"
 	     "  --seed N              of what is made up\n"
 	     "  --replay FILE.so      run one entry (workers/zygote/replay.h): batonctl quarantine replay\n"
+	     "  --verify FILE.so      have its verify look at records: batonctl state verify\n"
 	     "  --help                this text\n"
 	     "  --version             version, build id, ABI and build type\n"
 	     "\n"
@@ -80,6 +83,8 @@ static int confine_asked(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a plugin that hangs when it is loaded ends with who asked */
 	(void)confine_oom_score(); /* batond has protected itself by now, and this is a plugin's code */
 	if (rc == 0)
+		rc = confine_capabilities();
+	if (rc == 0)
 		rc = confine_system_calls(&host.filter);
 	if (rc != 0)
 		fprintf(stderr, "cannot restrict system calls (seccomp): %s\n", strerror(-rc));
@@ -106,6 +111,11 @@ static int replay(const char *path, const char *entry)
 	return confine_asked() != 0 ? 1 : replay_entry(path, entry);
 }
 
+static int look(const char *path)
+{
+	return confine_asked() != 0 ? 1 : look_at_records(path);
+}
+
 static void parse(int argc, char **argv, struct attach_options *options)
 {
 	static const struct option known[] = {
@@ -117,6 +127,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
 		{"replay", required_argument, NULL, 'R'},
+		{"verify", required_argument, NULL, 'L'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
 	const char *entry = NULL;
@@ -139,6 +150,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'E': entry = optarg; break;
 		case 'G': replay_setting(optarg); break;
 		case 'R': exit(replay(optarg, entry));
+		case 'L': exit(look(optarg));
 		case 'h': print_help(); exit(0);
 		case 'V': version_print("baton-zygote"); exit(0);
 		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);

@@ -12,13 +12,13 @@
 static void wrong_words_are_usage_errors_with_a_hint(void **unused)
 {
 	static const struct { const char *words, *hint; } wrong[] = {
-		{ "", "give a command: status, worker, buckets, config, plugin, stats, audit, crash, ping" },
+		{ "", "give a command: status, worker, buckets, config, plugin, state, stats, audit, crash, quarantine, ping" },
 		{ "staus", "did you mean 'status'?" },
 		{ "wroker list", "did you mean 'worker'?" },
 		{ "worker", "needs one of: list, restart" },
 		{ "worker lsit", "did you mean 'list'?" },
 		{ "xyzzy", "see `batonctl --help`" },
-		{ "st", "unknown command" }, /* status or stats */
+		{ "st", "unknown command" }, /* status, state or stats */
 		{ "status now", "one word too many" },
 		{ "worker restart", "needs NAME|GROUP" },
 		{ "worker restart game again", "one word too many" },

@@ -257,6 +257,13 @@ bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_or
 	return fake.move[service].open;
 }
 
+enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
+{
+	(void)dp;
+	(void)slot;
+	return FENCE_VERDICT;
+}
+
 uint32_t datapath_slot_to_fence(struct datapath *dp)
 {
 	uint32_t slot = fake.fence;

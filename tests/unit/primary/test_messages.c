@@ -272,6 +272,7 @@ LIE(no_length, lie->len = 0)
 LIE(the_length, lie->len = BATON_MESSAGE_MOST + 1)
 LIE(the_kind, lie->kind = 77)
 LIE(an_old_cause, lie->cause--)
+LIE(a_cause_to_come, lie->cause += BELT_SLOTS)
 LIE(how_many_cells, worker[0].filled += BELT_OUT_CELLS)
 LIE(a_packets_length, lie->kind = BELT_OUT_PACKET, lie->len = BATON_SEND_MOST + 1)
 
@@ -294,6 +295,58 @@ static void more_messages_than_an_entry_may_post_are_not_taken(void **state)
 	settle_all(1, seen);
 }
 
+/* A reply is one thing, a flood from an entry that may send so many another. */
+static void more_packets_than_an_entry_may_send_are_not_sent(void **state)
+{
+	(void)state;
+	offer_one(0);
+	for (uint32_t i = 0; i < BATON_SENDS_MOST + 1; i++)
+		cell(0, BELT_OUT_PACKET)->to = (struct baton_peer){.ip = 0x0200000au, .udp_port = 9};
+	belt_verdict(&worker[0], worker[0].done, baton_reply(4));
+	belt_settle(&worker[0], worker[0].done + 1);
+	turn();
+	assert_int_equal(datapath_slot_to_fence(rig.dp), 0);
+	assert_int_equal(datapath_fence_why(rig.dp, 0), FENCE_CELL);
+	assert_int_equal(page()->packets_started, BATON_SENDS_MOST);
+}
+
+/* Words of the primary's stand in the worker's page: what the dead one made of them is not what its successor finds. */
+static void what_a_dead_worker_wrote_over_the_primarys_words_is_set_right(void **state)
+{
+	struct belt *belt = rig.belt[0][0];
+	struct control_block *control = state_control(&rig.state, 0);
+	uint32_t orphans;
+	uint8_t seen[BELT_SLOTS];
+
+	(void)state;
+	attach(2);
+	offer_one(0);
+	memset((void *)belt, 0xa5, sizeof(*belt));
+	control->magic = 0;
+	control->slot = control->belts = control->group = 77;
+	datapath_slot_dead(rig.dp, 0);
+	turn();
+	assert_true(datapath_slot_recovered(rig.dp, 0, &orphans));
+	const struct belt_producer *p = &rig.dp->io[0]->slot[0].belt;
+	assert_int_equal(atomic_load(&belt->offered), p->offered);
+	assert_int_equal(atomic_load(&belt->out_taken), p->out_reaped);
+	assert_int_equal(atomic_load(&control->commit[0].done), p->offered);
+	assert_int_equal(control->magic, STATE_CONTROL_MAGIC);
+	assert_int_equal(control->slot, 0);
+	assert_int_equal(control->belts, 1);
+	/* and the successor serves */
+	move(0, 2, NULL);
+	attach(0);
+	assert_int_equal(belt_take(&worker[0], BELT_SLOTS), 0);
+	move(2, 0, NULL);
+	turn();
+	offer_one(0);
+	assert_int_equal(settle_all(0, seen), 0);
+	settle_all(2, seen);
+	turn();
+	assert_int_equal(datapath_slot_to_fence(rig.dp), SLOT_NONE);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -308,7 +361,9 @@ int main(void)
 		CASE(cells_of_unsettled_causes_are_forgotten_and_settled_ones_sent),
 		CASE(a_lie_about_the_bucket), CASE(a_lie_about_no_length), CASE(a_lie_about_the_length),
 		CASE(a_lie_about_the_kind), CASE(a_lie_about_an_old_cause), CASE(a_lie_about_how_many_cells),
-		CASE(a_lie_about_a_packets_length),
+		CASE(a_lie_about_a_packets_length), CASE(a_lie_about_a_cause_to_come),
+		CASE(more_packets_than_an_entry_may_send_are_not_sent),
+		CASE(what_a_dead_worker_wrote_over_the_primarys_words_is_set_right),
 		CASE(more_messages_than_an_entry_may_post_are_not_taken),
 	};
 

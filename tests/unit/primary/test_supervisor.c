@@ -227,6 +227,34 @@ static void a_worker_that_talks_garbage_is_fenced(void **unused)
 	wait_until(rig_worker(0)->crashes == 1 && rig_settled());
 	close(fd[1]);
 	assert_true(is_gone(pid));
+	assert_int_equal(rig.primary->supervisor->fenced_for[FENCE_MESSAGE], 1);
+}
+
+/* Words that a worker says at most once, while it starts: from then on a plugin that found the socket has said them. */
+static void a_worker_that_says_again_what_is_said_once_is_fenced(void **unused)
+{
+	static const uint32_t kinds[] = {WORKER_HELLO, WORKER_READY, WORKER_REFUSED, ZYGOTE_SPAWN, 4711};
+
+	(void)unused;
+	for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct zygote_message message = {.magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = kinds[i]};
+		pid_t pid = rig_pid(0);
+		int fd[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+		for (int k = 0; k < 20; k++)
+			assert_int_equal(send(fd[1], &message, sizeof(message), 0), sizeof(message));
+		assert_int_equal(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0);
+		assert_true(dup2(fd[0], rig_slot(rig_worker(0)->slot)->socket) >= 0);
+		close(fd[0]);
+		slot_hear(rig.primary->supervisor, rig_worker(0)->slot);
+		assert_int_equal(rig.primary->supervisor->fences, i + 1);
+		wait_until(rig_worker(0)->crashes == i + 1 && rig_settled());
+		close(fd[1]);
+		assert_true(is_gone(pid));
+		assert_int_equal(rig.primary->supervisor->fenced_for[FENCE_MESSAGE], i + 1);
+		assert_int_equal(rig.primary->supervisor->fences, i + 1);
+	}
 }
 
 /* ---- the zygote ---- */
@@ -398,6 +426,7 @@ int main(int argc, char **argv)
 		claim(a_fenced_worker_is_killed_and_replaced),
 		claim(a_worker_that_never_stops_talking_is_cut_short),
 		claim(a_worker_that_talks_garbage_is_fenced),
+		claim(a_worker_that_says_again_what_is_said_once_is_fenced),
 		claim(the_spare_takes_over_and_makes_a_new_one),
 		claim(a_lost_spare_is_a_warning_until_there_is_a_new_one),
 		claim(without_any_zygote_workers_go_on_and_status_is_critical),

@@ -256,6 +256,23 @@ static void check_cell(void *arg, const struct belt_out_cell *cell)
 	assert_int_equal(cell->bucket, (*next)++);
 }
 
+/* A worker forges `done` and the primary dies before it has looked. */
+static void positions_that_would_wrap_are_not_taken(void **context)
+{
+	struct belt_shadow shadow[BELT_SLOTS];
+	struct belt_producer p;
+
+	(void)context;
+	atomic_store(&commit.done, UINT64_MAX - 3);
+	belt_producer_init(&p, primary.belt, &commit, shadow);
+	assert_true(p.offered <= BELT_POSITION_MOST && p.reaped == p.offered && p.published == p.offered);
+	assert_int_equal(atomic_load(&commit.done), p.offered);
+	assert_int_equal(atomic_load(&primary.belt->offered), p.offered);
+	atomic_store(&commit.done, 12345);
+	belt_producer_init(&p, primary.belt, &commit, shadow);
+	assert_int_equal(p.offered, 12345);
+}
+
 static void outbound_cells_leave_with_their_cause_and_not_before(void **context)
 {
 	uint32_t next = 0, worked = 0;
@@ -304,6 +321,7 @@ int main(void)
 		TEST(what_is_offered_but_not_published_cannot_be_settled),
 		TEST(the_reply_length_of_each_entry_is_read_with_its_verdict),
 		TEST(positions_go_on_over_workers_and_primaries),
+		TEST(positions_that_would_wrap_are_not_taken),
 		TEST(outbound_cells_leave_with_their_cause_and_not_before),
 		TEST(a_belt_of_others_is_refused),
 	};

@@ -127,6 +127,40 @@ static void every_slot_is_rolled_back_with_the_records_of_its_own_group(void **c
 	}
 }
 
+/* What the control block says of itself stands where the worker can write. */
+static void a_journal_names_records_of_the_group_that_the_primary_noted(void **context)
+{
+	struct journal_report report;
+	struct baton_ctx ctx = {0};
+	struct control_block *control = state_control(&state, 2);
+
+	(void)context;
+	assert_int_equal(state_slot_begin(&state, 2, 1), 1);
+	assert_int_equal(state_slot_begin(&state, 2, 1), 2);
+	assert_int_equal(control->incarnation, 2);
+	state_bind(&state, 2, 0, &ctx);
+	journal_open(&control->journal, &ctx, 1, 0);
+	ctx.limit = JOURNAL_BYTES;
+	ctx.bucket = 3;
+	uint8_t *byte = ctx.records + 3 * ctx.bucket_bytes + 20;
+	assert_true(baton_save(&ctx, byte, 1));
+	*byte = 1;
+	control->group = 0;
+	control->incarnation = UINT32_MAX;
+	control->slot = 99;
+	control->magic = 1;
+	assert_int_equal(state_roll_back(&state, 2, &report), -EBADMSG);
+	assert_int_equal(*byte, 1);
+	assert_int_equal(control->journal.used, 0);
+	state_control_mend(&state, 2);
+	assert_int_equal(control->group, 1);
+	assert_int_equal(control->incarnation, 2);
+	assert_int_equal(control->slot, 2);
+	assert_int_equal(control->magic, STATE_CONTROL_MAGIC);
+	assert_int_equal(state_slot_begin(&state, 2, 0), 3);
+	assert_int_equal(state_slot_group(&state, 2), 0);
+}
+
 static void a_group_without_records_finds_and_keeps_nothing(void **context)
 {
 	struct baton_ctx ctx = {0};
@@ -174,6 +208,7 @@ int main(void)
 		TEST(geometry_follows_its_rules),
 		TEST(attaching_checks_what_it_maps),
 		TEST(every_slot_is_rolled_back_with_the_records_of_its_own_group),
+		TEST(a_journal_names_records_of_the_group_that_the_primary_noted),
 		TEST(a_group_without_records_finds_and_keeps_nothing),
 		TEST(a_reader_finds_whole_records_only),
 	};

@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -84,6 +86,98 @@ static void processes_threads_and_other_programs_are_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(try_system_calls), 0);
+}
+
+#define REFUSED(call) EXPECT((call) == -1 && errno == EPERM)
+
+/* What is shared with the primary is a file that it has open, and the primary a process of the same user. */
+static int reach_for_the_primary(void)
+{
+	pid_t parent = getppid();
+	int file = memfd_create("state", MFD_CLOEXEC);
+	struct rlimit limit = {1 << 30, 1 << 30};
+
+	EXPECT(file >= 0 && ftruncate(file, 2 * PAGE) == 0);
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	EXPECT(page != MAP_FAILED);
+	EXPECT(confine_capabilities() == 0);
+	EXPECT(confine_system_calls(&filter) == 0);
+	REFUSED(kill(parent, 0));
+	REFUSED(kill(parent, SIGKILL));
+	REFUSED(kill(-1, SIGKILL));
+	REFUSED(kill(0, SIGKILL));
+	REFUSED(syscall(SYS_tgkill, parent, parent, 0));
+	REFUSED(syscall(SYS_tkill, parent, 0));
+	REFUSED(syscall(SYS_rt_sigqueueinfo, parent, 0, NULL));
+	REFUSED(syscall(SYS_pidfd_open, parent, 0));
+	REFUSED(fcntl(file, F_SETOWN, parent));
+	REFUSED(fcntl(file, F_SETSIG, SIGKILL));
+	REFUSED(ioctl(file, 0x8901 /* FIOSETOWN */, &parent));
+	REFUSED(syscall(SYS_prlimit64, parent, RLIMIT_NOFILE, &limit, NULL));
+	REFUSED(setpriority(PRIO_PROCESS, 0, -20));
+	REFUSED(prctl(PR_SET_PDEATHSIG, 0));
+	REFUSED((long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0));
+	REFUSED((long)mremap(page, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
+	REFUSED(ftruncate(file, 0));
+	REFUSED(fallocate(file, 3 /* keep size, punch hole */, 0, PAGE));
+	REFUSED(madvise(page, PAGE, MADV_REMOVE));
+	REFUSED(syscall(SYS_flock, file, 8 /* LOCK_UN */));
+	REFUSED(open("/dev/null", O_RDWR));
+	REFUSED(open("/dev/null", O_WRONLY));
+	REFUSED(syscall(SYS_open, "/tmp/baton-none", O_RDONLY | O_CREAT, 0600));
+	REFUSED(open("/dev/null", O_RDONLY | O_TRUNC));
+	REFUSED(unlink("/tmp/baton-none"));
+	REFUSED(socket(AF_INET, SOCK_DGRAM, 0));
+	REFUSED(socket(AF_UNIX, SOCK_STREAM, 0));
+	*(volatile char *)page = 1; /* what is its own still is */
+	EXPECT(kill(getpid(), 0) == 0);
+	EXPECT(raise(SIGURG) == 0); /* ignored by default */
+	EXPECT(realloc(malloc(1 << 20), 1 << 22) != NULL);
+	return 0;
+}
+
+static void a_worker_cannot_reach_for_the_primary(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(reach_for_the_primary), 0);
+}
+
+static int lose_capabilities(void)
+{
+	FILE *status;
+	char line[256];
+	int found = 0;
+
+	EXPECT(confine_capabilities() == 0);
+	EXPECT((status = fopen("/proc/self/status", "r")) != NULL);
+	while (fgets(line, sizeof(line), status) != NULL)
+		if (strncmp(line, "CapEff:", 7) == 0 || strncmp(line, "CapPrm:", 7) == 0) {
+			EXPECT(strtoull(line + 7, NULL, 16) == 0);
+			found++;
+		}
+	EXPECT(found == 2);
+	return 0;
+}
+
+static void a_worker_has_no_capabilities(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(lose_capabilities), 0);
+}
+
+static int abort_oneself(void)
+{
+	EXPECT(confine_system_calls(&filter) == 0);
+	abort();
+}
+
+/* Who reads the log must see what it was. */
+static void abort_is_still_an_abort(void **state)
+{
+	(void)state;
+	int status = in_child(abort_oneself);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
 static uint8_t *shared[3], *own;
@@ -402,6 +496,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(processes_threads_and_other_programs_are_refused),
+		cmocka_unit_test(a_worker_cannot_reach_for_the_primary),
+		cmocka_unit_test(a_worker_has_no_capabilities),
+		cmocka_unit_test(abort_is_still_an_abort),
 		cmocka_unit_test(a_write_to_what_is_not_its_own_is_a_crash),
 		cmocka_unit_test(neighbours_are_one_range),
 		cmocka_unit_test(descriptors_not_kept_are_closed),
