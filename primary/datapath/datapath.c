@@ -93,7 +93,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 		rc = steering_create(io, i);
 	if (rc == 0)
 		rc = belts_create(io);
-	io->pending_most = config->pending;
+	park_rooms(io);
 	io->open_ns = config->start_timeout_ns; /* from the loop's start; copied here, as a reload may change it */
 	if (rc == 0)
 		rc = message_pool_init(&io->message, io->services, io->pool->size, io->slots);
@@ -320,6 +320,11 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
+}
+
+void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
+{
+	post(dp, &(struct order){.kind = ORDER_PARK, .slot = slot, .max_age_ns = max_age_ns});
 }
 
 /* `done` to the end of what was offered: the next incarnation goes on there. */
