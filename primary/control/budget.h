@@ -40,8 +40,8 @@ void budget_crash(struct supervisor *sup, uint32_t slot);
 void budget_poll(struct supervisor *sup);
 /* An operator restarts: everything is tried again, from files. */
 void budget_reset(struct supervisor *sup, uint32_t group);
-/* Buckets of the group that nobody owns and nobody will. */
-uint32_t budget_parked(const struct supervisor *sup, uint32_t group);
+/* Crashes of the group within restart_window. */
+uint32_t budget_recent(const struct supervisor *sup, uint32_t group);
 void budget_fini(struct supervisor *sup);
 
 #endif

@@ -132,17 +132,19 @@ static void complain(struct worker *w, const char *words, const char *prefix)
 	log_error("%s: %s: %s", w->name, prefix, w->trouble);
 }
 
-/* 10 ms after the first failure, doubling to 1 s; at once after a steady life. */
-static void schedule(struct worker *w, uint64_t lived_ns)
+/* At once after a steady life; else restart_delay after the first failure, doubling. */
+static void schedule(const struct supervisor *sup, struct worker *w, uint64_t lived_ns)
 {
+	const struct config_group *group = &sup->primary->config.group[w->group];
+
 	if (lived_ns >= WORKER_STEADY_NS)
 		w->backoff_ns = 0;
 	w->next_start_ns = process_now_ns() + w->backoff_ns;
 	w->backoff_ns = w->backoff_ns * 2;
-	if (w->backoff_ns < WORKER_BACKOFF_MIN)
-		w->backoff_ns = WORKER_BACKOFF_MIN;
-	if (w->backoff_ns > WORKER_BACKOFF_MAX)
-		w->backoff_ns = WORKER_BACKOFF_MAX;
+	if (w->backoff_ns < group->restart_delay_ns)
+		w->backoff_ns = group->restart_delay_ns;
+	if (w->backoff_ns > group->restart_delay_most_ns)
+		w->backoff_ns = group->restart_delay_most_ns;
 }
 
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
@@ -162,7 +164,7 @@ void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
 	} else {
 		snprintf(w->trouble, sizeof(w->trouble), "died: %.*s", (int)sizeof(w->trouble) - 8, words);
 	}
-	schedule(w, process_now_ns() - s->spawned_ns);
+	schedule(sup, w, process_now_ns() - s->spawned_ns);
 }
 
 /* A recovered dead slot of this worker that still has buckets. */
@@ -204,7 +206,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	if (rc != -EAGAIN)
 		w->failed_starts++;
 	complain(w, why, "cannot start");
-	schedule(w, 0);
+	schedule(sup, w, 0);
 }
 
 static void poll_worker(struct supervisor *sup, uint32_t worker)
@@ -319,6 +321,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
 	budget_poll(sup);
+	groups_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
 	workers_sweep(sup);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "budget.h"
+#include "group.h"
 #include "primary.h"
 #include "restart.h"
 #include "scale.h"
@@ -19,8 +20,6 @@
 
 #define WORKER_STOP_NS      2000000000ull  /* from the stop order to SIGKILL */
 #define WORKER_STEADY_NS    10000000000ull /* alive for so long: the next death is replaced at once */
-#define WORKER_BACKOFF_MIN  10000000ull
-#define WORKER_BACKOFF_MAX  1000000000ull
 
 /* One incarnation: a process in a slot. */
 struct worker_slot {
@@ -42,6 +41,7 @@ struct worker_slot {
 	struct stall_watch stall;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
+	uint64_t max_age_ns; /* DEAD and recovered only: what the I/O lcores have been told; see budget.h */
 	struct worker_ready ready; /* from READY on */
 	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
 	char cause[128]; /* why we killed it; empty: we did not, or as ordered */
@@ -71,6 +71,7 @@ struct worker {
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
 	bool held;         /* an operation is at work on it: that starts the replacement, not we */
 	bool drained;      /* owns nothing, and is to own nothing: kept over its incarnations */
+	bool debugged;     /* an operator debugs it: it keeps its buckets, and nothing else is asked of it; see debug.h */
 	bool leaving;      /* its buckets are being given to the others */
 	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
@@ -98,6 +99,7 @@ struct supervisor {
 	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
+	uint64_t published_ns; /* when the groups' entries of the stats directory were written */
 	bool busy;          /* counted in primary->operations */
 	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */
 	uint32_t fences;    /* workers killed for what they wrote, ever */

@@ -31,6 +31,8 @@ struct fake_move {
 struct fake_slot {
 	bool attached, dead, recovered, stopped;
 	uint32_t acks_left, dead_left;
+	uint64_t max_age_ns;
+	struct slot_parked parked;
 	uint32_t attaches, deaths, stops;
 };
 
@@ -195,6 +197,19 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	s->recovered = true;
 	*orphans = datapath_owned(dp, slot);
 	return true;
+}
+
+void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
+	fake.slot[slot].max_age_ns = max_age_ns;
+}
+
+void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out)
+{
+	(void)dp;
+	*out = fake.slot[slot].parked;
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)

@@ -13,6 +13,14 @@
 static struct config_group *group(void) { return &rig.primary->config.group[0]; }
 static struct budget *budget(void) { return &rig.primary->supervisor->budget[0]; }
 
+static struct stats_group look(void)
+{
+	struct stats_group group;
+
+	group_look(rig.primary->supervisor, 0, &group);
+	return group;
+}
+
 static int budget_start(void **unused)
 {
 	if (rig_start(unused))
@@ -77,7 +85,8 @@ static void a_spent_budget_parks_the_buckets_until_an_operator_restarts(void **u
 	for (uint32_t i = 0; i < 100; i++)
 		rig_turn();
 	assert_int_equal(rig_worker(1)->slot, SLOT_NONE);
-	assert_int_equal(budget_parked(rig.primary->supervisor, 0), FAKE_SERVICES * FAKE_BUCKETS / RIG_WORKERS);
+	assert_int_equal(look().parked_buckets, FAKE_SERVICES * FAKE_BUCKETS / RIG_WORKERS);
+	assert_int_equal(look().state, GROUP_SPENT);
 	assert_true(status_says("critical", "group game: restarts spent, 64 buckets parked; `batonctl worker restart game` "
 					    "tries again"));
 	assert_int_equal(rig_worker(0)->crashes, 0); /* the others go on */

@@ -124,7 +124,7 @@ static void failing_starts_back_off_and_recover(void **unused)
 	rig_plugin("game.so", "crash");
 	kill(rig_pid(1), SIGKILL);
 	wait_until(rig_worker(1)->failed_starts >= 4);
-	assert_true(rig_worker(1)->backoff_ns >= 8 * WORKER_BACKOFF_MIN);
+	assert_true(rig_worker(1)->backoff_ns >= 8 * rig.primary->config.group[0].restart_delay_ns);
 	status = status_build(rig.primary);
 	assert_string_equal(json_string_value(json_object_get(status, "verdict")), "critical");
 	json_decref(status);
@@ -150,12 +150,12 @@ static void back_off_doubles_to_a_second(void **unused)
 	wait_until(w->failed_starts == 1);
 	for (uint32_t i = 0; i < 9; i++) {
 		uint32_t starts = w->failed_starts;
-		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == WORKER_BACKOFF_MAX || last == 0);
+		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == rig.primary->config.group[0].restart_delay_most_ns || last == 0);
 		last = w->backoff_ns;
 		w->next_start_ns = 0;
 		wait_until(w->failed_starts == starts + 1);
 	}
-	assert_int_equal(w->backoff_ns, WORKER_BACKOFF_MAX);
+	assert_int_equal(w->backoff_ns, rig.primary->config.group[0].restart_delay_most_ns);
 }
 
 static void a_fenced_worker_is_killed_and_replaced(void **unused)
