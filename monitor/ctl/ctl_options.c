@@ -9,7 +9,8 @@
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
        OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
-       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S' };
+       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_BUCKET = 'b', OPTION_KEY = 'k',
+       OPTION_END = 'E' };
 
 static const struct option_row {
 	const char *name;
@@ -33,6 +34,9 @@ static const struct option_row {
 	{ "last", OPTION_LAST, 0, "N", "so many orders, the latest (default 20, at most 500)" },
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
+	{ "bucket", OPTION_BUCKET, 0, "B", "keep this bucket, or these: 17 or 0-255,300; may be given again" },
+	{ "key", OPTION_KEY, 0, "KEY", "keep this player's bucket, as for `buckets find`; may be given again" },
+	{ "end", OPTION_END, 0, NULL, "it is not debugged any more: it takes its share again" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -112,6 +116,17 @@ static int parse_seed(const struct ctl_options *o, FILE *err, const char *text, 
 	return 0;
 }
 
+static int choose(const struct ctl_options *o, FILE *err, const char *option, const char *value, const char **list,
+		  uint32_t *count)
+{
+	if (*count == CTL_CHOSEN) {
+		ctl_fail(o, CTL_USAGE, err, "--%s: %u are the most", option, CTL_CHOSEN);
+		return -EINVAL;
+	}
+	list[(*count)++] = value;
+	return 0;
+}
+
 static int set(struct ctl_options *o, FILE *err, const struct option_row *row, const char *value)
 {
 	switch (row->letter) {
@@ -127,6 +142,9 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_SHOW_VERSION: o->show_version = true; return 0;
 	case OPTION_WAIT: o->wait = true; return 0;
 	case OPTION_EFFECTIVE: o->effective = true; return 0;
+	case OPTION_END: o->end = true; return 0;
+	case OPTION_BUCKET: return choose(o, err, row->name, value, o->bucket, &o->buckets);
+	case OPTION_KEY: return choose(o, err, row->name, value, o->key, &o->keys);
 	case OPTION_VERSION: o->version = value; return 0;
 	case OPTION_PROM: o->prom = true; return 0;
 	case OPTION_LAST: return parse_count(o, err, row->name, value, &o->last);

@@ -19,7 +19,7 @@
 
 static const char *const kind_name[] = {
 	[SCALE_START] = "worker start", [SCALE_DRAIN] = "worker drain", [SCALE_STOP] = "worker stop",
-	[SCALE_MOVE] = "buckets move",
+	[SCALE_MOVE] = "buckets move", [SCALE_DEBUG] = "worker debug",
 };
 
 static void enter(struct scale *s, enum scale_phase phase, uint64_t wait_ns)
@@ -80,6 +80,8 @@ static void finish(struct supervisor *sup, const char *error)
 	reply_set_count(reply, "moves", s->moves);
 	json_object_set_new(reply, "gap_us", json_real((double)s->report.gap_ns / 1000));
 	reply_set_count(reply, "parked", s->report.parked);
+	if (s->kind == SCALE_DEBUG && w->debugged)
+		debug_report(sup, s->worker, reply);
 	json_object_set_new(reply, "shares", shares(sup, w->group));
 	if (error)
 		log_error("%s %s failed: %s", kind_name[s->kind], s->target, error);
@@ -199,6 +201,34 @@ static bool steady(struct supervisor *sup, char *why, size_t bytes)
 	return true;
 }
 
+static bool is_debug_target(const struct scale *s, uint32_t worker)
+{
+	return s->kind == SCALE_DEBUG && s->worker == worker;
+}
+
+/* Buckets that a worker under a debugger keeps, or is to have, are no part of the sharing. */
+static void share_rest(const struct supervisor *sup, uint32_t buckets, uint64_t members, const uint8_t *owner,
+		       uint8_t *want)
+{
+	static uint8_t rest[BATON_MAX_BUCKETS]; /* main lcore only */
+	static uint32_t bucket[BATON_MAX_BUCKETS];
+	const struct scale *s = &sup->scale;
+	uint32_t count = 0;
+
+	for (uint32_t b = 0; b < buckets; b++) {
+		bool chosen = s->kind == SCALE_DEBUG && buckets_has(s->chosen, b);
+
+		want[b] = chosen ? (uint8_t)s->worker : owner[b];
+		if (chosen || (owner[b] != SHARE_NOBODY && sup->worker[owner[b]].debugged))
+			continue;
+		rest[count] = owner[b];
+		bucket[count++] = b;
+	}
+	share_even(rest, count, members, rest);
+	for (uint32_t i = 0; i < count; i++)
+		want[bucket[i]] = rest[i];
+}
+
 /* want[b]: index of the worker that is to own bucket b. */
 static void wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
 {
@@ -219,10 +249,10 @@ static void wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uin
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		const struct worker *w = &sup->worker[i];
 
-		if (w->group == group && !w->gone && !w->drained && !w->leaving)
+		if (w->group == group && !w->gone && !w->drained && !w->leaving && !w->debugged && !is_debug_target(s, i))
 			members |= 1ull << i;
 	}
-	share_even(owner, buckets, members, want);
+	share_rest(sup, buckets, members, owner, want);
 }
 
 enum step { STEP_NONE, STEP_BEGUN, STEP_NOT_YET };
@@ -292,6 +322,8 @@ static void shared(struct supervisor *sup)
 	}
 	if (s->kind == SCALE_DRAIN)
 		mark(sup, s->worker, EVENT_DRAINED);
+	if (s->kind == SCALE_DEBUG)
+		debug_enter(sup, s->worker);
 	finish(sup, NULL);
 }
 

@@ -101,6 +101,10 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	const struct supervisor *sup = primary->supervisor;
 	const struct worker *w = &sup->worker[worker];
 
+	if (w->debugged && w->slot != SLOT_NONE)
+		say(j, STATUS_WARN, "worker %s, pid %d, is being debugged and keeps %u bucket%s; `batonctl worker debug %s --end` "
+		    "ends that", w->name, (int)sup->slot[w->slot].pid, datapath_owned(primary->dp, w->slot),
+		    datapath_owned(primary->dp, w->slot) == 1 ? "" : "s", w->name);
 	if (worker_settled(sup, worker) || w->gone)
 		return;
 	if (w->drained) { /* nobody's packets wait for it */

@@ -322,6 +322,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 		poll_worker(sup, i);
 	budget_poll(sup);
 	groups_poll(sup);
+	debug_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
 	workers_sweep(sup);

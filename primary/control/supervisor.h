@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "budget.h"
+#include "debug.h"
 #include "group.h"
 #include "primary.h"
 #include "restart.h"
@@ -72,6 +73,8 @@ struct worker {
 	bool held;         /* an operation is at work on it: that starts the replacement, not we */
 	bool drained;      /* owns nothing, and is to own nothing: kept over its incarnations */
 	bool debugged;     /* an operator debugs it: it keeps its buckets, and nothing else is asked of it; see debug.h */
+	bool debug_over;   /* its process ended: an even share is to follow */
+	uint32_t debug_incarnation;
 	bool leaving;      /* its buckets are being given to the others */
 	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
@@ -160,7 +163,7 @@ bool worker_has_no_slot(const struct supervisor *sup, uint32_t worker);
 uint32_t worker_find(const struct supervisor *sup, const char *name);
 /* Every turn: removes those that are gone. */
 void workers_sweep(struct supervisor *sup);
-/* Workers of the group that are to own buckets. */
+/* Workers of the group that are to own buckets, and may be given others: not those that are debugged. */
 uint32_t group_owners(const struct supervisor *sup, uint32_t group);
 
 /* ---- supervisor.c ---- */
