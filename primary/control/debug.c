@@ -104,6 +104,7 @@ void debug_enter(struct supervisor *sup, uint32_t worker)
 	if (w->slot == SLOT_NONE)
 		return;
 	w->debugged = true;
+	w->debug_slot = w->slot;
 	w->debug_incarnation = sup->slot[w->slot].incarnation;
 	sup->slot[w->slot].stall.off = !BATON_SABOTAGE(debugged_is_stalled);
 	log_warn("%s: pid %d in slot %u is being debugged: it may stand still from now on", w->name,
@@ -113,12 +114,18 @@ void debug_enter(struct supervisor *sup, uint32_t worker)
 
 /* ---- end ---- */
 
+/* The process that was debugged serves still. Incarnations are counted slot by slot. */
+static bool is_same(const struct supervisor *sup, const struct worker *w)
+{
+	return w->slot == w->debug_slot && sup->slot[w->slot].incarnation == w->debug_incarnation;
+}
+
 static void leave(struct supervisor *sup, uint32_t worker)
 {
 	struct worker *w = &sup->worker[worker];
 
 	w->debugged = false;
-	if (w->slot == SLOT_NONE || sup->slot[w->slot].incarnation != w->debug_incarnation)
+	if (!is_same(sup, w))
 		return;
 	sup->slot[w->slot].stall = (struct stall_watch){ .off = false };
 	slot_publish(sup, w->slot);
@@ -145,9 +152,8 @@ void debug_poll(struct supervisor *sup)
 
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		struct worker *w = &sup->worker[i];
-		bool same = w->slot != SLOT_NONE && sup->slot[w->slot].incarnation == w->debug_incarnation;
 
-		if (w->debugged && !same) {
+		if (w->debugged && !is_same(sup, w)) {
 			log_warn("%s: the process that was being debugged has ended: it takes its share again", w->name);
 			leave(sup, i);
 			w->debug_over = true;

@@ -150,8 +150,8 @@ static void judge_group(struct judge *j, const struct primary *primary, uint32_t
 	group_look(primary->supervisor, group, &look);
 	parked_words(&look, parked, sizeof(parked));
 	if (look.state == GROUP_SPENT)
-		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked%s; `batonctl worker restart %s` tries again",
-		    name, look.parked_buckets, parked, name);
+		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries again%s",
+		    name, look.parked_buckets, name, parked);
 	else if (look.state == GROUP_DOWN)
 		say(j, STATUS_CRITICAL, "group %s: none of its %u workers can be started%s", name, look.workers, parked);
 	else if (look.state == GROUP_PART && parked[0])

@@ -74,7 +74,7 @@ struct worker {
 	bool drained;      /* owns nothing, and is to own nothing: kept over its incarnations */
 	bool debugged;     /* an operator debugs it: it keeps its buckets, and nothing else is asked of it; see debug.h */
 	bool debug_over;   /* its process ended: an even share is to follow */
-	uint32_t debug_incarnation;
+	uint32_t debug_slot, debug_incarnation;
 	bool leaving;      /* its buckets are being given to the others */
 	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
