@@ -39,7 +39,7 @@ void sizing_of(const struct config *config, uint32_t service, struct sizing *out
 		.rate = up(s->rate_max, lcores), .workers = group->count != 0 ? group->count : 1,
 		.recovery_ns = group->recovery_ns, .stall_ns = found_ns != 0 ? found_ns + STALL_LOOKS_NS : UINT64_MAX,
 	};
-	out->pending = packets(out->rate, out->recovery_ns);
+	out->pending = out->rate != 0 ? packets(out->rate, out->recovery_ns) : SIZING_UNSAID_LEAST;
 	out->belt = found_ns != 0 ? packets(up(out->rate, out->workers), out->stall_ns) : 0;
 }
 
@@ -80,25 +80,39 @@ uint32_t sizing_port_buffers(const struct config_port *port)
 	return rx + tx + TX_BACKLOG_PACKETS;
 }
 
+static uint32_t unsaid(const struct config *config)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < config->services; i++)
+		count += config->service[i].rate_max == 0;
+	return count;
+}
+
 uint32_t sizing_pending_room(const struct config *config)
 {
-	uint64_t needed = sizing_pending(config);
+	uint64_t wanted = sizing_pending(config);
 
 	if (config->pending != 0)
 		return config->pending;
-	if (needed > SIZING_PENDING_MOST) /* refused by the checks */
+	if (config->services != 0) /* who has not said it gets what it would get if nobody had */
+		wanted += (uint64_t)unsaid(config) * (SIZING_PENDING_LEAST / config->services - SIZING_UNSAID_LEAST);
+	if (wanted > SIZING_PENDING_MOST)
 		return SIZING_PENDING_MOST;
-	return needed > SIZING_PENDING_LEAST ? (uint32_t)needed : SIZING_PENDING_LEAST;
+	return wanted > SIZING_PENDING_LEAST ? (uint32_t)wanted : SIZING_PENDING_LEAST;
 }
 
 uint32_t sizing_service_room(const struct config *config, uint32_t service)
 {
 	uint64_t needed = sizing_pending(config);
 	uint32_t room = sizing_pending_room(config), rest = needed < room ? room - (uint32_t)needed : 0;
+	uint32_t sharers = unsaid(config) != 0 ? unsaid(config) : config->services;
 	struct sizing sizing;
 
 	sizing_of(config, service, &sizing);
-	return (uint32_t)sizing.pending + rest / config->services;
+	if (sizing.rate != 0 && unsaid(config) != 0)
+		return (uint32_t)sizing.pending;
+	return (uint32_t)sizing.pending + rest / sharers;
 }
 
 /* ---- checks ---- */
@@ -141,7 +155,7 @@ static void check_buffers(struct loader *l)
 
 	for (uint32_t i = 0; i < c->ports; i++)
 		rings += sizing_port_buffers(&c->port[i]);
-	if (c->buffers != 0 && loader_good(l, &c->buffers) && belts + pending != 0 && c->buffers < rings + belts + pending)
+	if (c->buffers != 0 && loader_good(l, &c->buffers) && belts != 0 && c->buffers < rings + belts + pending)
 		wrong(l, &c->buffers,
 		      "memory.buffers: %u buffers are too few: %" PRIu64 " in the rings of the ports, %" PRIu64 " packets in "
 		      "belts and %" PRIu64 " in pending lists at rate.max make %" PRIu64 ": raise it to that, or leave it out",
@@ -168,14 +182,17 @@ static void check_pending(struct loader *l)
 			 used ? " + " : "", c->service[i].name, sizing.rate, sizing.recovery_ns / 1000000);
 		rate = rate && *rate > c->service[i].rate_max ? rate : &c->service[i].rate_max;
 	}
+	if (rate == NULL)
+		return; /* nothing is promised */
 	if (needed > SIZING_PENDING_MOST)
 		wrong(l, rate, "pending lists of an I/O lcore cannot hold what waits for the workers' recovery: %s, are %" PRIu64
 		      " packets of %u: lower rate.max or recovery.time, or add to eal.io_cores", sum, needed,
 		      SIZING_PENDING_MOST);
 	else
 		wrong(l, &c->pending,
-		      "memory.pending: %u packets are too few for the workers' recovery: of an I/O lcore, %s, are %" PRIu64
-		      ": raise it to that, or leave it out", c->pending, sum, needed);
+		      "memory.pending: %u packets are too few for the workers' recovery: of an I/O lcore, %s%s, are %" PRIu64
+		      ": raise it to that, or leave it out", c->pending, sum,
+		      unsaid(c) != 0 ? " + 64 for each service without rate.max" : "", needed);
 }
 
 void loader_check_sizing(struct loader *l)

@@ -6,12 +6,13 @@
 
 #include "config.h"
 
+#define SIZING_UNSAID_LEAST  64u
 #define SIZING_PENDING_MOST  4194304u /* memory.pending */
 #define SIZING_PENDING_LEAST 16000u   /* memory.pending: auto, if no service says its rate.max or they need less */
 
 /* Of one service, and of one I/O lcore: those share the packets evenly, and so do the workers of the group. */
 struct sizing {
-	uint64_t rate;        /* packets per second; 0: no rate.max, so nothing is promised */
+	uint64_t rate;        /* packets per second; 0: no rate.max, so nothing is promised but SIZING_UNSAID_LEAST */
 	uint32_t workers;
 	uint64_t recovery_ns; /* from the death of workers, all of the group at once, until their buckets are served */
 	uint64_t pending;     /* packets that come meanwhile and wait in pending lists */
@@ -30,7 +31,7 @@ uint64_t sizing_belts(const struct config *config);
 uint32_t sizing_port_buffers(const struct config_port *port);
 /* memory.pending, or what it is if it is auto. */
 uint32_t sizing_pending_room(const struct config *config);
-/* Of that, the room of a service: what it needs, and an even share of the rest. */
+/* Of that, the room of a service: what it needs. The rest is shared evenly by those that have not said it, or by all. */
 uint32_t sizing_service_room(const struct config *config, uint32_t service);
 
 #endif

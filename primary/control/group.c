@@ -76,13 +76,14 @@ void group_look(const struct supervisor *sup, uint32_t group, struct stats_group
 	out->state = state_of(budget, out);
 }
 
-/* Nobody will come for its orphans, as far as can be told: nothing is started, or what is started fails. */
+/* Nobody will come for its orphans, as far as can be told: nothing is started, or what is started fails, until one is
+ * ready. */
 static bool is_given_up(const struct supervisor *sup, const struct worker_slot *s)
 {
 	const struct worker *w = &sup->worker[s->worker];
 
 	return s->state == WORKER_DEAD && s->recovered && s->orphans > 0 && !w->held &&
-	       (sup->budget[w->group].spent || (w->failed_starts > 0 && w->slot == SLOT_NONE));
+	       (sup->budget[w->group].spent || w->failed_starts > 0);
 }
 
 static void limit_age(struct supervisor *sup, uint32_t slot)

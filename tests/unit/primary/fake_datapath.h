@@ -46,6 +46,7 @@ static struct fake {
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
+	uint32_t parks; /* calls of datapath_slot_park() with an age */
 	int64_t imbalance;
 	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
@@ -204,6 +205,7 @@ void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
 	(void)dp;
 	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
 	fake.slot[slot].max_age_ns = max_age_ns;
+	fake.parks += max_age_ns != 0;
 }
 
 void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out)
