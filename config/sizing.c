@@ -158,7 +158,8 @@ static void check_buffers(struct loader *l)
 	if (c->buffers != 0 && loader_good(l, &c->buffers) && belts != 0 && c->buffers < rings + belts + pending)
 		wrong(l, &c->buffers,
 		      "memory.buffers: %u buffers are too few: %" PRIu64 " in the rings of the ports, %" PRIu64 " packets in "
-		      "belts and %" PRIu64 " in pending lists at rate.max make %" PRIu64 ": raise it to that, or leave it out",
+		      "belts and %" PRIu64 " in pending lists at rate.max make %" PRIu64 ": raise it to that, or leave it "
+		      "out",
 		      c->buffers, rings, belts, pending, rings + belts + pending);
 }
 
@@ -185,8 +186,8 @@ static void check_pending(struct loader *l)
 	if (rate == NULL)
 		return; /* nothing is promised */
 	if (needed > SIZING_PENDING_MOST)
-		wrong(l, rate, "pending lists of an I/O lcore cannot hold what waits for the workers' recovery: %s, are %" PRIu64
-		      " packets of %u: lower rate.max or recovery.time, or add to eal.io_cores", sum, needed,
+		wrong(l, rate, "pending lists of an I/O lcore cannot hold what waits for the workers' recovery: %s, are "
+		      "%" PRIu64 " packets of %u: lower rate.max or recovery.time, or add to eal.io_cores", sum, needed,
 		      SIZING_PENDING_MOST);
 	else
 		wrong(l, &c->pending,
@@ -214,8 +215,8 @@ void loader_check_sizing(struct loader *l)
 			continue;
 		if (sizing.stall_ns == UINT64_MAX)
 			wrong(l, &c->service[i].rate_max,
-			      "services[%u]: rate.max: no belt holds what comes while a worker is stalled, for with stall_timeout "
-			      "and stall_wall off it is never replaced: switch one on, or leave rate.max out", i);
+			      "services[%u]: rate.max: no belt holds what comes while a worker is stalled, for with "
+			      "stall_timeout and stall_wall off it is never replaced: switch one on, or leave rate.max out", i);
 		else if (sizing.belt > sizing_belt_room() && !BATON_SABOTAGE(belt_not_checked))
 			check_belt(l, i, &sizing);
 	}

@@ -31,7 +31,7 @@ uint64_t sizing_belts(const struct config *config);
 uint32_t sizing_port_buffers(const struct config_port *port);
 /* memory.pending, or what it is if it is auto. */
 uint32_t sizing_pending_room(const struct config *config);
-/* Of that, the room of a service: what it needs. The rest is shared evenly by those that have not said it, or by all. */
+/* Of that, the room of a service: what it needs. The rest is shared by those that have not said it, or by all. */
 uint32_t sizing_service_room(const struct config *config, uint32_t service);
 
 #endif

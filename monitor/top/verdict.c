@@ -7,8 +7,8 @@
 
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 static const enum core_drop loss[] = {
-	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused, DROP_bad_verdict,
-	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused,
+	DROP_bad_verdict, DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 
@@ -77,8 +77,8 @@ static void judge_parts(struct judge *j)
 		char words[80];
 		group_words(g, words, sizeof(words));
 		if (g->state >= GROUP_FELL_BACK)
-			because(j, group_level(g) == VERDICT_CRIT ? 2.6 + 0.1 * (g->state == GROUP_SPENT) : 1.6, "group %s %s",
-				g->name, words);
+			because(j, group_level(g) == VERDICT_CRIT ? 2.6 + 0.1 * (g->state == GROUP_SPENT) : 1.6,
+				"group %s %s", g->name, words);
 	}
 	if (s->zygote_pid == 0)
 		because(j, 2.2, "no zygote: no worker can be started");

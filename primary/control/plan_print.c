@@ -43,7 +43,8 @@ static void print_buffers(FILE *out, const struct config *config, const struct m
 			sizing_port_buffers(&config->port[i]));
 	fprintf(out, "  %-29s %10" PRIu64 "  %u slots of %u belts\n", "belts",
 		(uint64_t)BELT_SLOTS * config->worker_slots, BELT_SLOTS, config->worker_slots);
-	fprintf(out, "  %-29s %10u  packets that may wait while buckets have no worker\n", "pending lists", sizing_pending_room(config));
+	fprintf(out, "  %-29s %10u  packets that may wait while buckets have no worker\n", "pending lists",
+		sizing_pending_room(config));
 	fprintf(out, "  %-29s %10u  packets that may wait for an address\n", "neighbours", NEIGHBOUR_WAITING);
 	fprintf(out, "  %-29s %10u  %u bursts of %u, 2 caches of %u\n", "bursts and cache", PLAN_LOOP_BUFFERS, PLAN_BURSTS,
 		BATON_BURST, PLAN_CACHE);
@@ -62,8 +63,8 @@ static void print_recovery(FILE *out, const struct config *config)
 
 		sizing_of(config, i, &sizing);
 		if (sizing.rate == 0) {
-			fprintf(out, "  %-29s %10s  services[%u].rate.max is not said; room for %u\n", service->name, "unknown",
-				i, sizing_service_room(config, i));
+			fprintf(out, "  %-29s %10s  services[%u].rate.max is not said; room for %u\n", service->name,
+				"unknown", i, sizing_service_room(config, i));
 			continue;
 		}
 		fprintf(out, "  %-29s %10" PRIu64 "  %" PRIu64 " packets/s x %.1f ms of recovery.time; room for %u\n",

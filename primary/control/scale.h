@@ -51,10 +51,12 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 int scale_begin_move(struct supervisor *sup, const char *buckets, const char *target, restart_done_fn done,
 		     uint64_t token, char *why, size_t bytes);
 /* The worker keeps the buckets of the map, or gets them, and gives all others away; debug_enter() when it has. */
-int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done, uint64_t token,
-		      char *why, size_t bytes);
+int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
+		      uint64_t token, char *why, size_t bytes);
 /* Returns 0 if there is a worker of that name and no operation is under way, -ENOENT, -EBUSY. */
 int scale_find_worker(const struct supervisor *sup, const char *target, char *why, size_t bytes);
+/* For the operation under way: owner[b], want[b]: index of the worker that owns bucket b, and is to; SHARE_NOBODY. */
+void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want);
 void scale_poll(struct supervisor *sup);
 /* The primary stops: ends an operation under way as failed. */
 void scale_abandon(struct supervisor *sup);

@@ -58,8 +58,8 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 	snprintf(s->target, sizeof(s->target), "%s", target);
 	log_info("worker %s: %s", sup->worker[worker].name,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
-		 kind == SCALE_STOP ? "is drained and stopped" : kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" :
-		 "is given buckets");
+		 kind == SCALE_STOP ? "is drained and stopped" :
+		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" : "is given buckets");
 }
 
 /* ---- start ---- */
@@ -195,7 +195,8 @@ static int refuse_kept(const struct supervisor *sup, uint32_t worker, const uint
 
 		for (uint32_t b = 0; b < sup->primary->config.service[service].buckets; b++) {
 			uint32_t slot = datapath_owner(sup->primary->dp, service, b);
-			if (slot != SLOT_NONE && buckets_has(map, b) && debug_refuse(sup, sup->slot[slot].worker, why, bytes))
+			if (slot != SLOT_NONE && buckets_has(map, b) &&
+			    debug_refuse(sup, sup->slot[slot].worker, why, bytes))
 				return -EBUSY;
 		}
 	}
@@ -209,8 +210,8 @@ int scale_find_worker(const struct supervisor *sup, const char *target, char *wh
 	return rc ? rc : worker_find(sup, target) == sup->workers ? not_found(sup, target, why, bytes) : 0;
 }
 
-int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done, uint64_t token,
-		      char *why, size_t bytes)
+int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
+		      uint64_t token, char *why, size_t bytes)
 {
 	int rc = refuse_kept(sup, worker, map, why, bytes);
 

@@ -29,8 +29,8 @@ static const char *const verdict_name[] = { "ok", "warn", "critical" };
 
 /* Drops for want of room, a worker, a buffer or a neighbour. */
 static const enum core_drop loss[] = {
-	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused, DROP_bad_verdict,
-	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused,
+	DROP_bad_verdict, DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 
@@ -102,8 +102,8 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	const struct worker *w = &sup->worker[worker];
 
 	if (w->debugged && w->slot != SLOT_NONE)
-		say(j, STATUS_WARN, "worker %s, pid %d, is being debugged and keeps %u bucket%s; `batonctl worker debug %s --end` "
-		    "ends that", w->name, (int)sup->slot[w->slot].pid, datapath_owned(primary->dp, w->slot),
+		say(j, STATUS_WARN, "worker %s, pid %d, is being debugged and keeps %u bucket%s; `batonctl worker debug %s "
+		    "--end` ends that", w->name, (int)sup->slot[w->slot].pid, datapath_owned(primary->dp, w->slot),
 		    datapath_owned(primary->dp, w->slot) == 1 ? "" : "s", w->name);
 	if (worker_settled(sup, worker) || w->gone)
 		return;
@@ -150,8 +150,8 @@ static void judge_group(struct judge *j, const struct primary *primary, uint32_t
 	group_look(primary->supervisor, group, &look);
 	parked_words(&look, parked, sizeof(parked));
 	if (look.state == GROUP_SPENT)
-		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries again%s",
-		    name, look.parked_buckets, name, parked);
+		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries "
+		    "again%s", name, look.parked_buckets, name, parked);
 	else if (look.state == GROUP_DOWN)
 		say(j, STATUS_CRITICAL, "group %s: none of its %u workers can be started%s", name, look.workers, parked);
 	else if (look.state == GROUP_PART && parked[0])

@@ -78,8 +78,8 @@ json_t *verb_worker_debug(const struct command_call *call)
 	const char *target = text_arg(call, "target"), *buckets = text_arg(call, "buckets");
 	const json_t *keys = json_object_get(call->args, "keys");
 	bool sound = target && (!keys || json_is_array(keys)) && json_array_size(keys) <= 1000;
-	json_t *refused = refusal(call->primary, sound, "worker.debug needs args.target, a worker, and may have args.buckets, "
-				  "such as \"17,300\", args.keys, an array of strings, and args.end");
+	json_t *refused = refusal(call->primary, sound, "worker.debug needs args.target, a worker, and may have "
+				  "args.buckets, such as \"17,300\", args.keys, an array of strings, and args.end");
 	char why[700];
 
 	if (refused)

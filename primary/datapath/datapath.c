@@ -178,11 +178,9 @@ int datapath_start(struct datapath *dp)
 
 void datapath_stop(struct datapath *dp)
 {
-	struct order order = {.kind = ORDER_QUIT};
-
 	if (!dp->running)
 		return;
-	post(dp, &order);
+	post(dp, &(struct order){.kind = ORDER_QUIT});
 	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
 		rte_eal_wait_lcore(dp->io[i]->lcore_id);
 	dp->running = false;

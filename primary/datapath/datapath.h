@@ -87,8 +87,8 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot);
  * once it has no orphans left; call datapath_slot_attach() anew for it. */
 bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans);
 
-/* The orphans of a dead slot wait for nobody: packets that have waited for longer are dropped (`park_expired`), until it
- * is called with 0. Packets alone, never messages. Ends by itself when the buckets are moved. */
+/* The orphans of a dead slot wait for nobody: packets that have waited for longer are dropped (`park_expired`), until
+ * it is called with 0. Packets alone, never messages. Ends by itself when the buckets are moved. */
 void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns);
 /* What waits for the orphans of a dead slot, over all lcores, as of their last housekeeping. */
 struct slot_parked {

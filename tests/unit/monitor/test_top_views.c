@@ -110,8 +110,10 @@ static void groups_say_whether_they_serve(void **state)
 	static const struct { enum group_state state; const char *row, *verdict; } c[] = {
 		{ GROUP_SERVING, "ok       2 of 2 workers serve, 3 of 10 restarts spent\n", "+ OK  nothing is wrong" },
 		{ GROUP_STARTING, "! warn   no worker serves yet\n", "+ OK  nothing is wrong" },
-		{ GROUP_FELL_BACK, "! warn   fell back from 1.4.3 to 1.4.2\n", "! WARN  group game fell back from 1.4.3 to 1.4.2" },
-		{ GROUP_PART, "X crit   2 of 2 workers serve: game.1: no licence\n", "X CRIT  group game 2 of 2 workers serve" },
+		{ GROUP_FELL_BACK, "! warn   fell back from 1.4.3 to 1.4.2\n",
+		  "! WARN  group game fell back from 1.4.3 to 1.4.2" },
+		{ GROUP_PART, "X crit   2 of 2 workers serve: game.1: no licence\n",
+		  "X CRIT  group game 2 of 2 workers serve" },
 		{ GROUP_DOWN, "X crit   no worker can be started: game.1: no licence\n",
 		  "X CRIT  group game no worker can be started: game.1: no licence" },
 		{ GROUP_SPENT, "X crit   restarts spent: 2048 buckets, 12.3k packets parked\n",

@@ -150,7 +150,8 @@ static void back_off_doubles_to_a_second(void **unused)
 	wait_until(w->failed_starts == 1);
 	for (uint32_t i = 0; i < 9; i++) {
 		uint32_t starts = w->failed_starts;
-		assert_true(w->backoff_ns == 2 * last || w->backoff_ns == rig.primary->config.group[0].restart_delay_most_ns || last == 0);
+		assert_true(w->backoff_ns == 2 * last || last == 0 ||
+			    w->backoff_ns == rig.primary->config.group[0].restart_delay_most_ns);
 		last = w->backoff_ns;
 		w->next_start_ns = 0;
 		wait_until(w->failed_starts == starts + 1);
