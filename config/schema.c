@@ -197,6 +197,8 @@ const struct schema_row schema[] = {
 	  .fallback = "2s", .example = "2s", .zero = "off", FIELD(config_group, park_max_age_ns),
 	  .help = "what has waited so long while no worker can be started is dropped; off: it waits" },
 	{ "groups[].recovery", SCHEMA_MAP, .reload = RELOAD_RESTART, .help = "how long replacing a worker takes" },
+	/* Default: ten times the aim for a start without a standby (5 ms, p99 of the gap). Of 13 stalls of 71_stall on two
+	 * vCPUs with a load of 25 the quickest recovery took 16 ms, from `died` to `buckets moved` in the log. */
 	{ "groups[].recovery.time", SCHEMA_DURATION, false, RELOAD_RESTART, TIER_RARELY, MS, 60 * SEC,
 	  .fallback = "50ms", .example = "50ms", FIELD(config_group, recovery_ns),
 	  .help = "from a worker's end until its buckets are served again: rate.max is multiplied with it" },

@@ -19,6 +19,7 @@ const struct fuzz_seed fuzz_seeds[] = {
 	FUZZ_SEED("F\0{\"command\":\"buckets.move\",\"args\":{\"buckets\":\"0-3,9\",\"target\":\"game.0\"},\"id\":2}\0D\1"),
 	FUZZ_SEED("F\0{\"command\":\"buckets.find\",\"args\":{\"keys\":[\"1\",\"0x2\"]}}\0"),
 	FUZZ_SEED("F\0{\"command\":\"worker.drain\",\"args\":{\"target\":\"game.0\"}}\0D\0"),
+	FUZZ_SEED("F\0{\"command\":\"worker.debug\",\"args\":{\"target\":\"game.0\",\"buckets\":\"1\",\"keys\":[\"7\"]}}\0D\0"),
 	{ NULL, 0 },
 };
 
