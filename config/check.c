@@ -313,6 +313,10 @@ static void check_groups(struct loader *l)
 		    loader_good(l, &group->stall_wall_ns) && loader_good(l, &group->stall_timeout_ns))
 			wrong(l, &group->stall_wall_ns,
 			      "groups[%u].stall_wall: shorter than stall_timeout: raise it, too, or switch it off", g);
+		if (group->restart_delay_most_ns < group->restart_delay_ns &&
+		    loader_good(l, &group->restart_delay_most_ns) && loader_good(l, &group->restart_delay_ns))
+			wrong(l, &group->restart_delay_most_ns,
+			      "groups[%u].restart_delay_most: shorter than restart_delay: raise it, too", g);
 		whole = whole && loader_good(l, &group->count);
 		workers += group->count;
 	}
@@ -383,4 +387,5 @@ void loader_check(struct loader *l)
 	for (uint32_t p = 0; p < c->ports; p++)
 		c->port[p].line = field_place(l, c->port[p].name).line + 1;
 	loader_check_poll(l);
+	loader_check_sizing(l);
 }

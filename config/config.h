@@ -65,6 +65,7 @@ struct config_service {
 	uint32_t buckets;
 	char group[BATON_NAME_BYTES];
 	uint32_t group_index;
+	uint64_t rate_max;     /* packets per second that it is sized for; 0: not said */
 };
 
 struct config_setting {
@@ -92,7 +93,9 @@ struct config_group {
 	uint64_t stall_wall_ns;    /* the same, whoever had the CPU; 0: never */
 	uint32_t restart_burst;     /* crashes within restart_window_ns that spend the budget; 0: never spent */
 	uint64_t restart_window_ns;
-	uint64_t restart_pause_ns;  /* longest pause before a worker that has died is started again; 0: none */
+	uint64_t restart_delay_ns, restart_delay_most_ns; /* before a second replacement; doubles up to the other; that 0: none */
+	uint64_t park_max_age_ns;   /* packets wait so long for a group without workers; 0: for ever */
+	uint64_t recovery_ns;       /* from a death until the buckets are served: what pending lists must hold */
 	uint64_t good_after_ns;     /* a version that ran so long without a crash is fallen back to */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;
@@ -125,7 +128,7 @@ struct config {
 	enum config_poll poll;
 	/* memory */
 	uint32_t worker_slots;
-	uint32_t pending; /* packets a pending list holds, per I/O lcore */
+	uint32_t pending; /* packets that may wait in pending lists, per I/O lcore; 0: as many as sizing.h says */
 	uint32_t buffers; /* mbufs per I/O lcore; 0: computed */
 	char state_file[BATON_PATH_BYTES]; /* empty: <huge_dir>/baton.<name>.state */
 	/* workers */

@@ -81,6 +81,8 @@ void loader_check(struct loader *l);
 void loader_check_host(struct loader *l);
 /* Refuses poll: busy with more spinning threads than CPUs. Called by loader_check(). */
 void loader_check_poll(struct loader *l);
+/* Refuses what cannot hold the packets that wait while workers are replaced. Called by loader_check(). sizing.c */
+void loader_check_sizing(struct loader *l);
 /* Replaces `auto` where the answer depends on the machine. */
 void loader_resolve(struct loader *l);
 

@@ -30,6 +30,14 @@ const char *worker_state_name(uint32_t state)
 	return state < WORKER_STATE_COUNT ? name[state] : "?";
 }
 
+const char *group_state_name(uint32_t state)
+{
+	static const char *const name[GROUP_STATE_COUNT] = {
+		"none", "serving", "starting", "fell_back", "part", "down", "spent",
+	};
+	return state < GROUP_STATE_COUNT ? name[state] : "?";
+}
+
 const char *port_state_name(uint32_t state)
 {
 	static const char *const name[PORT_STATE_COUNT] = { "up", "no_link", "gone" };
@@ -45,6 +53,7 @@ static int entry_read(const void *entry, void *out, size_t bytes)
 		struct stats_worker worker;
 		struct stats_version version;
 		struct stats_port port;
+		struct stats_group group;
 	} copy;
 
 	for (uint32_t tries = 0; tries < DIRECTORY_TRIES; tries++) {
@@ -104,6 +113,15 @@ int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port 
 	return rc;
 }
 
+int stats_group_read(const struct stats *stats, uint32_t group, struct stats_group *out)
+{
+	int rc = group < BATON_MAX_GROUPS ? entry_read(&stats->header->group[group], out, sizeof(*out)) : -EINVAL;
+
+	if (rc == 0)
+		END(out->name), END(out->version), END(out->failed), END(out->why);
+	return rc;
+}
+
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in)
 {
 	entry_write(&stats->header->worker[slot], in, sizeof(*in));
@@ -117,6 +135,11 @@ void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_
 void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in)
 {
 	entry_write(&stats->header->port[port], in, sizeof(*in));
+}
+
+void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in)
+{
+	entry_write(&stats->header->group[group], in, sizeof(*in));
 }
 
 uint32_t stats_gaps_read(const struct CoreStats *page, uint64_t from, struct stats_gap *out, uint64_t *missed)

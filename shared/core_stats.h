@@ -102,6 +102,7 @@
 	X(belt_full, "the owner's belt is full") \
 	X(message_room, "too many messages wait: no room for those the packet might post") \
 	X(pending_full, "the pending list of a move is full") \
+	X(park_expired, "waited longer than park.max_age while its group had no worker") \
 	X(worker_died, "unsettled when the worker died and not redelivered") \
 	X(quarantined, "killed workers again and again: see batonctl quarantine") \
 	X(malformed, "refused by the plugin as malformed") \
@@ -215,8 +216,9 @@ struct stats_header {
 	struct stats_worker worker[BATON_MAX_WORKERS];
 	struct stats_version versions[STATS_LANES_MAX]; /* by lane */
 	struct stats_port port[BATON_MAX_PORTS];
+	struct stats_group group[BATON_MAX_GROUPS]; /* by group of the configuration */
 };
-#define STATS_HEADER_BYTES 24576u
+#define STATS_HEADER_BYTES 28672u
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
 static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
@@ -260,11 +262,13 @@ static inline struct stats_lane *stats_lane(const struct stats *s, uint32_t lcor
 int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
 int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out);
 int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out);
+int stats_group_read(const struct stats *stats, uint32_t group, struct stats_group *out);
 
 /* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
 void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in);
 void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in);
+void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in);
 
 /* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
  * *missed: gaps asked for that have been overwritten. Returns their number. */

@@ -31,7 +31,37 @@ struct stats_worker {
 	char version[BATON_NAME_BYTES];
 	char build_id[44];              /* 40 hex digits */
 	uint32_t stalls;                /* of the crashes: killed because it settled nothing */
+	uint32_t debug;                 /* 1: an operator debugs it: it may stand still, and is left alone */
 };
+
+/* From well to worse. */
+enum group_state {
+	GROUP_NONE = 0, GROUP_SERVING, GROUP_STARTING,
+	GROUP_FELL_BACK, /* an older version runs, as the wanted one crashed too often */
+	GROUP_PART,      /* a worker cannot be started; others serve */
+	GROUP_DOWN,      /* none can, and none serves */
+	GROUP_SPENT,     /* restarts are spent: nothing is started until an operator says so */
+	GROUP_STATE_COUNT
+};
+
+/* A group, as configured. */
+struct stats_group {
+	_Atomic uint32_t seq;
+	uint32_t state;          /* enum group_state */
+	uint32_t workers;        /* that are to own buckets */
+	uint32_t serving;        /* of them: own buckets and run */
+	uint32_t crashes;        /* by faults of its own within restart_window */
+	uint32_t burst;          /* that many spend the restarts; 0: none do */
+	uint32_t failed_starts;  /* of the workers that are down, since the last good one */
+	uint32_t parked_buckets; /* whose worker is gone and has no successor yet */
+	uint64_t parked_packets; /* that wait for those buckets */
+	uint64_t parked_ns;      /* age of the oldest of them */
+	char name[BATON_NAME_BYTES];    /* "": no such group */
+	char version[BATON_NAME_BYTES]; /* that runs */
+	char failed[BATON_NAME_BYTES];  /* that it fell back from; "": it did not */
+	char why[128];                  /* why a worker is down; "": none is */
+};
+static_assert(sizeof(struct stats_group) % 8 == 0, "whole words");
 
 /* What is counted in one lane (residence.h): a version of a group, whichever slots it ran in. */
 struct stats_version {
@@ -70,5 +100,7 @@ static_assert(sizeof(struct stats_port) % 8 == 0 && offsetof(struct stats_port, 
 /* "up", "no_link", "gone". */
 const char *port_state_name(uint32_t state);
 const char *worker_state_name(uint32_t state);
+/* "serving", "fell_back", "spent", ... */
+const char *group_state_name(uint32_t state);
 
 #endif

@@ -19,6 +19,8 @@ enum ctl_exit {
 	CTL_DENIED = 8,
 };
 
+#define CTL_CHOSEN 32u /* --bucket and --key, each */
+
 struct ctl_options {
 	char instance[BATON_NAME_BYTES]; /* empty: the only one there is */
 	char socket[108];                /* empty: that of the instance */
@@ -32,7 +34,9 @@ struct ctl_options {
 	const char *version;
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
-	bool wait, effective;
+	bool wait, effective, end;
+	const char *bucket[CTL_CHOSEN], *key[CTL_CHOSEN]; /* into argv */
+	uint32_t buckets, keys;
 	bool prom;
 	uint32_t last;    /* orders of the audit log */
 	const char *plugin; /* into argv */
@@ -100,6 +104,7 @@ int ctl_crash_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_stop(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_worker_debug(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);

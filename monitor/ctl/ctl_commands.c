@@ -233,6 +233,14 @@ const struct ctl_command ctl_commands[] = {
 	  "It owns nothing, gives its core away, and is left out of sharing until `batonctl worker start GROUP.N`; a hot\n"
 	  "restart or a death does not change that. The last one that owns buckets is refused.",
 	  ctl_worker_drain },
+	{ "worker", "debug", "GROUP.N", "tbkE", "let a worker stand still under a debugger, under traffic",
+	  "Gives all its buckets but the chosen ones to the group's other workers, and leaves it alone from then on: it\n"
+	  "is never stalled, restarted, scaled or given other buckets. Prints the gdb command. While it stands still only\n"
+	  "players of the chosen buckets wait. Without --bucket and --key it keeps one bucket. Ended by --end, or by the\n"
+	  "end of the process: then it takes its share again.\n\n"
+	  "  batonctl worker debug game.1 --key 123             debug what happens to player 123\n"
+	  "  batonctl worker debug game.1 --end",
+	  ctl_worker_debug },
 	{ "buckets", "show", "[GROUP]", "", "which worker owns which buckets",
 	  "Numbers, ranges, and ranges with a step: 0-1022/2 is every second bucket. Also moves that are under way.",
 	  ctl_buckets_show },

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "ctl_values.h"
 
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
        OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
-       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_PLUGIN = 'P' };
+       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_PLUGIN = 'P', OPTION_BUCKET = 'b',
+       OPTION_KEY = 'k', OPTION_END = 'E' };
 
 static const struct option_row {
 	const char *name;
@@ -34,6 +36,9 @@ static const struct option_row {
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
 	{ "plugin", OPTION_PLUGIN, 0, "FILE.so", "whose verify looks at the records of its size (default: what the groups run)" },
+	{ "bucket", OPTION_BUCKET, 0, "B", "keep this bucket, or these: 17 or 0-255,300; may be given again" },
+	{ "key", OPTION_KEY, 0, "KEY", "keep this player's bucket, as for `buckets find`; may be given again" },
+	{ "end", OPTION_END, 0, NULL, "it is not debugged any more: it takes its share again" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -56,60 +61,14 @@ static int unknown(const struct ctl_options *o, FILE *err, const char *what, con
 
 /* ---- values ---- */
 
-static int parse_time(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint64_t *ms)
+static int choose(const struct ctl_options *o, FILE *err, const char *option, const char *value, const char **list,
+		  uint32_t *count)
 {
-	static const struct {
-		const char *unit;
-		double ms;
-	} unit[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "", 1000 } };
-	char *end;
-	double value = strtod(text, &end);
-
-	for (size_t i = 0; i < sizeof(unit) / sizeof(unit[0]) && end != text; i++) {
-		double total = value * unit[i].ms;
-		if (strcmp(end, unit[i].unit) == 0 && total >= 1 && total <= 86400000) {
-			*ms = (uint64_t)total;
-			return 0;
-		}
-	}
-	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a time from 1ms to 1440m, such as 500ms, 30s, 5m", option,
-		 text);
-	return -EINVAL;
-}
-
-static int parse_count(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint32_t *count)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	if (text[0] >= '0' && text[0] <= '9' && *end == 0 && value >= 1 && value <= 500) {
-		*count = (uint32_t)value;
-		return 0;
-	}
-	ctl_fail(o, CTL_USAGE, err, "--%s is '%s': give a number from 1 to 500", option, text);
-	return -EINVAL;
-}
-
-static int copy(const struct ctl_options *o, FILE *err, const char *option, const char *text, char *out, size_t bytes)
-{
-	if (!text[0] || strlen(text) >= bytes) {
-		ctl_fail(o, CTL_USAGE, err, "--%s: give 1 to %zu characters", option, bytes - 1);
+	if (*count == CTL_CHOSEN) {
+		ctl_fail(o, CTL_USAGE, err, "--%s: %u are the most", option, CTL_CHOSEN);
 		return -EINVAL;
 	}
-	memcpy(out, text, strlen(text) + 1);
-	return 0;
-}
-
-static int parse_seed(const struct ctl_options *o, FILE *err, const char *text, uint64_t *seed)
-{
-	char *end;
-	unsigned long long value = strtoull(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end != 0 || value > UINT32_MAX) {
-		ctl_fail(o, CTL_USAGE, err, "--seed is '%s': give a number from 0 to 4294967295", text);
-		return -EINVAL;
-	}
-	*seed = value;
+	list[(*count)++] = value;
 	return 0;
 }
 
@@ -121,21 +80,24 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 			ctl_fail(o, CTL_USAGE, err, "-i '%s': give the name of an instance; for a path use -s", value);
 			return -EINVAL;
 		}
-		return copy(o, err, row->name, value, o->instance, sizeof(o->instance));
-	case OPTION_SOCKET: return copy(o, err, row->name, value, o->socket, sizeof(o->socket));
+		return ctl_copy(o, err, row->name, value, o->instance, sizeof(o->instance));
+	case OPTION_SOCKET: return ctl_copy(o, err, row->name, value, o->socket, sizeof(o->socket));
 	case OPTION_JSON: o->json = true; return 0;
 	case OPTION_HELP: o->help = true; return 0;
 	case OPTION_SHOW_VERSION: o->show_version = true; return 0;
 	case OPTION_WAIT: o->wait = true; return 0;
 	case OPTION_EFFECTIVE: o->effective = true; return 0;
+	case OPTION_END: o->end = true; return 0;
+	case OPTION_BUCKET: return choose(o, err, row->name, value, o->bucket, &o->buckets);
+	case OPTION_KEY: return choose(o, err, row->name, value, o->key, &o->keys);
 	case OPTION_VERSION: o->version = value; return 0;
 	case OPTION_PROM: o->prom = true; return 0;
-	case OPTION_LAST: return parse_count(o, err, row->name, value, &o->last);
+	case OPTION_LAST: return ctl_parse_count(o, err, row->name, value, &o->last);
 	case OPTION_FILE: o->file = value; return 0;
 	case OPTION_PLUGIN: o->plugin = value; return 0;
-	case OPTION_SEED: return parse_seed(o, err, value, &o->seed);
-	case OPTION_TIMEOUT: return parse_time(o, err, row->name, value, &o->timeout_ms);
-	default: return parse_time(o, err, row->name, value, &o->interval_ms);
+	case OPTION_SEED: return ctl_parse_seed(o, err, value, &o->seed);
+	case OPTION_TIMEOUT: return ctl_parse_time(o, err, row->name, value, &o->timeout_ms);
+	default: return ctl_parse_time(o, err, row->name, value, &o->interval_ms);
 	}
 }
 

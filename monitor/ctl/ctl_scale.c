@@ -1,4 +1,4 @@
-/* batonctl worker start|stop|drain and buckets show|find|move. */
+/* batonctl worker start|stop|drain|debug and buckets show|find|move. */
 #include <string.h>
 
 #include "ctl.h"
@@ -38,7 +38,8 @@ static void print_result(FILE *out, const json_t *reply)
 }
 
 /* Asks for an operation, waits for its end, prints what it did. Takes the reference to args. */
-static int order(const struct ctl_options *o, const char *command, json_t *args, FILE *out, FILE *err)
+static int order(const struct ctl_options *o, const char *command, json_t *args,
+		 void (*print)(FILE *, const json_t *), FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
 	int rc = ctl_ask(o, command, args, o->timeout_ms, &reply, err);
@@ -50,7 +51,7 @@ static int order(const struct ctl_options *o, const char *command, json_t *args,
 	else if (o->json)
 		ctl_print_json(out, reply);
 	else
-		print_result(out, reply);
+		print(out, reply);
 	json_decref(reply);
 	return rc;
 }
@@ -68,7 +69,7 @@ static int order_worker(const struct ctl_options *o, const char *command, FILE *
 	json_t *args = json_object();
 
 	json_object_set_new(args, "target", word(o->target));
-	return order(o, command, args, out, err);
+	return order(o, command, args, print_result, out, err);
 }
 
 int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err)
@@ -86,13 +87,54 @@ int ctl_worker_drain(const struct ctl_options *o, FILE *out, FILE *err)
 	return order_worker(o, "worker.drain", out, err);
 }
 
+/* "17,300-302" of several. Returns false if they are too many to write. */
+static bool join_buckets(const struct ctl_options *o, char *text, size_t bytes)
+{
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < o->buckets && used < bytes; i++)
+		used += (size_t)snprintf(text + used, bytes - used, "%s%s", i ? "," : "", o->bucket[i]);
+	return used < bytes;
+}
+
+static void print_debug(FILE *out, const json_t *reply)
+{
+	const char *name = text_of(reply, "worker");
+
+	fprintf(out, "%s: pid %lld is left alone until `batonctl worker debug %s --end`\n  buckets  %s\n  %s\n", name,
+		number_of(reply, "pid"), name, text_of(reply, "kept"), text_of(reply, "gdb"));
+	fputs("  While it stands still players of these buckets wait, and no others; `detach` or `quit` lets it go on.\n"
+	      "  Kill it in the debugger, or let it crash, and another process handles what it had not settled.\n", out);
+}
+
+int ctl_worker_debug(const struct ctl_options *o, FILE *out, FILE *err)
+{
+	json_t *args = json_object(), *keys = json_array();
+	char buckets[4096];
+
+	if (!join_buckets(o, buckets, sizeof(buckets)) || (o->end && o->buckets + o->keys != 0)) {
+		json_decref(args);
+		json_decref(keys);
+		return ctl_fail(o, CTL_USAGE, err, o->end ? "--end takes neither --bucket nor --key"
+							  : "--bucket: shorten the list, by ranges such as 0-255");
+	}
+	json_object_set_new(args, "target", word(o->target));
+	json_object_set_new(args, "end", json_boolean(o->end));
+	if (o->buckets)
+		json_object_set_new(args, "buckets", word(buckets));
+	for (uint32_t i = 0; i < o->keys; i++)
+		json_array_append_new(keys, word(o->key[i]));
+	json_object_set_new(args, "keys", keys);
+	return order(o, "worker.debug", args, o->end ? print_result : print_debug, out, err);
+}
+
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	json_t *args = json_object();
 
 	json_object_set_new(args, "buckets", word(o->target));
 	json_object_set_new(args, "target", word(o->second));
-	return order(o, "buckets.move", args, out, err);
+	return order(o, "buckets.move", args, print_result, out, err);
 }
 
 static void print_ranges(FILE *out, const char *ranges)

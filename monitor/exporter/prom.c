@@ -224,7 +224,7 @@ static void write_worker_info(struct prom *p)
 		}
 }
 
-enum worker_gauge { GAUGE_INCARNATION, GAUGE_BUCKETS, GAUGE_BELT };
+enum worker_gauge { GAUGE_INCARNATION, GAUGE_BUCKETS, GAUGE_BELT, GAUGE_DEBUG };
 
 static void write_worker_gauge(struct prom *p, const char *name, const char *help, enum worker_gauge which)
 {
@@ -233,7 +233,8 @@ static void write_worker_gauge(struct prom *p, const char *name, const char *hel
 		const struct snapshot_worker *w = &p->s->worker[i];
 		begin_worker(p, w);
 		prom_end_count(p, which == GAUGE_INCARNATION ? w->entry.incarnation
-							 : which == GAUGE_BUCKETS ? w->entry.buckets : w->belt_depth);
+							 : which == GAUGE_BUCKETS ? w->entry.buckets
+							 : which == GAUGE_DEBUG ? w->entry.debug : w->belt_depth);
 	}
 }
 
@@ -243,6 +244,7 @@ static void write_workers(struct prom *p)
 	write_worker_gauge(p, "baton_worker_incarnation", "counts up with every new process in the slot",
 			   GAUGE_INCARNATION);
 	write_worker_gauge(p, "baton_worker_buckets", "buckets the worker owns", GAUGE_BUCKETS);
+	write_worker_gauge(p, "baton_worker_debug", "1: an operator debugs the worker, it may stand still", GAUGE_DEBUG);
 	write_worker_gauge(p, "baton_worker_belt_entries", "entries in the worker's belts", GAUGE_BELT);
 	write_worker_total(p, "baton_worker_restarts_total", "new processes of a worker that were asked for", false);
 	write_worker_total(p, "baton_worker_crashes_total", "deaths of a worker that nobody asked for", true);
@@ -292,6 +294,7 @@ void prom_write(FILE *out, const struct snapshot *s)
 	write_drops(&p);
 	prom_residences(&p);
 	prom_ports(&p);
+	prom_groups(&p);
 	prom_zygote(&p);
 	write_workers(&p);
 	write_generator(&p);

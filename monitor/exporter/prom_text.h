@@ -25,6 +25,7 @@ void prom_end_real(struct prom *p, double value);
 /* Parts of the text. */
 void prom_residences(struct prom *p);
 void prom_ports(struct prom *p);
+void prom_groups(struct prom *p);
 void prom_zygote(struct prom *p);
 
 #endif

@@ -76,6 +76,17 @@ static void demo_port(struct sample *out, uint64_t rx)
 					     .tx_packets = rx - DEMO_PPS };
 }
 
+static void demo_group(struct sample *out)
+{
+	struct stats_group *group = &out->group[0];
+
+	group->state = GROUP_SERVING;
+	group->workers = group->serving = 2;
+	group->burst = 10;
+	strcpy(group->name, "game");
+	strcpy(group->version, "1.4.2");
+}
+
 static void demo_worker(struct sample *out, uint32_t slot, uint64_t now_ns)
 {
 	struct CoreStats *page = &out->page[1 + DEMO_LCORES + slot];
@@ -138,6 +149,7 @@ void sample_demo(struct sample *out, uint64_t n, uint64_t interval_ns)
 	demo_io(&out->page[1], now_ns, out->tsc);
 	demo_residence(out, out->page[1].rx_packets);
 	demo_port(out, out->page[1].rx_packets);
+	demo_group(out);
 	out->zygote_pid = 4098;
 	out->zygote_spare_pid = 4099;
 	for (uint32_t slot = 0; slot < DEMO_WORKERS; slot++)

@@ -88,7 +88,7 @@ static json_t *workers(const struct snapshot *s)
 		json_object_set_new(o, "group", name(w->entry.group));
 		json_object_set_new(o, "version", name(w->entry.version));
 		json_object_set_new(o, "build_id", name(w->entry.build_id));
-		json_object_set_new(o, "state", json_string(worker_state_name(w->entry.state)));
+		json_object_set_new(o, "state", json_string(worker_words(&w->entry)));
 		json_object_set_new(o, "incarnation", json_integer(w->entry.incarnation));
 		json_object_set_new(o, "pid", json_integer(w->entry.pid));
 		json_object_set_new(o, "cpu", cpu(w->entry.cpu));
@@ -181,6 +181,35 @@ static json_t *ports(const struct snapshot *s)
 	return list;
 }
 
+static json_t *groups(const struct snapshot *s)
+{
+	json_t *list = json_array();
+	char words[160];
+
+	for (uint32_t i = 0; i < s->groups; i++) {
+		const struct stats_group *g = &s->group[i];
+		json_t *o = json_object();
+		group_words(g, words, sizeof(words));
+		json_object_set_new(o, "name", name(g->name));
+		json_object_set_new(o, "state", json_string(group_state_name(g->state)));
+		json_object_set_new(o, "health", json_string(verdict_name(group_level(g))));
+		json_object_set_new(o, "text", name(words));
+		json_object_set_new(o, "workers", json_integer(g->workers));
+		json_object_set_new(o, "serving", json_integer(g->serving));
+		json_object_set_new(o, "version", name(g->version));
+		json_object_set_new(o, "fell_back_from", g->failed[0] != 0 ? name(g->failed) : json_null());
+		json_object_set_new(o, "crashes_in_window", json_integer(g->crashes));
+		json_object_set_new(o, "restart_burst", g->burst != 0 ? json_integer(g->burst) : json_null());
+		json_object_set_new(o, "failed_starts", json_integer(g->failed_starts));
+		json_object_set_new(o, "parked_buckets", json_integer(g->parked_buckets));
+		json_object_set_new(o, "parked_packets", count(g->parked_packets));
+		json_object_set_new(o, "parked_oldest_s", json_real((double)g->parked_ns / 1e9));
+		json_object_set_new(o, "why", g->why[0] != 0 ? name(g->why) : json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *zygote(const struct snapshot *s)
 {
 	json_t *o = json_object();
@@ -216,6 +245,7 @@ static json_t *build(const struct snapshot *s)
 	json_object_set_new(root, "workers", workers(s));
 	json_object_set_new(root, "versions", versions(s));
 	json_object_set_new(root, "ports", ports(s));
+	json_object_set_new(root, "groups", groups(s));
 	json_object_set_new(root, "zygote", zygote(s));
 	json_object_set_new(root, "drops", drops(s));
 	json_object_set_new(root, "dropped", count(s->dropped));

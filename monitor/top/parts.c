@@ -1,4 +1,4 @@
-/* Ports and zygote: what the primary says of them, judged and put into words. */
+/* Ports, groups and zygote: what the primary says of them, judged and put into words. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,9 +76,46 @@ void snapshot_parts(struct snapshot *s, const struct sample *origin, const struc
 	}
 	for (uint32_t i = 0; i < s->ports; i++)
 		s->port[i].level = level_of(&s->port[i], up);
+	for (uint32_t i = 0; i < BATON_MAX_GROUPS; i++)
+		if (now->group[i].name[0] != 0)
+			memcpy(&s->group[s->groups++], &now->group[i], sizeof(s->group[0]));
 	s->zygote_pid = now->zygote_pid;
 	s->zygote_spare_pid = now->zygote_spare_pid;
 	s->zygote_deaths = now->zygote_deaths;
+}
+
+enum verdict group_level(const struct stats_group *group)
+{
+	if (group->state >= GROUP_PART)
+		return VERDICT_CRIT;
+	return group->state == GROUP_FELL_BACK || group->state == GROUP_STARTING ? VERDICT_WARN : VERDICT_OK;
+}
+
+void group_words(const struct stats_group *g, char *text, size_t size)
+{
+	char packets[16];
+
+	render_count(packets, sizeof(packets), (double)g->parked_packets);
+	if (g->state == GROUP_SPENT)
+		snprintf(text, size, "restarts spent: %u buckets, %s packets parked", g->parked_buckets, packets);
+	else if (g->state == GROUP_DOWN)
+		snprintf(text, size, "no worker can be started: %s", g->why);
+	else if (g->state == GROUP_PART)
+		snprintf(text, size, "%u of %u workers serve: %s", g->serving, g->workers, g->why);
+	else if (g->state == GROUP_STARTING)
+		snprintf(text, size, "no worker serves yet");
+	else if (g->state == GROUP_FELL_BACK)
+		snprintf(text, size, "fell back from %.20s to %.20s", g->failed, g->version);
+	else if (g->burst == 0)
+		snprintf(text, size, "%u of %u workers serve", g->serving, g->workers);
+	else
+		snprintf(text, size, "%u of %u workers serve, %u of %u restarts spent", g->serving, g->workers, g->crashes,
+			 g->burst);
+}
+
+const char *worker_words(const struct stats_worker *worker)
+{
+	return worker->debug != 0 && worker->state == WORKER_ACTIVE ? "debug" : worker_state_name(worker->state);
 }
 
 void port_words(const struct snapshot *s, const struct snapshot_port *p, char *text, size_t size)

@@ -132,6 +132,19 @@ static void observe_ports(struct record *r, const struct sample *base, const str
 	}
 }
 
+static void observe_groups(struct record *r, const struct sample *base, const struct snapshot *s)
+{
+	char words[80];
+
+	for (uint32_t i = 0; i < s->groups; i++)
+		for (uint32_t k = 0; k < BATON_MAX_GROUPS; k++) {
+			if (strcmp(base->group[k].name, s->group[i].name) != 0 || base->group[k].state == s->group[i].state)
+				continue;
+			group_words(&s->group[i], words, sizeof(words));
+			add(r, s->wall_ns, group_level(&s->group[i]), "group %s: %s", s->group[i].name, words);
+		}
+}
+
 static void observe_zygote(struct record *r, const struct sample *base, const struct snapshot *s)
 {
 	if (s->zygote_deaths > base->zygote_deaths)
@@ -201,6 +214,7 @@ void record_observe(struct record *r, const struct sample *base, const struct sa
 	observe_workers(r, base, now);
 	observe_lcores(r, base, now, s);
 	observe_ports(r, base, s);
+	observe_groups(r, base, s);
 	observe_zygote(r, base, s);
 	observe_drops(r, s);
 }

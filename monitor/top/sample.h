@@ -40,6 +40,7 @@ struct sample {
 	uint64_t residence[BATON_MAX_IO_LCORES][STATS_HIST_BUCKETS]; /* by I/O lcore, over all versions there ever were */
 	uint32_t ports;
 	struct stats_port port[BATON_MAX_PORTS]; /* without a name where it could not be read whole */
+	struct stats_group group[BATON_MAX_GROUPS]; /* likewise */
 	uint32_t zygote_pid, zygote_spare_pid, zygote_deaths; /* as in the header */
 	struct CoreStats page[SAMPLE_PAGES];
 };

@@ -119,6 +119,8 @@ struct snapshot {
 	struct snapshot_residence earlier; /* of versions that are not told apart any more; since the totals count */
 	uint32_t ports;
 	struct snapshot_port port[BATON_MAX_PORTS];
+	uint32_t groups;
+	struct stats_group group[BATON_MAX_GROUPS];
 	uint32_t zygote_pid, zygote_spare_pid; /* 0: there is none */
 	uint32_t zygote_deaths; /* of zygotes and spares */
 	uint32_t lcores;
@@ -147,7 +149,7 @@ void snapshot_derive_since(struct snapshot *out, const struct sample *origin, co
 /* Fills in verdict and reasons from the rest. Called by snapshot_derive(). */
 void snapshot_judge(struct snapshot *s, const struct sample *base);
 
-/* Fills in ports and zygote. base, origin: of this boot, or NULL. */
+/* Fills in ports, groups and zygote. base, origin: of this boot, or NULL. */
 void snapshot_parts(struct snapshot *s, const struct sample *origin, const struct sample *now);
 
 /* Adds versions and residence, by lcore, by version and in all. base, origin: as above. */
@@ -159,6 +161,13 @@ struct snapshot_version *snapshot_version(struct snapshot *s, const char *group,
 
 /* What is wrong with the port, or that nothing is, in at most 52 columns as long as its interface's name is short. */
 void port_words(const struct snapshot *s, const struct snapshot_port *port, char *text, size_t size);
+
+/* The same of a group; what comes last, why a worker is down, may be cut off. */
+void group_words(const struct stats_group *group, char *text, size_t size);
+enum verdict group_level(const struct stats_group *group);
+
+/* As worker_state_name(), or "debug". */
+const char *worker_words(const struct stats_worker *worker);
 
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 bool drop_is_loss(uint32_t drop);

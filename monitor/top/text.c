@@ -126,7 +126,7 @@ static void print_workers(FILE *out, const struct snapshot *s)
 	for (uint32_t i = 0; i < s->workers; i++) {
 		const struct snapshot_worker *w = &s->worker[i];
 		fprintf(out, "%4u %-14.14s %-12.12s %-8.8s %4u %7u %3s %7u %5llu %9s %9s %8u %7u %.8s\n", w->slot,
-			w->entry.name, w->entry.version, worker_state_name(w->entry.state), w->entry.incarnation,
+			w->entry.name, w->entry.version, worker_words(&w->entry), w->entry.incarnation,
 			w->entry.pid, cpu(c, sizeof(c), w->entry.cpu), w->entry.buckets, (unsigned long long)w->belt_depth,
 			render_count(a, sizeof(a), w->pps), number(b, sizeof(b), w->cycles, 0), w->entry.restarts,
 			w->entry.crashes, w->entry.build_id);
@@ -167,6 +167,19 @@ static void print_ports(FILE *out, const struct snapshot *s)
 		const struct snapshot_port *p = &s->port[i];
 		port_words(s, p, words, sizeof(words));
 		fprintf(out, "PORT %-14.14s %-4s  %s\n", p->entry.name, verdict_name(p->level), words);
+	}
+}
+
+/* Those with which something is wrong. */
+static void print_groups(FILE *out, const struct snapshot *s)
+{
+	char words[160];
+
+	for (uint32_t i = 0; i < s->groups; i++) {
+		group_words(&s->group[i], words, sizeof(words));
+		if (group_level(&s->group[i]) != VERDICT_OK)
+			fprintf(out, "GROUP %-13.13s %-4s  %s\n", s->group[i].name, verdict_name(group_level(&s->group[i])),
+				words);
 	}
 }
 
@@ -251,6 +264,7 @@ void render_text(FILE *out, const struct snapshot *s)
 	print_cores(out, s);
 	print_workers(out, s);
 	print_ports(out, s);
+	print_groups(out, s);
 	print_drops(out, s);
 	fputc('\n', out);
 	print_residence(out, "now", &s->residence);

@@ -7,8 +7,8 @@
 
 /* Drops that are Baton's or the machine's; the others are refusals of what a client sent. */
 static const enum core_drop loss[] = {
-	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
-	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused,
+	DROP_bad_verdict, DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 
@@ -72,6 +72,14 @@ static void judge_parts(struct judge *j)
 		else if (p->entry.state == PORT_NO_LINK)
 			because(j, p->level == VERDICT_CRIT ? 3.2 : 1.9, "port %s has no link", p->entry.name);
 	}
+	for (uint32_t i = 0; i < s->groups; i++) {
+		const struct stats_group *g = &s->group[i];
+		char words[80];
+		group_words(g, words, sizeof(words));
+		if (g->state >= GROUP_FELL_BACK)
+			because(j, group_level(g) == VERDICT_CRIT ? 2.6 + 0.1 * (g->state == GROUP_SPENT) : 1.6,
+				"group %s %s", g->name, words);
+	}
 	if (s->zygote_pid == 0)
 		because(j, 2.2, "no zygote: no worker can be started");
 	else if (s->zygote_spare_pid == 0)
@@ -123,6 +131,8 @@ static void judge_workers(struct judge *j, const struct sample *base)
 	for (uint32_t i = 0; i < j->s->workers; i++) {
 		const struct snapshot_worker *w = &j->s->worker[i];
 		active += w->entry.state == WORKER_ACTIVE || w->entry.state == WORKER_DRAINING;
+		if (w->entry.debug != 0)
+			because(j, 1.05, "%s is being debugged", w->entry.name);
 		if (w->entry.state == WORKER_DEAD)
 			because(j, 1.8, "%s is dead", w->entry.name);
 		/* Of the same logical worker only: another one may have taken the slot since. */

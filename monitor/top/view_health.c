@@ -101,6 +101,15 @@ static void put_transmit(struct table *t, const struct snapshot *s)
 		     "%s/s dropped: a port's queue stays full", render_count(rate, sizeof(rate), full->pps));
 }
 
+static void put_group(struct table *t, const struct stats_group *g)
+{
+	char name[BATON_NAME_BYTES + 8], why[TABLE_TEXT];
+
+	snprintf(name, sizeof(name), "group %s", g->name);
+	group_words(g, why, sizeof(why));
+	part(t, name, group_level(g), "%s", why);
+}
+
 static void put_worker(struct table *t, const struct snapshot *s, const struct snapshot_worker *k)
 {
 	const struct stats_worker *w = &k->entry;
@@ -110,6 +119,8 @@ static void put_worker(struct table *t, const struct snapshot *s, const struct s
 	/* Entries wait and not one was handled in a whole interval: a worker that takes its time is not so slow. */
 	if (w->state == WORKER_DEAD)
 		part(t, name, VERDICT_CRIT, "dead, pid %u; %u crashes in all", w->pid, w->crashes);
+	else if (w->debug != 0)
+		part(t, name, VERDICT_WARN, "being debugged: %llu entries wait", (unsigned long long)k->belt_depth);
 	else if (w->state == WORKER_ACTIVE && k->belt_depth != 0 && k->pps == 0 && s->interval_s >= SILENT_S / 2)
 		part(t, name, VERDICT_WARN, "%llu entries wait and none is handled", (unsigned long long)k->belt_depth);
 	else if (w->state == WORKER_ACTIVE)
@@ -136,6 +147,8 @@ static void draw(struct screen *s, const struct snapshot *snap, const struct rec
 			put_lcore(t, snap, &snap->core[i]);
 			put_pool(t, &snap->core[i]);
 		}
+	for (uint32_t i = 0; i < snap->groups && !snap->gone; i++)
+		put_group(t, &snap->group[i]);
 	for (uint32_t i = 0; i < snap->workers; i++) {
 		active += snap->worker[i].entry.state == WORKER_ACTIVE;
 		put_worker(t, snap, &snap->worker[i]);

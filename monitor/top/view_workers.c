@@ -30,7 +30,7 @@ static void put_worker(struct table *t, const struct snapshot_worker *k)
 	table_put(t, NAME, ATTR_NORMAL, 0, "%s", w->name);
 	table_put(t, GROUP, ATTR_NORMAL, 0, "%s", w->group);
 	table_put(t, VERSION, ATTR_NORMAL, 0, "%s", w->version[0] != 0 ? w->version : "?");
-	table_put(t, STATE, attr_of(w), 0, "%s", worker_state_name(w->state));
+	table_put(t, STATE, attr_of(w), 0, "%s", worker_words(w));
 	table_put(t, INC, ATTR_NORMAL, w->incarnation, "%u", w->incarnation);
 	table_put(t, BELT, ATTR_NORMAL, (double)k->belt_depth, "%llu", (unsigned long long)k->belt_depth);
 	table_put(t, RATE, ATTR_NORMAL, k->pps, "%s", render_count(text, sizeof(text), k->pps));

@@ -94,6 +94,17 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 			 sup->primary->config.group[group].name, why);
 }
 
+uint32_t budget_recent(const struct supervisor *sup, uint32_t group)
+{
+	const struct budget *budget = &sup->budget[group];
+	uint64_t now = process_now_ns(), window_ns = sup->primary->config.group[group].restart_window_ns;
+	uint32_t recent = 0;
+
+	for (uint32_t i = 0; i < BUDGET_MOST && i < budget->crashes; i++)
+		recent += now - budget->crash_ns[i] < window_ns;
+	return recent;
+}
+
 static void count_crash(struct budget *budget, uint64_t now)
 {
 	budget->last_ns = now;
@@ -146,14 +157,13 @@ bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most)
 void budget_crash(struct supervisor *sup, uint32_t slot)
 {
 	const struct worker_slot *s = &sup->slot[slot];
-	uint32_t group = sup->worker[s->worker].group, recent = 0, good;
+	uint32_t group = sup->worker[s->worker].group, recent, good;
 	const struct config_group *config = &sup->primary->config.group[group];
 	struct budget *budget = &sup->budget[group];
 	uint64_t now = process_now_ns();
 
 	count_crash(budget, now);
-	for (uint32_t i = 0; i < BUDGET_MOST && i < budget->crashes; i++)
-		recent += now - budget->crash_ns[i] < config->restart_window_ns;
+	recent = budget_recent(sup, group);
 	if (config->restart_burst == 0 || recent < config->restart_burst || budget->spent ||
 	    BATON_SABOTAGE(budget_ignored))
 		return;
@@ -183,16 +193,6 @@ void budget_reset(struct supervisor *sup, uint32_t group)
 	budget->crashes = 0;
 	budget->tick_deaths = 0;
 	budget->spent = budget->fell_back = false;
-}
-
-uint32_t budget_parked(const struct supervisor *sup, uint32_t group)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state == WORKER_DEAD && sup->worker[sup->slot[i].worker].group == group)
-			count += sup->slot[i].orphans;
-	return count;
 }
 
 void budget_fini(struct supervisor *sup)

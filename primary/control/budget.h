@@ -49,8 +49,8 @@ bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most);
 void budget_poll(struct supervisor *sup);
 /* An operator restarts: everything is tried again, from files. */
 void budget_reset(struct supervisor *sup, uint32_t group);
-/* Buckets of the group that nobody owns and nobody will. */
-uint32_t budget_parked(const struct supervisor *sup, uint32_t group);
+/* Crashes of the group within restart_window. */
+uint32_t budget_recent(const struct supervisor *sup, uint32_t group);
 void budget_fini(struct supervisor *sup);
 
 #endif

@@ -10,9 +10,8 @@
 #include "neighbour.h"
 #include "plan.h"
 #include "primary.h"
+#include "sizing.h"
 
-#define TX_BACKLOG_PACKETS 1024u /* packets that may wait for a port's transmit queue, per port */
-#define XDP_RING           2048u /* net_af_xdp fills rings of its own size, whatever it is asked for */
 #define FRAME_OVERHEAD     26u   /* Ethernet header, two VLAN tags, checksum */
 #define PORT_FIXED         (1u << 20) /* what a driver takes from the heap besides its rings */
 #define PLAYER_BYTES       32u        /* of a generator, at most */
@@ -23,26 +22,12 @@ static uint64_t round_up(uint64_t bytes, uint64_t to)
 	return (bytes + to - 1) / to * to;
 }
 
-/* Buffers a port can hold per I/O lcore: in its rings and waiting for them. */
-uint32_t plan_port_buffers(const struct config_port *port)
-{
-	uint32_t rx = port->rx_descriptors, tx = port->tx_descriptors;
-
-	if (port->driver == DRIVER_GENERATOR)
-		return port->in_flight + BATON_BURST;
-	if (strncmp(port->device, "net_af_xdp", 10) == 0) {
-		rx = 2 * XDP_RING;
-		tx = tx < XDP_RING ? XDP_RING : tx;
-	}
-	return rx + tx + TX_BACKLOG_PACKETS;
-}
-
 static uint32_t ports_buffers(const struct config *config)
 {
 	uint32_t sum = 0;
 
 	for (uint32_t i = 0; i < config->ports; i++)
-		sum += plan_port_buffers(&config->port[i]);
+		sum += sizing_port_buffers(&config->port[i]);
 	return sum;
 }
 
@@ -82,7 +67,7 @@ bool plan_state_is_huge(const struct config *config)
 int plan_compute(const struct config *config, struct memory_plan *plan)
 {
 	uint64_t computed = (uint64_t)ports_buffers(config) + (uint64_t)BELT_SLOTS * config->worker_slots +
-			    config->pending + NEIGHBOUR_WAITING + PLAN_LOOP_BUFFERS;
+			    sizing_pending_room(config) + NEIGHBOUR_WAITING + PLAN_LOOP_BUFFERS;
 	uint32_t object;
 
 	plan->buffer_bytes = buffer_bytes(config);

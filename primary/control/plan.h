@@ -14,8 +14,6 @@
 #define PLAN_EAL_BYTES (8u << 20) /* EAL's own tables and services */
 #define PLAN_HEADROOM_PERCENT 30u
 
-/* Buffers a port can hold per I/O lcore: in its rings and waiting for them. */
-uint32_t plan_port_buffers(const struct config_port *port);
 /* The service whose buckets are the group's, or NULL. */
 const struct config_service *plan_service(const struct config *config, uint32_t group);
 /* Where the state file is, and whether that is on the mount whose huge pages are counted. */

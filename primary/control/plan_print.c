@@ -6,6 +6,7 @@
 #include "pending.h"
 #include "plan.h"
 #include "primary.h"
+#include "sizing.h"
 
 static double mib(uint64_t bytes)
 {
@@ -39,15 +40,40 @@ static void print_buffers(FILE *out, const struct config *config, const struct m
 	fprintf(out, "buffers of an I/O lcore\n");
 	for (uint32_t i = 0; i < config->ports; i++)
 		fprintf(out, "  port %-24s %10u  rings and backlog\n", config->port[i].name,
-			plan_port_buffers(&config->port[i]));
+			sizing_port_buffers(&config->port[i]));
 	fprintf(out, "  %-29s %10" PRIu64 "  %u slots of %u belts\n", "belts",
 		(uint64_t)BELT_SLOTS * config->worker_slots, BELT_SLOTS, config->worker_slots);
-	fprintf(out, "  %-29s %10u  packets that may wait while their buckets move\n", "pending lists", config->pending);
+	fprintf(out, "  %-29s %10u  packets that may wait while buckets have no worker\n", "pending lists",
+		sizing_pending_room(config));
 	fprintf(out, "  %-29s %10u  packets that may wait for an address\n", "neighbours", NEIGHBOUR_WAITING);
 	fprintf(out, "  %-29s %10u  %u bursts of %u, 2 caches of %u\n", "bursts and cache", PLAN_LOOP_BUFFERS, PLAN_BURSTS,
 		BATON_BURST, PLAN_CACHE);
 	fprintf(out, "  %-29s %10u  %s, %u bytes each\n", "pool", plan->pool_buffers,
 		config->buffers != 0 ? "memory.buffers" : "the sum", plan->buffer_bytes);
+}
+
+/* What rate.max asks for, and what there is. */
+static void print_recovery(FILE *out, const struct config *config)
+{
+	struct sizing sizing;
+
+	fprintf(out, "packets that wait on an I/O lcore while workers are replaced\n");
+	for (uint32_t i = 0; i < config->services; i++) {
+		const struct config_service *service = &config->service[i];
+
+		sizing_of(config, i, &sizing);
+		if (sizing.rate == 0) {
+			fprintf(out, "  %-29s %10s  services[%u].rate.max is not said; room for %u\n", service->name,
+				"unknown", i, sizing_service_room(config, i));
+			continue;
+		}
+		fprintf(out, "  %-29s %10" PRIu64 "  %" PRIu64 " packets/s x %.1f ms of recovery.time; room for %u\n",
+			service->name, sizing.pending, sizing.rate, (double)sizing.recovery_ns / 1e6,
+			sizing_service_room(config, i));
+		fprintf(out, "  %-29s %10" PRIu64 "  %" PRIu64 " packets/s / %u workers x %.1f ms until a stall is found; "
+			"room for %u\n", "  in the belt of a worker", sizing.belt, sizing.rate, sizing.workers,
+			(double)sizing.stall_ns / 1e6, sizing_belt_room());
+	}
 }
 
 static void print_line(FILE *out, const char *name, uint64_t bytes, const char *note)
@@ -116,6 +142,7 @@ void plan_print(const struct primary *primary, FILE *out)
 	uint64_t nodes = (uint64_t)plan->pool_buffers * config->io_cores;
 
 	print_cores(out, config);
+	print_recovery(out, config);
 	print_buffers(out, config, plan);
 	print_socket_memory(out, config, plan);
 	print_state(out, primary);

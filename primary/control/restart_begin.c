@@ -16,6 +16,10 @@ static int find_members(struct supervisor *sup, const char *target, struct resta
 		if (w->gone)
 			continue;
 		if (strcmp(target, w->name) == 0 || strcmp(target, config->group[w->group].name) == 0) {
+			if (w->debugged && r->done == NULL) /* a fall back takes the others along */
+				continue;
+			if (debug_refuse(sup, i, why, bytes))
+				return -EBUSY;
 			r->member[r->count++] = i;
 			r->group = w->group;
 		}

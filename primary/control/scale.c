@@ -19,7 +19,7 @@
 
 static const char *const kind_name[] = {
 	[SCALE_START] = "worker start", [SCALE_DRAIN] = "worker drain", [SCALE_STOP] = "worker stop",
-	[SCALE_MOVE] = "buckets move",
+	[SCALE_MOVE] = "buckets move", [SCALE_DEBUG] = "worker debug",
 };
 
 static void enter(struct scale *s, enum scale_phase phase, uint64_t wait_ns)
@@ -80,6 +80,8 @@ static void finish(struct supervisor *sup, const char *error)
 	reply_set_count(reply, "moves", s->moves);
 	json_object_set_new(reply, "gap_us", json_real((double)s->report.gap_ns / 1000));
 	reply_set_count(reply, "parked", s->report.parked);
+	if (s->kind == SCALE_DEBUG && w->debugged)
+		debug_report(sup, s->worker, reply);
 	json_object_set_new(reply, "shares", shares(sup, w->group));
 	if (error)
 		log_error("%s %s failed: %s", kind_name[s->kind], s->target, error);
@@ -199,32 +201,6 @@ static bool steady(struct supervisor *sup, char *why, size_t bytes)
 	return true;
 }
 
-/* want[b]: index of the worker that is to own bucket b. */
-static void wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
-{
-	const struct scale *s = &sup->scale;
-	uint32_t buckets = sup->primary->config.service[service].buckets, group = sup->worker[s->worker].group;
-	uint64_t members = 0;
-
-	for (uint32_t b = 0; b < buckets; b++) {
-		uint32_t slot = datapath_owner(sup->primary->dp, service, b);
-
-		owner[b] = slot == SLOT_NONE ? SHARE_NOBODY : (uint8_t)sup->slot[slot].worker;
-	}
-	if (s->kind == SCALE_MOVE) {
-		for (uint32_t b = 0; b < buckets; b++)
-			want[b] = buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
-		return;
-	}
-	for (uint32_t i = 0; i < sup->workers; i++) {
-		const struct worker *w = &sup->worker[i];
-
-		if (w->group == group && !w->gone && !w->drained && !w->leaving)
-			members |= 1ull << i;
-	}
-	share_even(owner, buckets, members, want);
-}
-
 enum step { STEP_NONE, STEP_BEGUN, STEP_NOT_YET };
 
 /* Buckets of slot `from` to worker `receiver`, those of scale.map. */
@@ -260,7 +236,7 @@ static enum step begin_step(struct supervisor *sup)
 	for (uint32_t left = group_services(sup, sup->worker[s->worker].group); left != 0; left &= left - 1) {
 		uint32_t service = (uint32_t)__builtin_ctz(left), buckets = primary->config.service[service].buckets, b = 0;
 
-		wanted(sup, service, owner, want);
+		scale_wanted(sup, service, owner, want);
 		while (b < buckets && owner[b] == want[b])
 			b++;
 		if (b == buckets)
@@ -292,6 +268,8 @@ static void shared(struct supervisor *sup)
 	}
 	if (s->kind == SCALE_DRAIN)
 		mark(sup, s->worker, EVENT_DRAINED);
+	if (s->kind == SCALE_DEBUG)
+		debug_enter(sup, s->worker);
 	finish(sup, NULL);
 }
 

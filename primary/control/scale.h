@@ -16,7 +16,7 @@
 
 struct supervisor;
 
-enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE };
+enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE, SCALE_DEBUG };
 /* START: a process is asked for, until it is ready. SHARE: buckets move. RETIRE: the stopped one leaves. */
 enum scale_phase { SCALE_IDLE, SCALE_SPAWN, SCALE_READY, SCALE_SHARE, SCALE_RETIRE };
 
@@ -32,7 +32,7 @@ struct scale {
 	uint32_t receiver;    /* worker whose transfer is ours; SHARE_NOBODY: none */
 	struct move_report report; /* sums, longest gap */
 	uint32_t moves;
-	uint64_t chosen[SHARE_WORDS]; /* SCALE_MOVE: the buckets that were asked for */
+	uint64_t chosen[SHARE_WORDS]; /* SCALE_MOVE, SCALE_DEBUG: the buckets that were asked for */
 	uint64_t map[SHARE_WORDS];    /* those of the transfer under way */
 	restart_done_fn done;
 	uint64_t token;
@@ -50,6 +50,13 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 /* buckets: as buckets_parse() reads them; of the service of the target's group. */
 int scale_begin_move(struct supervisor *sup, const char *buckets, const char *target, restart_done_fn done,
 		     uint64_t token, char *why, size_t bytes);
+/* The worker keeps the buckets of the map, or gets them, and gives all others away; debug_enter() when it has. */
+int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
+		      uint64_t token, char *why, size_t bytes);
+/* Returns 0 if there is a worker of that name and no operation is under way, -ENOENT, -EBUSY. */
+int scale_find_worker(const struct supervisor *sup, const char *target, char *why, size_t bytes);
+/* For the operation under way: owner[b], want[b]: index of the worker that owns bucket b, and is to; SHARE_NOBODY. */
+void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want);
 void scale_poll(struct supervisor *sup);
 /* The primary stops: ends an operation under way as failed. */
 void scale_abandon(struct supervisor *sup);
@@ -65,5 +72,9 @@ json_t *scale_show(struct primary *primary, const char *group);
  * them: a number, decimal or 0x and hexadecimal, for a service that is steered by its payload; ADDRESS:PORT of the
  * client, for one that is steered by flow. */
 json_t *scale_find(struct primary *primary, const char *service, const json_t *keys);
+
+/* The bucket of one such key. Returns 0 or -EINVAL. */
+int scale_key_bucket(const struct primary *primary, uint32_t service, const char *text, uint32_t *bucket, char *why,
+		     size_t bytes);
 
 #endif

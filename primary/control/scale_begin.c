@@ -58,7 +58,8 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 	snprintf(s->target, sizeof(s->target), "%s", target);
 	log_info("worker %s: %s", sup->worker[worker].name,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
-		 kind == SCALE_STOP ? "is drained and stopped" : "is given buckets");
+		 kind == SCALE_STOP ? "is drained and stopped" :
+		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" : "is given buckets");
 }
 
 /* ---- start ---- */
@@ -135,6 +136,8 @@ int scale_begin_start(struct supervisor *sup, const char *target, restart_done_f
 		index = free_number(sup, group);
 	uint32_t worker = find_number(sup, group, index);
 	bool added = worker == sup->workers;
+	if (!added && debug_refuse(sup, worker, why, bytes))
+		return -EBUSY;
 	if (!added && sup->worker[worker].gone) {
 		snprintf(why, bytes, "%s was stopped and its process has not ended yet: wait", sup->worker[worker].name);
 		return -EBUSY;
@@ -168,6 +171,8 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 	if (worker == sup->workers)
 		return not_found(sup, target, why, bytes);
 	struct worker *w = &sup->worker[worker];
+	if (debug_refuse(sup, worker, why, bytes))
+		return -EBUSY;
 	if (!w->drained && group_owners(sup, w->group) < 2) {
 		snprintf(why, bytes, "%s is the last worker of group %s that owns buckets, it cannot be %s: start another "
 			 "first, by `batonctl worker start %s`", w->name, sup->primary->config.group[w->group].name,
@@ -177,6 +182,43 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 	begin(sup, stop ? SCALE_STOP : SCALE_DRAIN, worker, target, done, token);
 	w->leaving = true;
 	w->placed = group_services(sup, w->group); /* what it never got goes to the others */
+	return 0;
+}
+
+/* Buckets that stay with a worker that is debugged, and that worker itself. */
+static int refuse_kept(const struct supervisor *sup, uint32_t worker, const uint64_t *map, char *why, size_t bytes)
+{
+	if (debug_refuse(sup, worker, why, bytes))
+		return -EBUSY;
+	for (uint32_t left = group_services(sup, sup->worker[worker].group); left != 0; left &= left - 1) {
+		uint32_t service = (uint32_t)__builtin_ctz(left);
+
+		for (uint32_t b = 0; b < sup->primary->config.service[service].buckets; b++) {
+			uint32_t slot = datapath_owner(sup->primary->dp, service, b);
+			if (slot != SLOT_NONE && buckets_has(map, b) &&
+			    debug_refuse(sup, sup->slot[slot].worker, why, bytes))
+				return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+int scale_find_worker(const struct supervisor *sup, const char *target, char *why, size_t bytes)
+{
+	int rc = refuse_busy(sup, why, bytes);
+
+	return rc ? rc : worker_find(sup, target) == sup->workers ? not_found(sup, target, why, bytes) : 0;
+}
+
+int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
+		      uint64_t token, char *why, size_t bytes)
+{
+	int rc = refuse_kept(sup, worker, map, why, bytes);
+
+	if (rc)
+		return rc;
+	begin(sup, SCALE_DEBUG, worker, sup->worker[worker].name, done, token);
+	memcpy(sup->scale.chosen, map, sizeof(sup->scale.chosen));
 	return 0;
 }
 
@@ -199,6 +241,9 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 	memset(map, 0, sizeof(map));
 	if (buckets_parse(buckets, most, map, why, bytes) < 0)
 		return -EINVAL;
+	rc = refuse_kept(sup, worker, map, why, bytes);
+	if (rc)
+		return rc;
 	if (w->drained) {
 		snprintf(why, bytes, "%s is drained and takes no buckets: `batonctl worker start %s` takes it back",
 			 w->name, w->name);

@@ -1,6 +1,7 @@
 /* Which worker has this player: key, bucket, owner. What `buckets.find` answers. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,23 @@ static json_t *found_row(const struct supervisor *sup, uint32_t service, uint32_
 	reply_set_text(o, "state", slot == SLOT_NONE ? "none" : worker_state_name(sup->slot[slot].state));
 	set_slot(o, "moving_to", "moving_to_slot", sup, moves ? order.to : SLOT_NONE);
 	return o;
+}
+
+int scale_key_bucket(const struct primary *primary, uint32_t service, const char *text, uint32_t *bucket, char *why,
+		     size_t bytes)
+{
+	const struct config_service *s = &primary->config.service[service];
+	json_t *shown = NULL, *refused;
+	uint64_t key;
+
+	refused = parse_key(s, &primary->setup.key[service], text, &key, &shown);
+	if (refused)
+		snprintf(why, bytes, "%s", json_string_value(json_object_get(refused, "error")));
+	else
+		*bucket = hash_key(key, primary->state.header->salt) & (s->buckets - 1);
+	json_decref(shown);
+	json_decref(refused);
+	return refused ? -EINVAL : 0;
 }
 
 json_t *scale_find(struct primary *primary, const char *name, const json_t *keys)

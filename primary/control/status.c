@@ -30,8 +30,8 @@ static const char *const verdict_name[] = { "ok", "warn", "critical" };
 
 /* Drops for want of room, a worker, a buffer or a neighbour. */
 static const enum core_drop loss[] = {
-	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_worker_died, DROP_refused, DROP_bad_verdict,
-	DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
+	DROP_no_worker, DROP_belt_full, DROP_pending_full, DROP_park_expired, DROP_worker_died, DROP_refused,
+	DROP_bad_verdict, DROP_no_buffer, DROP_no_route, DROP_no_neighbour,
 	DROP_tx_full, DROP_device_missed, DROP_device_nombuf, DROP_device_rx_errors, DROP_device_tx_errors,
 };
 
@@ -102,6 +102,10 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	const struct supervisor *sup = primary->supervisor;
 	const struct worker *w = &sup->worker[worker];
 
+	if (w->debugged && w->slot != SLOT_NONE)
+		say(j, STATUS_WARN, "worker %s, pid %d, is being debugged and keeps %u bucket%s; `batonctl worker debug %s "
+		    "--end` ends that", w->name, (int)sup->slot[w->slot].pid, datapath_owned(primary->dp, w->slot),
+		    datapath_owned(primary->dp, w->slot) == 1 ? "" : "s", w->name);
 	if (worker_settled(sup, worker) || w->gone)
 		return;
 	if (w->drained) { /* nobody's packets wait for it */
@@ -127,17 +131,35 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 		say(j, primary->ready ? STATUS_CRITICAL : STATUS_WARN, "worker %s is starting", w->name);
 }
 
-static void judge_budget(struct judge *j, const struct primary *primary, uint32_t group)
+/* ", 120 packets parked, the oldest for 1.3 s"; empty: none are. */
+static const char *parked_words(const struct stats_group *group, char *words, size_t bytes)
+{
+	words[0] = '\0';
+	if (group->parked_packets > 0)
+		snprintf(words, bytes, ", %" PRIu64 " packets parked, the oldest for %.1f s", group->parked_packets,
+			 (double)group->parked_ns / 1e9);
+	return words;
+}
+
+static void judge_group(struct judge *j, const struct primary *primary, uint32_t group)
 {
 	const struct budget *budget = &primary->supervisor->budget[group];
 	const char *name = primary->config.group[group].name;
+	struct stats_group look;
+	char parked[96];
 
-	if (budget->spent)
-		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries again",
-		    name, budget_parked(primary->supervisor, group), name);
-	else if (budget->fell_back)
+	group_look(primary->supervisor, group, &look);
+	parked_words(&look, parked, sizeof(parked));
+	if (look.state == GROUP_SPENT)
+		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries "
+		    "again%s", name, look.parked_buckets, name, parked);
+	else if (look.state == GROUP_DOWN)
+		say(j, STATUS_CRITICAL, "group %s: none of its %u workers can be started%s", name, look.workers, parked);
+	else if (look.state == GROUP_PART && parked[0])
+		say(j, STATUS_CRITICAL, "group %s: %u of %u workers serve%s", name, look.serving, look.workers, parked);
+	else if (look.state == GROUP_FELL_BACK)
 		say(j, STATUS_WARN, "group %s: version %s crashed too often, %s runs instead; `batonctl worker restart %s "
-		    "--version VERSION` ends that", name, budget->failed, budget->good[budget->back].version, name);
+		    "--version VERSION` ends that", name, budget->failed, look.version, name);
 }
 
 /* Told for so long: it is in the files anyway. */
@@ -160,7 +182,7 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 		return;
 	}
 	for (uint32_t g = 0; g < primary->config.groups; g++)
-		judge_budget(j, primary, g);
+		judge_group(j, primary, g);
 	judge_quarantine(j, &sup->quarantine);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		judge_worker(j, primary, i);

@@ -44,7 +44,8 @@ static json_t *slot_row(const struct supervisor *sup, const struct worker *w, ui
 		return o;
 	}
 	const struct worker_slot *s = &sup->slot[slot];
-	reply_set_text(o, "state", worker_state_name(s->state));
+	bool debugged = w->debugged && w->slot == slot && s->state == WORKER_ACTIVE;
+	reply_set_text(o, "state", debugged ? "debug" : worker_state_name(s->state));
 	reply_set_count(o, "slot", slot);
 	reply_set_count(o, "pid", (uint64_t)s->pid);
 	reply_set_count(o, "incarnation", s->incarnation);

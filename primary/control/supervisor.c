@@ -140,19 +140,19 @@ static void complain(struct worker *w, const char *words, const char *prefix)
 	log_error("%s: %s: %s", w->name, prefix, w->trouble);
 }
 
-/* At once, then after 10 ms and twice as long each time up to restart_pause; at once again after a steady life. */
+/* At once after a steady life; else restart_delay after the first failure, doubling. */
 static void schedule(const struct supervisor *sup, struct worker *w, uint64_t lived_ns)
 {
-	uint64_t most = sup->primary->config.group[w->group].restart_pause_ns;
+	const struct config_group *group = &sup->primary->config.group[w->group];
 
 	if (lived_ns >= WORKER_STEADY_NS)
 		w->backoff_ns = 0;
 	w->next_start_ns = process_now_ns() + w->backoff_ns;
 	w->backoff_ns = w->backoff_ns * 2;
-	if (w->backoff_ns < WORKER_BACKOFF_MIN)
-		w->backoff_ns = WORKER_BACKOFF_MIN;
-	if (w->backoff_ns > most)
-		w->backoff_ns = most; /* who cannot start, too: the main loop's turn of a ms is between two tries */
+	if (w->backoff_ns < group->restart_delay_ns)
+		w->backoff_ns = group->restart_delay_ns;
+	if (w->backoff_ns > group->restart_delay_most_ns)
+		w->backoff_ns = group->restart_delay_most_ns;
 }
 
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
@@ -328,6 +328,8 @@ static void turn(struct supervisor *sup, int timeout_ms)
 		poll_worker(sup, i);
 	quarantine_poll(sup);
 	budget_poll(sup);
+	groups_poll(sup);
+	debug_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
 	workers_sweep(sup);

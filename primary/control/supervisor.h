@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #include "budget.h"
+#include "debug.h"
+#include "group.h"
 #include "primary.h"
 #include "quarantine.h"
 #include "restart.h"
@@ -20,7 +22,6 @@
 
 #define WORKER_STOP_NS      2000000000ull  /* from the stop order to SIGKILL */
 #define WORKER_STEADY_NS    10000000000ull /* alive for so long: the next death is replaced at once */
-#define WORKER_BACKOFF_MIN  10000000ull
 
 /* One incarnation: a process in a slot. */
 struct worker_slot {
@@ -47,6 +48,7 @@ struct worker_slot {
 	struct stall_watch stall;
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
+	uint64_t max_age_ns; /* DEAD and recovered only: what the I/O lcores have been told; see budget.h */
 	struct worker_ready ready; /* from READY on */
 	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
 	char cause[128]; /* why we killed it; empty: we did not, or as ordered */
@@ -76,6 +78,9 @@ struct worker {
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
 	bool held;         /* an operation is at work on it: that starts the replacement, not we */
 	bool drained;      /* owns nothing, and is to own nothing: kept over its incarnations */
+	bool debugged;     /* an operator debugs it: it keeps its buckets, and nothing else is asked of it; see debug.h */
+	bool debug_over;   /* its process ended: an even share is to follow */
+	uint32_t debug_slot, debug_incarnation;
 	bool leaving;      /* its buckets are being given to the others */
 	bool gone;         /* stopped: its place is given up as soon as no slot is its own any more */
 	uint32_t restarts; /* planned */
@@ -104,6 +109,7 @@ struct supervisor {
 	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
+	uint64_t published_ns; /* when the groups' entries of the stats directory were written */
 	bool busy;          /* counted in primary->operations */
 	pid_t unclaimed;    /* ended child whose name nobody knew the last time; see slots_reap_strays() */
 	uint32_t fences;    /* workers killed for what they wrote or said, ever */
@@ -170,7 +176,7 @@ bool worker_has_no_slot(const struct supervisor *sup, uint32_t worker);
 uint32_t worker_find(const struct supervisor *sup, const char *name);
 /* Every turn: removes those that are gone. */
 void workers_sweep(struct supervisor *sup);
-/* Workers of the group that are to own buckets. */
+/* Workers of the group that are to own buckets, and may be given others: not those that are debugged. */
 uint32_t group_owners(const struct supervisor *sup, uint32_t group);
 
 /* ---- supervisor.c ---- */

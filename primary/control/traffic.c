@@ -6,6 +6,7 @@
 #include "eal.h"
 #include "log.h"
 #include "primary.h"
+#include "sizing.h"
 
 static int steering_keys(struct primary *primary)
 {
@@ -47,6 +48,8 @@ int traffic_create(struct primary *primary)
 	setup->port = primary->port;
 	setup->state = &primary->state;
 	setup->stats = &primary->stats;
+	for (uint32_t i = 0; i < primary->config.services; i++)
+		setup->pending_room[i] = sizing_service_room(&primary->config, i);
 	rc = datapath_create(&primary->dp, setup);
 	if (rc != 0) {
 		log_error("data path: %s", strerror(-rc));

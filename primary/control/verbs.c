@@ -171,6 +171,7 @@ const struct command_verb command_verbs[] = {
 	OPERATOR("worker.start", verb_worker_start),
 	OPERATOR("worker.stop", verb_worker_stop),
 	OPERATOR("worker.drain", verb_worker_drain),
+	OPERATOR("worker.debug", verb_worker_debug),
 	VIEWER("buckets.show", verb_buckets_show),
 	VIEWER("buckets.find", verb_buckets_find),
 	OPERATOR("buckets.move", verb_buckets_move),

@@ -12,6 +12,7 @@ json_t *verb_crash_show(const struct command_call *call);
 json_t *verb_worker_start(const struct command_call *call);
 json_t *verb_worker_stop(const struct command_call *call);
 json_t *verb_worker_drain(const struct command_call *call);
+json_t *verb_worker_debug(const struct command_call *call);
 json_t *verb_buckets_show(const struct command_call *call);
 json_t *verb_buckets_find(const struct command_call *call);
 json_t *verb_buckets_move(const struct command_call *call);

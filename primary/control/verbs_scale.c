@@ -1,4 +1,4 @@
-/* The verbs that scale a group: worker.start, worker.stop, worker.drain, buckets.show, buckets.find,
+/* The verbs that scale a group: worker.start, worker.stop, worker.drain, worker.debug, buckets.show, buckets.find,
  * buckets.move. */
 #include <errno.h>
 #include <string.h>
@@ -71,6 +71,24 @@ json_t *verb_worker_stop(const struct command_call *call)
 json_t *verb_worker_drain(const struct command_call *call)
 {
 	return drain(call, false);
+}
+
+json_t *verb_worker_debug(const struct command_call *call)
+{
+	const char *target = text_arg(call, "target"), *buckets = text_arg(call, "buckets");
+	const json_t *keys = json_object_get(call->args, "keys");
+	bool sound = target && (!keys || json_is_array(keys)) && json_array_size(keys) <= 1000;
+	json_t *refused = refusal(call->primary, sound, "worker.debug needs args.target, a worker, and may have "
+				  "args.buckets, such as \"17,300\", args.keys, an array of strings, and args.end");
+	char why[700];
+
+	if (refused)
+		return refused;
+	if (json_is_true(json_object_get(call->args, "end")))
+		return begun(debug_end(call->primary->supervisor, target, command_reply, call->token, why, sizeof(why)),
+			     why);
+	return begun(debug_begin(call->primary->supervisor, target, buckets, keys, command_reply, call->token, why,
+				 sizeof(why)), why);
 }
 
 json_t *verb_buckets_show(const struct command_call *call)

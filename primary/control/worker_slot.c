@@ -59,6 +59,7 @@ void slot_publish(const struct supervisor *sup, uint32_t slot)
 		entry.restarts = w->restarts;
 		entry.crashes = w->crashes;
 		entry.stalls = w->stalls;
+		entry.debug = w->debugged && w->slot == slot;
 		memcpy(entry.name, w->name, sizeof(entry.name));
 		memcpy(entry.group, sup->primary->config.group[w->group].name, sizeof(entry.group));
 		memcpy(entry.version, s->ready.version, sizeof(entry.version));
@@ -161,6 +162,7 @@ static void bury(struct supervisor *sup, uint32_t slot)
 	s->deadline_ns = 0;
 	s->recovered = false;
 	s->orphans = 0;
+	s->max_age_ns = 0;
 	quarantine_death(sup, slot);
 	/* Also for one that never got ready: its control block may have been scribbled on. */
 	datapath_slot_dead(sup->primary->dp, slot);

@@ -67,7 +67,7 @@ uint32_t group_owners(const struct supervisor *sup, uint32_t group)
 
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		const struct worker *w = &sup->worker[i];
-		count += w->group == group && !w->drained && !w->leaving && !w->gone;
+		count += w->group == group && !w->drained && !w->leaving && !w->gone && !w->debugged;
 	}
 	return count;
 }

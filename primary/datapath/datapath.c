@@ -93,7 +93,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 		rc = steering_create(io, i);
 	if (rc == 0)
 		rc = belts_create(io);
-	io->pending_most = config->pending;
+	park_rooms(io);
 	io->open_ns = config->start_timeout_ns; /* from the loop's start; copied here, as a reload may change it */
 	if (rc == 0)
 		rc = message_pool_init(&io->message, io->services, io->pool->size, io->slots);
@@ -178,11 +178,9 @@ int datapath_start(struct datapath *dp)
 
 void datapath_stop(struct datapath *dp)
 {
-	struct order order = {.kind = ORDER_QUIT};
-
 	if (!dp->running)
 		return;
-	post(dp, &order);
+	post(dp, &(struct order){.kind = ORDER_QUIT});
 	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
 		rte_eal_wait_lcore(dp->io[i]->lcore_id);
 	dp->running = false;
@@ -324,6 +322,11 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 	BATON_POINT(death_told);
+}
+
+void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
+{
+	post(dp, &(struct order){.kind = ORDER_PARK, .slot = slot, .max_age_ns = max_age_ns});
 }
 
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to

@@ -32,6 +32,7 @@ struct datapath_setup {
 	struct rte_mempool *pool[BATON_MAX_IO_LCORES];   /* one per I/O lcore; nobody else uses it */
 	struct belt *belt[BATON_MAX_IO_LCORES][BATON_MAX_WORKERS]; /* initialised by belt_init() */
 	struct datapath_key key[BATON_MAX_SERVICES]; /* as config->service */
+	uint32_t pending_room[BATON_MAX_SERVICES];   /* packets of each that may wait on a lcore; 0: an even share */
 	const struct state *state;
 	struct stats *stats;
 };
@@ -143,6 +144,16 @@ struct slot_death {
 };
 /* What it left: once datapath_slot_recovered() is true, until the slot's next worker is dead. */
 void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct slot_death *out);
+
+/* The orphans of a dead slot wait for nobody: packets that have waited for longer are dropped (`park_expired`), until
+ * it is called with 0. Packets alone, never messages. Ends by itself when the buckets are moved. */
+void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns);
+/* What waits for the orphans of a dead slot, over all lcores, as of their last housekeeping. */
+struct slot_parked {
+	uint64_t packets;
+	uint64_t age_ns; /* of the oldest */
+};
+void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out);
 
 /* A worker wrote what no honest worker writes: the slot to kill (its death then takes the usual way), or SLOT_NONE.
  * Each slot is reported once per incarnation. */

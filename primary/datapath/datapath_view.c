@@ -44,6 +44,18 @@ static uint64_t read_once(const uint64_t *word)
 	return *(const volatile uint64_t *)word;
 }
 
+void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out)
+{
+	*out = (struct slot_parked){0};
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		const struct slot_parked *parked = &dp->io[i]->slot[slot].parked;
+		uint64_t age_ns = read_once(&parked->age_ns);
+
+		out->packets += read_once(&parked->packets);
+		out->age_ns = age_ns > out->age_ns ? age_ns : out->age_ns;
+	}
+}
+
 void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slot_progress *out)
 {
 	*out = (struct slot_progress){ .lcores_tsc = UINT64_MAX };

@@ -12,6 +12,7 @@ static void attach(struct io_lcore *io, const struct order *order)
 			view->service = (uint8_t)i;
 	view->dead = 0;
 	view->fence = 0;
+	park_limit(io, order->slot, 0);
 	view->ticks = (struct slot_ticks){0};
 	if (!BATON_SABOTAGE(residence_of_old_version))
 		view->residence = residence_open(io->dp->setup.stats, io->index, order->slot);
@@ -37,6 +38,8 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 	case ORDER_QUIT:
 		io->quit = true;
 		return;
+	case ORDER_PARK:
+		return park_limit(io, order->slot, order->max_age_ns);
 	default:
 		return;
 	}
@@ -106,6 +109,7 @@ void housekeep(struct io_lcore *io)
 	if (io->index == 0)
 		ticks_post(io);
 	neighbour_housekeep(io);
+	park_housekeep(io);
 	steer_publish(io);
 	stats_add(&io->stats->ledger_drift, !ledger_is_exact(&io->ledger) && !BATON_SABOTAGE(ledger_drift_unseen));
 	show_gauges(io);

@@ -42,13 +42,14 @@
 #define BLAME_DEATHS(blame) ((blame) & 0x7fu)
 #define BLAME_MOST          0x7fu
 
-enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT };
+enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT, ORDER_PARK };
 
 struct order {
 	uint32_t kind;
 	uint32_t slot;
 	uint32_t group;
 	struct move *move;
+	uint64_t max_age_ns; /* ORDER_PARK */
 };
 
 /* Single producer (main lcore), single consumer (the I/O lcore), both threads of the primary. */
@@ -136,6 +137,8 @@ struct slot_view {
 	uint32_t buckets; /* owned, or its orphans, as far as this lcore has granted them */
 	uint64_t rung_tsc;
 	struct slot_ticks ticks;
+	uint64_t max_age_ns; /* nobody is to come for its orphans: what is older is dropped; 0: it waits */
+	struct slot_parked parked; /* gauge of its orphans' list  r: main lcore */
 };
 
 struct steering {
@@ -196,7 +199,8 @@ struct io_lcore {
 	struct message_pool message;
 	uint64_t backlogs; /* bit per slot: messages wait for its belt */
 	struct pending_pool pending;
-	uint32_t pending_most; /* packets that may arrive and wait */
+	uint32_t pending_room[BATON_MAX_SERVICES]; /* packets that may arrive and wait: park.c */
+	uint64_t aging; /* bit per slot whose parked packets have a greatest age */
 	struct pending list[LISTS];
 	struct neighbours neighbours;
 	uint16_t packet_id; /* of the next packet that the server starts */
@@ -303,6 +307,17 @@ void death_done_on(struct datapath *dp, struct control_block *control, uint32_t 
 void death_count(struct datapath *dp, uint32_t slot, uint32_t undone);
 void death_keep_journal(struct control_block *control);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
+
+/* ---- packets that wait (park.c) ---- */
+
+/* Whether one more packet of the service that arrives may wait in the list. */
+bool park_has_room(const struct io_lcore *io, uint32_t list, uint32_t service);
+/* Sets, from the configuration, how many packets of each service may wait on each lcore. */
+void park_rooms(struct io_lcore *io);
+/* The slot's orphans wait for nobody: what gets older than that is dropped from now on; 0: they wait for a worker. */
+void park_limit(struct io_lcore *io, uint32_t slot, uint64_t max_age_ns);
+/* Drops what has become too old, and shows what waits. Bounded: a part of it each time. */
+void park_housekeep(struct io_lcore *io);
 
 /* ---- housekeeping ---- */
 void housekeep(struct io_lcore *io);

@@ -1,8 +1,9 @@
 /* Pending lists: packets and messages of buckets that move, in order of arrival, as the shadows they will be offered with.
  *
- * All lists of an I/O lcore share one pool of nodes, one for every buffer and every message of the lcore, allocated before the first packet,
- * so that a whole list changes hands in O(1) and a packet that was offered once always finds a place. What may arrive
- * and wait is limited apart (memory.pending). Private to the lcore. */
+ * All lists of an I/O lcore share one pool of nodes, one for every buffer and every message of the lcore, allocated before
+ * the first packet, so that a whole list changes hands in O(1) and a packet that was offered once always finds a place.
+ * What may arrive and wait is limited apart (memory.pending), for each service and each list: park.h. Private to the
+ * lcore. */
 #ifndef BATON_PRIMARY_PENDING_H
 #define BATON_PRIMARY_PENDING_H
 
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "belt.h"
 
@@ -25,8 +27,10 @@ struct pending_pool {
 	uint32_t free; /* first free node */
 	uint32_t capacity;
 	uint32_t used;
-	uint32_t exempt; /* of those, what may not be dropped for lack of room: messages, and what a dead worker left */
+	uint32_t waiting[BATON_MAX_SERVICES]; /* of those, by service, what is not exempt */
 };
+
+/* May not be dropped for lack of room: messages, and what a dead worker left. */
 
 static inline bool pending_is_exempt(const struct belt_shadow *packet)
 {
@@ -37,7 +41,17 @@ struct pending {
 	uint32_t head; /* next to leave; valid if count > 0 */
 	uint32_t tail;
 	uint32_t count;
+	uint32_t packets; /* of those; the others are messages */
+	uint32_t waiting; /* of the packets, what is not exempt */
+	uint32_t kept;    /* 1 + node up to which all have been looked at for their age, and stay; 0: none has */
 };
+
+static inline void pending_note(struct pending *list, const struct belt_shadow *packet, uint32_t one)
+{
+	list->count += one;
+	list->packets += packet->kind == BELT_PACKET ? one : 0;
+	list->waiting += pending_is_exempt(packet) ? 0 : one;
+}
 
 /* Returns 0 or -ENOMEM. */
 static inline int pending_pool_init(struct pending_pool *pool, uint32_t capacity)
@@ -50,7 +64,7 @@ static inline int pending_pool_init(struct pending_pool *pool, uint32_t capacity
 	pool->free = capacity > 0 ? 0 : PENDING_NIL;
 	pool->capacity = capacity;
 	pool->used = 0;
-	pool->exempt = 0;
+	memset(pool->waiting, 0, sizeof(pool->waiting));
 	return 0;
 }
 
@@ -68,7 +82,7 @@ static inline uint32_t pending_node_take(struct pending_pool *pool, const struct
 		return PENDING_NIL;
 	pool->free = pool->node[at].next;
 	pool->used++;
-	pool->exempt += pending_is_exempt(packet);
+	pool->waiting[packet->service] += !pending_is_exempt(packet);
 	pool->node[at].packet = *packet;
 	pool->node[at].next = PENDING_NIL;
 	return at;
@@ -78,11 +92,12 @@ static inline uint32_t pending_node_take(struct pending_pool *pool, const struct
 static inline void pending_link(struct pending_pool *pool, struct pending *list, uint32_t at)
 {
 	pool->node[at].next = PENDING_NIL;
-	if (list->count++ == 0)
+	if (list->count == 0)
 		list->head = at;
 	else
 		pool->node[list->tail].next = at;
 	list->tail = at;
+	pending_note(list, &pool->node[at].packet, 1);
 }
 
 /* Behind what waits already. Returns false if the pool is spent: the caller drops the packet and counts it. */
@@ -104,11 +119,13 @@ static inline bool pending_prepend(struct pending_pool *pool, struct pending *li
 
 	if (at == PENDING_NIL)
 		return false;
-	if (list->count++ == 0)
+	if (list->count == 0)
 		list->tail = at;
 	else
 		pool->node[at].next = list->head;
 	list->head = at;
+	list->kept = 0;
+	pending_note(list, packet, 1);
 	return true;
 }
 
@@ -117,16 +134,54 @@ static inline const struct belt_shadow *pending_first(const struct pending_pool 
 	return &pool->node[list->head].packet;
 }
 
+/* The node is in no chain any more. */
+static inline void pending_free(struct pending_pool *pool, struct pending *list, uint32_t at)
+{
+	const struct belt_shadow *packet = &pool->node[at].packet;
+
+	pending_note(list, packet, (uint32_t)-1);
+	pool->waiting[packet->service] -= !pending_is_exempt(packet);
+	pool->node[at].next = pool->free;
+	pool->free = at;
+	pool->used--;
+}
+
 static inline void pending_drop_first(struct pending_pool *pool, struct pending *list)
 {
 	uint32_t at = list->head;
 
 	list->head = pool->node[at].next;
-	list->count--;
-	pool->exempt -= pending_is_exempt(&pool->node[at].packet);
-	pool->node[at].next = pool->free;
-	pool->free = at;
-	pool->used--;
+	list->kept = list->kept == at + 1 ? 0 : list->kept;
+	pending_free(pool, list, at);
+}
+
+/* The oldest that has not been looked at for its age; NULL if there is none. */
+static inline const struct belt_shadow *pending_unseen(const struct pending_pool *pool, const struct pending *list)
+{
+	uint32_t at = list->count == 0 ? PENDING_NIL : list->kept == 0 ? list->head : pool->node[list->kept - 1].next;
+
+	return at == PENDING_NIL ? NULL : &pool->node[at].packet;
+}
+
+/* That one stays. */
+static inline void pending_keep_unseen(struct pending_pool *pool, struct pending *list)
+{
+	list->kept = 1 + (list->kept == 0 ? list->head : pool->node[list->kept - 1].next);
+}
+
+/* That one goes. */
+static inline void pending_drop_unseen(struct pending_pool *pool, struct pending *list)
+{
+	if (list->kept == 0) {
+		pending_drop_first(pool, list);
+		return;
+	}
+	uint32_t before = list->kept - 1, at = pool->node[before].next;
+
+	pool->node[before].next = pool->node[at].next;
+	if (list->tail == at)
+		list->tail = before;
+	pending_free(pool, list, at);
 }
 
 /* Everything in `from` goes behind what waits in `to`; `from` is empty then. */
@@ -140,7 +195,9 @@ static inline void pending_splice(struct pending_pool *pool, struct pending *to,
 		pool->node[to->tail].next = from->head;
 	to->tail = from->tail;
 	to->count += from->count;
-	from->count = 0;
+	to->packets += from->packets;
+	to->waiting += from->waiting;
+	*from = (struct pending){0};
 }
 
 #endif

@@ -93,7 +93,7 @@ static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *p
 {
 	if (BATON_SABOTAGE(parked_packet_dropped))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
-	if (baton_unlikely(io->pending.used - io->pending.exempt >= io->pending_most ||
+	if (baton_unlikely(!park_has_room(io, list, packet->service) ||
 			   !pending_append(&io->pending, &io->list[list], packet)))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
 	io->ledger.pending++;

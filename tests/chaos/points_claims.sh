@@ -10,7 +10,7 @@ SLOTS=6
 # Nothing that ends the sweep: no budget, no pauses; who is stopped before it is ready is given up after 2 s.
 GROUP_EXTRA="    tick_period: 50ms
     restart_burst: off
-    restart_pause: off
+    restart_delay_most: off
     settings: {player.idle: 600s, regen.per_tick: 3}
 workers:
   start_timeout: 2s

@@ -7,12 +7,15 @@ group_extra() {
 	GROUP_EXTRA="    restart_burst: $BURST
     good_after: $1
     stall_wall: 60s
+    park: {max_age: off}
     versions:
       - {name: tame, plugin: $PLUGINS/game.so}
       - {name: wild, plugin: ${PLUGINS%/*}/test-plugins/game_wild.so}
     settings: {wild.after: 2000, wild.how: crash}"
 }
 versions() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active") | .version] | sort | join(" ")'; }
+reasons() { top_json | jq -r '.verdict + " " + (.reasons[] | select(startswith("group")))'; }
+prom() { ctl stats --prom | sed -n "s/^baton_group_$1{.*group=\"game\"${2-}} //p"; }
 sentences() { ctl --json status | jq -r '.sentences[].text'; }
 faults() { grep -c 'died: signal 11' "$WORK/batond.log"; }
 # The other worker goes on after the last restart is spent, and may crash before anybody looks.
@@ -29,10 +32,14 @@ without_a_good_version_buckets_are_parked() {
 	answers
 	ctl worker restart game --version wild
 	wait_for 'sentences | grep "group game: restarts spent, [1-9][0-9]* buckets parked; .batonctl worker restart game. tries again"'
+	wait_for 'reasons | grep "^CRIT group game restarts spent: [1-9][0-9]* buckets, [0-9.k]* packets parked"'
+	equal "Prometheus' state" "$(prom state ',state="spent"') $(prom state ',state="serving"')" "1 0"
+	[ "$(prom restarts_spent)" -ge "$(prom restarts_limit)" ]
 	equal "faults until then" "$(faults_until_spent)" $BURST
 	ctl worker restart game --version tame
 	equal "versions" "$(versions)" "1 1"
 	answers
+	wait_for '[ -z "$(reasons)" ]'
 	must_fail eval 'sentences | grep spent'
 	before=$(faults) # one that had not crashed may have until the restart came to it
 	answers
@@ -52,6 +59,8 @@ the_last_good_version_comes_back() {
 	wait_for 'grep "group game: $BURST crashes of version wild within 60 s: it falls back to 1" "$WORK/batond.log"'
 	wait_for '[ "$(versions)" = "1 1" ]'
 	wait_for 'sentences | grep "group game: version wild crashed too often, 1 runs instead"'
+	wait_for 'reasons | grep "group game fell back from wild to 1"'
+	equal "what it fell back from" "$(prom info '.*,fell_back_from="wild"')" 1
 	answers
 	equal "versions" "$(versions)" "1 1"
 	bots_found_nothing_wrong

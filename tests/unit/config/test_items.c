@@ -135,8 +135,8 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 {
 	static const char hot[] = "groups[].versions groups[].versions[].name groups[].versions[].plugin "
 				  "groups[].stall_timeout groups[].stall_wall "
-				  "groups[].restart_burst groups[].restart_window groups[].restart_pause "
-				  "groups[].good_after "
+				  "groups[].restart_burst groups[].restart_window groups[].restart_delay "
+				  "groups[].restart_delay_most groups[].park.max_age groups[].good_after "
 				  "workers.start_timeout control.operators.users control.operators.groups "
 				  "control.viewers.users control.viewers.groups control.audit_log control.crash_dir "
 				  "quarantine.attempts quarantine.directory "

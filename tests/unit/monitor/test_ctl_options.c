@@ -24,7 +24,7 @@ static void wrong_words_are_usage_errors_with_a_hint(void **unused)
 		{ "worker restart game again", "one word too many" },
 		{ "worker xyzzy", "unknown verb 'xyzzy': 'worker' has list, restart, start, stop, drain" },
 		{ "restart game", "did you mean 'worker restart'?" },
-		{ "show", "did you mean 'buckets show' or 'config show' or 'crash show'?" },
+		{ "show", "did you mean 'buckets show' or 'config show' or 'crash show' or 'quarantine show'?" },
 		{ "help xyzzy", "see `batonctl --help`" },
 		{ "--jsno status", "unknown option '--jsno': did you mean '--json'?" },
 		{ "-x status", "unknown option '-x': see `batonctl --help`" },

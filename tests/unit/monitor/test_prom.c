@@ -297,6 +297,37 @@ static void ports_and_zygote_are_told_of(void **state)
 	assert_true(value_of("baton_zygote_deaths_total{baton=\"demo\"}") == 2);
 }
 
+static void groups_are_told_of(void **state)
+{
+	struct stats_group *g = &b->group[0];
+
+	(void)state;
+	g->state = GROUP_SPENT;
+	g->serving = 1;
+	g->crashes = 10;
+	g->failed_starts = 4;
+	g->parked_buckets = 2048;
+	g->parked_packets = 12345;
+	g->parked_ns = 1500000000;
+	strcpy(g->failed, "1.4.3");
+	b->worker[0].debug = 1;
+	snapshot_derive(&s, NULL, b);
+	read_all();
+#define GROUP(name, more) "baton_group_" name "{baton=\"demo\",group=\"game\"" more "}"
+	assert_true(value_of(GROUP("state", ",state=\"spent\"")) == 1);
+	assert_true(value_of(GROUP("state", ",state=\"serving\"")) == 0);
+	assert_true(value_of(GROUP("info", ",version=\"1.4.2\",fell_back_from=\"1.4.3\"")) == 1);
+	assert_true(value_of(GROUP("workers", "")) == 2);
+	assert_true(value_of(GROUP("workers_serving", "")) == 1);
+	assert_true(value_of(GROUP("restarts_spent", "")) == 10);
+	assert_true(value_of(GROUP("restarts_limit", "")) == 10);
+	assert_true(value_of(GROUP("failed_starts", "")) == 4);
+	assert_true(value_of(GROUP("parked_buckets", "")) == 2048);
+	assert_true(value_of(GROUP("parked_packets", "")) == 12345);
+	assert_true(value_of(GROUP("parked_oldest_seconds", "")) == 1.5);
+	assert_true(value_of("baton_worker_debug{baton=\"demo\",slot=\"0\",worker=\"game.0\"}") == 1);
+}
+
 static void names_that_are_no_text_are_escaped(void **state)
 {
 	(void)state;
@@ -326,6 +357,7 @@ int main(void)
 		T(histogram_counts_each_sample_once),
 		T(versions_have_histograms_of_their_own),
 		T(ports_and_zygote_are_told_of),
+		T(groups_are_told_of),
 		T(names_that_are_no_text_are_escaped),
 		T(generator_is_told_of_where_there_is_one),
 	};

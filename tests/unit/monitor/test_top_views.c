@@ -104,6 +104,52 @@ static void zygote_is_told_in_sentences(void **state)
 	has("X CRIT  primary has stopped: these are its last figures\n");
 }
 
+static void groups_say_whether_they_serve(void **state)
+{
+	struct stats_group *g = &b->group[0];
+	static const struct { enum group_state state; const char *row, *verdict; } c[] = {
+		{ GROUP_SERVING, "ok       2 of 2 workers serve, 3 of 10 restarts spent\n", "+ OK  nothing is wrong" },
+		{ GROUP_STARTING, "! warn   no worker serves yet\n", "+ OK  nothing is wrong" },
+		{ GROUP_FELL_BACK, "! warn   fell back from 1.4.3 to 1.4.2\n",
+		  "! WARN  group game fell back from 1.4.3 to 1.4.2" },
+		{ GROUP_PART, "X crit   2 of 2 workers serve: game.1: no licence\n",
+		  "X CRIT  group game 2 of 2 workers serve" },
+		{ GROUP_DOWN, "X crit   no worker can be started: game.1: no licence\n",
+		  "X CRIT  group game no worker can be started: game.1: no licence" },
+		{ GROUP_SPENT, "X crit   restarts spent: 2048 buckets, 12.3k packets parked\n",
+		  "X CRIT  group game restarts spent: 2048 buckets, 12.3k packets parked" },
+	};
+
+	(void)state;
+	g->crashes = 3;
+	g->parked_buckets = 2048;
+	g->parked_packets = 12345;
+	strcpy(g->failed, "1.4.3");
+	strcpy(g->why, "game.1: no licence");
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		g->state = c[i].state;
+		shown("4");
+		has("\ngroup game         ");
+		has(c[i].row);
+		has(c[i].verdict);
+	}
+	g->state = GROUP_SERVING;
+	g->burst = 0;
+	shown("4");
+	has("ok       2 of 2 workers serve\n");
+}
+
+static void a_debugged_worker_is_told_of(void **state)
+{
+	(void)state;
+	b->worker[0].debug = 1;
+	shown("4");
+	has("\ngame.0 slot 0      ! warn   being debugged: 12 entries wait\n");
+	has("! WARN  game.0 is being debugged");
+	shown("3");
+	has(" debug ");
+}
+
 static void versions_have_percentiles_of_their_own(void **state)
 {
 	(void)state;
@@ -185,6 +231,8 @@ int main(void)
 		T(generator_and_unread_entries_are_no_devices),
 		T(what_the_lcores_drop_for_want_of_room_in_a_port_is_told),
 		T(zygote_is_told_in_sentences),
+		T(groups_say_whether_they_serve),
+		T(a_debugged_worker_is_told_of),
 		T(versions_have_percentiles_of_their_own),
 		T(versions_not_told_apart_any_more_are_earlier),
 		T(a_version_that_did_nothing_has_dashes),

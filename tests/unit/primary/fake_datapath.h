@@ -31,6 +31,8 @@ struct fake_move {
 struct fake_slot {
 	bool attached, dead, recovered, stopped;
 	uint32_t acks_left, dead_left;
+	uint64_t max_age_ns;
+	struct slot_parked parked;
 	uint32_t attaches, deaths, stops;
 };
 
@@ -47,6 +49,7 @@ static struct fake {
 	struct death_blame blame[BATON_MAX_WORKERS]; /* as last told */
 	bool has_report; /* the next one of the data path */
 	struct death_report report;
+	uint32_t parks; /* calls of datapath_slot_park() with an age */
 	int64_t imbalance;
 	uint64_t look[BATON_MAX_WORKERS];
 	uint32_t look_lcore[BATON_MAX_WORKERS];
@@ -241,6 +244,20 @@ bool datapath_death_report(struct datapath *dp, struct death_report *out)
 	*out = fake.report;
 	fake.has_report = false;
 	return true;
+}
+
+void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
+	fake.slot[slot].max_age_ns = max_age_ns;
+	fake.parks += max_age_ns != 0;
+}
+
+void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out)
+{
+	(void)dp;
+	*out = fake.slot[slot].parked;
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)

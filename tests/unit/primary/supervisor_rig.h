@@ -144,7 +144,7 @@ static inline void rig_config(struct config *config)
 	snprintf(config->group[0].name, BATON_NAME_BYTES, "game");
 	snprintf(config->group[0].plugin, BATON_PATH_BYTES, "%s", rig.plugin);
 	config->group[0].count = RIG_WORKERS;
-	config->group[0].restart_pause_ns = 1000000000;
+	config->group[0].restart_delay_most_ns = 100 * (config->group[0].restart_delay_ns = 10000000ull);
 	config->group[0].versions = 2;
 	snprintf(config->group[0].version[0].name, BATON_NAME_BYTES, "two");
 	rig_path(config->group[0].version[0].plugin, "two.so");

@@ -178,7 +178,7 @@ static void a_move_ends_under_more_than_the_new_owner_can_take(void **state)
 
 	(void)state;
 	set_up_two(key);
-	rig.dp->io[0]->pending_most = 1000;
+	rig.dp->io[0]->pending_room[0] = 1000;
 	const struct CoreStats *page = stats_io(&rig.stats, 0);
 	for (uint32_t i = 0; belt_room(&rig.dp->io[0]->slot[1].belt) != 0; i++)
 		arrive(key[1], i);

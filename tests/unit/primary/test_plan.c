@@ -93,6 +93,26 @@ static void buffers_of_a_lcore_add_up_to_the_pool(void **state)
 	assert_true(sum == primary.plan.pool_buffers);
 }
 
+static void what_waits_while_workers_are_replaced_is_told(void **state)
+{
+	struct config *config = &primary.config;
+
+	(void)state;
+	strcpy(config->service[0].name, "game");
+	config->group[0].recovery_ns = 50000000;
+	config->group[0].stall_timeout_ns = 20000000;
+	print();
+	assert_non_null(strstr(text, "services[0].rate.max is not said; room for 1000\n"));
+	config->service[0].rate_max = 300000; /* 150,000 on each I/O lcore */
+	config->pending = 0;
+	print();
+	assert_true(number_of("packets that wait", "game") == 7500);
+	assert_true(number_of("packets that wait", "  in the belt of a worker") == 1650);
+	assert_non_null(strstr(text, "150000 packets/s x 50.0 ms of recovery.time; room for 16000\n"));
+	assert_non_null(strstr(text, "150000 packets/s / 2 workers x 22.0 ms until a stall is found; room for 4032\n"));
+	assert_true(number_of("buffers of", "pending lists") == 16000);
+}
+
 static void memory_adds_up_to_what_is_taken(void **state)
 {
 	const char *in = "socket memory";
@@ -150,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(buffers_of_a_lcore_add_up_to_the_pool, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_waits_while_workers_are_replaced_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_adds_up_to_what_is_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(total_is_whole_huge_pages_of_both, setup, teardown),
 		cmocka_unit_test_setup_teardown(state_file_elsewhere_takes_no_huge_pages, setup, teardown),

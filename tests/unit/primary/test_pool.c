@@ -15,6 +15,7 @@
 #include <rte_memzone.h>
 
 #include "log.h"
+#include "sizing.h"
 #include "plan.h"
 #include "pool.h"
 #include "primary.h"
@@ -78,11 +79,11 @@ static void thirty_percent_of_memory_are_headroom(void **state)
 static void xdp_rings_are_counted_at_their_own_size(void **state)
 {
 	struct config_port port = primary.config.port[0];
-	uint32_t small = plan_port_buffers(&port);
+	uint32_t small = sizing_port_buffers(&port);
 
 	(void)state;
 	strcpy(port.device, "net_af_xdp0,iface=veth0");
-	assert_true(plan_port_buffers(&port) >= small + 4096 - 512);
+	assert_true(sizing_port_buffers(&port) >= small + 4096 - 512);
 }
 
 static void buffers_as_configured_are_taken_or_refused(void **state)

@@ -124,7 +124,7 @@ static void failing_starts_back_off_and_recover(void **unused)
 	rig_plugin("game.so", "crash");
 	kill(rig_pid(1), SIGKILL);
 	wait_until(rig_worker(1)->failed_starts >= 4);
-	assert_true(rig_worker(1)->backoff_ns >= 8 * WORKER_BACKOFF_MIN);
+	assert_true(rig_worker(1)->backoff_ns >= 8 * rig.primary->config.group[0].restart_delay_ns);
 	status = status_build(rig.primary);
 	assert_string_equal(json_string_value(json_object_get(status, "verdict")), "critical");
 	json_decref(status);
@@ -142,7 +142,7 @@ static void failing_starts_back_off_and_recover(void **unused)
 static void back_off_doubles_to_a_second(void **unused)
 {
 	struct worker *w = rig_worker(0);
-	uint64_t last = 0, most = rig.primary->config.group[0].restart_pause_ns;
+	uint64_t last = 0, most = rig.primary->config.group[0].restart_delay_most_ns;
 
 	(void)unused;
 	rig_plugin("game.so", "exit");
@@ -163,7 +163,7 @@ static void workers_that_die_are_replaced_at_once_when_the_pause_is_off(void **u
 	uint64_t deaths = stats_main(&rig.primary->stats)->deaths;
 
 	(void)unused;
-	rig.primary->config.group[0].restart_pause_ns = 0;
+	rig.primary->config.group[0].restart_delay_most_ns = 0;
 	for (uint32_t i = 0; i < 5; i++) {
 		pid_t old = rig_pid(0);
 		kill(old, SIGKILL);

@@ -1,0 +1,55 @@
+/* What an operation is after: which worker is to own which bucket, given who owns it now. */
+#include "supervisor.h"
+
+static bool is_debug_target(const struct scale *s, uint32_t worker)
+{
+	return s->kind == SCALE_DEBUG && s->worker == worker;
+}
+
+/* Buckets that a worker under a debugger keeps, or is to have, are no part of the sharing. */
+static void share_rest(const struct supervisor *sup, uint32_t buckets, uint64_t members, const uint8_t *owner,
+		       uint8_t *want)
+{
+	static uint8_t rest[BATON_MAX_BUCKETS]; /* main lcore only */
+	static uint32_t bucket[BATON_MAX_BUCKETS];
+	const struct scale *s = &sup->scale;
+	uint32_t count = 0;
+
+	for (uint32_t b = 0; b < buckets; b++) {
+		bool chosen = s->kind == SCALE_DEBUG && buckets_has(s->chosen, b);
+
+		want[b] = chosen ? (uint8_t)s->worker : owner[b];
+		if (chosen || (owner[b] != SHARE_NOBODY && sup->worker[owner[b]].debugged))
+			continue;
+		rest[count] = owner[b];
+		bucket[count++] = b;
+	}
+	share_even(rest, count, members, rest);
+	for (uint32_t i = 0; i < count; i++)
+		want[bucket[i]] = rest[i];
+}
+
+void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
+{
+	const struct scale *s = &sup->scale;
+	uint32_t buckets = sup->primary->config.service[service].buckets, group = sup->worker[s->worker].group;
+	uint64_t members = 0;
+
+	for (uint32_t b = 0; b < buckets; b++) {
+		uint32_t slot = datapath_owner(sup->primary->dp, service, b);
+
+		owner[b] = slot == SLOT_NONE ? SHARE_NOBODY : (uint8_t)sup->slot[slot].worker;
+	}
+	if (s->kind == SCALE_MOVE) {
+		for (uint32_t b = 0; b < buckets; b++)
+			want[b] = buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
+		return;
+	}
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+
+		if (w->group == group && !w->gone && !w->drained && !w->leaving && !w->debugged && !is_debug_target(s, i))
+			members |= 1ull << i;
+	}
+	share_rest(sup, buckets, members, owner, want);
+}
