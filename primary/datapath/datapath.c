@@ -77,6 +77,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats = stats_io(dp->setup.stats, index);
 	io->tsc_hz = rte_get_tsc_hz();
 	io->ring_gap_tsc = io->tsc_hz / 1000000 * RING_GAP_US;
+	io->quiet_tsc = io->tsc_hz / 1000000 * QUIET_US;
 	clock_take(&now);
 	clock_init(&io->clock, io->tsc_hz, &now);
 	io->port_to_service = dp->port_to_service;
@@ -309,6 +310,11 @@ bool datapath_move_granted(struct datapath *dp, int id)
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 {
 	post(dp, &(struct order){.kind = ORDER_STOP_WORKER, .slot = slot});
+}
+
+void datapath_slot_look(struct datapath *dp, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_LOOK, .slot = slot});
 }
 
 void datapath_slot_dead(struct datapath *dp, uint32_t slot)

@@ -34,6 +34,7 @@ struct datapath_setup {
 	struct datapath_key key[BATON_MAX_SERVICES]; /* as config->service */
 	const struct state *state;
 	struct stats *stats;
+	int wake_fd; /* eventfd that ends the main loop's wait: written when every lcore has carried out an order; 0: none */
 };
 
 /* Allocates everything the I/O lcores need. Returns 0, -ENOMEM or -EINVAL. */
@@ -75,6 +76,9 @@ bool datapath_move_granted(struct datapath *dp, int id);
 /* The move of a service that is under way: who gives which buckets to whom. order->map is valid until the move is over.
  * False: none is. */
 bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order);
+
+/* Asks the slot's worker for a sign of life: an entry on one of its belts that it has but to settle. */
+void datapath_slot_look(struct datapath *dp, uint32_t slot);
 
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);

@@ -103,7 +103,8 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	io->dirty &= ~(1ull << slot);
 	io->to_ring &= ~(1ull << slot);
 	/* release: pairs with the acquire in datapath_slot_recovered() */
-	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+	if (atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release) + 1 == io->io_lcores)
+		tell_main(io);
 }
 
 /* ---- sabotage builds alone: the same roll back once more, when others have had effects in between ---- */

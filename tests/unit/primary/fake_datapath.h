@@ -31,7 +31,7 @@ struct fake_move {
 struct fake_slot {
 	bool attached, dead, recovered, stopped;
 	uint32_t acks_left, dead_left;
-	uint32_t attaches, deaths, stops;
+	uint32_t attaches, deaths, stops, looks;
 };
 
 static struct fake {
@@ -151,6 +151,15 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	}
 	fake_require(!"a move that is not under way was asked for");
 	return false;
+}
+
+void datapath_slot_look(struct datapath *dp, uint32_t slot)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	(void)dp;
+	fake_require(s->attached && !s->dead);
+	s->looks++;
 }
 
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
