@@ -78,10 +78,10 @@ static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, uint3
 	struct worker *w = &sup->worker[s->worker];
 
 	describe(s, stall, waiting);
-	w->stalls++;
+	w->stalls += !s->standby;
 	sup->stalls++;
 	stats_add(&stats_main(&sup->primary->stats)->stalls, 1);
-	log_error("%s: pid %d in slot %u: %s: killed", w->name, (int)s->pid, slot, s->cause);
+	log_error("%s: pid %d in slot %u: %s: killed", s->name, (int)s->pid, slot, s->cause);
 	slot_event(sup, slot, EVENT_FENCE);
 }
 

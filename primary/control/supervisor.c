@@ -132,17 +132,16 @@ static void complain(struct worker *w, const char *words, const char *prefix)
 	log_error("%s: %s: %s", w->name, prefix, w->trouble);
 }
 
-/* 10 ms after the first failure, doubling to 1 s; at once after a steady life. */
-static void schedule(struct worker *w, uint64_t lived_ns)
+void backoff_note(uint64_t *next_start_ns, uint64_t *backoff_ns, uint64_t lived_ns, bool fault)
 {
-	if (lived_ns >= WORKER_STEADY_NS)
-		w->backoff_ns = 0;
-	w->next_start_ns = process_now_ns() + w->backoff_ns;
-	w->backoff_ns = w->backoff_ns * 2;
-	if (w->backoff_ns < WORKER_BACKOFF_MIN)
-		w->backoff_ns = WORKER_BACKOFF_MIN;
-	if (w->backoff_ns > WORKER_BACKOFF_MAX)
-		w->backoff_ns = WORKER_BACKOFF_MAX;
+	if (lived_ns >= (fault ? WORKER_STEADY_NS : WORKER_KILLED_NS))
+		*backoff_ns = 0;
+	*next_start_ns = process_now_ns() + *backoff_ns;
+	*backoff_ns = *backoff_ns * 2;
+	if (*backoff_ns < WORKER_BACKOFF_MIN)
+		*backoff_ns = WORKER_BACKOFF_MIN;
+	if (*backoff_ns > WORKER_BACKOFF_MAX)
+		*backoff_ns = WORKER_BACKOFF_MAX;
 }
 
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
@@ -162,7 +161,7 @@ void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
 	} else {
 		snprintf(w->trouble, sizeof(w->trouble), "died: %.*s", (int)sizeof(w->trouble) - 8, words);
 	}
-	schedule(w, process_now_ns() - s->spawned_ns);
+	backoff_note(&w->next_start_ns, &w->backoff_ns, process_now_ns() - s->serves_ns, s->fault || never_ready);
 }
 
 /* A recovered dead slot of this worker that still has buckets. */
@@ -185,7 +184,7 @@ bool worker_settled(const struct supervisor *sup, uint32_t worker)
 	if ((group_services(sup, w->group) & ~w->placed) != 0)
 		return false;
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker)
+		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker && !sup->slot[i].standby)
 			return false;
 	return true;
 }
@@ -204,7 +203,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	if (rc != -EAGAIN)
 		w->failed_starts++;
 	complain(w, why, "cannot start");
-	schedule(w, 0);
+	backoff_note(&w->next_start_ns, &w->backoff_ns, 0, true);
 }
 
 static void poll_worker(struct supervisor *sup, uint32_t worker)
@@ -215,7 +214,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 		transfer_poll(sup, worker);
 		return;
 	}
-	if (w->slot == SLOT_NONE) {
+	/* A standby is not made to wait: it has been started already. */
+	if (w->slot == SLOT_NONE && !standby_take(sup, worker)) {
 		if (!w->held && !sup->stopping && !sup->budget[w->group].spent && process_now_ns() >= w->next_start_ns)
 			start_worker(sup, worker);
 		return;
@@ -281,7 +281,7 @@ static void poll_fences(struct supervisor *sup)
 		s->fenced = true;
 		snprintf(s->cause, sizeof(s->cause), "wrote what no honest worker writes into its belt");
 		log_error("%s: pid %d in slot %u wrote what no honest worker writes into its belt: killed",
-			  sup->worker[s->worker].name, (int)s->pid, slot);
+			  s->name, (int)s->pid, slot);
 		slot_event(sup, slot, EVENT_FENCE);
 	}
 }
@@ -318,6 +318,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 			poll_slot(sup, i, now);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
+	standbys_poll(sup);
 	budget_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);

@@ -168,7 +168,7 @@ bool transfer_poll(struct supervisor *sup, uint32_t worker)
 			return end(sup, w, false);
 		if (t->part && from->state >= WORKER_STOPPING) /* what a dead one owned goes all at once */
 			return end(sup, w, true);
-		if (from->state == WORKER_DEAD && !from->recovered)
+		if (from->state == WORKER_DEAD && !from->recovered && !t->ahead)
 			return false;
 	}
 	t->service = (uint32_t)__builtin_ctz(t->services);
