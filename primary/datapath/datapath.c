@@ -280,6 +280,10 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 			if (move->report[l].gap_ns > report->gap_ns)
 				report->gap_ns = move->report[l].gap_ns;
 			report->parked += move->report[l].parked;
+			if (move->report[l].granted_tsc > report->granted_tsc)
+				report->granted_tsc = move->report[l].granted_tsc;
+			if (move->report[l].replied_tsc > report->replied_tsc)
+				report->replied_tsc = move->report[l].replied_tsc;
 		}
 		for (uint32_t b = 0; b < dp->setup.config->service[i].buckets; b++)
 			if (move->map[b / 64] >> (b % 64) & 1)
@@ -323,6 +327,8 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	if (dp->slot[slot].dead && !dp->slot[slot].recovered)
 		return;
 	dp->slot[slot].dead = true;
+	dp->slot[slot].seen_tsc = rte_rdtsc();
+	dp->slot[slot].undone_tsc = 0;
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
@@ -358,6 +364,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 		if (dp->move_open[i] && dp->move[i].from == slot)
 			/* release: pairs with the acquire in move_may_grant() */
 			atomic_store_explicit(&dp->move[i].rolled_back, 1, memory_order_release);
+	dp->slot[slot].undone_tsc = rte_rdtsc();
 	dp->slot[slot].recovered = true;
 }
 
@@ -386,6 +393,15 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	*orphans = datapath_owned(dp, slot);
 	dp->slot[slot].orphans = *orphans;
 	return true;
+}
+
+void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct death_stages *out)
+{
+	const struct datapath_slot *s = &dp->slot[slot];
+
+	*out = (struct death_stages){.seen_tsc = s->seen_tsc, .undone_tsc = s->undone_tsc};
+	if (out->undone_tsc != 0) /* every lcore is through */
+		out->taken_tsc = atomic_load_explicit(&s->taken_tsc, memory_order_relaxed);
 }
 
 uint32_t datapath_slot_to_fence(struct datapath *dp)

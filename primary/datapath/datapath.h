@@ -62,6 +62,7 @@ struct move_report {
 	uint32_t buckets;  /* moved */
 	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first reap from the new */
 	uint64_t parked;   /* packets that waited */
+	uint64_t granted_tsc, replied_tsc; /* the last lcore's grant, and first reply of the new owner; 0: none waited for one */
 	bool failed;       /* the target died before the move ended: buckets are orphans of the target now */
 };
 /* Starts a move. Returns an id > 0, -EBUSY (a move of this service is under way), -ENOENT (slot not attached),
@@ -89,6 +90,14 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot);
 /* True when that is done. orphans: buckets that wait for datapath_move(from = slot). The slot is free for a new worker
  * once it has no orphans left; call datapath_slot_attach() anew for it. */
 bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orphans);
+
+/* When the steps of the slot's latest death were done, by TSC; 0: not yet. */
+struct death_stages {
+	uint64_t seen_tsc;   /* datapath_slot_dead() */
+	uint64_t taken_tsc;  /* every lcore has taken its belt over */
+	uint64_t undone_tsc; /* the journal is rolled back */
+};
+void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct death_stages *out);
 
 /* A worker wrote what no honest worker writes: the slot to kill (its death then takes the usual way), or SLOT_NONE.
  * Each slot is reported once per incarnation. */

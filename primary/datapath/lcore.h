@@ -75,6 +75,7 @@ struct move {
 	struct {
 		uint64_t gap_ns;
 		uint64_t parked;
+		uint64_t granted_tsc, replied_tsc;
 	} report[BATON_MAX_IO_LCORES];
 };
 
@@ -194,6 +195,8 @@ struct datapath_slot {
 	_Atomic uint32_t attach_acks, dead_acks;
 	_Atomic uint32_t fence; /* an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
+	uint64_t seen_tsc, undone_tsc; /* w: main lcore */
+	_Atomic uint64_t taken_tsc;    /* w: the last I/O lcore to take over  r: main lcore */
 };
 
 struct datapath {

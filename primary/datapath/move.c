@@ -147,6 +147,7 @@ void move_begin(struct io_lcore *io, struct move *move)
 	io->moves++;
 	move->report[io->index].gap_ns = 0;
 	move->report[io->index].parked = 0;
+	move->report[io->index].granted_tsc = move->report[io->index].replied_tsc = 0;
 	/* Nobody works on these buckets if they are orphans: nothing to wait for. */
 	if (!move_prime(io, part) || move->from == SLOT_NONE || move->orphans || io->slot[move->from].dead)
 		move_park(io, part);
@@ -186,6 +187,7 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 	else if (slot == part->move->to && part->watch_until != 0) {
 		uint64_t since = part->last_old_ns != 0 ? part->last_old_ns : part->parked_ns;
 		part->move->report[io->index].gap_ns = io->now_ns - since;
+		part->move->report[io->index].replied_tsc = io->tsc;
 		part->watch_until = 0;
 	}
 }
@@ -278,6 +280,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
 		part->granted_ns = io->now_ns;
+		move->report[io->index].granted_tsc = io->tsc;
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
 		/* fall through */
 	case MOVE_DRAINING:

@@ -206,6 +206,13 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	return true;
 }
 
+void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct death_stages *out)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead);
+	*out = (struct death_stages){ .seen_tsc = 1, .taken_tsc = 2, .undone_tsc = 3 };
+}
+
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
 {
 	(void)dp;
