@@ -188,8 +188,8 @@ static int measure_kills(struct asker *a, pid_t pid[2], uint32_t kills, int cpu)
 	}
 	if (gap == NULL)
 		return 1;
-	printf("control kills=%u gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f\n", kills, judge_quantile(gap, kills, 0.5),
-	       judge_quantile(gap, kills, 0.99), judge_quantile(gap, kills, 1));
+	printf("control kills=%u gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f\n", kills,
+	       judge_quantile(gap, kills, 0.5), judge_quantile(gap, kills, 0.99), judge_quantile(gap, kills, 1));
 	free(gap);
 	return 0;
 }
@@ -242,7 +242,8 @@ int main(int argc, char **argv)
 {
 	if (argc < 5) {
 		fputs("usage: bench-control ASKER_CPU ANSWERER_CPU RATE HANDOVERS [SECONDS [KILLS]]\n"
-		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers, or KILLS kills.\n",
+		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers,\n"
+		      "or KILLS kills.\n",
 		      stderr);
 		return 2;
 	}

@@ -13,7 +13,7 @@
 
 #define KILL_WAIT_NS  10000000000l /* until everything is as before */
 #define LOOK_NS       1000000l
-#define REST_NS       120000000l /* a worker that lived 100 ms is replaced at once (WORKER_KILLED_NS), and machines come to rest */
+#define REST_NS       120000000l /* one that lived 100 ms is replaced at once: WORKER_KILLED_NS */
 #define REST_RANDOM   60000000u
 #define REPLIES       1000u /* that the successor has given before the gap is read */
 #define IN_FLIGHT_S   2
@@ -47,10 +47,12 @@ static int await(const struct stats *stats, uint32_t old, bool standby, uint64_t
 	for (long waited = 0; waited < KILL_WAIT_NS; waited += LOOK_NS, nap(LOOK_NS)) {
 		look(stats, crew);
 		sums_take(stats, &s);
-		if (crew->pid != 0 && crew->pid != old && (crew->standby != 0) == standby && s.io[COUNTER_gen_ok] >= replies)
+		if (crew->pid != 0 && crew->pid != old && (crew->standby != 0) == standby &&
+		    s.io[COUNTER_gen_ok] >= replies)
 			return 0;
 	}
-	fprintf(stderr, "bench-kill: pid %u has no successor%s within 10 s\n", old, standby ? " or no new standby is ready" : "");
+	fprintf(stderr, "bench-kill: pid %u has no successor%s within 10 s\n", old,
+		standby ? " or no new standby is ready" : "");
 	return 1;
 }
 
@@ -93,13 +95,15 @@ static int one_kill(const struct stats *stats, const char *kind, bool standby, u
 	if (await(stats, before.pid, standby, a.io[COUNTER_gen_ok] + REPLIES, &after) != 0)
 		return 1;
 	if (standby && after.pid != before.standby) {
-		fprintf(stderr, "bench-kill: kill %u: pid %u took over, not the standby %u\n", n, after.pid, before.standby);
+		fprintf(stderr, "bench-kill: kill %u: pid %u took over, not the standby %u\n", n, after.pid,
+			before.standby);
 		return 1;
 	}
 	sums_take(stats, &b);
 	double us = gap_us(stats, from, tsc, &unseen);
 	printf("%s n=%u gap_us=%.2f redelivered=%llu kill_tsc=%llu unseen=%d\n", kind, n, us,
-	       (unsigned long long)(b.io[COUNTER_redelivered] - a.io[COUNTER_redelivered]), (unsigned long long)tsc, unseen);
+	       (unsigned long long)(b.io[COUNTER_redelivered] - a.io[COUNTER_redelivered]), (unsigned long long)tsc,
+	       unseen);
 	return 0;
 }
 
@@ -125,8 +129,8 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (argc != 5 || (strcmp(argv[2], "kill") != 0 && strcmp(argv[2], "cold") != 0)) {
-		fputs("usage: bench-kill INSTANCE kill|cold COUNT SEED   kill: a standby must take over; cold: there is none\n",
-		      stderr);
+		fputs("usage: bench-kill INSTANCE kill|cold COUNT SEED\n"
+		      "kill: a standby must take over; cold: there is none\n", stderr);
 		return 2;
 	}
 	rc = sums_attach(&stats, argv[1]);

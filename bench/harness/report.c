@@ -202,10 +202,16 @@ int report_kills(const struct report *r, FILE *out, const char *kind)
 	}
 	if (count == 0)
 		return -ENODATA;
-	fprintf(out, "kills=%u with_unsettled=%u redelivered=%.0f gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f unseen=%.0f\n",
+	fprintf(out, "kills=%u with_unsettled=%u redelivered=%.0f gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f"
+		" unseen=%.0f\n",
 		count, unsettled, redelivered, judge_quantile(value, count, 0.5), judge_quantile(value, count, 0.99),
 		judge_quantile(value, count, 1), report_sum(r, kind, "unseen"));
 	return 0;
+}
+
+static double of_both(const struct report *r, const char *key)
+{
+	return report_sum(r, "kill", key) + report_sum(r, "cold", key);
 }
 
 /* All kills count, disturbed or not, for what they found and for what must never happen; gaps as any figure. */
@@ -216,19 +222,19 @@ int report_kill(const struct report *r, FILE *out)
 	static const char *const never[] = { "lost", "duplicated", "reordered", "drift" };
 	enum bench_state state = report_majority(r, kind, 3);
 	bool disturbed = false, any = false;
-	double wrong = report_sum(r, "kill", "wrong") + report_sum(r, "cold", "wrong") + report_sum(r, "kill", "dropped") +
-		       report_sum(r, "cold", "dropped");
+	double wrong = of_both(r, "wrong") + of_both(r, "dropped");
 
 	for (uint32_t i = 0; i < 3; i++) {
 		disturbed |= report_rounds(r, kind[i], state) < ROUNDS;
 		any |= report_rounds(r, kind[i], state) != 0;
 	}
-	fprintf(out, any ? "{\"bench\":\"kill\",\"state\":\"%s\"" : "{\"bench\":\"kill\",\"state\":null", judge_name(state));
+	fprintf(out, any ? "{\"bench\":\"kill\",\"state\":\"%s\"" : "{\"bench\":\"kill\",\"state\":null",
+		judge_name(state));
 	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
 	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++)
-		fprintf(out, ",\"%s\":%.0f", found[i], report_sum(r, "kill", found[i]) + report_sum(r, "cold", found[i]));
+		fprintf(out, ",\"%s\":%.0f", found[i], of_both(r, found[i]));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
-		double sum = report_sum(r, "kill", never[i]) + report_sum(r, "cold", never[i]);
+		double sum = of_both(r, never[i]);
 		fprintf(out, ",\"%s\":%.0f", never[i], sum);
 		wrong += sum;
 	}

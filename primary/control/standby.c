@@ -15,8 +15,9 @@
 /* Nobody offers a standby anything, so it could be stopped, or hang, and no stall be seen. An entry that asks for
  * nothing but to be settled makes one of it: it is found out about so often, and by stall.c. */
 #define LOOK_NS 1000000000ull
-/* With such an entry still open it may be chosen for so long: waking up takes less, and being stopped does not end. */
-#define ANSWER_NS 20000000ull
+/* With such an entry still open it may be chosen for so long: on a crowded machine it may wait for a CPU, as would a new
+ * process. One that is stopped has long been found by then, if stalls are looked for. */
+#define ANSWER_NS 300000000ull
 
 static bool is_standby(const struct supervisor *sup, uint32_t slot, uint32_t group)
 {
@@ -33,8 +34,23 @@ static bool is_awake(const struct supervisor *sup, uint32_t slot)
 	struct slot_progress progress;
 
 	datapath_slot_progress(sup->primary->dp, slot, &progress);
-	uint32_t group = sup->worker[sup->slot[slot].worker].group;
-	return progress.waiting == 0 || process_now_ns() - sup->standbys[group].looked_ns < ANSWER_NS;
+	return progress.waiting == 0 || process_now_ns() - sup->slot[slot].looked_ns < ANSWER_NS;
+}
+
+/* Not again while it has the last one to answer. */
+static void look(struct supervisor *sup, uint32_t slot, uint64_t now)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct slot_progress progress;
+
+	if (s->state != WORKER_STANDBY || now - s->looked_ns < LOOK_NS || !slot_usable(sup, slot) ||
+	    BATON_SABOTAGE(look_never_asked))
+		return;
+	datapath_slot_progress(sup->primary->dp, slot, &progress);
+	if (progress.waiting != 0)
+		return;
+	s->looked_ns = now;
+	datapath_slot_look(sup->primary->dp, slot);
 }
 
 static bool is_ready(const struct supervisor *sup, uint32_t slot)
@@ -180,10 +196,7 @@ static void poll_group(struct supervisor *sup, uint32_t group)
 	struct standbys *all = &sup->standbys[group];
 	uint32_t wanted = sup->stopping ? 0 : sup->primary->config.group[group].standby, count = 0;
 	uint64_t now = process_now_ns();
-	bool look = now - all->looked_ns >= LOOK_NS;
 
-	if (look)
-		all->looked_ns = now;
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		struct worker_slot *s = &sup->slot[i];
 
@@ -198,8 +211,7 @@ static void poll_group(struct supervisor *sup, uint32_t group)
 			slot_event(sup, i, EVENT_STOP);
 		else
 			count++;
-		if (look && s->state == WORKER_STANDBY && slot_usable(sup, i))
-			datapath_slot_look(sup->primary->dp, i);
+		look(sup, i, now);
 		if (s->state == WORKER_STANDBY && now - s->spawned_ns >= WORKER_STEADY_NS)
 			all->trouble[0] = '\0';
 	}

@@ -17,7 +17,6 @@ struct supervisor;
 struct standbys {
 	uint32_t generation; /* counts up when the group runs something else: older ones leave */
 	uint64_t next_start_ns, backoff_ns; /* as those of a worker */
-	uint64_t looked_ns;  /* when they were last asked for a sign of life */
 	uint64_t taken;      /* deaths after which one took over, ever */
 	char trouble[256];   /* why the last one ended or did not start; empty: it did not */
 };

@@ -29,7 +29,8 @@ struct worker_slot {
 	uint32_t state; /* enum worker_state; changed by slot_event() only */
 	uint32_t worker; /* whose incarnation: index into supervisor.worker; of a standby: some worker of its group */
 	bool standby;    /* nobody's incarnation yet; see standby.h */
-	uint32_t generation; /* of a standby */
+	uint32_t generation; /* of a standby, as is when it was last asked for a sign of life: */
+	uint64_t looked_ns;
 	char name[BATON_NAME_BYTES]; /* of its worker, or "game.standby" */
 	uint32_t incarnation;
 	int32_t cpu; /* -1: any */
@@ -37,7 +38,7 @@ struct worker_slot {
 	int image;         /* sealed copy of the plugin that it runs; -1: none */
 	pid_t pid;         /* 0: not known yet */
 	uint64_t spawned_ns, deadline_ns; /* CLOCK_MONOTONIC; deadline 0: none */
-	uint64_t serves_ns; /* when it became its worker's incarnation: at its start, or when it was a standby no more */
+	uint64_t serves_ns; /* when it became its worker's incarnation: of others, at its start */
 	uint32_t zygote_deaths; /* the client's count when it was asked for */
 	uint64_t log_ns;        /* when its lines were last paid for */
 	uint32_t log_spent;     /* lines that are not paid for yet */
@@ -180,8 +181,8 @@ uint32_t group_owners(const struct supervisor *sup, uint32_t group);
 
 /* The incarnation in `slot` is gone or will never serve: the worker gets another one, after a pause that grows. */
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot);
-/* A process has ended that has lived for so long. 10 ms after the first death by a fault, doubling to 1 s; at once after a
- * steady life. */
+/* A process has ended that has lived for so long: when the next may start. 10 ms after the first, doubling to 1 s; at
+ * once after a steady life. */
 void backoff_note(uint64_t *next_start_ns, uint64_t *backoff_ns, uint64_t lived_ns, bool fault);
 /* Everything the worker should own is with its serving incarnation. */
 bool worker_settled(const struct supervisor *sup, uint32_t worker);

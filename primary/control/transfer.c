@@ -115,10 +115,11 @@ static void tell_stages(const struct supervisor *sup, const struct worker *w)
 	struct death_stages death;
 
 	datapath_slot_death(sup->primary->dp, t->from, &death);
-	log_info("%s: since its death was seen (tsc %llu): belts taken over %.1f us, undone %.1f us, granted %.1f us, first "
-		 "reply %.1f us", w->name, (unsigned long long)death.seen_tsc,
+	log_info("%s: since its death was seen (tsc %llu): belts taken over %.1f us, undone %.1f us, granted %.1f us, "
+		 "first reply %.1f us", w->name, (unsigned long long)death.seen_tsc,
 		 us_since(sup, death.seen_tsc, death.taken_tsc), us_since(sup, death.seen_tsc, death.undone_tsc),
-		 us_since(sup, death.seen_tsc, t->report.granted_tsc), us_since(sup, death.seen_tsc, t->report.replied_tsc));
+		 us_since(sup, death.seen_tsc, t->report.granted_tsc),
+		 us_since(sup, death.seen_tsc, t->report.replied_tsc));
 }
 
 /* Over, well or not. */

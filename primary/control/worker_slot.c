@@ -193,7 +193,7 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		lost(sup, slot);
 		return;
 	}
-	/* What players wait for comes first: who takes over, which the budget may forbid, then the fence; then the words. */
+	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words. */
 	w->crashes++;
 	if (s->fault)
 		budget_crash(sup, slot);
@@ -211,7 +211,8 @@ static void act_bury(struct supervisor *sup, uint32_t slot)
 	log_debug("%s: pid %d in slot %u has left: %s", name_of(sup, slot), (int)sup->slot[slot].pid, slot,
 		  sup->slot[slot].words);
 	bury(sup, slot);
-	if (!sup->slot[slot].standby || sup->slot[slot].ready.abi == 0) /* one that left because it was told to is no loss */
+	/* A standby that left because it was told to is no loss. */
+	if (!sup->slot[slot].standby || sup->slot[slot].ready.abi == 0)
 		lost(sup, slot);
 }
 

@@ -299,18 +299,6 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	return true;
 }
 
-bool datapath_move_granted(struct datapath *dp, int id)
-{
-	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
-		struct move *move = &dp->move[i];
-
-		if (dp->move_open[i] && move->id == (uint32_t)id)
-			return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
-			       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
-	}
-	return false;
-}
-
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 {
 	post(dp, &(struct order){.kind = ORDER_STOP_WORKER, .slot = slot});
@@ -393,15 +381,6 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 	*orphans = datapath_owned(dp, slot);
 	dp->slot[slot].orphans = *orphans;
 	return true;
-}
-
-void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct death_stages *out)
-{
-	const struct datapath_slot *s = &dp->slot[slot];
-
-	*out = (struct death_stages){.seen_tsc = s->seen_tsc, .undone_tsc = s->undone_tsc};
-	if (out->undone_tsc != 0) /* every lcore is through */
-		out->taken_tsc = atomic_load_explicit(&s->taken_tsc, memory_order_relaxed);
 }
 
 uint32_t datapath_slot_to_fence(struct datapath *dp)

@@ -34,7 +34,7 @@ struct datapath_setup {
 	struct datapath_key key[BATON_MAX_SERVICES]; /* as config->service */
 	const struct state *state;
 	struct stats *stats;
-	int wake_fd; /* eventfd that ends the main loop's wait: written when every lcore has carried out an order; 0: none */
+	int wake_fd; /* eventfd, ends the main loop's wait: written when all lcores have carried out an order; 0: none */
 };
 
 /* Allocates everything the I/O lcores need. Returns 0, -ENOMEM or -EINVAL. */
@@ -62,7 +62,7 @@ struct move_report {
 	uint32_t buckets;  /* moved */
 	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first reap from the new */
 	uint64_t parked;   /* packets that waited */
-	uint64_t granted_tsc, replied_tsc; /* the last lcore's grant, and first reply of the new owner; 0: none waited for one */
+	uint64_t granted_tsc, replied_tsc; /* the last lcore's grant, and first reply of the new owner; 0: none */
 	bool failed;       /* the target died before the move ended: buckets are orphans of the target now */
 };
 /* Starts a move. Returns an id > 0, -EBUSY (a move of this service is under way), -ENOENT (slot not attached),
