@@ -40,7 +40,7 @@ deaths() { # KIND COUNT STANDBYS
 	echo
 }
 measure_kill() { deaths kill "$KILLS" 1; }
-measure_cold() { deaths cold "$COLD" off; }
+measure_cold() { deaths cold "$COLD" 0; }
 measure_control() { "$BIN/bench-control" "$IO_CPU" "$WORKER_CPU" 1000000 0 0.5 "$KILLS"; }
 
 say "seed $SEED"

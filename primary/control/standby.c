@@ -101,7 +101,7 @@ static void place(struct worker_slot *s, int32_t cpu)
 
 static bool wants_successor(const struct supervisor *sup, const struct worker *w)
 {
-	return !w->held && !w->drained && !w->gone && !sup->stopping && !sup->budget[w->group].spent;
+	return !w->held && !w->drained && !w->leaving && !w->gone && !sup->stopping && !sup->budget[w->group].spent;
 }
 
 bool standby_take(struct supervisor *sup, uint32_t worker)
@@ -206,7 +206,7 @@ static void poll_group(struct supervisor *sup, uint32_t group)
 			s->worker = name_giver(sup, group) < sup->workers ? name_giver(sup, group) : s->worker;
 		if (s->state != WORKER_STARTING && s->state != WORKER_STANDBY)
 			continue;
-		bool outdated = s->generation != all->generation && !BATON_SABOTAGE(outdated_standby_chosen);
+		bool outdated = s->generation != all->generation;
 		if (count == wanted || outdated)
 			slot_event(sup, i, EVENT_STOP);
 		else
@@ -229,6 +229,8 @@ void standbys_renew(struct supervisor *sup, uint32_t group)
 {
 	struct standbys *all = &sup->standbys[group];
 
+	if (BATON_SABOTAGE(outdated_standby_chosen))
+		return;
 	all->generation++;
 	all->next_start_ns = all->backoff_ns = 0;
 	all->trouble[0] = '\0';

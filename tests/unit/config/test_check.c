@@ -270,7 +270,7 @@ static void workers_and_standbys_fit_the_slots(void **state)
 	(void)state;
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 6}\n");
 	expect_good();
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 7, standby: off}\n");
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 7, standby: 0}\n");
 	expect_good();
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 5, standby: 3}\n");
 	expect_only(1, 1,
