@@ -183,6 +183,17 @@ static void act_bury_failed(struct supervisor *sup, uint32_t slot)
 	lost(sup, slot);
 }
 
+static void log_death(const struct supervisor *sup, uint32_t slot)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	const struct worker *w = &sup->worker[s->worker];
+
+	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets%s", w->name, (int)s->pid,
+		  slot, s->ready.plugin_name, s->ready.version, s->words,
+		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot),
+		  w->slot != slot && w->slot != SLOT_NONE ? ", a standby takes over" : "");
+}
+
 static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -193,16 +204,17 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		lost(sup, slot);
 		return;
 	}
-	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words. */
+	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
+	 * those of a crash stand before what the budget says to it. */
 	w->crashes++;
-	if (s->fault)
+	if (s->fault) {
+		log_death(sup, slot);
 		budget_crash(sup, slot);
+	}
 	standby_take_over(sup, slot);
 	bury(sup, slot);
-	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets%s", w->name, (int)s->pid,
-		  slot, s->ready.plugin_name, s->ready.version, s->words,
-		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot),
-		  w->slot != slot && w->slot != SLOT_NONE ? ", a standby takes over" : "");
+	if (!s->fault)
+		log_death(sup, slot);
 	worker_lost(sup, s->worker, slot);
 }
 
