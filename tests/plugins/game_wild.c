@@ -1,8 +1,6 @@
 /* The game, until it goes wild: each process at the packet that `wild.after` (2000) says, counted from its start, or
  * the first one after it when there is something to undo. It loops for ever, or dies as `wild.how` says: crash, call,
- * abort, divide, deep, exit; or in turn, if it is the path of a file in which the turns are counted. The next process is
- * past that packet: it is no poison. */
-#include <fcntl.h>
+ * abort, divide, deep, exit; or `any` of them, by its pid. The next process is past that packet: it is no poison. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -68,16 +66,6 @@ static const struct {
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 static void (*die)(void); /* NULL: it loops */
 
-/* A byte of the file for each process that takes a turn. */
-static size_t take_turn(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	off_t end = fd >= 0 && write(fd, ".", 1) == 1 ? lseek(fd, 0, SEEK_CUR) : 1;
-
-	close(fd);
-	return (size_t)end - 1;
-}
-
 static int wild_init(struct baton_ctx *ctx)
 {
 	const char *number = baton_setting(ctx, "wild.after"), *how = baton_setting(ctx, "wild.how");
@@ -85,8 +73,8 @@ static int wild_init(struct baton_ctx *ctx)
 	if (number != NULL)
 		after = strtoul(number, NULL, 10);
 	for (size_t i = 0; how != NULL && i < WAYS; i++)
-		if (strcmp(how, ways[i].how) == 0 || (how[0] == '/' && i == 0))
-			die = how[0] == '/' ? ways[take_turn(how) % WAYS].die : ways[i].die;
+		if (strcmp(how, ways[i].how) == 0 || (strcmp(how, "any") == 0 && (size_t)getpid() % WAYS == i))
+			die = ways[i].die;
 	return tame.init(ctx);
 }
 

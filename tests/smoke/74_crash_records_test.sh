@@ -7,7 +7,7 @@ GROUP_EXTRA="    restart_burst: off
     versions:
       - {name: tame, plugin: $PLUGINS/game.so}
       - {name: wild, plugin: ${PLUGINS%/*}/test-plugins/game_wild.so}
-    settings: {wild.after: 500, wild.how: $WORK/turns}
+    settings: {wild.after: 500, wild.how: any}
 control:
   crash_dir: $WORK/crash
   viewers: {users: [41001]}"
@@ -30,7 +30,9 @@ the_function_of_a_fault_is_named() {
 	ctl crash list | grep 'no worker has died'
 	ctl worker restart game --version wild # before there are packets to die of
 	bots_start --players 100 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed "$SEED"
-	wait_for '[ "$(wc -c <"$WORK/turns")" -ge 14 ]' # of six ways to die, each has been taken by one who is dead by now
+	for words in in.wild_crash from.wild_call from.wild_abort in.wild_divide in.wild_deep 'exit status 3$'; do
+		wait_for "[ \$(newest '$words') -gt 0 ]" # of six ways to die, each has been taken
+	done
 	ctl worker restart game --version tame
 	answers
 	while read -r signal words; do
