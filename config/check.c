@@ -313,7 +313,7 @@ static void check_groups(struct loader *l)
 		    loader_good(l, &group->stall_wall_ns) && loader_good(l, &group->stall_timeout_ns))
 			wrong(l, &group->stall_wall_ns,
 			      "groups[%u].stall_wall: shorter than stall_timeout: raise it, too, or switch it off", g);
-		if (group->restart_delay_most_ns < group->restart_delay_ns &&
+		if (group->restart_delay_most_ns != 0 && group->restart_delay_most_ns < group->restart_delay_ns &&
 		    loader_good(l, &group->restart_delay_most_ns) && loader_good(l, &group->restart_delay_ns))
 			wrong(l, &group->restart_delay_most_ns,
 			      "groups[%u].restart_delay_most: shorter than restart_delay: raise it, too", g);
