@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -145,6 +146,54 @@ static pid_t start_answerer(struct table *t, uint32_t me, int cpu)
 	_exit(0);
 }
 
+/* SIGKILL, as Baton's workers get it: the asker goes on asking, sees the end by the pidfd, and names the other one, who
+ * was woken when the kill was sent. The dead one is replaced after that, off the clock. Returns as hand_over(). */
+static double kill_one(struct asker *a, pid_t pid[2], uint32_t from, int cpu)
+{
+	uint32_t to = 1 - from;
+	int fd = (int)syscall(SYS_pidfd_open, pid[from], 0);
+	uint64_t limit = __rdtsc() + PRIME_NS * (a->hz / 1000000u) / 1000u;
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0)
+		return -1;
+	a->longest = 0;
+	kill(pid[from], SIGKILL);
+	ring(&a->table->side[to]);
+	while (poll(&ended, 1, 0) == 0)
+		if (__rdtsc() > limit)
+			return -1;
+	close(fd);
+	atomic_store_explicit(&a->table->owner, to, memory_order_release);
+	for (uint32_t i = 0; i < AFTER_WORDS; i++)
+		exchange(a);
+	double gap = (double)a->longest * 1e6 / (double)a->hz;
+	waitpid(pid[from], NULL, 0);
+	pid[from] = start_answerer(a->table, from, cpu);
+	return pid[from] < 0 ? -1 : gap;
+}
+
+static int measure_kills(struct asker *a, pid_t pid[2], uint32_t kills, int cpu)
+{
+	double *gap = calloc(kills, sizeof(*gap));
+
+	for (uint32_t i = 0; gap != NULL && i < kills; i++) {
+		exchange_for(a, QUIET_NS);
+		gap[i] = kill_one(a, pid, i % 2, cpu);
+		if (gap[i] < 0) {
+			fprintf(stderr, "bench-control: the other process did not go on\n");
+			free(gap);
+			return 1;
+		}
+	}
+	if (gap == NULL)
+		return 1;
+	printf("control kills=%u gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f\n", kills,
+	       judge_quantile(gap, kills, 0.5), judge_quantile(gap, kills, 0.99), judge_quantile(gap, kills, 1));
+	free(gap);
+	return 0;
+}
+
 static void stop_answerers(struct table *t, const pid_t pid[2])
 {
 	atomic_store_explicit(&t->quit, 1, memory_order_relaxed);
@@ -192,8 +241,9 @@ static int measure(struct asker *a, uint32_t handovers, double seconds)
 int main(int argc, char **argv)
 {
 	if (argc < 5) {
-		fputs("usage: bench-control ASKER_CPU ANSWERER_CPU RATE HANDOVERS [SECONDS]\n"
-		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers.\n",
+		fputs("usage: bench-control ASKER_CPU ANSWERER_CPU RATE HANDOVERS [SECONDS [KILLS]]\n"
+		      "One word at RATE a second between pinned processes for SECONDS (1), then HANDOVERS handovers,\n"
+		      "or KILLS kills.\n",
 		      stderr);
 		return 2;
 	}
@@ -215,7 +265,13 @@ int main(int argc, char **argv)
 	}
 	a.period = a.hz / rate;
 	alarm(ALARM_S);
-	rc = measure(&a, handovers, argc > 5 ? atof(argv[5]) : 1.0);
+	if (argc > 6 && atoi(argv[6]) > 0) {
+		a.last_answer = a.next_tsc = __rdtsc();
+		exchange_for(&a, (uint64_t)(atof(argv[5]) * 1e9));
+		rc = measure_kills(&a, pid, (uint32_t)atoi(argv[6]), cpu[1]);
+	} else {
+		rc = measure(&a, handovers, argc > 5 ? atof(argv[5]) : 1.0);
+	}
 	stop_answerers(t, pid);
 	return rc;
 }

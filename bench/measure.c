@@ -15,104 +15,12 @@
 #include "core_stats.h"
 #include "hist.h"
 #include "residence.h"
+#include "sums.h"
 
-#define WAIT_S      60
-#define WARM_NS     300000000l /* caches, page tables and the players' first round */
 #define BETWEEN_NS  2000000l   /* from one handover to the next */
 #define IN_FLIGHT_S 2          /* the last replies have come long before */
 
 extern char **environ;
-
-/* Sums over the pages of one kind. */
-struct sums {
-	uint64_t tsc;
-	uint64_t io[COUNTER_COUNT], worker[COUNTER_COUNT], drop[DROP_COUNT];
-	uint64_t residence[STATS_HIST_BUCKETS];
-};
-
-static void nap(long ns)
-{
-	struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-
-	while (nanosleep(&t, &t) != 0 && errno == EINTR)
-		;
-}
-
-static void take(const struct stats *stats, struct sums *s)
-{
-	memset(s, 0, sizeof(*s));
-	s->tsc = __rdtsc();
-	for (uint32_t p = 1; p < stats->header->pages; p++) {
-		const struct CoreStats *page = &stats->page[p];
-		uint64_t *to = page->kind == CORE_IO ? s->io : s->worker;
-		for (uint32_t i = 0; i < COUNTER_COUNT; i++)
-			to[i] += core_counter(page, i);
-		if (page->kind != CORE_IO)
-			continue;
-		for (uint32_t i = 0; i < DROP_COUNT; i++)
-			s->drop[i] += page->drop[i];
-	}
-	for (uint32_t i = 0; i < stats->header->io_lcores; i++)
-		residence_add_all(s->residence, stats, i);
-}
-
-/* Attaches and waits until traffic is answered. Returns 0 or 1. */
-static int attach(struct stats *stats, const char *instance)
-{
-	struct sums s;
-	int rc = -ENOENT;
-
-	for (int i = 0; i < WAIT_S * 50; i++, nap(20000000)) {
-		if (stats->header == NULL)
-			rc = stats_attach(stats, instance);
-		if (rc != 0)
-			continue;
-		take(stats, &s);
-		if (s.io[COUNTER_gen_ok] > 0) {
-			nap(WARM_NS);
-			return 0;
-		}
-	}
-	fprintf(stderr, "bench-measure: %s: %s within %d s\n", instance,
-		rc != 0 ? "no such instance" : "nothing was answered", WAIT_S);
-	return 1;
-}
-
-/* What must hold in any bench: every reply right, every malformed frame counted under its reason, nothing else dropped.
- * Returns 0 or 1. */
-static int print_faults(const struct sums *a, const struct sums *b)
-{
-	uint64_t faults = 0, refused = 0, other = 0, malformed;
-
-	for (uint32_t i = COUNTER_gen_lost; i <= COUNTER_gen_wrong; i++)
-		faults += b->io[i] - a->io[i];
-	for (uint32_t i = 0; i < DROP_COUNT; i++) {
-		uint64_t n = b->drop[i] - a->drop[i];
-		if (i == DROP_bad_ip_version || i == DROP_bad_ip_length || i == DROP_bad_udp_length ||
-		    i == DROP_unknown_ethertype || i == DROP_malformed) /* the ways in which the generator spoils a frame */
-			refused += n;
-		else
-			other += n;
-	}
-	malformed = b->io[COUNTER_gen_malformed] - a->io[COUNTER_gen_malformed];
-	printf(" lost=%llu duplicated=%llu reordered=%llu wrong=%llu malformed_sent=%llu malformed_counted=%llu"
-	       " dropped=%llu\n",
-	       (unsigned long long)(b->io[COUNTER_gen_lost] - a->io[COUNTER_gen_lost]),
-	       (unsigned long long)(b->io[COUNTER_gen_duplicated] - a->io[COUNTER_gen_duplicated]),
-	       (unsigned long long)(b->io[COUNTER_gen_reordered] - a->io[COUNTER_gen_reordered]),
-	       (unsigned long long)(b->io[COUNTER_gen_wrong] - a->io[COUNTER_gen_wrong]), (unsigned long long)malformed,
-	       (unsigned long long)refused, (unsigned long long)other);
-	/* Those that were under way at the one or the other reading are counted a little later than sent. */
-	uint64_t off = malformed > refused ? malformed - refused : refused - malformed;
-	if (faults == 0 && other == 0 && off <= 64)
-		return 0;
-	fprintf(stderr, "bench-measure: replies or drops are not as they must be: see the line above\n");
-	for (uint32_t i = 0; i < DROP_COUNT; i++)
-		if (b->drop[i] != a->drop[i])
-			fprintf(stderr, "bench-measure:   %s %llu\n", core_drop_name(i),
-				(unsigned long long)(b->drop[i] - a->drop[i]));
-	return 1;
-}
 
 static double per(uint64_t what, uint64_t of) { return of != 0 ? (double)what / (double)of : 0; }
 
@@ -120,9 +28,9 @@ static int throughput(const struct stats *stats, double seconds)
 {
 	struct sums a, b;
 
-	take(stats, &a);
+	sums_take(stats, &a);
 	nap((long)(seconds * 1e9));
-	take(stats, &b);
+	sums_take(stats, &b);
 #define GREW(page, counter) (b.page[COUNTER_##counter] - a.page[COUNTER_##counter])
 	double measured = (double)(b.tsc - a.tsc) / (double)stats->header->tsc_hz;
 	uint64_t residence[STATS_HIST_BUCKETS] = { 0 };
@@ -134,7 +42,7 @@ static int throughput(const struct stats *stats, double seconds)
 	       per(GREW(io, burst_packets), GREW(io, bursts)), (unsigned long long)hist_quantile(residence, 0.5),
 	       (unsigned long long)hist_quantile(residence, 0.9), (unsigned long long)hist_quantile(residence, 0.99));
 #undef GREW
-	return print_faults(&a, &b);
+	return sums_print_faults(&a, &b);
 }
 
 /* ---- handovers ---- */
@@ -243,14 +151,14 @@ static int handovers(const struct stats *stats, uint32_t count, char **argv)
 	struct sums a, b;
 	int rc = 0;
 
-	take(stats, &a);
+	sums_take(stats, &a);
 	for (uint32_t n = 0; n < count && rc == 0; n++)
 		rc = one_handover(stats, argv, n);
 	for (int i = 0; i < IN_FLIGHT_S; i++) /* what is lost is known when it has not come for a second */
 		nap(1000000000l);
-	take(stats, &b);
+	sums_take(stats, &b);
 	printf("faults moves=%llu", (unsigned long long)(b.io[COUNTER_moves] - a.io[COUNTER_moves]));
-	return print_faults(&a, &b) | rc;
+	return sums_print_faults(&a, &b) | rc;
 }
 
 int main(int argc, char **argv)
@@ -259,11 +167,11 @@ int main(int argc, char **argv)
 	int rc = 2;
 
 	if (argc == 4 && strcmp(argv[1], "throughput") == 0) {
-		rc = attach(&stats, argv[2]);
+		rc = sums_attach(&stats, argv[2]);
 		if (rc == 0)
 			rc = throughput(&stats, atof(argv[3]));
 	} else if (argc > 4 && strcmp(argv[1], "handover") == 0) {
-		rc = attach(&stats, argv[2]);
+		rc = sums_attach(&stats, argv[2]);
 		if (rc == 0)
 			rc = handovers(&stats, (uint32_t)strtoul(argv[3], NULL, 10), argv + 4);
 	} else {

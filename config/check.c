@@ -288,7 +288,7 @@ static void check_services(struct loader *l)
 static void check_groups(struct loader *l)
 {
 	const struct config *c = l->config;
-	uint32_t workers = 0;
+	uint32_t workers = 0, standby = 0, needed;
 	bool whole = loader_good(l, &c->groups) && loader_good(l, &c->worker_slots);
 
 	for (uint32_t g = 0; g < c->groups; g++) {
@@ -313,19 +313,21 @@ static void check_groups(struct loader *l)
 		    loader_good(l, &group->stall_wall_ns) && loader_good(l, &group->stall_timeout_ns))
 			wrong(l, &group->stall_wall_ns,
 			      "groups[%u].stall_wall: shorter than stall_timeout: raise it, too, or switch it off", g);
-		if (group->restart_delay_most_ns < group->restart_delay_ns &&
+		if (group->restart_delay_most_ns != 0 && group->restart_delay_most_ns < group->restart_delay_ns &&
 		    loader_good(l, &group->restart_delay_most_ns) && loader_good(l, &group->restart_delay_ns))
 			wrong(l, &group->restart_delay_most_ns,
 			      "groups[%u].restart_delay_most: shorter than restart_delay: raise it, too", g);
-		whole = whole && loader_good(l, &group->count);
+		whole = whole && loader_good(l, &group->count) && loader_good(l, &group->standby);
 		workers += group->count;
+		standby += group->standby;
 	}
-	if (whole && workers + 1 > c->worker_slots)
+	needed = workers + standby + 1;
+	if (whole && needed > c->worker_slots)
 		wrong(l, &c->worker_slots,
-		      "memory.worker_slots: %u slots are too few for %u workers and 1 standby (a restart starts the "
-		      "new worker before the old one goes); at least %u%s",
-		      c->worker_slots, workers, workers + 1,
-		      workers + 1 > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count" : "");
+		      "memory.worker_slots: %u slots are too few for %u workers, %u standbys (groups[].standby) and 1 for "
+		      "a restart, which starts the new worker before the old one goes; at least %u%s",
+		      c->worker_slots, workers, standby, needed,
+		      needed > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count or standby" : "");
 }
 
 /* Arguments batond gives itself, or that rule out secondary processes. */

@@ -14,6 +14,7 @@
 #define CONFIG_VERSIONS  8u
 #define CONFIG_SETTINGS  32u
 #define CONFIG_VALUE_BYTES 128u
+#define CONFIG_STANDBY   8u /* of a group */
 #define CONFIG_ACCOUNTS  16u
 #define CONFIG_ACCOUNT_BYTES 64u
 
@@ -84,6 +85,7 @@ struct config_group {
 	struct config_version version[CONFIG_VERSIONS]; /* others, by name, for worker restart --version */
 	uint32_t versions;
 	uint32_t count;
+	uint32_t standby; /* processes that wait to take a dead worker's place */
 	uint32_t cores[BATON_MAX_WORKERS]; /* CPUs, used round robin by the group's workers */
 	uint32_t core_count;               /* 0: any CPU the primary may use */
 	uint64_t records;                  /* of the whole group */

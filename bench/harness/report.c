@@ -185,3 +185,63 @@ int report_handover(const struct report *r, FILE *out)
 	fprintf(out, ",\"unseen\":%.0f}\n", report_sum(r, "handover", "unseen"));
 	return faults != 0;
 }
+
+int report_kills(const struct report *r, FILE *out, const char *kind)
+{
+	double value[REPORT_LINES], found, redelivered = 0;
+	uint32_t count = 0, unsettled = 0;
+
+	for (uint32_t i = 0; i < r->count; i++) {
+		if (!line_is(r->line[i], kind) || !line_value(r->line[i], "gap_us", &value[count]))
+			continue;
+		count++;
+		if (!line_value(r->line[i], "redelivered", &found))
+			continue;
+		redelivered += found;
+		unsettled += found > 0;
+	}
+	if (count == 0)
+		return -ENODATA;
+	fprintf(out, "kills=%u with_unsettled=%u redelivered=%.0f gap_p50_us=%.2f gap_p99_us=%.2f gap_max_us=%.2f"
+		" unseen=%.0f\n",
+		count, unsettled, redelivered, judge_quantile(value, count, 0.5), judge_quantile(value, count, 0.99),
+		judge_quantile(value, count, 1), report_sum(r, kind, "unseen"));
+	return 0;
+}
+
+static double of_both(const struct report *r, const char *key)
+{
+	return report_sum(r, "kill", key) + report_sum(r, "cold", key);
+}
+
+/* All kills count, disturbed or not, for what they found and for what must never happen; gaps as any figure. */
+int report_kill(const struct report *r, FILE *out)
+{
+	static const char *const kind[] = { "kill", "cold", "control" };
+	static const char *const found[] = { "kills", "with_unsettled", "redelivered", "records_undone" };
+	static const char *const never[] = { "lost", "duplicated", "reordered", "drift" };
+	enum bench_state state = report_majority(r, kind, 3);
+	bool disturbed = false, any = false;
+	double wrong = of_both(r, "wrong") + of_both(r, "dropped");
+
+	for (uint32_t i = 0; i < 3; i++) {
+		disturbed |= report_rounds(r, kind[i], state) < ROUNDS;
+		any |= report_rounds(r, kind[i], state) != 0;
+	}
+	fprintf(out, any ? "{\"bench\":\"kill\",\"state\":\"%s\"" : "{\"bench\":\"kill\",\"state\":null",
+		judge_name(state));
+	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
+	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++)
+		fprintf(out, ",\"%s\":%.0f", found[i], of_both(r, found[i]));
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+		double sum = of_both(r, never[i]);
+		fprintf(out, ",\"%s\":%.0f", never[i], sum);
+		wrong += sum;
+	}
+	put_median(out, r, "gap_p50_us", "kill", state, "gap_p50_us", 2);
+	put_median(out, r, "gap_p99_us", "kill", state, "gap_p99_us", 2);
+	put_median(out, r, "cold_gap_p99_us", "cold", state, "gap_p99_us", 2);
+	put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
+	fprintf(out, "}\n");
+	return wrong != 0;
+}

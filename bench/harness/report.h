@@ -38,8 +38,12 @@ double report_sum(const struct report *r, const char *kind, const char *key);
 /* Quantiles over the lines of single handovers of a round. Prints key=value pairs. Returns 0 or -ENODATA. */
 int report_gaps(const struct report *r, FILE *out);
 
+/* The same over the lines of single kills of a kind, and what they found. */
+int report_kills(const struct report *r, FILE *out, const char *kind);
+
 /* The last line of a bench. Returns 0, or 1 if something happened that never may (lost, duplicated, ...). */
 int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight);
 int report_handover(const struct report *r, FILE *out);
+int report_kill(const struct report *r, FILE *out);
 
 #endif

@@ -61,7 +61,7 @@ void budget_poll(struct supervisor *sup)
 		uint32_t group = sup->worker[s->worker].group;
 		uint64_t good_after = sup->primary->config.group[group].good_after_ns;
 		const struct budget *budget = &sup->budget[group];
-		if (!budget->fell_back && now - s->spawned_ns >= good_after &&
+		if (!budget->fell_back && now - s->serves_ns >= good_after &&
 		    (budget->last_ns == 0 || now - budget->last_ns >= good_after))
 			remember(sup, group, s);
 	}
@@ -81,6 +81,7 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 	budget->back = index;
 	budget->crashes = 0;
 	memcpy(sup->group_path[group], good->path, sizeof(good->path));
+	standbys_renew(sup, group);
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		struct worker *w = &sup->worker[i];
 		if (w->group != group)

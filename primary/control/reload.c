@@ -151,8 +151,11 @@ static json_t *succeed(struct primary *primary)
 			learn_version(primary, g);
 	take(primary, &r->next, RELOAD_WORKER);
 	take(primary, &r->next, RELOAD_SCALE);
-	for (uint32_t i = 0; i < sup->workers; i++)
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		if (sup->worker[i].config)
+			standbys_renew(sup, sup->worker[i].group);
 		sup->worker[i].config = NULL;
+	}
 	config_origins_free(&primary->origins);
 	primary->origins = r->origins;
 	r->origins = (struct config_origins){ .count = 0 };

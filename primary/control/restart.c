@@ -51,6 +51,8 @@ static void finish(struct supervisor *sup, const char *code, const char *error)
 		sup->restarts_done++;
 		snprintf(sup->group_path[r->group], sizeof(sup->group_path[r->group]), "%s", r->path);
 	}
+	if (r->phase != RESTART_FIND) /* workers may run another file, or the same one read again */
+		standbys_renew(sup, r->group);
 	json_decref(r->report);
 	r->report = r->done_workers = NULL;
 	for (uint32_t i = 0; i < r->count; i++)

@@ -21,7 +21,7 @@
 #define DEVICE_LOOK_NS 1000000000ull
 
 static struct primary *signalled; /* whom the handler tells */
-static int wake_fd = -1;          /* eventfd: a signal that comes just before the wait ends it */
+static int wake_fd = -1;          /* eventfd: ends the wait; written by the handler and by I/O lcores */
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
@@ -70,6 +70,7 @@ int run_init(struct primary *primary)
 		return rc;
 	}
 	signalled = primary;
+	primary->setup.wake_fd = wake_fd;
 	sigemptyset(&action.sa_mask);
 	for (uint32_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
 		sigaction(heard[i], &action, NULL);

@@ -101,7 +101,7 @@ static void stop_processes(struct supervisor *sup, uint32_t worker)
 {
 	sup->worker[worker].held = true; /* nobody replaces it */
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].worker == worker && sup->slot[i].state >= WORKER_STARTING &&
+		if (sup->slot[i].worker == worker && !sup->slot[i].standby && sup->slot[i].state >= WORKER_STARTING &&
 		    sup->slot[i].state < WORKER_STOPPING)
 			slot_event(sup, i, EVENT_STOP);
 }

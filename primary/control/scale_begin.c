@@ -104,15 +104,20 @@ static int refuse_slots(const struct supervisor *sup, uint32_t group, uint32_t i
 {
 	const char *name = sup->primary->config.group[group].name;
 
-	if (sup->workers + 1 < sup->slots)
+	uint32_t standbys = standbys_wanted(sup), needed = sup->workers + standbys + 2;
+	char also[80] = "";
+
+	if (needed <= sup->slots)
 		return 0;
+	if (standbys != 0)
+		snprintf(also, sizeof(also), ", %u standbys (groups[].standby)", standbys);
 	if (sup->slots < BATON_MAX_WORKERS)
-		snprintf(why, bytes, "no worker slot is free for %s.%u: there are %u, for %u workers and the one a restart "
+		snprintf(why, bytes, "no worker slot is free for %s.%u: there are %u, for %u workers%s and the one a restart "
 			 "starts a successor in; raise memory.worker_slots to at least %u and restart batond, or stop a worker",
-			 name, index, sup->slots, sup->workers, sup->slots + 1);
+			 name, index, sup->slots, sup->workers, also, needed);
 	else
 		snprintf(why, bytes, "no worker slot is free for %s.%u: there are %u, which is all that Baton has; stop a "
-			 "worker first", name, index, sup->slots);
+			 "worker first%s", name, index, sup->slots, standbys ? ", or lower groups[].standby" : "");
 	return -ENOSPC;
 }
 

@@ -89,10 +89,10 @@ static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, const
 
 	describe(s, stall, waiting);
 	s->stalled = is_its_own_doing(s, stall, limits);
-	w->stalls++;
+	w->stalls += !s->standby;
 	sup->stalls++;
 	stats_add(&stats_main(&sup->primary->stats)->stalls, 1);
-	log_error("%s: pid %d in slot %u: %s: killed", w->name, (int)s->pid, slot, s->cause);
+	log_error("%s: pid %d in slot %u: %s: killed", s->name, (int)s->pid, slot, s->cause);
 	slot_event(sup, slot, EVENT_FENCE);
 }
 

@@ -173,6 +173,20 @@ static void judge_quarantine(struct judge *j, const struct quarantine *q)
 	    "quarantine list`", q->left, q->failing ? ", the latest is in no file: the log says why" : "");
 }
 
+/* Only once the group serves: before that it has other troubles, which are said. */
+static void judge_standbys(struct judge *j, const struct primary *primary, uint32_t group)
+{
+	const struct supervisor *sup = primary->supervisor;
+	uint32_t wanted = primary->config.group[group].standby, ready = standbys_ready(sup, group);
+	const char *trouble = sup->standbys[group].trouble;
+
+	if (!primary->ready || ready >= wanted || sup->budget[group].spent)
+		return;
+	say(j, STATUS_WARN, "group %s: %s of %u is ready, another is on its way%s%s: until then a worker that dies is "
+	    "replaced by a new process, which takes some ms longer", primary->config.group[group].name,
+	    ready == 0 ? "no standby" : "not every standby", wanted, trouble[0] ? "; the last one: " : "", trouble);
+}
+
 static void judge_workers(struct judge *j, const struct primary *primary)
 {
 	const struct supervisor *sup = primary->supervisor;
@@ -181,8 +195,10 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 		say(j, STATUS_CRITICAL, "the primary is stopping");
 		return;
 	}
-	for (uint32_t g = 0; g < primary->config.groups; g++)
+	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		judge_group(j, primary, g);
+		judge_standbys(j, primary, g);
+	}
 	judge_quarantine(j, &sup->quarantine);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		judge_worker(j, primary, i);

@@ -30,10 +30,17 @@ json_t *status_ports(const struct primary *primary)
 static json_t *slot_row(const struct supervisor *sup, const struct worker *w, uint32_t slot, const char *role)
 {
 	const struct primary *primary = sup->primary;
+	uint32_t group = w->group;
+	static const struct worker nobody = { .name = "" };
 	json_t *o = json_object();
 
-	reply_set_text(o, "name", w->name);
-	reply_set_text(o, "group", primary->config.group[w->group].name);
+	if (slot != SLOT_NONE && sup->slot[slot].standby) {
+		w = &nobody; /* it has no history: that is its worker's, once it has one */
+		reply_set_text(o, "name", sup->slot[slot].name);
+	} else {
+		reply_set_text(o, "name", w->name);
+	}
+	reply_set_text(o, "group", primary->config.group[group].name);
 	reply_set_text(o, "role", role);
 	reply_set_count(o, "restarts", w->restarts);
 	reply_set_count(o, "crashes", w->crashes);

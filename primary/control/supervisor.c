@@ -140,19 +140,19 @@ static void complain(struct worker *w, const char *words, const char *prefix)
 	log_error("%s: %s: %s", w->name, prefix, w->trouble);
 }
 
-/* At once after a steady life; else restart_delay after the first failure, doubling. */
-static void schedule(const struct supervisor *sup, struct worker *w, uint64_t lived_ns)
+/* At once after a steady life; else restart_delay after the first failure, doubling. Who cannot start at all waits, too: the
+ * main loop's turn of a ms is between two tries. */
+void backoff_note(const struct config_group *group, uint64_t *next_start_ns, uint64_t *backoff_ns, uint64_t lived_ns,
+		  bool fault)
 {
-	const struct config_group *group = &sup->primary->config.group[w->group];
-
-	if (lived_ns >= WORKER_STEADY_NS)
-		w->backoff_ns = 0;
-	w->next_start_ns = process_now_ns() + w->backoff_ns;
-	w->backoff_ns = w->backoff_ns * 2;
-	if (w->backoff_ns < group->restart_delay_ns)
-		w->backoff_ns = group->restart_delay_ns;
-	if (w->backoff_ns > group->restart_delay_most_ns)
-		w->backoff_ns = group->restart_delay_most_ns;
+	if (lived_ns >= (fault ? WORKER_STEADY_NS : WORKER_KILLED_NS))
+		*backoff_ns = 0;
+	*next_start_ns = process_now_ns() + *backoff_ns;
+	*backoff_ns = *backoff_ns * 2;
+	if (*backoff_ns < group->restart_delay_ns)
+		*backoff_ns = group->restart_delay_ns;
+	if (*backoff_ns > group->restart_delay_most_ns)
+		*backoff_ns = group->restart_delay_most_ns;
 }
 
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
@@ -172,7 +172,8 @@ void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
 	} else {
 		snprintf(w->trouble, sizeof(w->trouble), "died: %.*s", (int)sizeof(w->trouble) - 8, words);
 	}
-	schedule(sup, w, process_now_ns() - s->spawned_ns);
+	backoff_note(&sup->primary->config.group[w->group], &w->next_start_ns, &w->backoff_ns,
+		     process_now_ns() - s->serves_ns, s->fault || never_ready);
 }
 
 /* A recovered dead slot of this worker that still has buckets. */
@@ -195,7 +196,7 @@ bool worker_settled(const struct supervisor *sup, uint32_t worker)
 	if ((group_services(sup, w->group) & ~w->placed) != 0)
 		return false;
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker)
+		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker && !sup->slot[i].standby)
 			return false;
 	return true;
 }
@@ -214,7 +215,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	if (rc != -EAGAIN)
 		w->failed_starts++;
 	complain(w, why, "cannot start");
-	schedule(sup, w, 0);
+	backoff_note(&sup->primary->config.group[w->group], &w->next_start_ns, &w->backoff_ns, 0, true);
 }
 
 static void poll_worker(struct supervisor *sup, uint32_t worker)
@@ -225,7 +226,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 		transfer_poll(sup, worker);
 		return;
 	}
-	if (w->slot == SLOT_NONE) {
+	/* A standby is not made to wait: it has been started already. */
+	if (w->slot == SLOT_NONE && !standby_take(sup, worker)) {
 		if (!w->held && !sup->stopping && !sup->budget[w->group].spent && !quarantine_judging(sup, w->group) &&
 		    process_now_ns() >= w->next_start_ns)
 			start_worker(sup, worker);
@@ -326,6 +328,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 			poll_slot(sup, i, now);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
+	standbys_poll(sup);
 	quarantine_poll(sup);
 	budget_poll(sup);
 	groups_poll(sup);

@@ -16,23 +16,30 @@
 #include "restart.h"
 #include "scale.h"
 #include "stall.h"
+#include "standby.h"
 #include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
 
 #define WORKER_STOP_NS      2000000000ull  /* from the stop order to SIGKILL */
 #define WORKER_STEADY_NS    10000000000ull /* alive for so long: the next death is replaced at once */
+#define WORKER_KILLED_NS    100000000ull   /* the same if it was killed by somebody else */
 
 /* One incarnation: a process in a slot. */
 struct worker_slot {
 	uint32_t state; /* enum worker_state; changed by slot_event() only */
-	uint32_t worker; /* whose incarnation: index into supervisor.worker */
+	uint32_t worker; /* whose incarnation: index into supervisor.worker; of a standby: some worker of its group */
+	bool standby;    /* nobody's incarnation yet; see standby.h */
+	uint32_t generation; /* of a standby, as is when it was last asked for a sign of life: */
+	uint64_t looked_ns;
+	char name[BATON_NAME_BYTES]; /* of its worker, or "game.standby" */
 	uint32_t incarnation;
 	int32_t cpu; /* -1: any */
 	int socket, pidfd; /* -1: none */
 	int image;         /* sealed copy of the plugin that it runs; -1: none */
 	pid_t pid;         /* 0: not known yet */
 	uint64_t spawned_ns, deadline_ns; /* CLOCK_MONOTONIC; deadline 0: none */
+	uint64_t serves_ns; /* when it became its worker's incarnation: of others, at its start */
 	uint32_t zygote_deaths; /* the client's count when it was asked for */
 	uint64_t log_ns;        /* when its lines were last paid for */
 	uint32_t log_spent;     /* lines that are not paid for yet */
@@ -61,6 +68,7 @@ struct transfer {
 	uint32_t from; /* SLOT_NONE: buckets without an owner */
 	uint32_t to;
 	uint32_t from_incarnation, to_incarnation;
+	bool ahead;        /* `from` is dead, which the data path is told next */
 	bool part;         /* only the buckets of scale.map, of one service */
 	uint32_t services; /* bit per service still to do */
 	uint32_t service;  /* under way if id > 0 */
@@ -105,6 +113,7 @@ struct supervisor {
 	char group_path[BATON_MAX_GROUPS][BATON_PATH_BYTES]; /* current version of each group */
 	struct budget budget[BATON_MAX_GROUPS];
 	struct quarantine quarantine;
+	struct standbys standbys[BATON_MAX_GROUPS];
 	struct restart restart;
 	struct scale scale;
 	struct version_find find; /* the restart's, while it looks for its file */
@@ -128,6 +137,13 @@ void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event);
  * zygote, or -errno; `why` says what to do. */
 int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
 	       uint32_t *slot, char *why, size_t bytes);
+
+/* The same for a standby of the group of `worker`, from the group's present file. */
+int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes);
+/* A standby becomes an incarnation of `worker`. */
+void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker);
+/* CPU of the worker's processes; -1: any. */
+int32_t slot_cpu(const struct supervisor *sup, uint32_t worker);
 
 /* Brings the slot's entry in the stats directory up to date. */
 void slot_publish(const struct supervisor *sup, uint32_t slot);
@@ -183,6 +199,10 @@ uint32_t group_owners(const struct supervisor *sup, uint32_t group);
 
 /* The incarnation in `slot` is gone or will never serve: the worker gets another one, after a pause that grows. */
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot);
+/* A process has ended that has lived for so long: when the next may start. 10 ms after the first, doubling to 1 s; at
+ * once after a steady life. */
+void backoff_note(const struct config_group *group, uint64_t *next_start_ns, uint64_t *backoff_ns, uint64_t lived_ns,
+		  bool fault);
 /* Everything the worker should own is with its serving incarnation. */
 bool worker_settled(const struct supervisor *sup, uint32_t worker);
 

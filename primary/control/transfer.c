@@ -99,6 +99,27 @@ static void add_report(struct transfer *t, const struct move_report *report)
 	t->report.parked += report->parked;
 	if (report->gap_ns > t->report.gap_ns)
 		t->report.gap_ns = report->gap_ns;
+	t->report.granted_tsc = report->granted_tsc;
+	t->report.replied_tsc = report->replied_tsc;
+}
+
+static double us_since(const struct supervisor *sup, uint64_t from_tsc, uint64_t to_tsc)
+{
+	return to_tsc > from_tsc ? (double)(to_tsc - from_tsc) * 1e6 / (double)sup->primary->stats.header->tsc_hz : 0;
+}
+
+/* Where the time of a death has gone. The stamp lets whoever killed it tell how long it took to be seen. */
+static void tell_stages(const struct supervisor *sup, const struct worker *w)
+{
+	const struct transfer *t = &w->transfer;
+	struct death_stages death;
+
+	datapath_slot_stages(sup->primary->dp, t->from, &death);
+	log_info("%s: since its death was seen (tsc %llu): belts taken over %.1f us, undone %.1f us, granted %.1f us, "
+		 "first reply %.1f us", w->name, (unsigned long long)death.seen_tsc,
+		 us_since(sup, death.seen_tsc, death.taken_tsc), us_since(sup, death.seen_tsc, death.undone_tsc),
+		 us_since(sup, death.seen_tsc, t->report.granted_tsc),
+		 us_since(sup, death.seen_tsc, t->report.replied_tsc));
 }
 
 /* Over, well or not. */
@@ -117,6 +138,8 @@ static bool end(struct supervisor *sup, struct worker *w, bool failed)
 			log_info("%s: %u buckets moved to slot %u, gap %.1f us, %llu packets waited", w->name,
 				 t->report.buckets, t->to, (double)t->report.gap_ns / 1000,
 				 (unsigned long long)t->report.parked);
+		if (t->report.buckets > 0 && t->from != SLOT_NONE && sup->slot[t->from].state == WORKER_DEAD)
+			tell_stages(sup, w);
 	}
 	if (t->from != SLOT_NONE) {
 		struct worker_slot *from = &sup->slot[t->from];
@@ -168,7 +191,7 @@ bool transfer_poll(struct supervisor *sup, uint32_t worker)
 			return end(sup, w, false);
 		if (t->part && from->state >= WORKER_STOPPING) /* what a dead one owned goes all at once */
 			return end(sup, w, true);
-		if (from->state == WORKER_DEAD && !from->recovered)
+		if (from->state == WORKER_DEAD && !from->recovered && !t->ahead)
 			return false;
 	}
 	t->service = (uint32_t)__builtin_ctz(t->services);

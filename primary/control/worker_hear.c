@@ -222,7 +222,10 @@ static bool is_fault(const struct process_end *end)
 /* Who left in order, or could not start and said why, has not died. */
 static bool is_death(const struct worker_slot *s, const struct process_end *end)
 {
-	return (end->known && end->killed) || (s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINED);
+	/* Nobody knows how one ended that was gone before its first parent was; it had not refused. */
+	bool killed = end->known ? end->killed : s->state == WORKER_STARTING;
+
+	return killed || (s->state >= WORKER_STANDBY && s->state <= WORKER_DRAINED);
 }
 
 void slot_check_end(struct supervisor *sup, uint32_t slot)

@@ -18,7 +18,9 @@
 
 static const char *name_of(const struct supervisor *sup, uint32_t slot)
 {
-	return sup->worker[sup->slot[slot].worker].name;
+	const struct worker_slot *s = &sup->slot[slot];
+
+	return s->name[0] ? s->name : sup->worker[s->worker].name;
 }
 
 /* epoll names the slot and which of its two descriptors. */
@@ -56,11 +58,13 @@ void slot_publish(const struct supervisor *sup, uint32_t slot)
 		entry.pid = (uint32_t)s->pid;
 		entry.cpu = s->cpu < 0 ? UINT32_MAX : (uint32_t)s->cpu;
 		entry.buckets = datapath_owned(sup->primary->dp, slot);
-		entry.restarts = w->restarts;
-		entry.crashes = w->crashes;
-		entry.stalls = w->stalls;
-		entry.debug = w->debugged && w->slot == slot;
-		memcpy(entry.name, w->name, sizeof(entry.name));
+		if (!s->standby) {
+			entry.restarts = w->restarts;
+			entry.crashes = w->crashes;
+			entry.stalls = w->stalls;
+			entry.debug = w->debugged && w->slot == slot;
+		}
+		memcpy(entry.name, s->name, sizeof(entry.name));
 		memcpy(entry.group, sup->primary->config.group[w->group].name, sizeof(entry.group));
 		memcpy(entry.version, s->ready.version, sizeof(entry.version));
 		memcpy(entry.build_id, s->ready.build_id, sizeof(entry.build_id));
@@ -106,7 +110,8 @@ static void act_attach(struct supervisor *sup, uint32_t slot)
 	struct worker_slot *s = &sup->slot[slot];
 
 	s->deadline_ns = 0;
-	sup->worker[s->worker].failed_starts = 0;
+	if (!s->standby)
+		sup->worker[s->worker].failed_starts = 0;
 	residence_take(&sup->primary->stats, slot, sup->primary->config.group[sup->worker[s->worker].group].name,
 		       s->ready.version);
 	datapath_slot_attach(sup->primary->dp, slot, sup->worker[s->worker].group);
@@ -163,15 +168,33 @@ static void bury(struct supervisor *sup, uint32_t slot)
 	s->recovered = false;
 	s->orphans = 0;
 	s->max_age_ns = 0;
-	quarantine_death(sup, slot);
 	/* Also for one that never got ready: its control block may have been scribbled on. */
 	datapath_slot_dead(sup->primary->dp, slot);
+}
+
+static void lost(struct supervisor *sup, uint32_t slot)
+{
+	if (sup->slot[slot].standby)
+		standby_lost(sup, slot);
+	else
+		worker_lost(sup, sup->slot[slot].worker, slot);
 }
 
 static void act_bury_failed(struct supervisor *sup, uint32_t slot)
 {
 	bury(sup, slot);
-	worker_lost(sup, sup->slot[slot].worker, slot);
+	lost(sup, slot);
+}
+
+static void log_death(const struct supervisor *sup, uint32_t slot)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	const struct worker *w = &sup->worker[s->worker];
+
+	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets%s", w->name, (int)s->pid,
+		  slot, s->ready.plugin_name, s->ready.version, s->words,
+		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot),
+		  w->slot != slot && w->slot != SLOT_NONE ? ", a standby takes over" : "");
 }
 
 static void act_bury_crash(struct supervisor *sup, uint32_t slot)
@@ -179,22 +202,36 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	struct worker_slot *s = &sup->slot[slot];
 	struct worker *w = &sup->worker[s->worker];
 
+	if (s->standby) {
+		quarantine_death(sup, slot);
+		bury(sup, slot);
+		lost(sup, slot);
+		return;
+	}
+	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
+	 * those of a crash stand before what the budget says to it. */
 	w->crashes++;
-	log_error("%s: pid %d in slot %u (%s %s) died: %s, %.3f s after its start, %u buckets", w->name, (int)s->pid,
-		  slot, s->ready.plugin_name, s->ready.version, s->words,
-		  (double)(process_now_ns() - s->spawned_ns) / 1e9, datapath_owned(sup->primary->dp, slot));
-	bury(sup, slot);
-	worker_lost(sup, s->worker, slot);
+	quarantine_death(sup, slot);
+	if (s->fault)
+		log_death(sup, slot);
 	if (s->fault && !s->judging)
 		budget_crash(sup, slot);
+	standby_take_over(sup, slot);
+	bury(sup, slot);
+	if (!s->fault)
+		log_death(sup, slot);
+	worker_lost(sup, s->worker, slot);
 }
 
 static void act_bury(struct supervisor *sup, uint32_t slot)
 {
 	log_debug("%s: pid %d in slot %u has left: %s", name_of(sup, slot), (int)sup->slot[slot].pid, slot,
 		  sup->slot[slot].words);
+	quarantine_death(sup, slot);
 	bury(sup, slot);
-	worker_lost(sup, sup->slot[slot].worker, slot);
+	/* A standby that left because it was told to is no loss. */
+	if (!sup->slot[slot].standby || sup->slot[slot].ready.abi == 0)
+		lost(sup, slot);
 }
 
 static void act_free_slot(struct supervisor *sup, uint32_t slot)
@@ -265,7 +302,7 @@ static void fill_spawn(const struct supervisor *sup, uint32_t slot, const struct
 		.seed_salt = hash_mix64(primary->state.header->salt ^ 0x6261746f6e726e64ull),
 		.settings = group->settings,
 	};
-	snprintf(spawn->name, sizeof(spawn->name), "%s", w->name);
+	snprintf(spawn->name, sizeof(spawn->name), "%s", s->name);
 	snprintf(spawn->plugin, sizeof(spawn->plugin), "%s", s->path);
 	memcpy(spawn->setting, group->setting, sizeof(spawn->setting));
 }
@@ -283,8 +320,29 @@ static int32_t cpu_of(const struct config_group *group, const struct worker *w)
 	return group->core_count ? (int32_t)group->cores[w->index % group->core_count] : -1;
 }
 
-int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
-	       uint32_t *slot, char *why, size_t bytes)
+int32_t slot_cpu(const struct supervisor *sup, uint32_t worker)
+{
+	const struct worker *w = &sup->worker[worker];
+
+	return cpu_of(&sup->primary->config.group[w->group], w);
+}
+
+/* The worker has named its page before it was ready; from then on we do: one writer at a time. */
+void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
+{
+	struct worker_slot *s = &sup->slot[slot];
+	struct CoreStats *page = stats_worker_page(&sup->primary->stats, slot);
+
+	s->standby = false;
+	s->worker = worker;
+	s->serves_ns = process_now_ns();
+	memcpy(s->name, sup->worker[worker].name, sizeof(s->name));
+	memcpy(page->name, s->name, sizeof(s->name));
+	slot_publish(sup, slot);
+}
+
+static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const char *path,
+		    const struct config_group *config, uint32_t *slot, char *why, size_t bytes)
 {
 	struct worker *w = &sup->worker[worker];
 	const struct config_group *group = config ? config : &sup->primary->config.group[w->group];
@@ -313,10 +371,15 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	crash_note_clear(&state_control(&sup->primary->state, at)->crash); /* before there is a worker that could write one */
 	sup->slot[at] = (struct worker_slot){
 		.worker = worker, .incarnation = incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
-		.spawned_ns = process_now_ns(), .zygote_deaths = sup->zygote.deaths,
+		.spawned_ns = process_now_ns(), .serves_ns = process_now_ns(), .standby = standby,
+		.zygote_deaths = sup->zygote.deaths,
 	};
 	crash_record_born(sup, at);
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
+	if (standby)
+		snprintf(sup->slot[at].name, sizeof(sup->slot[at].name), "%.23s.standby", group->name);
+	else
+		memcpy(sup->slot[at].name, w->name, sizeof(sup->slot[at].name));
 	fill_spawn(sup, at, group, &spawn);
 	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
 	sup->slot[at].image = image;
@@ -335,4 +398,15 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	slot_event(sup, at, EVENT_SPAWNED);
 	*slot = at;
 	return 0;
+}
+
+int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
+	       uint32_t *slot, char *why, size_t bytes)
+{
+	return spawn_in(sup, worker, false, path, config, slot, why, bytes);
+}
+
+int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)
+{
+	return spawn_in(sup, worker, true, sup->group_path[sup->worker[worker].group], NULL, slot, why, bytes);
 }

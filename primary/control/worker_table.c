@@ -40,7 +40,7 @@ void worker_remove(struct supervisor *sup, uint32_t worker)
 	sup->worker[sup->workers] = (struct worker){ .slot = SLOT_NONE };
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].worker == worker)
-			sup->slot[i].worker = 0; /* free: nobody asks whose it was */
+			sup->slot[i].worker = 0; /* free: nobody asks whose it was; standbys are counted by another one by now */
 	renumber(sup, worker + 1, -1);
 }
 

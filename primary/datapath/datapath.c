@@ -77,6 +77,7 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats = stats_io(dp->setup.stats, index);
 	io->tsc_hz = rte_get_tsc_hz();
 	io->ring_gap_tsc = io->tsc_hz / 1000000 * RING_GAP_US;
+	io->quiet_tsc = io->tsc_hz / 1000000 * QUIET_US;
 	clock_take(&now);
 	clock_init(&io->clock, io->tsc_hz, &now);
 	io->port_to_service = dp->port_to_service;
@@ -279,6 +280,10 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 			if (move->report[l].gap_ns > report->gap_ns)
 				report->gap_ns = move->report[l].gap_ns;
 			report->parked += move->report[l].parked;
+			if (move->report[l].granted_tsc > report->granted_tsc)
+				report->granted_tsc = move->report[l].granted_tsc;
+			if (move->report[l].replied_tsc > report->replied_tsc)
+				report->replied_tsc = move->report[l].replied_tsc;
 		}
 		for (uint32_t b = 0; b < dp->setup.config->service[i].buckets; b++)
 			if (move->map[b / 64] >> (b % 64) & 1)
@@ -294,21 +299,14 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	return true;
 }
 
-bool datapath_move_granted(struct datapath *dp, int id)
-{
-	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
-		struct move *move = &dp->move[i];
-
-		if (dp->move_open[i] && move->id == (uint32_t)id)
-			return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
-			       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
-	}
-	return false;
-}
-
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 {
 	post(dp, &(struct order){.kind = ORDER_STOP_WORKER, .slot = slot});
+}
+
+void datapath_slot_ping(struct datapath *dp, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_LOOK, .slot = slot});
 }
 
 void datapath_slot_dead(struct datapath *dp, uint32_t slot)
@@ -317,6 +315,8 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	if (dp->slot[slot].dead && !dp->slot[slot].recovered)
 		return;
 	dp->slot[slot].dead = true;
+	dp->slot[slot].seen_tsc = rte_rdtsc();
+	dp->slot[slot].undone_tsc = 0;
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
@@ -356,6 +356,7 @@ static void recover(struct datapath *dp, uint32_t slot)
 		if (dp->move_open[i] && dp->move[i].from == slot)
 			/* release: pairs with the acquire in move_may_grant() */
 			atomic_store_explicit(&dp->move[i].rolled_back, 1, memory_order_release);
+	dp->slot[slot].undone_tsc = rte_rdtsc();
 	dp->slot[slot].recovered = true;
 	BATON_POINT(death_recovered);
 }

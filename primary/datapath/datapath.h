@@ -35,6 +35,7 @@ struct datapath_setup {
 	uint32_t pending_room[BATON_MAX_SERVICES];   /* packets of each that may wait on a lcore; 0: an even share */
 	const struct state *state;
 	struct stats *stats;
+	int wake_fd; /* eventfd, ends the main loop's wait: written when all lcores have carried out an order; 0: none */
 };
 
 /* Allocates everything the I/O lcores need. Returns 0, -ENOMEM or -EINVAL. */
@@ -62,6 +63,7 @@ struct move_report {
 	uint32_t buckets;  /* moved */
 	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first reap from the new */
 	uint64_t parked;   /* packets that waited */
+	uint64_t granted_tsc, replied_tsc; /* the last lcore's grant, and first reply of the new owner; 0: none */
 	bool failed;       /* the target died before the move ended: buckets are orphans of the target now */
 };
 /* Starts a move. Returns an id > 0, -EBUSY (a move of this service is under way), -ENOENT (slot not attached),
@@ -76,6 +78,9 @@ bool datapath_move_granted(struct datapath *dp, int id);
 /* The move of a service that is under way: who gives which buckets to whom. order->map is valid until the move is over.
  * False: none is. */
 bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_order *order);
+
+/* Asks the slot's worker for a sign of life: an entry on one of its belts that it has but to settle. */
+void datapath_slot_ping(struct datapath *dp, uint32_t slot);
 
 /* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);
@@ -154,6 +159,14 @@ struct slot_parked {
 	uint64_t age_ns; /* of the oldest */
 };
 void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out);
+
+/* When the steps of the slot's latest death were done, by TSC; 0: not yet. */
+struct death_stages {
+	uint64_t seen_tsc;   /* datapath_slot_dead() */
+	uint64_t taken_tsc;  /* every lcore has taken its belt over */
+	uint64_t undone_tsc; /* the journal is rolled back */
+};
+void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death_stages *out);
 
 /* A worker wrote what no honest worker writes: the slot to kill (its death then takes the usual way), or SLOT_NONE.
  * Each slot is reported once per incarnation. */

@@ -107,9 +107,30 @@ bool datapath_death_report(struct datapath *dp, struct death_report *out)
 	return false;
 }
 
+bool datapath_move_granted(struct datapath *dp, int id)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
+		struct move *move = &dp->move[i];
+
+		if (dp->move_open[i] && move->id == (uint32_t)id)
+			return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
+			       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
+	}
+	return false;
+}
+
 enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)
 {
 	uint32_t fence = atomic_load_explicit(&dp->slot[slot].fence, memory_order_relaxed);
 
 	return fence == 0 ? FENCE_DONE : (enum fence_why)__builtin_ctz(fence);
+}
+
+void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death_stages *out)
+{
+	const struct datapath_slot *s = &dp->slot[slot];
+
+	*out = (struct death_stages){.seen_tsc = s->seen_tsc, .undone_tsc = s->undone_tsc};
+	if (out->undone_tsc != 0) /* every lcore is through */
+		out->taken_tsc = atomic_load_explicit(&s->taken_tsc, memory_order_relaxed);
 }

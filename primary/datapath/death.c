@@ -119,8 +119,11 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	io->attached &= ~(1ull << slot);
 	io->dirty &= ~(1ull << slot);
 	io->to_ring &= ~(1ull << slot);
+	/* relaxed: published by the addition below; the last one's stays */
+	atomic_store_explicit(&io->dp->slot[slot].taken_tsc, rte_rdtsc(), memory_order_relaxed);
 	/* release: pairs with the acquire in datapath_slot_recovered() */
-	atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release);
+	if (atomic_fetch_add_explicit(&io->dp->slot[slot].dead_acks, 1, memory_order_release) + 1 == io->io_lcores)
+		tell_main(io);
 }
 
 /* ---- main lcore, when every I/O lcore has done that ---- */

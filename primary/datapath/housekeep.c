@@ -18,7 +18,8 @@ static void attach(struct io_lcore *io, const struct order *order)
 		view->residence = residence_open(io->dp->setup.stats, io->index, order->slot);
 	view->attached = 1;
 	io->attached |= 1ull << order->slot;
-	atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release);
+	if (atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release) + 1 == io->io_lcores)
+		tell_main(io);
 }
 
 static void carry_out(struct io_lcore *io, const struct order *order)
@@ -32,6 +33,10 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 		/* One belt is enough: the worker owns nothing and leaves once all is settled. The reserve has room. */
 		if (io->index == 0 && io->slot[order->slot].attached)
 			offer_control(io, order->slot, BELT_STOP, 0, io->control, 0);
+		return;
+	case ORDER_LOOK:
+		if (io->index == 0)
+			prime_slot(io, order->slot, 0, 0);
 		return;
 	case ORDER_DEAD:
 		return death_take_over(io, order->slot);

@@ -71,6 +71,27 @@ static void sleep_us(struct io_lcore *io, uint32_t us)
 	nanosleep(&t, NULL);
 }
 
+void tell_main(const struct io_lcore *io)
+{
+	static const uint64_t one = 1;
+
+	if (io->dp->setup.wake_fd <= 0)
+		return;
+	if (write(io->dp->setup.wake_fd, &one, sizeof(one)) < 0) {
+		/* the next turn comes within a ms anyway */
+	}
+	sched_yield();
+}
+
+/* A busy lcore gives nothing away while its workers answer. If they have not for QUIET_US, one may be dead, and the main
+ * lcore, which hears of it, be waiting for this CPU: where there are fewer CPUs than threads that poll, a thread that
+ * is woken is made to wait for the end of a time slice, some ms, but gets the CPU of one that yields at once. */
+void busy_wait(struct io_lcore *io)
+{
+	if (io->ledger.in_belts + io->ledger.pending != 0 && io->tsc - io->reaped_tsc > io->quiet_tsc)
+		sched_yield();
+}
+
 void idle_wait(struct io_lcore *io)
 {
 	/* Not what waits for a port: a device that has taken nothing for so many turns may be gone for good. */

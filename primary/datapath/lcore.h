@@ -24,6 +24,7 @@
 #define MAILBOX_ORDERS 256u
 #define TX_BACKLOG     1024u
 #define REAP_MOST      256u /* entries of one belt in one turn: bounds the turn */
+#define QUIET_US       50u  /* workers with entries that settle none for so long: something is wrong, or about to be */
 #define RING_GAP_US    20u  /* a worker's doorbell rings at most once in so long */
 
 /* Steering table entry: owner in the low byte, pending list in the high byte (0: offer directly). */
@@ -42,7 +43,7 @@
 #define BLAME_DEATHS(blame) ((blame) & 0x7fu)
 #define BLAME_MOST          0x7fu
 
-enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_DEAD, ORDER_QUIT, ORDER_PARK };
+enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK };
 
 struct order {
 	uint32_t kind;
@@ -88,6 +89,7 @@ struct move {
 	struct {
 		uint64_t gap_ns;
 		uint64_t parked;
+		uint64_t granted_tsc, replied_tsc;
 	} report[BATON_MAX_IO_LCORES];
 };
 
@@ -178,7 +180,7 @@ struct io_lcore {
 	struct port *port;
 	struct rte_mempool *pool;
 	struct CoreStats *stats;
-	uint64_t tsc_hz, ring_gap_tsc;
+	uint64_t tsc_hz, ring_gap_tsc, quiet_tsc;
 	uint16_t *port_to_service;  /* UDP port (network order) -> service + 1, 0: none, 0xffff: several, look at the address */
 
 	/* the lcore's own */
@@ -192,6 +194,7 @@ struct io_lcore {
 	bool quit, open; /* open: receiving: every bucket has an owner, or the workers are overdue */
 	uint64_t open_ns; /* when it receives in any case */
 	uint32_t turn, idle_turns;
+	uint64_t reaped_tsc;  /* when something was last reaped */
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];
 	struct slot_view slot[BATON_MAX_WORKERS];
@@ -232,6 +235,8 @@ struct datapath_slot {
 	_Atomic uint32_t unsettled; /* packets and messages that the dead worker left */
 	_Atomic uint32_t fence; /* FENCE() bits: an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
+	uint64_t seen_tsc, undone_tsc; /* w: main lcore */
+	_Atomic uint64_t taken_tsc;    /* w: the last I/O lcore to take over  r: main lcore */
 };
 
 struct datapath {
@@ -279,6 +284,8 @@ void local_announce(struct io_lcore *io);
 
 /* ---- moves and deaths ---- */
 void move_begin(struct io_lcore *io, struct move *move);
+/* An entry that wakes the worker and keeps it awake for so long, unless it comes to own something. */
+bool prime_slot(struct io_lcore *io, uint32_t slot, uint32_t move, uint32_t for_us);
 void move_run(struct io_lcore *io);
 /* Whether what comes for the buckets of the list goes behind what waits no more: packets are dropped as they are for
  * any full belt, messages wait for the new owner's belt. */
@@ -323,6 +330,9 @@ void park_housekeep(struct io_lcore *io);
 void housekeep(struct io_lcore *io);
 void doorbell_ring(struct io_lcore *io);
 void idle_wait(struct io_lcore *io);
+void busy_wait(struct io_lcore *io);
+/* The main lcore is waited for: it may be asleep, or want this very CPU. */
+void tell_main(const struct io_lcore *io);
 int idle_init(struct io_lcore *io);
 bool io_turn(struct io_lcore *io);
 int io_loop(void *arg);

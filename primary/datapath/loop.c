@@ -23,6 +23,8 @@ static void end_turn(struct io_lcore *io, bool worked)
 	io->idle_turns++;
 	if (io->adaptive)
 		idle_wait(io);
+	else
+		busy_wait(io);
 	stats_add(&io->stats->idle_cycles, rte_rdtsc() - io->tsc);
 }
 
@@ -36,6 +38,8 @@ bool io_turn(struct io_lcore *io)
 	move_run(io);
 	steer_publish(io);
 	uint32_t reaped = reap_all(io);
+	if (reaped != 0)
+		io->reaped_tsc = io->tsc;
 	if (io->dirty != 0)
 		steer_publish(io); /* messages that were reaped */
 	if (reaped == 0)

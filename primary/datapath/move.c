@@ -8,6 +8,7 @@
 #include "lcore.h"
 
 #define PRIME_MOST_NS 20000000u
+#define PRIME_FOR_US  100000u
 /* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming
  * than it can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
 #define MOVE_LATE_NS 1000000000ull
@@ -76,21 +77,34 @@ static void move_end(struct io_lcore *io, struct lcore_move *part, bool failed)
 	part->move = NULL;
 	io->moves--;
 	/* release: pairs with the acquire in datapath_move_done(); the report is complete */
-	atomic_fetch_add_explicit(&move->ended, 1, memory_order_release);
+	if (atomic_fetch_add_explicit(&move->ended, 1, memory_order_release) + 1 == move->lcores)
+		tell_main(io);
+}
+
+bool prime_slot(struct io_lcore *io, uint32_t slot, uint32_t move, uint32_t for_us)
+{
+	const struct belt_prime prime = {.for_us = for_us};
+	const struct slot_view *view = &io->slot[slot];
+	uint8_t payload[16] = {0};
+
+	if (!view->attached || view->dead)
+		return false;
+	memcpy(payload, &prime, sizeof(prime));
+	if (!offer_control(io, slot, BELT_PRIME, move, payload, sizeof(prime)))
+		return false;
+	/* Now, not at the end of the turn: it wakes up while this lcore goes on, perhaps to take a dead one's belt over. */
+	steer_publish(io);
+	doorbell_ring(io);
+	return true;
 }
 
 /* The new owner is woken while the old one still works: what a wake-up takes is no part of the gap. It then yields
  * until it owns something, for `for_us` at most. Returns false if there is nobody to wait for. */
 static bool move_prime(struct io_lcore *io, struct lcore_move *part)
 {
-	static const struct belt_prime prime = {.for_us = 100000};
-	struct slot_view *target = &io->slot[part->move->to];
-	uint8_t payload[16] = {0};
+	const struct slot_view *target = &io->slot[part->move->to];
 
-	if (!target->attached || target->dead)
-		return false;
-	memcpy(payload, &prime, sizeof(prime));
-	if (!offer_control(io, part->move->to, BELT_PRIME, part->move->id, payload, sizeof(prime)))
+	if (!prime_slot(io, part->move->to, part->move->id, PRIME_FOR_US))
 		return false;
 	part->primed_at = target->belt.offered;
 	BATON_POINT(move_priming);
@@ -135,6 +149,7 @@ void move_begin(struct io_lcore *io, struct move *move)
 	io->moves++;
 	move->report[io->index].gap_ns = 0;
 	move->report[io->index].parked = 0;
+	move->report[io->index].granted_tsc = move->report[io->index].replied_tsc = 0;
 	/* Nobody works on these buckets if they are orphans: nothing to wait for. */
 	if (!move_prime(io, part) || move->from == SLOT_NONE || move->orphans || io->slot[move->from].dead)
 		move_park(io, part);
@@ -174,6 +189,7 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 	else if (slot == part->move->to && part->watch_until != 0) {
 		uint64_t since = part->last_old_ns != 0 ? part->last_old_ns : part->parked_ns;
 		part->move->report[io->index].gap_ns = io->now_ns - since;
+		part->move->report[io->index].replied_tsc = io->tsc;
 		part->watch_until = 0;
 	}
 }
@@ -270,6 +286,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		ticks_granted(io, move);
 		part->phase = MOVE_DRAINING;
 		part->granted_ns = io->now_ns;
+		move->report[io->index].granted_tsc = io->tsc;
 		part->watch_until = io->list[LIST_MOVE(move->service)].count != 0;
 		/* fall through */
 	case MOVE_DRAINING:

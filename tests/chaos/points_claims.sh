@@ -11,6 +11,7 @@ SLOTS=6
 GROUP_EXTRA="    tick_period: 50ms
     restart_burst: off
     restart_delay_most: off
+    park: {max_age: off}
     settings: {player.idle: 600s, regen.per_tick: 3}
 workers:
   start_timeout: 2s

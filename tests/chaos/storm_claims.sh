@@ -12,6 +12,7 @@ STORM_PLUGIN=${PLUGINS%/*}/test-plugins/game_slow.so
 STORM_GROUP="    tick_period: 50ms
     restart_burst: off
     restart_delay_most: off
+    park: {max_age: off}
     settings: {player.idle: 600s, regen.per_tick: 3, slow.ns: ${SLOW_NS:-3000}}
 workers:
   start_timeout: 30s

@@ -122,5 +122,6 @@ json_t *scale_find(struct primary *p, const char *service, const json_t *keys)
 	(void)p, (void)service, (void)keys; /* anything: it is the one to look */
 	return reply_ok();
 }
+void standbys_renew(struct supervisor *sup, uint32_t group) { (void)sup, (void)group; }
 void reload_note_counts(struct primary *p) { (void)p; }
 bool reload_scale(struct primary *p, bool forward) { (void)p, (void)forward; return false; }

@@ -5,9 +5,10 @@
 . "$(dirname "$0")/scale_claims.sh"
 ROUNDS=${ROUNDS:-24}
 
-# The file as it is shipped, but for its name, its device and where the build's plugins are.
+# The file as it is shipped, but for its name, its device, where the build's plugins are, and that rows are workers.
 two_services() {
-	sed -e "s|^name: .*|name: $INSTANCE|; s|iface=baton0|iface=bt0|; s|\.\./build/plugins|$PLUGINS|; s|\.\./build/next|$PLUGINS|" \
+	sed -e "s|^name: .*|name: $INSTANCE|; s|iface=baton0|iface=bt0|; s|\.\./build/plugins|$PLUGINS|; s|\.\./build/next|$PLUGINS|
+		s|^    plugin: .*|&\n    standby: 0|" \
 		"$TREE/config/two-services.yaml"
 }
 # of_echo COMMAND...: a function of the bots' library, for the bots of the echo service.

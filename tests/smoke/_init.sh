@@ -37,6 +37,7 @@ CLAIM_PID=
 POLL=adaptive
 PLUGIN=game
 WORKERS=2
+STANDBY=0 # none, so that what a scenario counts is workers; those about standbys say how many
 SLOTS=6
 BUCKETS=1024
 RECORDS=16k
@@ -192,6 +193,7 @@ batond_config() {
 	  - name: $PLUGIN
 	    plugin: $PLUGINS/$PLUGIN.so
 	    count: $WORKERS
+	    standby: $STANDBY
 	    records: $RECORDS
 	$GROUP_EXTRA
 	END

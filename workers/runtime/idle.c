@@ -14,8 +14,6 @@
 #define YIELD_TURNS 64u  /* more of them; then sleep */
 #define YIELD_LONG_HZ 20000u /* 1 / 50 us: more than a yield to nobody takes */
 #define SLEEP_NS    100000000ull /* the doorbell ends it; the time is for a ring that a dying primary never gave */
-/* Busy polling I/O lcores look at no `sleeping` word and ring no bell. */
-#define STANDBY_SLEEP_NS 200000ull
 
 static bool entry_waits(const struct loop *loop)
 {
@@ -81,7 +79,7 @@ void idle_wait(struct loop *loop)
 		loop->primed_until = 0;
 	}
 	if (baton_unlikely(loop->owned_buckets == 0)) {
-		idle_sleep(loop, loop->busy_poll ? STANDBY_SLEEP_NS : SLEEP_NS);
+		idle_sleep(loop, SLEEP_NS); /* every control entry rings the bell, also of an I/O lcore that polls busily */
 		return;
 	}
 	if (loop->busy_poll || turns < SPIN_TURNS) {

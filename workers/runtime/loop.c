@@ -121,6 +121,8 @@ static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
 
 static void run_grant(struct loop *loop, const uint8_t *data)
 {
+	if (loop->owned_buckets == 0)
+		name_show(loop);
 	count_buckets(loop, data, 1);
 	BATON_POINT(grant_taken);
 	txn_pass(&loop->txn);

@@ -63,6 +63,8 @@ baton_verdict loop_verify(struct loop *loop, const struct verify_call *call);
 
 /* After a turn without entries: spins, yields or sleeps. A worker that owns nothing gives its CPU away at once. */
 void idle_wait(struct loop *loop);
+/* The process is called what its page says: a standby gets its name with its first buckets. */
+void name_show(const struct loop *loop);
 /* Sleeps until a doorbell rings or the time is over; does not sleep if an entry waits. True if it slept. */
 bool idle_sleep(struct loop *loop, uint64_t most_ns);
 

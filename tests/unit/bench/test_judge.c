@@ -182,6 +182,26 @@ static void one_lost_packet_in_a_disturbed_round_is_not_forgotten(void **state)
 	has("\"moves\":1200,\"lost\":1,");
 }
 
+static void kills_are_summed_and_what_may_never_happen_fails(void **state)
+{
+	(void)state;
+	r.count = 0;
+	for (uint32_t i = 0; i < 5; i++) {
+		add("kill", FAR, "kills=100 with_unsettled=90 redelivered=9000 records_undone=7 gap_p50_us=300 "
+		    "gap_p99_us=900 lost=0 duplicated=0 reordered=0 wrong=0 drift=0");
+		add("cold", FAR, "kills=20 with_unsettled=20 redelivered=8000 records_undone=1 gap_p50_us=3000 "
+		    "gap_p99_us=4500 lost=0");
+		add("control", FAR, "kills=100 gap_p99_us=150");
+	}
+	assert_int_equal(object(report_kill), 0);
+	has("{\"bench\":\"kill\",\"state\":\"far\",\"disturbed\":false,\"kills\":600,\"with_unsettled\":550,"
+	    "\"redelivered\":85000,\"records_undone\":40,\"lost\":0,\"duplicated\":0,\"reordered\":0,\"drift\":0,"
+	    "\"gap_p50_us\":300.00,\"gap_p99_us\":900.00,\"cold_gap_p99_us\":4500.00,\"control_p99_us\":150.00}");
+	add("cold", LOST, "kills=20 drift=1");
+	assert_int_equal(object(report_kill), 1);
+	has("\"drift\":1");
+}
+
 static void gaps_are_quantiles_over_single_handovers(void **state)
 {
 	(void)state;
@@ -245,6 +265,7 @@ int main(void)
 		cmocka_unit_test(too_few_rounds_are_called_disturbed),
 		cmocka_unit_test(one_lost_packet_in_a_disturbed_round_is_not_forgotten),
 		cmocka_unit_test(gaps_are_quantiles_over_single_handovers),
+		cmocka_unit_test(kills_are_summed_and_what_may_never_happen_fails),
 		cmocka_unit_test(too_much_input_is_refused),
 		cmocka_unit_test(probes_refuse_what_is_no_pair_of_cpus),
 	};

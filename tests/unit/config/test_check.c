@@ -265,24 +265,27 @@ static void service_names_a_group_of_its_own(void **state)
 	expect_only(6, 29, "services[1].group: 'game' already serves services[0]");
 }
 
-static void workers_and_a_standby_fit_the_slots(void **state)
+static void workers_and_standbys_fit_the_slots(void **state)
 {
 	(void)state;
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 7}\n");
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 6}\n");
 	expect_good();
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 8}\n");
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 7, standby: 0}\n");
+	expect_good();
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 5, standby: 3}\n");
 	expect_only(1, 1,
-		    "memory.worker_slots: 8 slots are too few for 8 workers and 1 standby (a restart starts the new "
-		    "worker before the old one goes); at least 9");
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 8}\nmemory:\n  worker_slots: 9\n");
+		    "memory.worker_slots: 8 slots are too few for 5 workers, 3 standbys (groups[].standby) and 1 for a "
+		    "restart, which starts the new worker before the old one goes; at least 9");
+	load_text(PORTS SERVICES
+		  "groups:\n- {name: game, plugin: /p, count: 5, standby: 3}\nmemory:\n  worker_slots: 9\n");
 	expect_good();
 	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 3}\nmemory:\n  worker_slots: 3\n");
 	expect_only(9, 17, "memory.worker_slots: 3 slots are too few for 3 workers");
 	load_text(PORTS "services:\n- {name: a, port: 1, group: a}\n- {name: b, port: 2, group: b}\n"
 			"groups:\n- {name: a, plugin: /p, count: 60}\n- {name: b, plugin: /p, count: 4}\nmemory: "
 			"{worker_slots: 64}\n");
-	expect_only(10, 24, "memory.worker_slots: 64 slots are too few for 64 workers and 1 standby");
-	assert_non_null(strstr(outcome.text, "lower groups[].count"));
+	expect_only(10, 24, "memory.worker_slots: 64 slots are too few for 64 workers, 2 standbys");
+	assert_non_null(strstr(outcome.text, "lower groups[].count or standby"));
 }
 
 static void stall_wall_is_no_shorter_than_stall_timeout(void **state)
@@ -385,7 +388,7 @@ int main(void)
 		cmocka_unit_test(udp_port_is_taken_once_on_an_address),
 		cmocka_unit_test(buckets_are_a_power_of_two),
 		cmocka_unit_test(service_names_a_group_of_its_own),
-		cmocka_unit_test(workers_and_a_standby_fit_the_slots),
+		cmocka_unit_test(workers_and_standbys_fit_the_slots),
 		cmocka_unit_test(stall_wall_is_no_shorter_than_stall_timeout),
 		cmocka_unit_test(socket_memory_is_whole_huge_pages),
 		cmocka_unit_test(eal_arguments_that_break_baton_are_refused_with_the_reason),

@@ -134,7 +134,7 @@ static void printed_value_is_read_as_the_same_value(void **state)
 static void classes_name_what_a_reload_can_carry_out(void **state)
 {
 	static const char hot[] = "groups[].versions groups[].versions[].name groups[].versions[].plugin "
-				  "groups[].stall_timeout groups[].stall_wall "
+				  "groups[].standby groups[].stall_timeout groups[].stall_wall "
 				  "groups[].restart_burst groups[].restart_window groups[].restart_delay "
 				  "groups[].restart_delay_most groups[].park.max_age groups[].good_after "
 				  "workers.start_timeout control.operators.users control.operators.groups "

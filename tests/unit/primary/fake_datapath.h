@@ -33,7 +33,7 @@ struct fake_slot {
 	uint32_t acks_left, dead_left;
 	uint64_t max_age_ns;
 	struct slot_parked parked;
-	uint32_t attaches, deaths, stops;
+	uint32_t attaches, deaths, stops, looks;
 };
 
 static struct fake {
@@ -162,6 +162,15 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	return false;
 }
 
+void datapath_slot_ping(struct datapath *dp, uint32_t slot)
+{
+	struct fake_slot *s = &fake.slot[slot];
+
+	(void)dp;
+	fake_require(s->attached && !s->dead);
+	s->looks++;
+}
+
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)
 {
 	struct fake_slot *s = &fake.slot[slot];
@@ -258,6 +267,13 @@ void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_
 {
 	(void)dp;
 	*out = fake.slot[slot].parked;
+}
+
+void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death_stages *out)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead);
+	*out = (struct death_stages){ .seen_tsc = 1, .taken_tsc = 2, .undone_tsc = 3 };
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)

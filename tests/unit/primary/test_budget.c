@@ -229,7 +229,7 @@ static void a_version_that_crashes_is_not_called_good(void **unused)
 	wait_until(rig_settled());
 	budget()->last_ns = process_now_ns();
 	group()->good_after_ns = 3600000000000ull;
-	rig_slot(rig_worker(1)->slot)->spawned_ns -= group()->good_after_ns; /* this one has run for an hour */
+	rig_slot(rig_worker(1)->slot)->serves_ns -= group()->good_after_ns; /* this one has run for an hour */
 	for (uint32_t i = 0; i < 20; i++)
 		rig_turn();
 	assert_false(budget()->good[0].known);

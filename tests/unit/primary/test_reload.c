@@ -217,7 +217,7 @@ static void diff_and_show_tell_what_is_in_force_and_whence(void **unused)
 	ask_and_wait("{\"command\":\"config.show\"}");
 	says("\"path\": \"log.level\", \"value\": \"error\", \"origin\": \"");
 	says("baton.yaml:14:14\"");
-	assert_int_equal(size_of("values"), 20);
+	assert_int_equal(size_of("values"), 22);
 	ask_and_wait("{\"command\":\"config.show\",\"args\":{\"effective\":true}}");
 	says("\"path\": \"memory.pending\", \"value\": \"auto\", \"origin\": \"default\", \"reload\": \"restart\"");
 	text.level = "warn";
