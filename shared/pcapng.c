@@ -28,7 +28,8 @@ struct writer {
 
 static void put(struct writer *w, const void *bytes, size_t count)
 {
-	memcpy(w->out + w->at, bytes, count);
+	if (count != 0) /* a packet without bytes has none to point at */
+		memcpy(w->out + w->at, bytes, count);
 	w->at += count;
 }
 

@@ -317,7 +317,7 @@ inline death() /* primary/datapath/death.c:death_take_over */
 	m_done = p_offered;
 #endif
 	roll_back();                    /* primary/datapath/datapath.c:recover */
-	m_done = p_offered;             /* primary/datapath/datapath.c:move_done_on */
+	m_done = p_offered;             /* primary/datapath/death.c:death_done_on */
 	d_step { orphaned = 0; spawn = 1 }
 }
 
