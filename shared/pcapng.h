@@ -28,8 +28,8 @@ size_t pcapng_room(uint32_t kept);
 size_t pcapng_write(const struct pcapng *in, uint8_t *out, size_t room);
 
 /* Finds the packet and its comment in a file of ours: of its first section, interface and packet; other blocks are
- * passed over. comment: at least PCAPNG_COMMENT_MOST + 1 bytes, ended by a NUL. out->data points into `file`; interface and
- * program stay NULL. Returns 0 or -EBADMSG: not such a file, or cut short. */
+ * passed over. comment: at least PCAPNG_COMMENT_MOST + 1 bytes, ended by a NUL. out->data points into `file`; interface
+ * and program stay NULL. Returns 0 or -EBADMSG: not such a file, or cut short. */
 int pcapng_read(const uint8_t *file, size_t bytes, struct pcapng *out, char *comment, size_t comment_room);
 
 #endif
