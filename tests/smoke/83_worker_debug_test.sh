@@ -117,14 +117,9 @@ debug_ends_with_the_process() {
 ledger_is_exact_after_debugging() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
 port_tap && batond_start || fatal "no batond"
-for name in stopped_worker_keeps_only_its_own_players_waiting debugged_worker_is_left_alone at_the_end_it_takes_its_share; do
+for name in stopped_worker_keeps_only_its_own_players_waiting debugged_worker_is_left_alone at_the_end_it_takes_its_share \
+	in_gdb_a_breakpoint_keeps_only_its_own_players_waiting; do
 	claim "$name" "$name"
 done
-if command -v gdb >/dev/null; then
-	claim in_gdb_a_breakpoint_keeps_only_its_own_players_waiting in_gdb_a_breakpoint_keeps_only_its_own_players_waiting
-else
-	skip in_gdb_a_breakpoint_keeps_only_its_own_players_waiting "no gdb"
-	ctl worker debug game.1 >/dev/null
-fi
 claim debug_ends_with_the_process debug_ends_with_the_process
 claim ledger_is_exact_after_debugging ledger_is_exact_after_debugging
