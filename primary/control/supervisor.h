@@ -77,10 +77,18 @@ struct transfer {
 	bool failed;
 };
 
+/* What a worker is to its group's rollout. Buckets are shared and balanced among workers of one role only. */
+enum worker_role {
+	ROLE_STABLE = 0, /* also of every group without a rollout */
+	ROLE_CANDIDATE,  /* runs the version that is on trial */
+	ROLE_CONTROL     /* runs the stable version, as fresh as the candidate: what that is compared with */
+};
+
 /* A logical worker, "game.0": what stays when incarnations come and go. */
 struct worker {
 	char name[BATON_NAME_BYTES];
 	uint32_t group, index;
+	enum worker_role role; /* set by the rollout that adds it */
 	uint32_t sharers;  /* of those that the configuration names, how many share the group's buckets at the start */
 	uint32_t slot;     /* the incarnation that serves, or is to serve; SLOT_NONE: none */
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
