@@ -3,7 +3,8 @@
 # line is the sum of all.
 #   LEAVE_OUT  a pattern of unit tests that are not run
 #   UNIT_DIR   where the unit test programs are (default build/release/tests/unit)
-#   FUZZ_RUNS  inputs of each fuzz run (default 100000), SEED the first run's seed (default: by the clock)
+#   JOBS       unit test programs and fuzz runs at a time (default 3: many wait for something)
+#   FUZZ_RUNS  inputs of each fuzz run (default: by the program), SEED the first run's seed (default: by the clock)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export O=${O:-$PWD/build}
@@ -19,6 +20,34 @@ trap 'exit 143' TERM
 since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }'; }
 # Sum of the numbers in cmocka's summary lines of one kind; a program may run several groups.
 summed() { sed -n "s/^\[ *$1 *\] \([0-9]*\) test(s).*/\1/p" "$log" | awk '{ n += $1 } END { print n + 0 }'; }
+
+# counted_line: what a job says last of itself, for sum_jobs(); it starts with a tab, as nothing else does.
+counted_line() { printf '\t%d %d %d\n' "$passed" "$failed" "$skipped"; }
+# jobs FUNCTION: for each line of its input FUNCTION LINE, JOBS at a time, each in a shell of its own with a log of its own;
+# prints what each has said, whole and in the order of the lines, and adds up what they counted.
+jobs() {
+	local dir line n=0 running=0 ok bad skips
+	dir=$(mktemp -d)
+	while read -r line; do
+		n=$((n + 1))
+		[ "$running" -lt "${JOBS:-3}" ] || { wait -n; running=$((running - 1)); }
+		running=$((running + 1))
+		(
+			log=$dir/$n.log passed=0 failed=0 skipped=0
+			trap - EXIT
+			"$1" "$line"
+			counted_line
+		) >"$dir/$n" 2>&1 </dev/null &
+	done
+	wait
+	for ((line = 1; line <= n; line++)); do
+		read -r ok bad skips < <(sed -n 's/^\t\([0-9]*\) \([0-9]*\) \([0-9]*\)$/\1 \2 \3/p' "$dir/$line")
+		[ -n "${skips:-}" ] || { ok=0 bad=1 skips=0; echo "not ok job $line of $1 ended without a word"; }
+		passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skips))
+		grep -v -P '^\t\d+ \d+ \d+$' "$dir/$line"
+	done
+	rm -rf "$dir"
+}
 
 unit_one() {
 	local program=$1 name=$2 rc ok bad skips claim began=$EPOCHREALTIME
@@ -51,46 +80,31 @@ unit_one() {
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skips))
 }
 
-# Programs that wait more than they compute: run one after the other beside the rest, so that they cost hardly any time.
-waits() { case $1 in bots/*|monitor/test_exporter) true ;; *) false ;; esac; }
+unit_job() {
+	local program=$UNIT_DIR/$1
+	if [ -x "$program" ]; then
+		unit_one "$program" "$1"
+	elif [ "${UNIT_DIR#*/asan/}" = "$UNIT_DIR" ]; then
+		echo "not ok $1 (not built)"
+		failed=$((failed + 1))
+	fi
+}
 
-# unit_lane LANE: the unit tests of a lane, `waiting` or `computing`.
-unit_lane() {
-	local source name program lane
-	while read -r source; do
-		name=${source#tests/unit/}
-		name=${name%.c}
-		[[ $name != ${LEAVE_OUT:-} ]] || continue
-		lane=computing
-		! waits "$name" || lane=waiting
-		[ "$lane" = "$1" ] || continue
-		program=$UNIT_DIR/$name
-		if [ -x "$program" ]; then
-			unit_one "$program" "$name"
-		elif [ "${UNIT_DIR#*/asan/}" = "$UNIT_DIR" ]; then
-			echo "not ok $name (not built)"
-			failed=$((failed + 1))
-		fi
-	done < <(find tests/unit -name 'test_*.c' | sort)
+# Programs that wait more than they compute, and those that take long, go first: none is left alone at the end.
+LONG='bots/test_neighbours bots/test_attacks bots/test_bots monitor/test_exporter workers/test_kill_points
+primary/test_scale_deaths primary/test_restart_deaths'
+unit_names() {
+	local name
+	while read -r name; do
+		[[ $name != ${LEAVE_OUT:-} ]] && echo "$name"
+	done < <({ tr ' ' '\n' <<<"$LONG"; find tests/unit -name 'test_*.c' | sed 's|^tests/unit/||; s|\.c$||' | sort; } |
+		awk '!seen[$0]++')
 }
 
 unit() {
-	local began=$EPOCHREALTIME before=$((passed + failed)) waiting beside ok=0 bad=1 skips=0
+	local began=$EPOCHREALTIME before=$((passed + failed))
 	echo "# unit tests"
-	waiting=$(mktemp)
-	(
-		log=$waiting.log passed=0 failed=0 skipped=0
-		trap 'rm -f "$log"' EXIT
-		unit_lane waiting
-		echo "$passed $failed $skipped"
-	) >"$waiting" &
-	beside=$!
-	unit_lane computing
-	wait "$beside"
-	read -r ok bad skips < <(sed -n '$s/^\([0-9]*\) \([0-9]*\) \([0-9]*\)$/\1 \2 \3/p' "$waiting")
-	passed=$((passed + ${ok:-0})) failed=$((failed + ${bad:-1})) skipped=$((skipped + ${skips:-0}))
-	sed '$d' "$waiting"
-	rm -f "$waiting"
+	jobs unit_job < <(unit_names)
 	[ $((passed + failed)) -gt "$before" ] || { echo "not ok unit (no tests)"; failed=$((failed + 1)); }
 	echo "# unit tests took $(since "$began")"
 }
@@ -116,20 +130,23 @@ fuzz_one() {
 	fi
 }
 
+fuzz_job() { # shellcheck disable=SC2086 # a line is its words
+	fuzz_one $1
+}
 # fuzz_program NAME CLAIM: what it tries bears any input, and each rule that can be broken in it is missed.
 fuzz_program() {
-	local program=$O/fuzz/fuzz-$1 first=${SEED:-$((${EPOCHREALTIME/./} % 1000000))} runs=${FUZZ_RUNS:-100000} rule
-	fuzz_one "$2_bears_any_input" well "$program" --runs "$runs" --seed "$first"
-	fuzz_one "$2_bears_any_other_input" well "$program" --runs "$runs" --seed $((first + 1))
+	local first=${SEED:-$((${EPOCHREALTIME/./} % 1000000))} program=$O/fuzz/fuzz-$1 rule
+	local runs="--runs ${FUZZ_RUNS:-$3} --seed"
+	echo "$2_bears_any_input well $program $runs $first"
+	echo "$2_bears_any_other_input well $program $runs $((first + 1))"
 	for rule in $(sed -n "/SABOTAGE_OF_$1(X)/{n;s/^\tX(\(.*\))\$/\1/;s/) X(/ /g;p}" tests/fuzz/sabotage.h); do
-		fuzz_one "broken_on_purpose_is_found_$rule" found "$program" --runs "$runs" --seed "$first" --break "$rule"
+		echo "broken_on_purpose_is_found_$rule found $program $runs $first --break $rule"
 	done
 }
 fuzz() {
 	local began=$EPOCHREALTIME
 	echo "# fuzz tests"
-	fuzz_program command control_socket
-	FUZZ_RUNS=${FUZZ_RUNS:-30000} fuzz_program state state_file
+	jobs fuzz_job < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000)
 	echo "# fuzz tests took $(since "$began")"
 }
 

@@ -347,7 +347,7 @@ static void silent_clients_keep_nobody_out(void **unused)
 
 	(void)unused;
 	while (serve_among_silent() >= SILENT_MS)
-		assert_true(tries++ < 5);
+		assert_true(tries++ < 3);
 }
 
 /* Readers that take nothing of their answers hold no place for long either. */
