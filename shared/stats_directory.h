@@ -59,7 +59,9 @@ struct stats_group {
 	char name[BATON_NAME_BYTES];    /* "": no such group */
 	char version[BATON_NAME_BYTES]; /* that runs */
 	char failed[BATON_NAME_BYTES];  /* that it fell back from; "": it did not */
-	char why[128];                  /* why a worker is down; "": none is */
+	char why[128];                  /* why a worker is down, or the last standby ended; "": neither */
+	uint32_t standbys;              /* ready to take over from a worker that dies */
+	uint32_t standbys_wanted;
 };
 static_assert(sizeof(struct stats_group) % 8 == 0, "whole words");
 

@@ -42,6 +42,8 @@ void prom_groups(struct prom *p)
 		{ "baton_group_restarts_spent", "crashes within restart_window", AT(crashes) },
 		{ "baton_group_restarts_limit", "crashes that spend the restarts; 0: no end", AT(burst) },
 		{ "baton_group_failed_starts", "starts that failed, of workers that are down", AT(failed_starts) },
+		{ "baton_group_standbys_ready", "processes ready to take over from a worker that dies", AT(standbys) },
+		{ "baton_group_standbys_wanted", "as the configuration has it", AT(standbys_wanted) },
 		{ "baton_group_parked_buckets", "buckets whose worker is gone, without a successor", AT(parked_buckets) },
 	};
 #undef AT

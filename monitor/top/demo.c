@@ -83,6 +83,7 @@ static void demo_group(struct sample *out)
 	group->state = GROUP_SERVING;
 	group->workers = group->serving = 2;
 	group->burst = 10;
+	group->standbys = group->standbys_wanted = 1;
 	strcpy(group->name, "game");
 	strcpy(group->version, "1.4.2");
 }

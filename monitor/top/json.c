@@ -201,6 +201,8 @@ static json_t *groups(const struct snapshot *s)
 		json_object_set_new(o, "crashes_in_window", json_integer(g->crashes));
 		json_object_set_new(o, "restart_burst", g->burst != 0 ? json_integer(g->burst) : json_null());
 		json_object_set_new(o, "failed_starts", json_integer(g->failed_starts));
+		json_object_set_new(o, "standbys_ready", json_integer(g->standbys));
+		json_object_set_new(o, "standbys_wanted", json_integer(g->standbys_wanted));
 		json_object_set_new(o, "parked_buckets", json_integer(g->parked_buckets));
 		json_object_set_new(o, "parked_packets", count(g->parked_packets));
 		json_object_set_new(o, "parked_oldest_s", json_real((double)g->parked_ns / 1e9));

@@ -84,8 +84,16 @@ void snapshot_parts(struct snapshot *s, const struct sample *origin, const struc
 	s->zygote_deaths = now->zygote_deaths;
 }
 
+/* One is missing for a moment after each death that it took over from: that alone is nothing. */
+static bool lacks_standbys(const struct stats_group *group)
+{
+	return group->state == GROUP_SERVING && group->standbys < group->standbys_wanted && group->why[0] != 0;
+}
+
 enum verdict group_level(const struct stats_group *group)
 {
+	if (lacks_standbys(group))
+		return VERDICT_WARN;
 	if (group->state >= GROUP_PART)
 		return VERDICT_CRIT;
 	return group->state == GROUP_FELL_BACK || group->state == GROUP_STARTING ? VERDICT_WARN : VERDICT_OK;
@@ -106,6 +114,8 @@ void group_words(const struct stats_group *g, char *text, size_t size)
 		snprintf(text, size, "no worker serves yet");
 	else if (g->state == GROUP_FELL_BACK)
 		snprintf(text, size, "fell back from %.20s to %.20s", g->failed, g->version);
+	else if (lacks_standbys(g))
+		snprintf(text, size, "%u of %u standbys are ready: %s", g->standbys, g->standbys_wanted, g->why);
 	else if (g->burst == 0)
 		snprintf(text, size, "%u of %u workers serve", g->serving, g->workers);
 	else

@@ -76,7 +76,7 @@ static void judge_parts(struct judge *j)
 		const struct stats_group *g = &s->group[i];
 		char words[80];
 		group_words(g, words, sizeof(words));
-		if (g->state >= GROUP_FELL_BACK)
+		if (g->state >= GROUP_FELL_BACK || (g->state == GROUP_SERVING && group_level(g) != VERDICT_OK))
 			because(j, group_level(g) == VERDICT_CRIT ? 2.6 + 0.1 * (g->state == GROUP_SPENT) : 1.6,
 				"group %s %s", g->name, words);
 	}

@@ -69,6 +69,10 @@ void group_look(const struct supervisor *sup, uint32_t group, struct stats_group
 	memcpy(out->name, config->name, sizeof(out->name));
 	look_at_workers(sup, group, out);
 	look_at_parked(sup, group, out);
+	out->standbys = standbys_ready(sup, group);
+	out->standbys_wanted = config->standby;
+	if (out->why[0] == '\0' && out->standbys < out->standbys_wanted && sup->standbys[group].trouble[0])
+		snprintf(out->why, sizeof(out->why), "%.120s", sup->standbys[group].trouble);
 	if (budget->fell_back) {
 		memcpy(out->failed, budget->failed, sizeof(out->failed));
 		memcpy(out->version, budget->good[budget->back].version, sizeof(out->version));

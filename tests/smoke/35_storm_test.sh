@@ -89,6 +89,7 @@ bots_found_nothing_wrong() {
 	bots_clean
 	[ "$(bots_value roams)" -gt 10 ]
 	books_balance
+	ctl state verify
 }
 # A worker that is stopped by the kernel lets go of no buckets: the reload that restarts it is in the middle for sure.
 a_stop_in_the_middle_is_orderly() {

@@ -309,6 +309,7 @@ static void groups_are_told_of(void **state)
 	g->parked_buckets = 2048;
 	g->parked_packets = 12345;
 	g->parked_ns = 1500000000;
+	g->standbys = 0;
 	strcpy(g->failed, "1.4.3");
 	b->worker[0].debug = 1;
 	snapshot_derive(&s, NULL, b);
@@ -323,6 +324,8 @@ static void groups_are_told_of(void **state)
 	assert_true(value_of(GROUP("restarts_limit", "")) == 10);
 	assert_true(value_of(GROUP("failed_starts", "")) == 4);
 	assert_true(value_of(GROUP("parked_buckets", "")) == 2048);
+	assert_true(value_of(GROUP("standbys_ready", "")) == 0);
+	assert_true(value_of(GROUP("standbys_wanted", "")) == 1);
 	assert_true(value_of(GROUP("parked_packets", "")) == 12345);
 	assert_true(value_of(GROUP("parked_oldest_seconds", "")) == 1.5);
 	assert_true(value_of("baton_worker_debug{baton=\"demo\",slot=\"0\",worker=\"game.0\"}") == 1);

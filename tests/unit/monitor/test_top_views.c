@@ -134,6 +134,13 @@ static void groups_say_whether_they_serve(void **state)
 		has(c[i].verdict);
 	}
 	g->state = GROUP_SERVING;
+	g->standbys = 0;
+	shown("4");
+	has("! warn   0 of 1 standbys are ready: game.1: no licence\n");
+	has("! WARN  group game 0 of 1 standbys are ready");
+	g->why[0] = '\0'; /* just taken: the next is on its way */
+	shown("4");
+	has("ok       2 of 2 workers serve, 3 of 10 restarts spent\n");
 	g->burst = 0;
 	shown("4");
 	has("ok       2 of 2 workers serve\n");
