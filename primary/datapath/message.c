@@ -91,10 +91,11 @@ void message_offer_backlogs(struct io_lcore *io)
 
 void message_move(struct io_lcore *io, const struct move *move)
 {
+	if (move->from == SLOT_NONE)
+		return;
 	struct pending *backlog = &io->list[LIST_BACKLOG(move->from)], *list = &io->list[LIST_MOVE(move->service)];
 	struct pending old = *backlog;
-
-	if (move->from == SLOT_NONE || old.count == 0)
+	if (old.count == 0)
 		return;
 	*backlog = (struct pending){0};
 	for (uint32_t at = old.head; old.count > 0; old.count--) {

@@ -10,8 +10,13 @@ F := $(O)/fuzz
 
 FUZZ_SRC_state := tests/fuzz/fuzz_state.c $(addprefix shared/,journal.c state.c state_verify.c belt.c) workers/runtime/table.c
 
-.PHONY: fuzz fuzz-programs fuzz-coverage
-fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state
+# An I/O lcore as it is, on a port of rings: the rig of the unit tests.
+FUZZ_SRC_belt := tests/fuzz/fuzz_belt.c tests/lib/datapath_rig.c $(call sources,primary/datapath) \
+	$(addprefix primary/control/,port_link.c) $(SRC_shared) workers/runtime/table.c
+FUZZ_LIBS_belt = $(DPDK_LIBS) -lrte_net_ring -lcmocka -lseccomp
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state $(F)/fuzz-belt
 
 $(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O2 -fno-sanitize=all
 $(F)/obj/%.o: FUZZ_COVERAGE = -fsanitize-coverage=trace-pc
@@ -22,21 +27,31 @@ $(F)/obj/%.o: %.c $(B)/flags | $(O)/tools.ok
 define fuzz_program
 $(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS)
+	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
 endef
-$(foreach p,command state,$(eval $(call fuzz_program,$p)))
+$(foreach p,command state belt,$(eval $(call fuzz_program,$p)))
 
 # Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
 $(F)/cov/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FUZZ_BASE) -fsanitize-coverage=trace-pc --coverage -c -o $@ $<
-$(F)/fuzz-state-coverage: $(patsubst %.c,$(F)/cov/%.o,$(FUZZ_SRC_state)) $(F)/obj/tests/fuzz/driver.o
-	$(Q)$(CC) $(FUZZ_FLAGS) --coverage -o $@ $^ $(FUZZ_LIBS)
-fuzz-coverage: $(F)/fuzz-state-coverage ## lines that the fuzz program of the state file reaches, by source (FUZZ_RUNS=20000)
+define fuzz_coverage
+$(F)/fuzz-$1-coverage: $(patsubst %.c,$(F)/cov/%.o,$(FUZZ_SRC_$1)) $(F)/obj/tests/fuzz/driver.o
+	$$(Q)$$(CC) $$(FUZZ_FLAGS) --coverage -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
+.PHONY: fuzz-coverage-$1
+fuzz-coverage-$1: $(F)/fuzz-$1-coverage
 	@find $(F)/cov -name '*.gcda' -delete
-	$(Q)$< --runs $(or $(FUZZ_RUNS),20000) --seed $(or $(SEED),1)
-	$(Q)gcov -n $$(find $(F)/cov -name '*.gcda') 2>/dev/null | \
-		awk '/^File/ { f = $$2 } /^Lines/ && f { print f, $$0; f = "" }' | grep -E "(journal|state|state_verify|state_open)\.c"
+	$$(Q)$$< --runs $$(or $$(FUZZ_RUNS),20000) --seed $$(or $$(SEED),1)
+	$$(Q)gcov -n $$$$(find $(F)/cov -name '*.gcda') 2>/dev/null | \
+		awk '/^File/ { f = $$$$2 } /^Lines/ && f { print f, $$$$0; f = "" }' | grep -E "($(FUZZ_LOOK_$1))\.c"
+endef
+FUZZ_LOOK_state := journal|state|state_verify|state_open
+FUZZ_LOOK_belt  := reap|emit|message|outbound|death|judge
+$(foreach p,state belt,$(eval $(call fuzz_coverage,$p)))
+.PHONY: fuzz-coverage
+fuzz-coverage:           ## lines that the fuzz programs of belt and state file reach, by source (FUZZ_RUNS=20000)
+	$(Q)$(MAKE) --no-print-directory fuzz-coverage-state
+	$(Q)$(MAKE) --no-print-directory fuzz-coverage-belt
 
 # libFuzzer, where there is clang with it: finds more in an hour than the driver does.
 $(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c $(wildcard tests/fuzz/*.h)

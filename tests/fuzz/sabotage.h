@@ -8,7 +8,9 @@
 	X(length_believed) X(buffer_kept) X(role_unchecked) X(end_forgotten) X(newline_unescaped)
 #define SABOTAGE_OF_state(X) \
 	X(undo_bounds_believed) X(workers_group_believed) X(only_valid_cleared)
-#define SABOTAGE_RULES(X) SABOTAGE_OF_command(X) SABOTAGE_OF_state(X)
+#define SABOTAGE_OF_belt(X) \
+	X(reply_length_believed) X(any_cause_waited_for) X(sends_without_limit)
+#define SABOTAGE_RULES(X) SABOTAGE_OF_command(X) SABOTAGE_OF_state(X) SABOTAGE_OF_belt(X)
 
 /* No header is included here: the sources say first which features they want. */
 extern const char *sabotage; /* 0: none is broken */
