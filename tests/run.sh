@@ -146,7 +146,8 @@ fuzz_program() {
 fuzz() {
 	local began=$EPOCHREALTIME
 	echo "# fuzz tests"
-	jobs fuzz_job < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000)
+	jobs fuzz_job < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000;
+		fuzz_program worker workers_words 10000)
 	echo "# fuzz tests took $(since "$began")"
 }
 

@@ -15,8 +15,12 @@ FUZZ_SRC_belt := tests/fuzz/fuzz_belt.c tests/lib/datapath_rig.c $(call sources,
 	$(addprefix primary/control/,port_link.c) $(SRC_shared) workers/runtime/table.c
 FUZZ_LIBS_belt = $(DPDK_LIBS) -lrte_net_ring -lcmocka -lseccomp
 
+# A worker's words, as the primary hears them.
+FUZZ_SRC_worker := tests/fuzz/fuzz_worker.c $(addprefix primary/control/,worker_hear.c worker_life.c plugin_info.c process.c) \
+	workers/zygote/message.c
+
 .PHONY: fuzz fuzz-programs
-fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state $(F)/fuzz-belt
+fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state $(F)/fuzz-belt $(F)/fuzz-worker
 
 $(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O2 -fno-sanitize=all
 $(F)/obj/%.o: FUZZ_COVERAGE = -fsanitize-coverage=trace-pc
@@ -29,7 +33,7 @@ $(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
 endef
-$(foreach p,command state belt,$(eval $(call fuzz_program,$p)))
+$(foreach p,command state belt worker,$(eval $(call fuzz_program,$p)))
 
 # Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
 $(F)/cov/%.o: %.c
@@ -46,12 +50,14 @@ fuzz-coverage-$1: $(F)/fuzz-$1-coverage
 		awk '/^File/ { f = $$$$2 } /^Lines/ && f { print f, $$$$0; f = "" }' | grep -E "($(FUZZ_LOOK_$1))\.c"
 endef
 FUZZ_LOOK_state := journal|state|state_verify|state_open
+FUZZ_LOOK_worker := worker_hear|plugin_info|message
 FUZZ_LOOK_belt  := reap|emit|message|outbound|death|judge
-$(foreach p,state belt,$(eval $(call fuzz_coverage,$p)))
+$(foreach p,state belt worker,$(eval $(call fuzz_coverage,$p)))
 .PHONY: fuzz-coverage
-fuzz-coverage:           ## lines that the fuzz programs of belt and state file reach, by source (FUZZ_RUNS=20000)
+fuzz-coverage:           ## lines that the fuzz programs of state file, belt and worker's words reach, by source (FUZZ_RUNS=20000)
 	$(Q)$(MAKE) --no-print-directory fuzz-coverage-state
 	$(Q)$(MAKE) --no-print-directory fuzz-coverage-belt
+	$(Q)$(MAKE) --no-print-directory fuzz-coverage-worker
 
 # libFuzzer, where there is clang with it: finds more in an hour than the driver does.
 $(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c $(wildcard tests/fuzz/*.h)

@@ -10,7 +10,9 @@
 	X(undo_bounds_believed) X(workers_group_believed) X(only_valid_cleared)
 #define SABOTAGE_OF_belt(X) \
 	X(reply_length_believed) X(any_cause_waited_for) X(sends_without_limit)
-#define SABOTAGE_RULES(X) SABOTAGE_OF_command(X) SABOTAGE_OF_state(X) SABOTAGE_OF_belt(X)
+#define SABOTAGE_OF_worker(X) \
+	X(any_word_heard) X(workers_log_at_will)
+#define SABOTAGE_RULES(X) SABOTAGE_OF_command(X) SABOTAGE_OF_state(X) SABOTAGE_OF_belt(X) SABOTAGE_OF_worker(X)
 
 /* No header is included here: the sources say first which features they want. */
 extern const char *sabotage; /* 0: none is broken */
