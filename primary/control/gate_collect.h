@@ -15,8 +15,8 @@ struct gate_book;
 struct gate_book *gate_book_create(void);
 void gate_book_destroy(struct gate_book *book);
 
-/* A process is about to be started in the slot (a standby: of its group's stable role); it has become a worker's; the
- * worker died of a fault (also counted as a stall, if it was one). Each does nothing without a book. */
+/* A process is about to be started in the slot (a standby: of its group's stable role); it has become a worker's; the worker
+ * was killed because it stalled, and then, as any that died, is counted once more. Each does nothing without a book. */
 void gate_book_start(struct supervisor *sup, uint32_t slot);
 void gate_book_adopt(struct supervisor *sup, uint32_t slot);
 void gate_book_death(struct supervisor *sup, uint32_t worker, bool stalled);

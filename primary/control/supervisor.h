@@ -136,6 +136,7 @@ struct supervisor {
 	uint32_t fenced_for[FENCE_WHYS]; /* of them, by what it was */
 	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
+	struct gate_book *gate_book; /* see gate_collect.h */
 };
 
 /* ---- worker_slot.c ---- */
