@@ -143,7 +143,7 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 
 	crash_doing(CRASH_LOADING);
 	if (plugin_load(plugin, fd, spawn->plugin, why, sizeof(why)) != 0 ||
-	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why,
+	    plugin_fits(plugin->descriptor, spawn->key, state_room(&host->header.group[spawn->group]), why,
 			sizeof(why)) != 0)
 		refuse("%s", why);
 	crash_list_modules(plugin->descriptor);
