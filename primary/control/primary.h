@@ -37,6 +37,9 @@ struct plugin_info {
 	uint32_t record_size;
 	uint32_t schema;
 	uint32_t max_undo;
+	/* Schemas that it migrates records from; `down`: and back to. */
+	struct baton_older older[BATON_OLDER_MOST];
+	uint32_t olders;
 };
 
 /* Called by the main loop when `fd` is readable or hung up. */

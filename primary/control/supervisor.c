@@ -12,6 +12,7 @@
 
 #include "belt_pages.h"
 #include "crash_record.h"
+#include "gate_collect.h"
 #include "log.h"
 #include "plugin_ask.h"
 #include "process.h"
@@ -86,6 +87,11 @@ int supervisor_init(struct primary *primary)
 
 	if (sup == NULL)
 		return -ENOMEM;
+	sup->gate_book = gate_book_create();
+	if (sup->gate_book == NULL) {
+		free(sup);
+		return -ENOMEM;
+	}
 	sup->primary = primary;
 	sup->slots = primary->config.worker_slots;
 	name_workers(sup);
@@ -121,6 +127,7 @@ fail:
 		primary_unwatch(primary, sup->epoll);
 		close(sup->epoll);
 	}
+	gate_book_destroy(sup->gate_book);
 	free(sup);
 	return rc;
 }
@@ -396,6 +403,7 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	gate_book_destroy(sup->gate_book);
 	free(sup);
 	primary->supervisor = NULL;
 }

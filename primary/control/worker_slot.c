@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "crash_record.h"
+#include "gate_collect.h"
 #include "hash.h"
 #include "log.h"
 #include "plugin_image.h"
@@ -211,6 +212,7 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
 	 * those of a crash stand before what the budget says to it. */
 	w->crashes++;
+	gate_book_death(sup, s->worker, false);
 	quarantine_death(sup, slot);
 	if (s->fault)
 		log_death(sup, slot);
@@ -336,6 +338,7 @@ void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
 	s->standby = false;
 	s->worker = worker;
 	s->serves_ns = process_now_ns();
+	gate_book_adopt(sup, slot);
 	memcpy(s->name, sup->worker[worker].name, sizeof(s->name));
 	memcpy(page->name, s->name, sizeof(s->name));
 	slot_publish(sup, slot);
@@ -375,6 +378,7 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 		.zygote_deaths = sup->zygote.deaths,
 	};
 	crash_record_born(sup, at);
+	gate_book_start(sup, at);
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
 	if (standby)
 		snprintf(sup->slot[at].name, sizeof(sup->slot[at].name), "%.23s.standby", group->name);
