@@ -57,7 +57,7 @@ static void write_shadow(struct prom *p)
 				prom_label(p, "outcome", differ ? "differs" : "same");
 				prom_end_count(p, differ ? differed : compared - differed);
 			}
-	prom_family(p, "baton_rollout_shadow_dropped_copies", "gauge", "packets that were not copied to a shadow: it was full");
+	prom_family(p, "baton_rollout_shadow_dropped_copies", "gauge", "packets not copied to a shadow: it was full");
 	for (uint32_t i = 0; i < p->s->rollouts; i++) {
 		const struct stats_rollout *r = begin(p, i);
 

@@ -80,7 +80,8 @@ static int draw_why(struct canvas *c, int row, const struct stats_rollout *r)
 			     (unsigned long long)r->noise_compared, (unsigned long long)r->noise_differed);
 	else if (r->why[0] != 0 || rollout_level(r) != VERDICT_OK) {
 		rollout_words(r, words, sizeof(words));
-		canvas_text(c, row, 0, rollout_level(r) != VERDICT_OK ? ATTR_WARN : ATTR_NORMAL, r->why[0] != 0 ? r->why : words);
+		canvas_text(c, row, 0, rollout_level(r) != VERDICT_OK ? ATTR_WARN : ATTR_NORMAL,
+			    r->why[0] != 0 ? r->why : words);
 	} else
 		return row;
 	return row + 1;

@@ -1,5 +1,5 @@
-/* `batonctl rollout explain`: a strategy put into figures. Pure functions of the strategy and of facts about the group; who
- * measures those is rollout_facts.c. */
+/* `batonctl rollout explain`: a strategy put into figures. Pure functions of the strategy and of facts about the group;
+ * who measures those is rollout_facts.c. */
 #ifndef BATON_PRIMARY_ROLLOUT_EXPLAIN_H
 #define BATON_PRIMARY_ROLLOUT_EXPLAIN_H
 

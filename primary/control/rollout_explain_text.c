@@ -93,8 +93,8 @@ static void put_short(json_t *lines, const struct config_rollout *rollout, const
 			line(lines, "(!) step %u: nothing is received: gates neither pass nor fail, the rollout holds", i + 1);
 			return;
 		}
-		line(lines, "(!) step %u: about %.0f packets in a window of %.3g s, fewer than min_packets (%llu): gates neither "
-		     "pass nor", i + 1, s->pps * interval, interval, (unsigned long long)a->min_packets);
+		line(lines, "(!) step %u: about %.0f packets in a window of %.3g s, fewer than min_packets (%llu): gates "
+		     "neither pass nor", i + 1, s->pps * interval, interval, (unsigned long long)a->min_packets);
 		line(lines, "    fail, the rollout holds: raise interval to %s, lower min_packets, or begin with more",
 		     time_text(ceil((double)a->min_packets / s->pps), enough));
 		return; /* the smallest weight: what helps it helps all */
@@ -151,12 +151,13 @@ json_t *rollout_explain_text(const struct config_rollout *rollout, const struct 
 	     rollout->line ? "configured" : "default", facts->buckets, facts->workers, count_text(facts->pps, pps),
 	     count_text(facts->players_known ? (double)facts->players : NAN, players));
 	put_steps(lines, rollout, sums);
-	line(lines, "BAD PACKETS: what a candidate that is bad from its first packet on answers until the slowest gate ends it");
+	line(lines, "BAD PACKETS: what a candidate that is bad from its first packet on answers until the slowest gate "
+	     "ends it");
 	put_short(lines, rollout, sums);
 	put_cohort(lines, rollout, facts);
 	put_times(lines, rollout, facts, sums);
-	line(lines, "worker slots: %u workers + %u of candidate and control + %u others (groups, standbys, a restart) = %u of %u%s",
-	     facts->workers, sums->most_workers, facts->others, sums->slots_needed, facts->slots,
+	line(lines, "worker slots: %u workers + %u of candidate and control + %u others (groups, standbys, a restart) = "
+	     "%u of %u%s", facts->workers, sums->most_workers, facts->others, sums->slots_needed, facts->slots,
 	     sums->slots_needed > facts->slots ? ": NOT ENOUGH, raise memory.worker_slots" : "");
 	return lines;
 }

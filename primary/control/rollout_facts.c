@@ -61,16 +61,17 @@ static void look_at_cohort(const struct primary *primary, uint32_t group, uint32
 	for (uint32_t i = 0; i < rollout->cohorts; i++) {
 		bool seen = false;
 
-		if (scale_key_bucket(primary, service, rollout->cohort[i], &bucket[out->cohort_buckets], why, sizeof(why)) != 0) {
+		uint32_t *at = &bucket[out->cohort_buckets];
+		if (scale_key_bucket(primary, service, rollout->cohort[i], at, why, sizeof(why)) != 0) {
 			out->cohort_known = false; /* a key that this service has not: the start says so */
 			return;
 		}
 		for (uint32_t o = 0; o < out->cohort_buckets; o++)
-			seen = seen || bucket[o] == bucket[out->cohort_buckets];
+			seen = seen || bucket[o] == *at;
 		if (seen)
 			continue;
 		if (out->cohort_known)
-			out->cohort_players += used_in(&primary->state, group, bucket[out->cohort_buckets]);
+			out->cohort_players += used_in(&primary->state, group, *at);
 		out->cohort_buckets++;
 	}
 }
@@ -108,7 +109,8 @@ static double rate_of(const struct supervisor *sup, uint32_t group)
 	for (uint32_t p = 0; p < primary->config.ports; p++) {
 		struct stats_port port;
 
-		if (stats_port_read(&primary->stats, p, &port) != 0 || port.before.tsc == 0 || port.now.tsc <= port.before.tsc)
+		if (stats_port_read(&primary->stats, p, &port) != 0 || port.before.tsc == 0 ||
+		    port.now.tsc <= port.before.tsc)
 			continue;
 		pps += (double)(port.now.rx_packets - port.before.rx_packets) * (double)primary->stats.header->tsc_hz /
 		       (double)(port.now.tsc - port.before.tsc);

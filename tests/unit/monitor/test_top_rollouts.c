@@ -6,8 +6,8 @@
 
 #include "monitor/top/render.h"
 
-static void gate(struct stats_rollout *r, enum config_gate_id id, enum stats_verdict verdict, uint32_t failures, double value,
-		 double control, double limit)
+static void gate(struct stats_rollout *r, enum config_gate_id id, enum stats_verdict verdict, uint32_t failures,
+		 double value, double control, double limit)
 {
 	r->gate[id] = (struct stats_gate){ verdict, failures, value, control, limit };
 }
