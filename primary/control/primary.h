@@ -20,6 +20,7 @@ struct command;
 struct crash_records;
 struct primary;
 struct reload;
+struct rollouts;
 struct supervisor;
 
 #define PRIMARY_WATCHES 128u
@@ -111,6 +112,7 @@ struct primary {
 	struct audit *audit;
 	struct crash_records *crash; /* NULL: none are kept */
 	struct reload *reload;
+	struct rollouts *rollouts; /* NULL: none, as in tests of other parts */
 
 	/* main loop */
 	struct primary_watch watch[PRIMARY_WATCHES];

@@ -15,6 +15,7 @@
 #include "plugin_image.h"
 #include "process.h"
 #include "residence.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 static const char *name_of(const struct supervisor *sup, uint32_t slot)
@@ -218,7 +219,10 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		log_death(sup, slot);
 	if (s->fault && !s->judging)
 		budget_crash(sup, slot);
-	standby_take_over(sup, slot);
+	if (w->role == ROLE_CANDIDATE)
+		rollout_death(sup, slot);
+	else
+		standby_take_over(sup, slot);
 	bury(sup, slot);
 	if (!s->fault)
 		log_death(sup, slot);
@@ -354,13 +358,16 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	int image, rc;
 	const struct budget *budget = &sup->budget[w->group];
 	const struct good_version *good = &budget->good[budget->back];
+	int kept = rollout_image(sup, worker, path);
 
 	if (at == SLOT_NONE) {
 		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
 		return -EAGAIN;
 	}
-	if (budget->fell_back && strcmp(path, good->path) == 0) {
-		image = fcntl(good->image, F_DUPFD_CLOEXEC, 3);
+	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
+		kept = good->image;
+	if (kept >= 0) {
+		image = fcntl(kept, F_DUPFD_CLOEXEC, 3);
 		rc = image < 0 ? -errno : 0;
 		if (rc)
 			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
