@@ -89,6 +89,14 @@ int supervisor_init(struct primary *primary)
 	sup->primary = primary;
 	sup->slots = primary->config.worker_slots;
 	name_workers(sup);
+	sup->shadow_fd = shadow_region_create(sup);
+	if (sup->shadow_fd < 0) {
+		rc = sup->shadow_fd;
+		log_error("supervisor: no memory file for shadows: %s", strerror(-rc));
+		free(sup);
+		return rc;
+	}
+	args.shadow_fd = sup->shadow_fd;
 	sup->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = sup->epoll < 0 ? -errno : primary_watch(primary, sup->epoll, on_epoll, NULL);
 	if (rc) {
@@ -121,6 +129,7 @@ fail:
 		primary_unwatch(primary, sup->epoll);
 		close(sup->epoll);
 	}
+	shadow_fini(sup);
 	free(sup);
 	return rc;
 }
@@ -335,6 +344,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	debug_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
+	shadow_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -372,6 +382,8 @@ void supervisor_fini(struct primary *primary)
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			slot_event(sup, i, EVENT_STOP);
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		shadow_end(sup, g);
 	uint64_t deadline = process_now_ns() + FINI_NS;
 	while (any_process(sup) && process_now_ns() < deadline) {
 		datapath_poll(primary->dp);
@@ -396,6 +408,7 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	shadow_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;
 }

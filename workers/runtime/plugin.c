@@ -180,6 +180,7 @@ void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
 	*ready = (struct worker_ready){
 		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length,
 		.schema = d->schema, .record_size = d->record_size,
+		.shadow = (d->shadow != 0 ? READY_SHADOW : 0) | (d->digest != NULL ? READY_DIGEST : 0),
 	};
 	/* lengths: plugin_check() */
 	snprintf(ready->plugin_name, sizeof(ready->plugin_name), "%s", d->name);
@@ -218,10 +219,11 @@ int plugin_describe(const char *path)
 	const struct baton_plugin *d = plugin.descriptor;
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
 	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,"
-	       "\"max_sends\":%u,\"callbacks\":\"%spacket%s%s%s\"}\n",
+	       "\"max_sends\":%u,\"shadow\":%s,\"callbacks\":\"%spacket%s%s%s%s\"}\n",
 	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
-	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->init != NULL ? "init, " : "",
-	       d->prefetch != NULL ? ", prefetch" : "", d->tick != NULL ? ", tick" : "",
-	       d->message != NULL ? ", message" : "");
+	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->shadow != 0 ? "true" : "false",
+	       d->init != NULL ? "init, " : "", d->prefetch != NULL ? ", prefetch" : "",
+	       d->tick != NULL ? ", tick" : "", d->message != NULL ? ", message" : "",
+	       d->digest != NULL ? ", digest" : "");
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
-#define BATON_PLUGIN_ABI 3u
+#define BATON_PLUGIN_ABI 4u
 
 /* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
 typedef uint32_t baton_verdict;
@@ -247,6 +247,11 @@ void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((fo
 /* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */
 const char *baton_setting(struct baton_ctx *ctx, const char *key);
 
+/* For digest() alone: names a value of the reply. name: up to 23 characters; at most 32 fields. */
+struct baton_digest;
+void baton_field(struct baton_digest *digest, const char *name, int64_t value);
+void baton_field_real(struct baton_digest *digest, const char *name, double value);
+
 /* What steers a datagram to a bucket. */
 enum baton_key {
 	BATON_KEY_FLOW = 1,    /* addresses and ports */
@@ -279,6 +284,14 @@ struct baton_plugin {
 	void (*tick)(struct baton_ctx *ctx, uint64_t number);
 	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
 	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
+
+	/* 1: may run as a shadow, in which everything it does is done to a copy of the records, compared and forgotten: it has
+	 * no effect but on its records, its reply and what it posts and sends. 0: it opens files, talks to others, ... */
+	uint32_t shadow;
+	/* What of a reply matters, field by field (baton_field()), for a shadow's comparison: two replies that differ in bytes
+	 * are alike if all their fields are. `len` bytes at `reply`, of this version or another: check them. Must have no
+	 * effect and depend on nothing else. May be NULL: bytes are compared. */
+	void (*digest)(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
 };
 
 /* Exports the descriptor under the name the loader looks for. */
