@@ -138,6 +138,7 @@ struct supervisor {
 	uint32_t restarts_done, restarts_failed;
 	int shadow_fd; /* the shadow region; -1: none */
 	struct shadow *shadow[BATON_MAX_GROUPS]; /* NULL: there has been none */
+	struct gate_book *gate_book; /* see gate_collect.h */
 };
 
 /* ---- worker_slot.c ---- */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "baton.h"
 #include "config.h"
 
 #define ZYGOTE_MAGIC 0x425a5947u
@@ -69,6 +70,8 @@ struct worker_ready {
 	char version[BATON_NAME_BYTES];
 	char build_id[44]; /* hex; empty if the file has none */
 	uint32_t shadow;   /* READY_SHADOW | READY_DIGEST: what its descriptor says */
+	uint32_t olders;
+	struct baton_older older[BATON_OLDER_MOST];
 };
 #define READY_SHADOW 1u /* may run as one */
 #define READY_DIGEST 2u /* names the fields of its replies */
