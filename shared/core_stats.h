@@ -15,7 +15,7 @@
 #include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 5u
+#define STATS_VERSION 6u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -217,8 +217,9 @@ struct stats_header {
 	struct stats_version versions[STATS_LANES_MAX]; /* by lane */
 	struct stats_port port[BATON_MAX_PORTS];
 	struct stats_group group[BATON_MAX_GROUPS]; /* by group of the configuration */
+	struct stats_rollout rollout[BATON_MAX_GROUPS]; /* likewise */
 };
-#define STATS_HEADER_BYTES 28672u
+#define STATS_HEADER_BYTES 45056u
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
 static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
@@ -263,12 +264,14 @@ int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_wor
 int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out);
 int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out);
 int stats_group_read(const struct stats *stats, uint32_t group, struct stats_group *out);
+int stats_rollout_read(const struct stats *stats, uint32_t group, struct stats_rollout *out);
 
 /* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
 void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in);
 void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in);
 void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in);
+void stats_rollout_write(struct stats *stats, uint32_t group, const struct stats_rollout *in);
 
 /* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
  * *missed: gaps asked for that have been overwritten. Returns their number. */
