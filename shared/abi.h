@@ -44,6 +44,8 @@
 
 /* Directory of quarantined entries unless the configuration says otherwise; argument: instance name. */
 #define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
+/* What the rollouts of an instance are at, promoted and barred; argument: instance name. */
+#define BATON_ROLLOUT_PATH_FMT "/var/lib/baton/%s/rollout.json"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 /* No honest worker gets there: a packet each ns would take a hundred years. A `done` beyond it was forged in the moment

@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "stats_directory.h"
+#include "stats_gates.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
 #define STATS_VERSION 6u
@@ -195,7 +196,8 @@ struct stats_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t abi;
-	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes` */
+	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes`; then the
+	                        * slots (stats_gates.h), io_lcores times `slots`; then their cycles, `slots` */
 	uint32_t io_lcores;    /* page 0: main; pages 1..io_lcores: I/O lcores; then the worker slots */
 	uint32_t slots;
 	uint32_t primary_pid;
@@ -228,7 +230,9 @@ struct stats {
 	struct stats_header *header;
 	struct CoreStats *page; /* header->pages of them */
 	struct stats_lane *lane;
-	uint32_t io_lcores, lanes; /* as when it was attached: what is mapped */
+	struct stats_slot *slot;
+	struct stats_cycles *cycles; /* of each slot */
+	uint32_t io_lcores, lanes, slots; /* as when it was attached: what is mapped */
 	size_t bytes;
 	struct stats_door *door; /* the primary's; NULL in others */
 };
@@ -257,6 +261,10 @@ static inline struct CoreStats *stats_worker_page(const struct stats *s, uint32_
 static inline struct stats_lane *stats_lane(const struct stats *s, uint32_t lcore, uint32_t lane)
 {
 	return &s->lane[(size_t)lcore * s->lanes + lane];
+}
+static inline struct stats_slot *stats_slot(const struct stats *s, uint32_t lcore, uint32_t slot)
+{
+	return &s->slot[(size_t)lcore * s->slots + slot];
 }
 
 /* Copies a directory entry whole. Returns 0, -EINVAL (no such entry), or -EAGAIN after bounded tries. */

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "crash_record.h"
+#include "gate_collect.h"
 #include "hash.h"
 #include "log.h"
 #include "plugin_image.h"
 #include "process.h"
 #include "residence.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 static const char *name_of(const struct supervisor *sup, uint32_t slot)
@@ -211,12 +213,16 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
 	 * those of a crash stand before what the budget says to it. */
 	w->crashes++;
+	gate_book_death(sup, s->worker, false);
 	quarantine_death(sup, slot);
 	if (s->fault)
 		log_death(sup, slot);
 	if (s->fault && !s->judging)
 		budget_crash(sup, slot);
-	standby_take_over(sup, slot);
+	if (w->role == ROLE_CANDIDATE)
+		rollout_death(sup, slot);
+	else
+		standby_take_over(sup, slot);
 	bury(sup, slot);
 	if (!s->fault)
 		log_death(sup, slot);
@@ -336,6 +342,7 @@ void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
 	s->standby = false;
 	s->worker = worker;
 	s->serves_ns = process_now_ns();
+	gate_book_adopt(sup, slot);
 	memcpy(s->name, sup->worker[worker].name, sizeof(s->name));
 	memcpy(page->name, s->name, sizeof(s->name));
 	slot_publish(sup, slot);
@@ -351,13 +358,16 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	int image, rc;
 	const struct budget *budget = &sup->budget[w->group];
 	const struct good_version *good = &budget->good[budget->back];
+	int kept = rollout_image(sup, worker, path);
 
 	if (at == SLOT_NONE) {
 		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
 		return -EAGAIN;
 	}
-	if (budget->fell_back && strcmp(path, good->path) == 0) {
-		image = fcntl(good->image, F_DUPFD_CLOEXEC, 3);
+	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
+		kept = good->image;
+	if (kept >= 0) {
+		image = fcntl(kept, F_DUPFD_CLOEXEC, 3);
 		rc = image < 0 ? -errno : 0;
 		if (rc)
 			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
@@ -375,6 +385,7 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 		.zygote_deaths = sup->zygote.deaths,
 	};
 	crash_record_born(sup, at);
+	gate_book_start(sup, at);
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
 	if (standby)
 		snprintf(sup->slot[at].name, sizeof(sup->slot[at].name), "%.23s.standby", group->name);

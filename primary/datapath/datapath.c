@@ -88,8 +88,10 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats->index = index;
 	io->stats->cpu = config->io_core[index];
 	snprintf(io->stats->name, sizeof(io->stats->name), "io.%u", index);
-	for (uint32_t i = 0; i < io->slots; i++)
+	for (uint32_t i = 0; i < io->slots; i++) {
 		io->slot[i].residence = stats_lane(dp->setup.stats, index, 0)->count; /* until a worker is attached */
+		io->slot[i].counts = stats_slot(dp->setup.stats, index, i);
+	}
 	for (uint32_t i = 0; i < io->services && rc == 0; i++)
 		rc = steering_create(io, i);
 	if (rc == 0)

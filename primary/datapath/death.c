@@ -63,7 +63,8 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
 		} else {
-			drop_packet(io, shadow->cookie, DROP_worker_died); /* never: there is a node for every buffer */
+			/* never: there is a node for every buffer */
+			drop_packet_of(io, shadow->cookie, DROP_worker_died, &view->counts->lost);
 		}
 	}
 	return unsettled;

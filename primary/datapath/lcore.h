@@ -130,6 +130,7 @@ struct death_part {
 struct slot_view {
 	struct belt_producer belt;
 	uint64_t *residence; /* where its worker's version is counted: see residence.h */
+	struct stats_slot *counts; /* where the slot is */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
 	uint8_t fence;   /* misbehaved, FENCE(how): reap nothing more until it is dead */
@@ -350,6 +351,13 @@ static inline void drop_packet(struct io_lcore *io, struct rte_mbuf *mbuf, enum 
 	stats_add(&io->stats->drop[reason], 1);
 	io->ledger.freed++;
 	give_back(io, mbuf);
+}
+
+/* The same of a packet that was a worker's, or was to be: `count` is of its slot. */
+static inline void drop_packet_of(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason, uint64_t *count)
+{
+	stats_add(count, 1);
+	drop_packet(io, mbuf, reason);
 }
 
 /* The buffer has served its purpose: not a drop. */

@@ -89,13 +89,32 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 	return true;
 }
 
-static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *packet)
+/* Of the slot whose orphans the list holds, if that is one: that a move's list is full is nobody's fault. */
+static void drop_parked(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
 {
+	uint32_t slot = STEER_SLOT(entry);
+
+	if (slot != SLOT_NONE && STEER_LIST(entry) == LIST_ORPHANS(slot))
+		stats_add(&io->slot[slot].counts->pending_full, 1);
+	drop_packet(io, packet->cookie, DROP_pending_full);
+}
+
+static void drop_unowned_or_full(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet)
+{
+	if (slot == SLOT_NONE)
+		return drop_packet(io, packet->cookie, DROP_no_worker);
+	drop_packet_of(io, packet->cookie, DROP_belt_full, &io->slot[slot].counts->belt_full);
+}
+
+static void park(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
+{
+	uint32_t list = STEER_LIST(entry);
+
 	if (BATON_SABOTAGE(parked_packet_dropped))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
 	if (baton_unlikely(!park_has_room(io, list, packet->service) ||
 			   !pending_append(&io->pending, &io->list[list], packet)))
-		return drop_packet(io, packet->cookie, DROP_pending_full);
+		return drop_parked(io, entry, packet);
 	io->ledger.pending++;
 	stats_add(&io->stats->parked, 1);
 }
@@ -106,10 +125,10 @@ static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint3
 	if (!message_room(&io->message, packet->service))
 		return drop_packet(io, packet->cookie, DROP_message_room);
 	if (move_is_late(io, packet->service, STEER_LIST(entry)))
-		return drop_packet(io, packet->cookie, DROP_belt_full);
+		return drop_unowned_or_full(io, io->move[packet->service].move->to, packet);
 	if (STEER_LIST(entry) != 0)
-		return park(io, STEER_LIST(entry), packet);
-	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);
+		return park(io, entry, packet);
+	drop_unowned_or_full(io, STEER_SLOT(entry), packet);
 }
 
 /* Packets for one belt, counted when another one's turn comes. */

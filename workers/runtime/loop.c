@@ -31,6 +31,8 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->owned_buckets = 0;
 	memset(loop->owned, 0, buckets);
 	loop->stats = stats;
+	loop->cycles = NULL;
+	loop->mixed = false;
 	loop->tsc_hz = tsc_hz;
 	loop->turn_tsc = __rdtsc();
 	loop->primed_until = 0;
@@ -203,6 +205,7 @@ static const struct {
 
 static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
 {
+	loop->mixed = true;
 	if (kind < sizeof(control_entries) / sizeof(control_entries[0]) && control_entries[kind].run != NULL)
 		control_entries[kind].run(loop, data);
 	else
@@ -313,11 +316,24 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 	loop->prefetched[txn->belt] = fetched;
 }
 
+/* Ticks may run any number of buckets, and what else the primary says is no work of the plugin's. */
+static inline void count_cycles(struct loop *loop, uint32_t entries, uint64_t cycles)
+{
+	if (baton_likely(!loop->mixed && loop->cycles != NULL && entries != 0)) {
+		/* 32 bits: a division that is not slow. Whoever takes longer is in the last bucket anyway. */
+		uint32_t each = (cycles < UINT32_MAX ? (uint32_t)cycles : UINT32_MAX) / entries;
+
+		stats_add(&loop->cycles->bursts[stats_burst_class(entries)][stats_cycles_bucket(each)], 1);
+	}
+	loop->mixed = false;
+}
+
 static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
 {
 	struct CoreStats *stats = loop->stats;
 	struct txn *txn = &loop->txn;
 
+	count_cycles(loop, (uint32_t)entries, cycles);
 	stats_add(&stats->processed, entries);
 	stats_add(&stats->processed_cycles, cycles);
 	stats_add(&stats->bursts, 1);

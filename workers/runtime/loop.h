@@ -26,6 +26,8 @@ struct loop {
 	uint8_t owned[BATON_MAX_BUCKETS];
 
 	struct CoreStats *stats; /* our page */
+	struct stats_cycles *cycles; /* ours as well; NULL: cycles by burst are not counted. Set after loop_init() */
+	bool mixed; /* the burst has an entry that is neither packet nor message */
 	uint64_t tsc_hz;
 	uint64_t turn_tsc;       /* end of the turn before */
 	uint64_t primed_until;   /* TSC; 0: not primed */

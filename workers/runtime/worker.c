@@ -21,7 +21,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define OWN_RANGES (BATON_MAX_IO_LCORES + 4u)
+#define OWN_RANGES (BATON_MAX_IO_LCORES + 5u)
 
 /* One worker, one process: too large for the stack. */
 static struct loop loop;
@@ -54,8 +54,8 @@ static struct confine_range range_of(const void *start, uint64_t bytes, uint64_t
 	return (struct confine_range){at, at + ((bytes + page - 1) & ~(page - 1))};
 }
 
-/* Belts, control block, words and records of the group, CoreStats page. Returns their number; the last one is in 4 KiB
- * pages, all others in huge pages. */
+/* Belts, control block, words and records of the group, CoreStats page, cycles. Returns their number; the last two are in
+ * 4 KiB pages, all others in huge pages. */
 static uint32_t own_ranges(const struct worker_host *host, const struct zygote_spawn *spawn, struct confine_range *own)
 {
 	const struct state_group *group = &host->header.group[spawn->group];
@@ -69,6 +69,7 @@ static uint32_t own_ranges(const struct worker_host *host, const struct zygote_s
 				BATON_HUGE_PAGE);
 	own[count++] = range_of(state_records(&host->state, spawn->group), group->records_bytes, BATON_HUGE_PAGE);
 	own[count++] = range_of(stats_worker_page(&host->stats, spawn->slot), sizeof(struct CoreStats), 4096);
+	own[count++] = range_of(&host->stats.cycles[spawn->slot], sizeof(struct stats_cycles), 4096);
 	return count;
 }
 
@@ -142,7 +143,7 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 
 	crash_doing(CRASH_LOADING);
 	if (plugin_load(plugin, fd, spawn->plugin, why, sizeof(why)) != 0 ||
-	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why,
+	    plugin_fits(plugin->descriptor, spawn->key, state_room(&host->header.group[spawn->group]), why,
 			sizeof(why)) != 0)
 		refuse("%s", why);
 	crash_list_modules(plugin->descriptor);
@@ -199,6 +200,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	check("set up its loop",
 	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
 			spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
+	loop.cycles = &host->stats.cycles[spawn->slot];
 #ifdef BATON_DEBUG
 	check("set up verify mode", loop_verify_start(&loop));
 #endif

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
-#define BATON_PLUGIN_ABI 3u
+#define BATON_PLUGIN_ABI 4u
 
 /* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
 typedef uint32_t baton_verdict;
@@ -253,6 +253,15 @@ enum baton_key {
 	BATON_KEY_PAYLOAD = 2, /* key_length bytes at key_offset of the payload: survives a change of address */
 };
 
+/* A schema that the plugin has left behind and still knows: how a record looked in it. */
+struct baton_older {
+	uint32_t schema;      /* below the plugin's own, 1 to BATON_SCHEMA_MOST */
+	uint32_t record_size; /* bytes of a record in it */
+	uint32_t down;        /* 1: down() can convert back to it */
+};
+#define BATON_SCHEMA_MOST 65534u
+#define BATON_OLDER_MOST  16u
+
 struct baton_plugin {
 	uint32_t abi;  /* BATON_PLUGIN_ABI */
 	uint32_t size; /* sizeof(struct baton_plugin) */
@@ -279,6 +288,19 @@ struct baton_plugin {
 	void (*tick)(struct baton_ctx *ctx, uint64_t number);
 	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
 	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
+
+	/* Older schemas that migrate() takes records from: `olders` of them. A group's buckets change their schema one by
+	 * one, each when a worker of another schema handles its first entry; the runtime saves, counts and commits, the
+	 * callbacks only convert. */
+	const struct baton_older *older;
+	uint32_t olders;
+	/* Converts one record in place from schema `from`: its older record_size bytes stand in front, zeroes up to the
+	 * plugin's own. Nothing may be saved, inserted, posted or sent. Returns false if that cannot be done, which ends the
+	 * worker: what it had converted of the bucket is undone, and the version is rolled back. */
+	bool (*migrate)(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t from);
+	/* The way back, to a schema whose `down` is 1, before the bucket goes to a worker of that schema. Without one the
+	 * step to this version is one way. */
+	bool (*down)(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t to);
 };
 
 /* Exports the descriptor under the name the loader looks for. */

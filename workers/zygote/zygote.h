@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "baton.h"
 #include "config.h"
 
 #define ZYGOTE_MAGIC 0x425a5947u
@@ -65,6 +66,8 @@ struct worker_ready {
 	char plugin_name[BATON_NAME_BYTES];
 	char version[BATON_NAME_BYTES];
 	char build_id[44]; /* hex; empty if the file has none */
+	uint32_t olders;
+	struct baton_older older[BATON_OLDER_MOST];
 };
 
 struct zygote_message {
