@@ -16,7 +16,7 @@ steps_are_explained_in_buckets() {
 	equal "resumes" "$(explained .resumes)" 1
 	ctl rollout explain "$PLUGIN" >"$WORK/said"
 	grep -qE '^ +1 +weight 10% ' "$WORK/said" && grep -qF 'resume' "$WORK/said"
-	refused 1 "no group 'nobody'" rollout explain nobody
+	refused 4 "no group 'nobody'" rollout explain nobody
 }
 # The next rollout's steps are the file's of now; nothing is restarted for them.
 a_reload_is_for_the_next_rollout() {
