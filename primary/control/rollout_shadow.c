@@ -38,22 +38,6 @@ static void sample(const struct supervisor *sup, const struct rollout *r, uint32
 			buckets_add(map, b);
 }
 
-#if !__has_include("mirror.h") /* TEMPORARY: until the shadow is merged */
-int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, uint32_t candidate_worker,
-		 uint32_t control_worker, bool digest, char *why, size_t bytes)
-{
-	(void)sup; (void)group; (void)map; (void)candidate_worker; (void)control_worker; (void)digest;
-	snprintf(why, bytes, "this build has no shadow");
-	return -ENOTSUP;
-}
-void shadow_end(struct supervisor *sup, uint32_t group) { (void)sup; (void)group; }
-void shadow_counts(const struct supervisor *sup, uint32_t group, struct shadow_counts *out)
-{
-	(void)sup; (void)group;
-	memset(out, 0, sizeof(*out));
-}
-#endif
-
 int rollout_mirror(struct supervisor *sup, struct rollout *r, char *why, size_t bytes)
 {
 	static uint64_t map[SHARE_WORDS]; /* main lcore only */

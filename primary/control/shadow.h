@@ -53,6 +53,11 @@ bool shadow_active(const struct supervisor *sup, uint32_t group);
 /* Every turn of the main loop, all groups. */
 void shadow_poll(struct supervisor *sup);
 
+/* The memory of shadow_region.h, sealed in its length and without pages. Returns a descriptor or -errno. */
+int shadow_region_create(const struct supervisor *sup);
+/* The I/O lcores have stopped. */
+void shadow_fini(struct supervisor *sup);
+
 void shadow_counts(const struct supervisor *sup, uint32_t group, struct shadow_counts *out);
 
 /* {"counts": {as struct shadow_counts}, "fields": {"x": {"candidate": n, "noise": n}, ...}, "sample": [{"side", "time_ns",

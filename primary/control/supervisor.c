@@ -96,6 +96,14 @@ int supervisor_init(struct primary *primary)
 	sup->primary = primary;
 	sup->slots = primary->config.worker_slots;
 	name_workers(sup);
+	sup->shadow_fd = shadow_region_create(sup);
+	if (sup->shadow_fd < 0) {
+		rc = sup->shadow_fd;
+		log_error("supervisor: no memory file for shadows: %s", strerror(-rc));
+		free(sup);
+		return rc;
+	}
+	args.shadow_fd = sup->shadow_fd;
 	sup->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = sup->epoll < 0 ? -errno : primary_watch(primary, sup->epoll, on_epoll, NULL);
 	if (rc) {
@@ -128,6 +136,7 @@ fail:
 		primary_unwatch(primary, sup->epoll);
 		close(sup->epoll);
 	}
+	shadow_fini(sup);
 	gate_book_destroy(sup->gate_book);
 	free(sup);
 	return rc;
@@ -345,6 +354,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	restart_poll(sup);
 	rollouts_poll(sup); /* before scale_poll(): where buckets are to go may have changed */
 	scale_poll(sup);
+	shadow_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -382,6 +392,8 @@ void supervisor_fini(struct primary *primary)
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			slot_event(sup, i, EVENT_STOP);
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		shadow_end(sup, g);
 	uint64_t deadline = process_now_ns() + FINI_NS;
 	while (any_process(sup) && process_now_ns() < deadline) {
 		datapath_poll(primary->dp);
@@ -406,6 +418,7 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	shadow_fini(sup);
 	gate_book_destroy(sup->gate_book);
 	free(sup);
 	primary->supervisor = NULL;

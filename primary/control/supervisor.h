@@ -136,6 +136,8 @@ struct supervisor {
 	uint32_t fenced_for[FENCE_WHYS]; /* of them, by what it was */
 	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
+	int shadow_fd; /* the shadow region; -1: none */
+	struct shadow *shadow[BATON_MAX_GROUPS]; /* NULL: there has been none */
 	struct gate_book *gate_book; /* see gate_collect.h */
 };
 

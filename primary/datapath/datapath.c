@@ -214,6 +214,26 @@ bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
 						  dp->setup.io_lcores;
 }
 
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow)
+{
+	dp->slot[slot].shadow = shadow;
+}
+
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR, .mirror = mirror});
+}
+
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_JOIN, .mirror = mirror, .side = side, .slot = slot});
+}
+
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_END, .mirror = mirror});
+}
+
 /* The map of a move from the main lcore's table. Returns the number of buckets. */
 static uint32_t move_map(struct datapath *dp, struct move *move, const uint64_t *wanted)
 {

@@ -139,7 +139,7 @@ static void run_revoke(struct loop *loop, const uint8_t *data)
 
 /* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. A bucket that has never had one
  * starts with this one. Returns true if it is still behind. */
-static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
+bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
 {
 	struct txn *txn = &loop->txn;
 	uint64_t last = txn_last_tick(txn, bucket);
@@ -172,7 +172,7 @@ static void run_tick(struct loop *loop, const uint8_t *data)
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
 		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
 			if (loop->owned[bucket] != 0)
-				behind |= tick_bucket(loop, &tick, bucket);
+				behind |= loop_tick_bucket(loop, &tick, bucket);
 	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
 }
 
@@ -201,6 +201,8 @@ static const struct {
 } control_entries[] = {
 	[BELT_GRANT] = {run_grant, "grant"}, [BELT_REVOKE] = {run_revoke, "revoke"}, [BELT_TICK] = {run_tick, "tick"},
 	[BELT_PRIME] = {run_prime, "prime"}, [BELT_STOP] = {run_stop, "stop"},
+	[BELT_SNAPSHOT] = {loop_run_snapshot, "snapshot"},
+	[BELT_SHADOW_TICK] = {loop_run_shadow_tick, "shadow tick"}, [BELT_COMPARE] = {loop_run_compare, "compare"},
 };
 
 static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)

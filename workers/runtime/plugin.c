@@ -218,6 +218,7 @@ void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
 	*ready = (struct worker_ready){
 		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length,
 		.schema = d->schema, .record_size = d->record_size, .olders = d->olders,
+		.shadow = (d->shadow != 0 ? READY_SHADOW : 0) | (d->digest != NULL ? READY_DIGEST : 0),
 	};
 	if (d->olders != 0)
 		memcpy(ready->older, d->older, d->olders * sizeof(ready->older[0]));
@@ -258,11 +259,13 @@ int plugin_describe(const char *path)
 	const struct baton_plugin *d = plugin.descriptor;
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
 	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,"
-	       "\"max_sends\":%u,\"callbacks\":\"%spacket%s%s%s%s%s\",\"older\":[",
+	       "\"max_sends\":%u,\"shadow\":%s,\"callbacks\":\"%spacket%s%s%s%s%s%s\",\"older\":[",
 	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
-	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->init != NULL ? "init, " : "",
-	       d->prefetch != NULL ? ", prefetch" : "", d->tick != NULL ? ", tick" : "",
-	       d->message != NULL ? ", message" : "", d->migrate != NULL ? ", migrate" : "", d->down != NULL ? ", down" : "");
+	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->shadow != 0 ? "true" : "false",
+	       d->init != NULL ? "init, " : "", d->prefetch != NULL ? ", prefetch" : "",
+	       d->tick != NULL ? ", tick" : "", d->message != NULL ? ", message" : "",
+	       d->migrate != NULL ? ", migrate" : "", d->down != NULL ? ", down" : "",
+	       d->digest != NULL ? ", digest" : "");
 	for (uint32_t i = 0; i < d->olders; i++)
 		printf("%s{\"schema\":%u,\"record_size\":%u,\"down\":%s}", i != 0 ? "," : "", d->older[i].schema,
 		       d->older[i].record_size, d->older[i].down != 0 ? "true" : "false");

@@ -247,6 +247,11 @@ void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((fo
 /* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */
 const char *baton_setting(struct baton_ctx *ctx, const char *key);
 
+/* For digest() alone: names a value of the reply. name: up to 23 characters; at most 32 fields. */
+struct baton_digest;
+void baton_field(struct baton_digest *digest, const char *name, int64_t value);
+void baton_field_real(struct baton_digest *digest, const char *name, double value);
+
 /* What steers a datagram to a bucket. */
 enum baton_key {
 	BATON_KEY_FLOW = 1,    /* addresses and ports */
@@ -289,6 +294,13 @@ struct baton_plugin {
 	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
 	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
 
+	/* 1: may run as a shadow, in which everything it does is done to a copy of the records, compared and forgotten: it has
+	 * no effect but on its records, its reply and what it posts and sends. 0: it opens files, talks to others, ... */
+	uint32_t shadow;
+	/* What of a reply matters, field by field (baton_field()), for a shadow's comparison: two replies that differ in bytes
+	 * are alike if all their fields are. `len` bytes at `reply`, of this version or another: check them. Must have no
+	 * effect and depend on nothing else. May be NULL: bytes are compared. */
+	void (*digest)(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
 	/* Older schemas that migrate() takes records from: `olders` of them. A group's buckets change their schema one by
 	 * one, each when a worker of another schema handles its first entry; the runtime saves, counts and commits, the
 	 * callbacks only convert. */
