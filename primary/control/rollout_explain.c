@@ -51,7 +51,9 @@ static void sum_step(const struct config_rollout *rollout, uint32_t i, const str
 	};
 	out->share = facts->buckets ? (double)out->buckets / facts->buckets : 0;
 	out->pps = facts->pps * out->share;
-	out->players = shadow && !BATON_SABOTAGE(shadow_counted_as_exposure) ? 0 : facts->players_known ? (double)facts->players * out->share : NAN;
+	out->players = facts->players_known ? (double)facts->players * out->share : NAN;
+	if (shadow && !BATON_SABOTAGE(shadow_counted_as_exposure))
+		out->players = 0;
 	out->window_short = out->candidates && out->pps * seconds(a->interval_ns) < (double)a->min_packets;
 	out->bad_packets = shadow ? 0 : out->pps * sums->slowest_s;
 }

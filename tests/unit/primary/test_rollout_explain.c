@@ -161,9 +161,10 @@ static void reply_has_figures_and_lines(void **state)
 	facts.pps = 100;
 	o = rollout_explain_json(&rollout, &facts);
 	assert_true(json_is_false(json_object_get(json_object_get(o, "slots"), "enough")));
-	expect_line(o, "worker slots: 3 workers + 4 of candidate and control + 2 others (groups, standbys, a restart) = 9 of 8: "
-		    "NOT ENOUGH, raise memory.worker_slots");
-	expect_line(o, "(!) step 1: about 50 packets in a window of 5 s, fewer than min_packets (1000): gates neither pass nor");
+	expect_line(o, "worker slots: 3 workers + 4 of candidate and control + 2 others (groups, standbys, a restart) = "
+		    "9 of 8: NOT ENOUGH, raise memory.worker_slots");
+	expect_line(o, "(!) step 1: about 50 packets in a window of 5 s, fewer than min_packets (1000): gates neither pass "
+		    "nor");
 	json_decref(o);
 }
 
