@@ -390,4 +390,5 @@ void loader_check(struct loader *l)
 		c->port[p].line = field_place(l, c->port[p].name).line + 1;
 	loader_check_poll(l);
 	loader_check_sizing(l);
+	loader_check_rollouts(l);
 }

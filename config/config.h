@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "abi.h"
+#include "config_rollout.h"
 
 #define CONFIG_ADDRESSES 8u
 #define CONFIG_VLANS     16u
@@ -153,6 +154,8 @@ struct config {
 	uint32_t services;
 	struct config_group group[BATON_MAX_GROUPS];
 	uint32_t groups;
+	struct config_rollout rollout[BATON_MAX_GROUPS]; /* of the groups that have one in the file */
+	uint32_t rollouts;
 };
 
 /* Loads and checks `path`. All errors go to `errors` as `path:line:col: error: ...` (at most 20), one a line.

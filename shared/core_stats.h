@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "stats_directory.h"
+#include "stats_gates.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
 #define STATS_VERSION 6u
@@ -195,7 +196,8 @@ struct stats_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t abi;
-	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes` */
+	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes`; then the
+	                        * slots (stats_gates.h), io_lcores times `slots`; then their cycles, `slots` */
 	uint32_t io_lcores;    /* page 0: main; pages 1..io_lcores: I/O lcores; then the worker slots */
 	uint32_t slots;
 	uint32_t primary_pid;
@@ -217,8 +219,9 @@ struct stats_header {
 	struct stats_version versions[STATS_LANES_MAX]; /* by lane */
 	struct stats_port port[BATON_MAX_PORTS];
 	struct stats_group group[BATON_MAX_GROUPS]; /* by group of the configuration */
+	struct stats_rollout rollout[BATON_MAX_GROUPS]; /* likewise */
 };
-#define STATS_HEADER_BYTES 28672u
+#define STATS_HEADER_BYTES 45056u
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
 static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
@@ -227,7 +230,9 @@ struct stats {
 	struct stats_header *header;
 	struct CoreStats *page; /* header->pages of them */
 	struct stats_lane *lane;
-	uint32_t io_lcores, lanes; /* as when it was attached: what is mapped */
+	struct stats_slot *slot;
+	struct stats_cycles *cycles; /* of each slot */
+	uint32_t io_lcores, lanes, slots; /* as when it was attached: what is mapped */
 	size_t bytes;
 	struct stats_door *door; /* the primary's; NULL in others */
 };
@@ -257,18 +262,24 @@ static inline struct stats_lane *stats_lane(const struct stats *s, uint32_t lcor
 {
 	return &s->lane[(size_t)lcore * s->lanes + lane];
 }
+static inline struct stats_slot *stats_slot(const struct stats *s, uint32_t lcore, uint32_t slot)
+{
+	return &s->slot[(size_t)lcore * s->slots + slot];
+}
 
 /* Copies a directory entry whole. Returns 0, -EINVAL (no such entry), or -EAGAIN after bounded tries. */
 int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
 int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out);
 int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out);
 int stats_group_read(const struct stats *stats, uint32_t group, struct stats_group *out);
+int stats_rollout_read(const struct stats *stats, uint32_t group, struct stats_rollout *out);
 
 /* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
 void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in);
 void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in);
 void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in);
+void stats_rollout_write(struct stats *stats, uint32_t group, const struct stats_rollout *in);
 
 /* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
  * *missed: gaps asked for that have been overwritten. Returns their number. */

@@ -56,7 +56,7 @@ void budget_poll(struct supervisor *sup)
 
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		const struct worker_slot *s = &sup->slot[i];
-		if (s->state != WORKER_ACTIVE || s->image < 0)
+		if (s->state != WORKER_ACTIVE || s->image < 0 || sup->worker[s->worker].role == ROLE_CANDIDATE)
 			continue;
 		uint32_t group = sup->worker[s->worker].group;
 		uint64_t good_after = sup->primary->config.group[group].good_after_ns;
@@ -84,7 +84,7 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 	standbys_renew(sup, group);
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		struct worker *w = &sup->worker[i];
-		if (w->group != group)
+		if (w->group != group || w->role == ROLE_CANDIDATE)
 			continue;
 		memcpy(w->path, good->path, sizeof(w->path));
 		w->backoff_ns = 0;
@@ -122,11 +122,19 @@ static uint32_t other_good(const struct budget *budget, const struct worker_slot
 	return good;
 }
 
+/* A candidate's crash is its rollout's business, not its group's. */
+static bool is_on_trial(const struct supervisor *sup, uint32_t slot)
+{
+	return !sup->slot[slot].standby && sup->worker[sup->slot[slot].worker].role == ROLE_CANDIDATE;
+}
+
 void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths)
 {
 	struct budget *budget = &sup->budget[sup->worker[sup->slot[slot].worker].group];
 	uint32_t before = deaths - 1; /* of them counted already */
 
+	if (is_on_trial(sup, slot))
+		return;
 	if (BATON_SABOTAGE(poison_spends_the_budget))
 		return budget_crash(sup, slot);
 	budget->crashes -= before < budget->crashes ? before : budget->crashes;
@@ -145,7 +153,7 @@ bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most)
 		budget->tick_deaths = 0;
 	budget->tick_ns = now;
 	uint32_t good = other_good(budget, s);
-	if (++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
+	if (is_on_trial(sup, slot) || ++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
 	    sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE)
 		return false;
 	memcpy(budget->failed, s->ready.version, sizeof(budget->failed));
@@ -163,6 +171,8 @@ void budget_crash(struct supervisor *sup, uint32_t slot)
 	struct budget *budget = &sup->budget[group];
 	uint64_t now = process_now_ns();
 
+	if (is_on_trial(sup, slot))
+		return;
 	count_crash(budget, now);
 	recent = budget_recent(sup, group);
 	if (config->restart_burst == 0 || recent < config->restart_burst || budget->spent ||

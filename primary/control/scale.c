@@ -8,6 +8,7 @@
 #include "log.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 /* What waits for others is bounded, so that an operation always ends. */
@@ -20,6 +21,7 @@
 static const char *const kind_name[] = {
 	[SCALE_START] = "worker start", [SCALE_DRAIN] = "worker drain", [SCALE_STOP] = "worker stop",
 	[SCALE_MOVE] = "buckets move", [SCALE_DEBUG] = "worker debug",
+	[SCALE_WEIGHT] = "rollout weight",
 };
 
 static void enter(struct scale *s, enum scale_phase phase, uint64_t wait_ns)
@@ -194,6 +196,8 @@ static bool steady(struct supervisor *sup, char *why, size_t bytes)
 
 		if (w->group != group || w->gone || w->drained || leaves(s, i) || worker_settled(sup, i))
 			continue;
+		if (s->kind == SCALE_WEIGHT && w->role != ROLE_STABLE && !rollout_shares(sup, group, w->role))
+			continue; /* it gives only: it may be dead */
 		snprintf(why, bytes, "%s is down%s%s: the other buckets stay where they are; `batonctl worker drain %s` "
 			 "gives its own to the others", w->name, w->trouble[0] ? ": " : "", w->trouble, w->name);
 		return false;

@@ -16,7 +16,7 @@
 
 struct supervisor;
 
-enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE, SCALE_DEBUG };
+enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE, SCALE_DEBUG, SCALE_WEIGHT };
 /* START: a process is asked for, until it is ready. SHARE: buckets move. RETIRE: the stopped one leaves. */
 enum scale_phase { SCALE_IDLE, SCALE_SPAWN, SCALE_READY, SCALE_SHARE, SCALE_RETIRE };
 
@@ -53,6 +53,9 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 /* The worker keeps the buckets of the map, or gets them, and gives all others away; debug_enter() when it has. */
 int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
 		      uint64_t token, char *why, size_t bytes);
+/* Buckets go where the weight of the group's rollout wants them: see rollout_roles(). That may change meanwhile. */
+int scale_begin_weight(struct supervisor *sup, uint32_t group, restart_done_fn done, uint64_t token, char *why,
+		       size_t bytes);
 /* Returns 0 if there is a worker of that name and no operation is under way, -ENOENT, -EBUSY. */
 int scale_find_worker(const struct supervisor *sup, const char *target, char *why, size_t bytes);
 /* For the operation under way: owner[b], want[b]: index of the worker that owns bucket b, and is to; SHARE_NOBODY. */

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 /* Another operation is under way, or the primary stops. */
@@ -59,7 +60,27 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 	log_info("worker %s: %s", sup->worker[worker].name,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
 		 kind == SCALE_STOP ? "is drained and stopped" :
-		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" : "is given buckets");
+		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" :
+		 kind == SCALE_WEIGHT ? "and its group: buckets by the rollout's weight" : "is given buckets");
+}
+
+int scale_begin_weight(struct supervisor *sup, uint32_t group, restart_done_fn done, uint64_t token, char *why,
+		       size_t bytes)
+{
+	uint32_t worker = 0;
+	int rc = refuse_busy(sup, why, bytes);
+
+	if (rc)
+		return rc;
+	while (worker < sup->workers && (sup->worker[worker].group != group || sup->worker[worker].gone ||
+					 sup->worker[worker].role != ROLE_STABLE))
+		worker++;
+	if (worker == sup->workers) {
+		snprintf(why, bytes, "group %s has no worker", sup->primary->config.group[group].name);
+		return -ENOENT;
+	}
+	begin(sup, SCALE_WEIGHT, worker, sup->primary->config.group[group].name, done, token);
+	return 0;
 }
 
 /* ---- start ---- */
@@ -137,6 +158,8 @@ int scale_begin_start(struct supervisor *sup, const char *target, restart_done_f
 						 sup->primary->config.group[g].name);
 		return -ENOENT;
 	}
+	if (rollout_refuse(sup->primary, group, why, bytes))
+		return -EBUSY;
 	if (index == BATON_MAX_WORKERS)
 		index = free_number(sup, group);
 	uint32_t worker = find_number(sup, group, index);
@@ -176,7 +199,7 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 	if (worker == sup->workers)
 		return not_found(sup, target, why, bytes);
 	struct worker *w = &sup->worker[worker];
-	if (debug_refuse(sup, worker, why, bytes))
+	if (debug_refuse(sup, worker, why, bytes) || rollout_refuse(sup->primary, w->group, why, bytes))
 		return -EBUSY;
 	if (!w->drained && group_owners(sup, w->group) < 2) {
 		snprintf(why, bytes, "%s is the last worker of group %s that owns buckets, it cannot be %s: start another "
@@ -193,7 +216,8 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 /* Buckets that stay with a worker that is debugged, and that worker itself. */
 static int refuse_kept(const struct supervisor *sup, uint32_t worker, const uint64_t *map, char *why, size_t bytes)
 {
-	if (debug_refuse(sup, worker, why, bytes))
+	if (debug_refuse(sup, worker, why, bytes) ||
+	    rollout_refuse(sup->primary, sup->worker[worker].group, why, bytes))
 		return -EBUSY;
 	for (uint32_t left = group_services(sup, sup->worker[worker].group); left != 0; left &= left - 1) {
 		uint32_t service = (uint32_t)__builtin_ctz(left);

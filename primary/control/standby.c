@@ -101,7 +101,8 @@ static void place(struct worker_slot *s, int32_t cpu)
 
 static bool wants_successor(const struct supervisor *sup, const struct worker *w)
 {
-	return !w->held && !w->drained && !w->leaving && !w->gone && !sup->stopping && !sup->budget[w->group].spent;
+	return w->role != ROLE_CANDIDATE && w->shadow == SHADOW_NONE && !w->held && !w->drained && !w->leaving && !w->gone &&
+	       !sup->stopping && !sup->budget[w->group].spent;
 }
 
 bool standby_take(struct supervisor *sup, uint32_t worker)

@@ -15,6 +15,7 @@
 #include "quarantine.h"
 #include "restart.h"
 #include "scale.h"
+#include "shadow.h"
 #include "stall.h"
 #include "standby.h"
 #include "version_find.h"
@@ -60,6 +61,7 @@ struct worker_slot {
 	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
 	char cause[128]; /* why we killed it; empty: we did not, or as ordered */
 	char words[256]; /* why it could not start, or how it ended; may stand here before that is acted on */
+	enum shadow_side shadow; /* whose records it has: see shadow.h */
 };
 
 /* Buckets on their way from one slot to another, service by service. */
@@ -89,6 +91,7 @@ struct worker {
 	char name[BATON_NAME_BYTES];
 	uint32_t group, index;
 	enum worker_role role; /* set by the rollout that adds it */
+	enum shadow_side shadow; /* of its next process; likewise */
 	uint32_t sharers;  /* of those that the configuration names, how many share the group's buckets at the start */
 	uint32_t slot;     /* the incarnation that serves, or is to serve; SLOT_NONE: none */
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
@@ -133,6 +136,9 @@ struct supervisor {
 	uint32_t fenced_for[FENCE_WHYS]; /* of them, by what it was */
 	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
+	int shadow_fd; /* the shadow region; -1: none */
+	struct shadow *shadow[BATON_MAX_GROUPS]; /* NULL: there has been none */
+	struct gate_book *gate_book; /* see gate_collect.h */
 };
 
 /* ---- worker_slot.c ---- */

@@ -88,8 +88,10 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats->index = index;
 	io->stats->cpu = config->io_core[index];
 	snprintf(io->stats->name, sizeof(io->stats->name), "io.%u", index);
-	for (uint32_t i = 0; i < io->slots; i++)
+	for (uint32_t i = 0; i < io->slots; i++) {
 		io->slot[i].residence = stats_lane(dp->setup.stats, index, 0)->count; /* until a worker is attached */
+		io->slot[i].counts = stats_slot(dp->setup.stats, index, i);
+	}
 	for (uint32_t i = 0; i < io->services && rc == 0; i++)
 		rc = steering_create(io, i);
 	if (rc == 0)
@@ -210,6 +212,26 @@ bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
 {
 	return dp->slot[slot].attached && atomic_load_explicit(&dp->slot[slot].attach_acks, memory_order_acquire) ==
 						  dp->setup.io_lcores;
+}
+
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow)
+{
+	dp->slot[slot].shadow = shadow;
+}
+
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR, .mirror = mirror});
+}
+
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_JOIN, .mirror = mirror, .side = side, .slot = slot});
+}
+
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_END, .mirror = mirror});
 }
 
 /* The map of a move from the main lcore's table. Returns the number of buckets. */

@@ -50,6 +50,16 @@ void datapath_poll(struct datapath *dp);
 /* A worker of group `group` is READY in `slot`: its belts may be used from now on (it owns nothing yet). */
 void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group);
 bool datapath_slot_attached(struct datapath *dp, uint32_t slot); /* every lcore has taken note */
+/* Before that: its worker is a shadow, which owns nothing and is offered copies alone. Told each time. */
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow);
+
+/* Mirrors: see mirror.h, whose memory is the caller's until it has been given to the I/O lcore, and again once
+ * mirror->released is 1. One a service; the caller sees to that. */
+struct mirror;
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror);
+/* A shadow worker that is attached is side `side` from now on, in place of one before. */
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot);
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror);
 
 /* Moves buckets. from: SLOT_NONE takes buckets that have no owner; a dead slot hands over its orphans.
  * map: bit b names bucket b of the service; NULL: every bucket that `from` owns. */

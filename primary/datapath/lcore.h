@@ -16,6 +16,7 @@
 #include "core_stats.h"
 #include "datapath.h"
 #include "message.h"
+#include "mirror.h"
 #include "neighbour.h"
 #include "pending.h"
 #include "port.h"
@@ -43,7 +44,8 @@
 #define BLAME_DEATHS(blame) ((blame) & 0x7fu)
 #define BLAME_MOST          0x7fu
 
-enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK };
+enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK,
+		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END };
 
 struct order {
 	uint32_t kind;
@@ -51,6 +53,8 @@ struct order {
 	uint32_t group;
 	struct move *move;
 	uint64_t max_age_ns; /* ORDER_PARK */
+	struct mirror *mirror; /* ORDER_MIRROR and the like */
+	uint32_t side;         /* ORDER_MIRROR_JOIN */
 };
 
 /* Single producer (main lcore), single consumer (the I/O lcore), both threads of the primary. */
@@ -130,6 +134,9 @@ struct death_part {
 struct slot_view {
 	struct belt_producer belt;
 	uint64_t *residence; /* where its worker's version is counted: see residence.h */
+	struct mirror *mirror;    /* what it settles is mirrored there; NULL: nowhere, as of every shadow */
+	struct mirror_side *side; /* a shadow worker's; NULL: of none, what it has is forgotten */
+	struct stats_slot *counts; /* where the slot is */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
 	uint8_t fence;   /* misbehaved, FENCE(how): reap nothing more until it is dead */
@@ -187,7 +194,9 @@ struct io_lcore {
 	struct io_clock clock;
 	uint64_t tsc, now_ns; /* of this loop turn */
 	uint64_t last_ns;     /* time stamps are strictly increasing, so that each is a seed of its own */
-	uint64_t attached;    /* bit per slot */
+	uint64_t attached;    /* bit per slot; not of shadow workers: */
+	uint64_t shadows;     /* those have their bit here; see mirror.h */
+	struct mirror *mirror[BATON_MAX_SERVICES]; /* NULL: none */
 	uint64_t dirty;       /* bit per slot: offered, not yet published */
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
@@ -225,6 +234,7 @@ struct datapath_slot {
 	uint32_t group;
 	struct death_blame blame; /* before ORDER_DEAD  r: I/O lcores, on that order */
 	bool attached, dead, recovered;
+	bool shadow; /* before ORDER_ATTACH  r: I/O lcores, on that order */
 	uint32_t orphans;
 	/* w: main lcore before the order is posted  r: I/O lcores: what a death is reported with */
 	uint32_t look_lcore;
@@ -350,6 +360,13 @@ static inline void drop_packet(struct io_lcore *io, struct rte_mbuf *mbuf, enum 
 	stats_add(&io->stats->drop[reason], 1);
 	io->ledger.freed++;
 	give_back(io, mbuf);
+}
+
+/* The same of a packet that was a worker's, or was to be: `count` is of its slot. */
+static inline void drop_packet_of(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason, uint64_t *count)
+{
+	stats_add(count, 1);
+	drop_packet(io, mbuf, reason);
 }
 
 /* The buffer has served its purpose: not a drop. */

@@ -31,6 +31,8 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->owned_buckets = 0;
 	memset(loop->owned, 0, buckets);
 	loop->stats = stats;
+	loop->cycles = NULL;
+	loop->mixed = false;
 	loop->tsc_hz = tsc_hz;
 	loop->turn_tsc = __rdtsc();
 	loop->primed_until = 0;
@@ -137,7 +139,7 @@ static void run_revoke(struct loop *loop, const uint8_t *data)
 
 /* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. A bucket that has never had one
  * starts with this one. Returns true if it is still behind. */
-static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
+bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
 {
 	struct txn *txn = &loop->txn;
 	uint64_t last = txn_last_tick(txn, bucket);
@@ -170,7 +172,7 @@ static void run_tick(struct loop *loop, const uint8_t *data)
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
 		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
 			if (loop->owned[bucket] != 0)
-				behind |= tick_bucket(loop, &tick, bucket);
+				behind |= loop_tick_bucket(loop, &tick, bucket);
 	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
 }
 
@@ -199,10 +201,13 @@ static const struct {
 } control_entries[] = {
 	[BELT_GRANT] = {run_grant, "grant"}, [BELT_REVOKE] = {run_revoke, "revoke"}, [BELT_TICK] = {run_tick, "tick"},
 	[BELT_PRIME] = {run_prime, "prime"}, [BELT_STOP] = {run_stop, "stop"},
+	[BELT_SNAPSHOT] = {loop_run_snapshot, "snapshot"},
+	[BELT_SHADOW_TICK] = {loop_run_shadow_tick, "shadow tick"}, [BELT_COMPARE] = {loop_run_compare, "compare"},
 };
 
 static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
 {
+	loop->mixed = true;
 	if (kind < sizeof(control_entries) / sizeof(control_entries[0]) && control_entries[kind].run != NULL)
 		control_entries[kind].run(loop, data);
 	else
@@ -313,11 +318,24 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 	loop->prefetched[txn->belt] = fetched;
 }
 
+/* Ticks may run any number of buckets, and what else the primary says is no work of the plugin's. */
+static inline void count_cycles(struct loop *loop, uint32_t entries, uint64_t cycles)
+{
+	if (baton_likely(!loop->mixed && loop->cycles != NULL && entries != 0)) {
+		/* 32 bits: a division that is not slow. Whoever takes longer is in the last bucket anyway. */
+		uint32_t each = (cycles < UINT32_MAX ? (uint32_t)cycles : UINT32_MAX) / entries;
+
+		stats_add(&loop->cycles->bursts[stats_burst_class(entries)][stats_cycles_bucket(each)], 1);
+	}
+	loop->mixed = false;
+}
+
 static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
 {
 	struct CoreStats *stats = loop->stats;
 	struct txn *txn = &loop->txn;
 
+	count_cycles(loop, (uint32_t)entries, cycles);
 	stats_add(&stats->processed, entries);
 	stats_add(&stats->processed_cycles, cycles);
 	stats_add(&stats->bursts, 1);

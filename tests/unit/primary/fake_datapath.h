@@ -13,6 +13,7 @@
 
 #include "datapath.h"
 #include "fake_zygote.h"
+#include "mirror.h"
 #include "supervisor.h"
 
 #define FAKE_SERVICES 2u
@@ -54,6 +55,10 @@ static struct fake {
 	uint64_t look[BATON_MAX_WORKERS];
 	uint32_t look_lcore[BATON_MAX_WORKERS];
 	struct slot_death death; /* of every slot */
+	bool shadow[BATON_MAX_WORKERS];
+	struct mirror *mirror; /* that has begun */
+	uint32_t joined[SHADOW_SIDES], joins[SHADOW_SIDES];
+	bool hold_mirror; /* the I/O lcore does not let go of it */
 	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
 
@@ -81,6 +86,37 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 		.attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths,
 		.stops = s->stops,
 	};
+}
+
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow)
+{
+	(void)dp;
+	fake_require(!shadow || datapath_owned(dp, slot) == 0);
+	fake.shadow[slot] = shadow;
+}
+
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror)
+{
+	(void)dp;
+	fake_require(fake.mirror == NULL);
+	fake.mirror = mirror;
+}
+
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot)
+{
+	(void)dp;
+	fake_require(fake.mirror == mirror && fake.shadow[slot]);
+	fake.joined[side] = slot;
+	fake.joins[side]++;
+}
+
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror)
+{
+	(void)dp;
+	fake_require(fake.mirror == mirror);
+	fake.mirror = NULL;
+	if (!fake.hold_mirror)
+		atomic_store(&mirror->released, 1);
 }
 
 bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
