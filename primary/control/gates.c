@@ -218,7 +218,7 @@ static bool count_fails(struct gates *gates, uint32_t gate, uint64_t now, uint64
 		return false;
 	r->verdict = config->dry_run ? GATE_DRY_FAIL : GATE_FAIL;
 	r->failures = 1;
-	snprintf(r->why, sizeof(r->why), "%.0f %s since this weight, %.0f allowed", r->value, rollout_gate_name(gate), max);
+	snprintf(r->why, sizeof(r->why), "%.0f since this weight, %.0f allowed", r->value, max);
 	return !config->dry_run;
 }
 
