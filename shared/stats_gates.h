@@ -1,5 +1,6 @@
-/* What gates compare, by worker slot: pages of CoreStats beside those of residence by version. A rollout's control runs the
- * version that stable runs: only by slot can the two be told apart. See core_stats.h for the file they stand in. */
+/* What gates compare, by worker slot: pages of CoreStats beside those of residence by version. A rollout's control
+ * runs the version that stable runs: only by slot can the two be told apart. See core_stats.h for the file they stand
+ * in. */
 #ifndef BATON_SHARED_STATS_GATES_H
 #define BATON_SHARED_STATS_GATES_H
 
@@ -7,9 +8,9 @@
 
 #include "abi.h"
 
-/* Packets of one worker slot, as one I/O lcore knows them: whoever wants a worker's sums the lcores. Nothing is reset by
- * a new incarnation or another worker in the slot: who compares keeps a base (primary/control/gate_collect.h).
- * w: the I/O lcore  r: main lcore, monitors */
+/* Packets of one worker slot, as one I/O lcore knows them: whoever wants a worker's sums the lcores. Nothing is reset
+ * by a new incarnation or another worker in the slot: who compares keeps a base (primary/control/gate_collect.h). w:
+ * the I/O lcore  r: main lcore, monitors */
 struct stats_slot {
 	uint64_t packets;       /* settled and reaped, whatever became of them */
 	uint64_t error_replies; /* of them */
@@ -54,6 +55,16 @@ static inline uint32_t stats_cycles_bucket(uint64_t cycles)
 	uint64_t at = (msb - 3ull) * 16u + ((cycles >> (msb - 4u)) & 15u);
 
 	return at < STATS_CYCLES_BUCKETS ? (uint32_t)at : STATS_CYCLES_BUCKETS - 1u;
+}
+
+/* Writer's side: once a burst of 1 to BATON_BURST packets, plain as all counters of one writer. */
+static inline void stats_count_burst(struct stats_cycles *to, uint32_t packets, uint64_t cycles)
+{
+	/* 32 bits: a division that is not slow. Whoever takes longer is in the last bucket anyway. */
+	uint32_t each = (cycles < UINT32_MAX ? (uint32_t)cycles : UINT32_MAX) / packets;
+	uint64_t *count = &to->bursts[stats_burst_class(packets)][stats_cycles_bucket(each)];
+
+	*(volatile uint64_t *)count = *count + 1;
 }
 
 /* Smallest number of cycles of a bucket. */

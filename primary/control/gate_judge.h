@@ -20,8 +20,8 @@ bool gate_judge_storm(const struct gate_tally *candidate, const struct gate_tall
 /* A gate of slices, by its latest ones. */
 void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gate, struct gate_finding *out);
 
-/* Ends the slices that have their samples, of each gate by itself. `now`: looks at candidate and control; the latter is not
- * read once it is gone. */
+/* Ends the slices that have their samples, of each gate by itself. `now`: looks at candidate and control; the latter
+ * is not read once it is gone. */
 void gate_slices_look(struct gates *gates, const struct gate_counts *candidate, const struct gate_counts *control);
 
 #endif

@@ -9,8 +9,9 @@
 #include "gate_judge.h"
 #include "sabotage.h"
 
-static_assert((int)GATE_OFF == STATS_GATE_OFF && (int)GATE_PASS == STATS_GATE_PASS && (int)GATE_FAIL == STATS_GATE_FAIL &&
-	      (int)GATE_INCONCLUSIVE == STATS_GATE_INCONCLUSIVE && (int)GATE_DRY_FAIL == STATS_GATE_DRY_FAIL,
+static_assert((int)GATE_OFF == STATS_GATE_OFF && (int)GATE_PASS == STATS_GATE_PASS &&
+	      (int)GATE_FAIL == STATS_GATE_FAIL && (int)GATE_INCONCLUSIVE == STATS_GATE_INCONCLUSIVE &&
+	      (int)GATE_DRY_FAIL == STATS_GATE_DRY_FAIL,
 	      "monitors are told as it is");
 
 static bool is_count(uint32_t gate) { return gate == GATE_CRASHES || gate == GATE_STALLS; }
@@ -113,7 +114,7 @@ static void window_open(struct gates *gates, uint64_t now_ns, const struct gate_
 
 bool gates_due(const struct gates *gates, uint64_t now_ns)
 {
-	return now_ns >= gates->warm_ns && now_ns >= gates->look_ns;
+	return (now_ns >= gates->warm_ns || BATON_SABOTAGE(warmup_ignored)) && now_ns >= gates->look_ns;
 }
 
 /* ---- verdicts ---- */
@@ -217,7 +218,7 @@ static bool count_fails(struct gates *gates, uint32_t gate, uint64_t now, uint64
 		return false;
 	r->verdict = config->dry_run ? GATE_DRY_FAIL : GATE_FAIL;
 	r->failures = 1;
-	snprintf(r->why, sizeof(r->why), "%.0f %s since this weight, %.0f allowed", r->value, rollout_gate_name(gate), max);
+	snprintf(r->why, sizeof(r->why), "%.0f since this weight, %.0f allowed", r->value, max);
 	return !config->dry_run;
 }
 

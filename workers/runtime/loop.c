@@ -207,7 +207,7 @@ static const struct {
 
 static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
 {
-	loop->mixed = true;
+	loop->mixed = !BATON_SABOTAGE(ticks_counted_as_packets);
 	if (kind < sizeof(control_entries) / sizeof(control_entries[0]) && control_entries[kind].run != NULL)
 		control_entries[kind].run(loop, data);
 	else
@@ -318,24 +318,15 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 	loop->prefetched[txn->belt] = fetched;
 }
 
-/* Ticks may run any number of buckets, and what else the primary says is no work of the plugin's. */
-static inline void count_cycles(struct loop *loop, uint32_t entries, uint64_t cycles)
-{
-	if (baton_likely(!loop->mixed && loop->cycles != NULL && entries != 0)) {
-		/* 32 bits: a division that is not slow. Whoever takes longer is in the last bucket anyway. */
-		uint32_t each = (cycles < UINT32_MAX ? (uint32_t)cycles : UINT32_MAX) / entries;
-
-		stats_add(&loop->cycles->bursts[stats_burst_class(entries)][stats_cycles_bucket(each)], 1);
-	}
-	loop->mixed = false;
-}
-
 static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
 {
 	struct CoreStats *stats = loop->stats;
 	struct txn *txn = &loop->txn;
 
-	count_cycles(loop, (uint32_t)entries, cycles);
+	/* Ticks may run any number of buckets, and what else the primary says is no work of the plugin's. */
+	if (baton_likely(!loop->mixed && loop->cycles != NULL && entries != 0))
+		stats_count_burst(loop->cycles, (uint32_t)entries, cycles);
+	loop->mixed = false;
 	stats_add(&stats->processed, entries);
 	stats_add(&stats->processed_cycles, cycles);
 	stats_add(&stats->bursts, 1);

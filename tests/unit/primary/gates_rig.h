@@ -167,4 +167,49 @@ static inline enum gates_say world_windows(uint32_t windows)
 
 static inline const struct gate_result *result(enum config_gate_id gate) { return gates_result(&world.gates, gate); }
 
+/* ---- for tests of one gate after the other ---- */
+
+static inline int world_setup(void **unused)
+{
+	(void)unused;
+	world_begin();
+	return 0;
+}
+
+/* What makes the candidate fail a gate, and nothing else. */
+static inline void spoil(struct traffic *t, enum config_gate_id gate)
+{
+	switch (gate) {
+	case GATE_DROPS: t->drops += 0.004; break;
+	case GATE_MALFORMED: t->malformed += 0.004; break;
+	case GATE_ERROR_REPLIES: t->errors += 0.03; break;
+	case GATE_RESIDENCE_P50: t->residence = 1.5e6; break; /* below p99, which is 2 ms */
+	case GATE_RESIDENCE_P99: t->slow_residence = 9e6; break;
+	case GATE_CYCLES: t->cycles *= 4; break;
+	case GATE_SHADOW_DIFF: t->differs += 0.02; break;
+	case GATE_CRASHES: world.counts[0].crashes++; break;
+	case GATE_STALLS: world.counts[0].stalls++, world.counts[0].crashes++; break;
+	default: fail();
+	}
+}
+
+static inline bool is_count(enum config_gate_id gate) { return gate == GATE_CRASHES || gate == GATE_STALLS; }
+
+static inline void only(enum config_gate_id gate)
+{
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		world.analysis.gate[i].on = i == gate;
+	gates_begin(&world.gates, &world.analysis, world.now_ns);
+}
+
+static inline void assert_others_pass(enum config_gate_id but)
+{
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		if (i != but && !(but == GATE_STALLS && i == GATE_CRASHES)) {
+			if (result(i)->verdict != GATE_PASS)
+				print_message("%s: %s\n", rollout_gate_name(i), result(i)->why);
+			assert_int_equal(result(i)->verdict, GATE_PASS);
+		}
+}
+
 #endif

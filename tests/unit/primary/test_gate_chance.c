@@ -1,5 +1,6 @@
-/* Gates and chance: how often a window of a good candidate fails, where threshold and truth are as near as can be; whole
- * rollouts on a machine whose processes preempt each other; and what a bad candidate takes. BATON_TEST_SEED=n repeats a run. */
+/* Gates and chance: how often a window of a good candidate fails, where threshold and truth are as near as can be;
+ * whole rollouts on a machine whose processes preempt each other; and what a bad candidate takes. BATON_TEST_SEED=n
+ * repeats a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +10,8 @@
 
 #include "gates_rig.h"
 
-/* More of so many windows than that fail for a good candidate once in a million runs, if GATE_ALPHA is what it is said to
- * be: the upper tail of a Poisson distribution. */
+/* More of so many windows than that fail for a good candidate once in a million runs, if GATE_ALPHA is what it is
+ * said to be: the upper tail of a Poisson distribution. */
 static uint32_t most_of(uint32_t windows)
 {
 	double mean = windows * GATE_ALPHA, term = exp(-mean), sum = term;
@@ -42,8 +43,8 @@ static void run(uint32_t windows, uint32_t failed[GATE_COUNT])
 	}
 }
 
-/* A candidate that is exactly as bad as it may be. Ratios from one in 100000 to every second packet; whether the threshold
- * is a difference, a ratio or absolute. */
+/* A candidate that is exactly as bad as it may be. Ratios from one in 100000 to every second packet; whether the
+ * threshold is a difference, a ratio or absolute. */
 static void a_candidate_at_its_threshold_fails_as_rarely_as_is_said(void **unused)
 {
 	static const struct { double control, candidate, max, max_delta, max_ratio; } cases[] = {
@@ -72,8 +73,9 @@ static void a_candidate_at_its_threshold_fails_as_rarely_as_is_said(void **unuse
 		assert_true(failed[g] <= most_of(windows * count));
 }
 
-/* Times without floors' protection: tens of ms, and bursts of 64 that take 20000 cycles a packet, where the threshold is to
- * be no worse than control at all. Both have the same distribution, but in each slice another one of them is unlucky. */
+/* Times without floors' protection: tens of ms, and bursts of 64 that take 20000 cycles a packet, where the threshold
+ * is to be no worse than control at all. Both have the same distribution, but in each slice another one of them is
+ * unlucky. */
 static void times_of_one_distribution_fail_as_rarely_as_is_said(void **unused)
 {
 	const uint32_t windows = 250;
@@ -112,8 +114,8 @@ static void times_of_one_distribution_fail_as_rarely_as_is_said(void **unused)
 		assert_true(failed[g] <= most_of(windows));
 }
 
-/* Two processes on one core, each of which is kept from it for a few ms at a time, when its luck is bad several times a look;
- * the one shares the core of the I/O lcore, the other does not. */
+/* Two processes on one core, each of which is kept from it for a few ms at a time, when its luck is bad several times
+ * a look; the one shares the core of the I/O lcore, the other does not. */
 static void busy_machine(struct traffic *t, bool far)
 {
 	uint32_t delays = (uint32_t)(chance() % 4);

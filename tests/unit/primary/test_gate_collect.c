@@ -1,5 +1,5 @@
-/* What gates collect by role, on the supervisor's rig: incarnations come, die and use each other's slots, standbys take over;
- * every count is of the role that had it, once, and no sum ever goes back. Chance by BATON_TEST_SEED. */
+/* What gates collect by role, on the supervisor's rig: incarnations come, die and use each other's slots, standbys
+ * take over; every count is of the role that had it, once, and no sum ever goes back. Chance by BATON_TEST_SEED. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

@@ -164,8 +164,8 @@ static void quantiles_are_the_edges_of_their_buckets(void **unused)
 	assert_true(q.low == (double)hist_floor(STATS_HIST_BUCKETS - 1) && isinf(q.high));
 }
 
-/* Two exponentials with the same mean, of any two sizes: `low` above the true quantile and `high` below it in half of the
- * rounds at most, and one above the other in half of them at most. */
+/* Two exponentials with the same mean, of any two sizes: `low` above the true quantile and `high` below it in half of
+ * the rounds at most, and one above the other in half of them at most. */
 static void two_slices_of_one_distribution_are_a_fair_coin_at_best(void **unused)
 {
 	static const uint32_t sizes[][2] = {{20, 20}, {20, 400}, {400, 20}, {200, 200}, {200, 5000}, {333, 777}};

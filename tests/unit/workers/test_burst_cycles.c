@@ -1,4 +1,5 @@
-/* Cycles a packet, by burst: which bursts count, in which class, and that the page is told of as many cycles as were spent. */
+/* Cycles a packet, by burst: which bursts count, in which class, and that the page is told of as many cycles as were
+ * spent. */
 #include "loop_rig.h"
 
 static uint64_t bursts(uint32_t class)
