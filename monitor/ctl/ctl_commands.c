@@ -286,6 +286,10 @@ const struct ctl_command ctl_commands[] = {
 	  "One that is under way is rolled back. After a promotion the version before it takes everything in one step. --to V:\n"
 	  "a version of `rollout history`. Its file must be what it was then.",
 	  ctl_rollout_undo },
+	{ "rollout", "explain", "GROUP", "", "the strategy in figures: schedule, players exposed, fastest, slowest",
+	  "What each step means for this group as it is now: buckets, players and packets of the candidate, how long it takes\n"
+	  "at least, and after how many bad packets a gate ends it. Changes nothing.",
+	  ctl_rollout_explain },
 	{ "rollout", "history", "GROUP", "", "how the last rollouts ended", "The latest first.", ctl_rollout_history },
 	{ "rollout", "diff", "GROUP", "", "what the shadow's candidate did otherwise than production",
 	  "How many packets and messages were compared, the fields that differed, and the newest 32 differences: request, both\n"
