@@ -355,19 +355,6 @@ static json_t *apply(struct primary *primary, bool wait, uint64_t token)
 	return reply;
 }
 
-/* A group whose workers it would restart, or start and stop, is in the middle of a rollout. NULL: none. */
-static json_t *in_rollout(struct primary *primary)
-{
-	struct reload *r = primary->reload;
-	char why[400];
-
-	config_diff(&primary->config, &r->next, note_group, r);
-	for (uint32_t left = r->groups | r->scale; left != 0; left &= left - 1)
-		if (rollout_refuse(primary, (uint32_t)__builtin_ctz(left), why, sizeof(why)))
-			return reply_error("busy", why);
-	return NULL;
-}
-
 json_t *reload_begin(struct primary *primary, bool wait, uint64_t token)
 {
 	struct reload *r = primary->reload;
@@ -382,7 +369,7 @@ json_t *reload_begin(struct primary *primary, bool wait, uint64_t token)
 	fixed = report_fixed(r->changes);
 	if (json_array_size(fixed) == 0 || BATON_SABOTAGE(reload_takes_what_it_can)) {
 		json_decref(fixed);
-		reply = in_rollout(primary);
+		reply = reload_in_rollout(primary);
 		if (!reply)
 			return apply(primary, wait, token);
 		forget(r);

@@ -164,7 +164,7 @@ static void poll_weight(struct supervisor *sup, struct rollout *r)
 		rollout_event(sup, r, EV_MOVED, "");
 		return;
 	}
-	if (step && step->kind == STEP_PAUSE) { /* taken up again after the primary: the weight is there, the pause goes on */
+	if (step && step->kind == STEP_PAUSE) { /* taken up again: the weight is there, the pause goes on */
 		rollout_take_step(sup, r);
 		return;
 	}

@@ -6,136 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "audit.h"
-#include "rollout_inner.h"
-#include "scale_rig.h"
-
-static const struct peer operator = { .uid = 0, .login = PEER_NONE };
-static json_t *said;
-
-static struct rollout *r(void) { return rollout_of(rig.primary, 0); }
-
-static void plan(uint32_t steps, const struct config_step *step)
-{
-	struct config_rollout *c = &rig.primary->config.rollout[0];
-
-	memset(c, 0, sizeof(*c));
-	memcpy(c->name, "game", 5);
-	memcpy(c->step, step, steps * sizeof(*step));
-	c->steps = steps;
-	c->analysis.interval_ns = 0; /* no gates but those of deaths */
-	rig.primary->config.rollouts = 1;
-}
-
-static const struct config_step weights[] = {
-	{ .kind = STEP_WEIGHT, .permille = 100 }, { .kind = STEP_PAUSE }, { .kind = STEP_WEIGHT, .permille = 500 },
-	{ .kind = STEP_PAUSE }, { .kind = STEP_WEIGHT, .permille = 1000 },
-};
-
-static int begin_rig(void **state)
-{
-	if (rig_start(state))
-		return -1;
-	rig_plugin("r2.so", "ok r2");
-	struct state_group *g = &rig.primary->state.header->group[0];
-	g->record_size = FAKE_RECORD;
-	if (rollouts_init(rig.primary))
-		return -1;
-	rig_path(rig.primary->rollouts->path, "rollout.json");
-	plan(5, weights);
-	return 0;
-}
-
-static int end_rig(void **state)
-{
-	int rc = rig_end(state);
-
-	json_decref(said);
-	said = NULL;
-	return rc;
-}
-
-/* rollouts_fini() must come before the rig's memory goes. */
-static int end_rollouts(void **state)
-{
-	supervisor_fini(rig.primary);
-	rollouts_fini(rig.primary);
-	return end_rig(state);
-}
-
-static bool ok(json_t *reply)
-{
-	json_decref(said);
-	said = reply;
-	return json_is_true(json_object_get(said, "ok"));
-}
-
-static const char *error(void)
-{
-	const char *text = json_string_value(json_object_get(said, "error"));
-
-	return text ? text : "";
-}
-
-static struct rollout_order order(const char *file)
-{
-	static char path[BATON_PATH_BYTES];
-
-	return (struct rollout_order){ .group = "game", .to = file ? rig_path(path, file) : NULL, .peer = &operator,
-				       .token = 9 };
-}
-
-static void start(const char *file)
-{
-	struct rollout_order o = order(file);
-
-	assert_null(rollout_start(rig.primary, &o));
-	wait_until(r()->at != AT_CHECK);
-}
-
-static uint32_t owned_by_role(enum worker_role role, uint32_t service)
-{
-	uint32_t count = 0;
-
-	for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
-		uint32_t slot = fake.owner[service][b];
-		count += slot != SLOT_NONE && rig_worker(rig_slot(slot)->worker)->role == role;
-	}
-	return count;
-}
-
-static void has(uint32_t candidate, uint32_t control)
-{
-	for (uint32_t s = 0; s < FAKE_SERVICES; s++) {
-		assert_int_equal(owned_by_role(ROLE_CANDIDATE, s), candidate);
-		assert_int_equal(owned_by_role(ROLE_CONTROL, s), control);
-		assert_int_equal(owned_by_role(ROLE_STABLE, s), FAKE_BUCKETS - candidate - control);
-	}
-}
-
-static void until_pause(uint32_t permille)
-{
-	wait_until(r()->at == AT_PAUSE && r()->weight == permille);
-}
-
-static uint32_t a_worker(enum worker_role role)
-{
-	uint32_t i = 0;
-
-	while (i < rig.primary->supervisor->workers && rig_worker(i)->role != role)
-		i++;
-	assert_true(i < rig.primary->supervisor->workers);
-	return i;
-}
-
-static void only_the_groups_own(void)
-{
-	wait_until(scale_settled());
-	assert_int_equal(rig.primary->supervisor->workers, RIG_WORKERS);
-	check_owners(true);
-	for (uint32_t i = 0; i < RIG_WORKERS; i++)
-		assert_int_equal(rig_worker(i)->role, ROLE_STABLE);
-}
+#include "rollout_rig.h"
 
 static void every_weight_is_exact_and_control_has_as_much(void **unused)
 {
@@ -188,7 +59,8 @@ static void a_dead_candidates_buckets_go_to_stable_at_once(void **unused)
 	for (uint32_t i = 0; i < rig.primary->supervisor->workers; i++) {
 		const struct worker *w = rig_worker(i);
 		on_their_way = on_their_way ||
-			       (w->role == ROLE_STABLE && w->transfer.from == slot && w->slot == w->transfer.to && !w->transfer.part);
+			       (w->role == ROLE_STABLE && !w->transfer.part && w->transfer.from == slot &&
+				w->slot == w->transfer.to);
 	}
 	assert_true(on_their_way);
 	wait_until(r()->at == AT_DEGRADED);
@@ -291,7 +163,38 @@ static void the_next_primary_goes_on_at_its_step(void **unused)
 	wait_until(r()->at == AT_DEGRADED);
 }
 
-#define TEST(claim) cmocka_unit_test_setup_teardown(claim, begin_rig, end_rollouts)
+/* It is refused by what its file says; nothing has been started, nothing has moved. */
+static void a_candidate_with_other_records_is_refused(void **unused)
+{
+	char raw[250];
+
+	(void)unused;
+	snprintf(raw, sizeof(raw), "raw {\"abi\":%u,\"name\":\"fake\",\"version\":\"r3\",\"build_id\":\"33\","
+		 "\"key\":\"flow\",\"key_offset\":0,\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}", BATON_PLUGIN_ABI,
+		 FAKE_SCHEMA + 1, FAKE_RECORD);
+	assert_true(strlen(raw) < sizeof(raw) - 1);
+	rig_plugin("r3.so", raw);
+	uint32_t moved = fake.moved;
+	start("r3.so");
+	assert_int_equal(r()->at, AT_IDLE);
+	assert_int_equal(rig.primary->supervisor->workers, RIG_WORKERS);
+	assert_int_equal(fake.moved, moved);
+}
+
+/* A control that dies is replaced, and the rollout goes on. */
+static void a_dead_control_is_replaced(void **unused)
+{
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	pid_t pid = rig_pid(a_worker(ROLE_CONTROL));
+	kill(pid, SIGKILL);
+	wait_until(rig_worker(a_worker(ROLE_CONTROL))->crashes == 1);
+	wait_until(scale_settled());
+	assert_int_not_equal(rig_pid(a_worker(ROLE_CONTROL)), pid);
+	assert_int_equal(r()->at, AT_PAUSE);
+	has(6, 6);
+}
 
 int main(int argc, char **argv)
 {
@@ -304,6 +207,8 @@ int main(int argc, char **argv)
 		TEST(other_operations_wait_for_its_end),
 		TEST(slots_that_are_missing_are_counted),
 		TEST(the_next_primary_goes_on_at_its_step),
+		TEST(a_candidate_with_other_records_is_refused),
+		TEST(a_dead_control_is_replaced),
 	};
 
 	fake_zygote_main(argc, argv);
