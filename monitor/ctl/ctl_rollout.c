@@ -332,23 +332,47 @@ static void print_past(FILE *out, const json_t *past)
 		text_of(past, "why"));
 }
 
-int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err)
+/* A question about the group. *reply: what is left to print, the caller's, or NULL. Returns the exit code. */
+static int question(const struct ctl_options *o, const char *command, json_t **reply, FILE *out, FILE *err)
 {
-	json_t *args = json_object(), *reply = NULL, *past;
-	size_t index;
+	json_t *args = json_object(), *said = NULL;
 	int rc;
 
+	*reply = NULL;
 	json_object_set_new(args, "group", word(o->target));
-	rc = ctl_ask(o, "rollout.history", args, CTL_ANSWER_MS, &reply, err);
+	rc = ctl_ask(o, command, args, CTL_ANSWER_MS, &said, err);
 	if (rc != CTL_OK)
 		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
+	if (!json_is_true(json_object_get(said, "ok")))
+		rc = ctl_refused(o, said, err);
 	else if (o->json)
-		ctl_print_json(out, reply);
+		ctl_print_json(out, said);
 	else
-		json_array_foreach(json_object_get(reply, "history"), index, past)
-			print_past(out, past);
+		*reply = json_incref(said);
+	json_decref(said);
+	return rc;
+}
+
+int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err)
+{
+	json_t *reply, *past;
+	size_t index;
+	int rc = question(o, "rollout.history", &reply, out, err);
+
+	json_array_foreach(json_object_get(reply, "history"), index, past)
+		print_past(out, past);
+	json_decref(reply);
+	return rc;
+}
+
+int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err)
+{
+	json_t *reply, *line;
+	size_t index;
+	int rc = question(o, "rollout.explain", &reply, out, err);
+
+	json_array_foreach(json_object_get(reply, "text"), index, line)
+		fprintf(out, "%s\n", json_string_value(line) ? json_string_value(line) : "");
 	json_decref(reply);
 	return rc;
 }

@@ -1,5 +1,5 @@
-/* Staged rollouts: a group goes from its stable version to a candidate in steps, and back at once if that is worse. Each
- * is made of the operations there are: workers added and stopped, buckets moved by weight (scale.h), a restart at the
+/* Staged rollouts: a group goes from its stable version to a candidate in steps, and back at once if that is worse.
+ * Each is made of the operations there are: workers added and stopped, buckets moved by weight (scale.h), a restart at the
  * end. One a group; it survives the primary. docs/rollouts.md is for operators. Main lcore only.
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every
@@ -21,8 +21,8 @@ struct supervisor;
 
 /* ---- what the primary and the supervisor call; all of it does nothing without rollouts_init() ---- */
 
-/* Reads what the last primary left. Returns 0, also if the file cannot be read: then there are no rollouts to go on with,
- * which is logged. Or -ENOMEM. */
+/* Reads what the last primary left. Returns 0, also if the file cannot be read: then there are no rollouts to go on
+ * with, which is logged. Or -ENOMEM. */
 int rollouts_init(struct primary *primary);
 void rollouts_fini(struct primary *primary);
 /* Every turn. */

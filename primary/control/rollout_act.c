@@ -35,7 +35,8 @@ static void note_past(struct rollout *r, bool promoted)
 		r->pasts--;
 	}
 	struct rollout_past *past = &r->past[r->pasts++];
-	*past = (struct rollout_past){ .from = r->stable, .to = r->candidate, .promoted = promoted, .time_ns = rollout_wall_ns() };
+	*past = (struct rollout_past){ .from = r->stable, .to = r->candidate, .promoted = promoted,
+				       .time_ns = rollout_wall_ns() };
 	memcpy(past->actor, r->actor, sizeof(past->actor));
 	memcpy(past->why, r->why, sizeof(past->why));
 }
@@ -167,8 +168,7 @@ static void act_back(struct supervisor *sup, struct rollout *r, const char *why)
 	snprintf(r->why, sizeof(r->why), "%s", why);
 	r->paused = r->full = r->skip = r->retiring = false;
 	r->until_ns = r->retry_ns = 0;
-	if (!BATON_SABOTAGE(rollback_moves_nothing))
-		r->want = 0;
+	r->want = 0;
 	r->control = false;
 	r->moving = true;
 	log_error("rollout of %s to %s is rolled back: %s", r->plan.name, r->candidate.version, r->why);

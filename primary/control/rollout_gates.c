@@ -1,4 +1,4 @@
-/* A rollout's gates: when they are armed, what they are shown, what follows of what they say. The judging is gates.c. */
+/* A rollout's gates: when they are armed, what they are shown, what follows of what they say. gates.c judges. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -348,8 +348,8 @@ void rollouts_configured(struct primary *primary, const struct config *before)
 		if (to[0] == '\0' || strcmp(to, candidate_in(before, g)) == 0)
 			continue;
 		if (r->at != AT_IDLE && r->at != AT_DEGRADED) {
-			log_warn("rollout of %s: the configuration names candidate %s, but one to %s is under way: `batonctl rollout "
-				 "start %s --replace` begins anew", r->plan.name, to, r->candidate.version, r->plan.name);
+			log_warn("rollout of %s: the configuration names candidate %s, but one to %s is under way: `batonctl "
+				 "rollout start %s --replace` begins anew", r->plan.name, to, r->candidate.version, r->plan.name);
 			continue;
 		}
 		memset(&wish, 0, sizeof(wish));

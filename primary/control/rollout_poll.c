@@ -164,7 +164,7 @@ static void poll_weight(struct supervisor *sup, struct rollout *r)
 		rollout_event(sup, r, EV_MOVED, "");
 		return;
 	}
-	if (step && step->kind == STEP_PAUSE) { /* taken up again after the primary: the weight is there, the pause goes on */
+	if (step && step->kind == STEP_PAUSE) { /* taken up again: the weight is there, the pause goes on */
 		rollout_take_step(sup, r);
 		return;
 	}
@@ -263,7 +263,9 @@ static void look_at_deadline(struct supervisor *sup, struct rollout *r)
 		return;
 	snprintf(why, sizeof(why), "its deadline of %.0f s has passed%s%.120s", (double)r->plan.deadline_ns / 1e9,
 		 r->why[0] ? "; at the end: " : "", r->why);
-	rollout_event(sup, r, EV_DEADLINE, why);
+	if (r->plan.pause_on_failure)
+		r->deadline_ns = 0; /* said once: it is the operator's from here on */
+	rollout_event(sup, r, r->plan.pause_on_failure ? EV_GATE_PAUSE : EV_DEADLINE, why);
 }
 
 /* The version that all is compared with, and would be gone back to, has failed itself. */

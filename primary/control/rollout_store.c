@@ -1,5 +1,5 @@
-/* The file of rollouts: written whole at each step, before the step has any effect that a restart must know of. The next
- * primary goes on at the step that stands there, so it is never one that is further than the last one was. */
+/* The file of rollouts: written whole at each step, before the step has any effect that a restart must know of. The
+ * next primary goes on at the step that stands there, so it is never one that is further than the last one was. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -139,8 +139,8 @@ static int write_file(const char *path, const char *text, bool durable)
 	return rc;
 }
 
-/* A kill of the primary loses nothing that rename() has seen. Waiting for the disk is for when nothing is under way: the
- * main lcore sees deaths. */
+/* A kill of the primary loses nothing that rename() has seen. Waiting for the disk is for when nothing is under way:
+ * the main lcore sees deaths. */
 void rollout_save(struct primary *primary, bool durable)
 {
 	struct rollouts *all = primary->rollouts;
@@ -158,8 +158,8 @@ void rollout_save(struct primary *primary, bool durable)
 	free(text);
 	json_decref(o);
 	if (rc != 0 && !all->complained)
-		log_warn("rollouts: %s: %s: a restart of batond would not know what is under way until that is mended", all->path,
-			 strerror(-rc));
+		log_warn("rollouts: %s: %s: a restart of batond would not know what is under way until that is mended",
+			 all->path, strerror(-rc));
 	else if (rc == 0 && all->complained)
 		log_info("rollouts: %s: written again", all->path);
 	all->complained = rc != 0;
@@ -318,8 +318,8 @@ void rollout_load(struct primary *primary)
 		return;
 	o = json_load_file(all->path, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
-		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with what the "
-			  "configuration names", all->path, o ? "not of this version" : error.text);
+		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with what "
+			  "the configuration names", all->path, o ? "not of this version" : error.text);
 		json_decref(o);
 		return;
 	}

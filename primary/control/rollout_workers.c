@@ -279,8 +279,8 @@ void rollout_death(struct supervisor *sup, uint32_t slot)
 		 s->words);
 	if (datapath_owned(sup->primary->dp, slot) == 0 || BATON_SABOTAGE(candidate_orphans_wait))
 		return;
-	/* As a standby would: the move is ordered before the data path hears of the death (R7). If no stable worker can take
-	 * it now, the roll back moves what is left. */
+	/* As a standby would: the move is ordered before the data path hears of the death (R7). If no stable worker can
+	 * take it now, the roll back moves what is left. */
 	to = heir(sup, r);
 	if (to == sup->workers)
 		return;

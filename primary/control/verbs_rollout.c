@@ -4,6 +4,7 @@
 #include "command.h"
 #include "reply.h"
 #include "rollout.h"
+#include "rollout_explain.h"
 #include "verbs.h"
 
 static bool is_text(const json_t *value)
@@ -60,4 +61,19 @@ json_t *verb_rollout_history(const struct command_call *call)
 	if (!json_is_string(group))
 		return reply_error("usage", "args.group is the name of a group");
 	return rollout_history(call->primary, json_string_value(group));
+}
+
+json_t *verb_rollout_explain(const struct command_call *call)
+{
+	const struct config *config = &call->primary->config;
+	const char *name = json_string_value(json_object_get(call->args, "group"));
+	uint32_t group = 0;
+
+	if (!name)
+		return reply_error("usage", "args.group is the name of a group");
+	while (group < config->groups && strcmp(config->group[group].name, name) != 0)
+		group++;
+	if (group == config->groups)
+		return reply_error("not_found", "no such group: `batonctl rollout status` lists them");
+	return rollout_explain_group(call->primary, group);
 }

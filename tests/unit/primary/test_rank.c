@@ -71,7 +71,8 @@ static void a_greater_weight_keeps_what_it_has(void **unused)
 {
 	(void)unused;
 	for (uint32_t round = 0; round < 200; round++) {
-		uint32_t buckets = 1u << (1 + roll() % 11), low = (uint32_t)(roll() % 1001), high = low + (uint32_t)(roll() % (1001 - low));
+		uint32_t buckets = 1u << (1 + roll() % 11), low = (uint32_t)(roll() % 1001);
+		uint32_t high = low + (uint32_t)(roll() % (1001 - low));
 		uint64_t salt = roll(), cohort[SHARE_WORDS] = { roll() & roll() & roll() };
 
 		rank_roles(buckets, salt, cohort, low, 0, role);
