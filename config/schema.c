@@ -237,7 +237,7 @@ const struct schema_row schema[] = {
 	  .help = "players whose buckets move first, by their keys as batonctl buckets find takes them" },
 	{ "rollouts[].on_failure", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "rollback",
 	  .example = "pause", .words = failure_words, FIELD(config_rollout, pause_on_failure),
-	  .help = "when a gate fails or the deadline passes; a crash or stall of the candidate always rolls back" },
+	  .help = "when a gate fails; a crash or stall of the candidate and the deadline always roll back" },
 	{ "rollouts[].deadline", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, SEC, 168 * 3600 * SEC,
 	  .fallback = "1h", .example = "2h", .zero = "none", FIELD(config_rollout, deadline_ns),
 	  .help = "time until it must be at 100%, pauses that wait for an operator apart" },

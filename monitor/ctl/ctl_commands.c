@@ -287,6 +287,10 @@ const struct ctl_command ctl_commands[] = {
 	  "a version of `rollout history`. Its file must be what it was then.",
 	  ctl_rollout_undo },
 	{ "rollout", "history", "GROUP", "", "how the last rollouts ended", "The latest first.", ctl_rollout_history },
+	{ "rollout", "diff", "GROUP", "", "what the shadow's candidate did otherwise than production",
+	  "How many packets and messages were compared, the fields that differed, and the newest 32 differences: request, both\n"
+	  "replies, and what differs in them. Noise is what a fresh stable worker does otherwise than production.",
+	  ctl_rollout_diff },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
 	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"

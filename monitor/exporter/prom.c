@@ -295,6 +295,7 @@ void prom_write(FILE *out, const struct snapshot *s)
 	prom_residences(&p);
 	prom_ports(&p);
 	prom_groups(&p);
+	prom_rollouts(&p);
 	prom_zygote(&p);
 	write_workers(&p);
 	write_generator(&p);

@@ -219,5 +219,6 @@ void snapshot_derive_since(struct snapshot *out, const struct sample *origin, co
 	derive_totals(out, origin, base, now);
 	snapshot_residences(out, origin, base, now);
 	snapshot_parts(out, origin, now);
+	snapshot_rollouts(out, now);
 	snapshot_judge(out, base);
 }

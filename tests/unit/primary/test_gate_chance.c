@@ -50,7 +50,7 @@ static void a_candidate_at_its_threshold_fails_as_rarely_as_is_said(void **unuse
 		{1e-5, 1e-5, NAN, 0, NAN}, {1e-3, 1e-3, NAN, NAN, 1}, {0.5, 0.5, NAN, 0, NAN}, {0.001, 0.002, NAN, 0.001, NAN},
 		{0.02, 0.03, NAN, NAN, 1.5}, {0.001, 0.01, 0.01, NAN, NAN},
 	};
-	const uint32_t windows = 250, count = sizeof(cases) / sizeof(cases[0]);
+	const uint32_t windows = 150, count = sizeof(cases) / sizeof(cases[0]);
 	uint32_t failed[GATE_COUNT] = {0};
 
 	(void)unused;
@@ -76,7 +76,7 @@ static void a_candidate_at_its_threshold_fails_as_rarely_as_is_said(void **unuse
  * be no worse than control at all. Both have the same distribution, but in each slice another one of them is unlucky. */
 static void times_of_one_distribution_fail_as_rarely_as_is_said(void **unused)
 {
-	const uint32_t windows = 500;
+	const uint32_t windows = 250;
 	uint32_t failed[GATE_COUNT] = {0};
 
 	(void)unused;
@@ -133,7 +133,7 @@ static void busy_machine(struct traffic *t, bool far)
 static void a_good_candidate_is_promoted_every_time_on_a_busy_machine(void **unused)
 {
 	(void)unused;
-	for (uint32_t rollout = 0; rollout < 40; rollout++) {
+	for (uint32_t rollout = 0; rollout < 20; rollout++) {
 		bool far = rollout % 2;
 
 		begin();
