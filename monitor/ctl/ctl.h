@@ -133,6 +133,8 @@ int ctl_rollout_abort(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_retry(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_undo(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err);
+/* ctl_explain.c */
+int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err);
 /* ctl_shadow.c */
 int ctl_rollout_diff(const struct ctl_options *o, FILE *out, FILE *err);
 

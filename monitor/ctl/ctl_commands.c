@@ -286,6 +286,10 @@ const struct ctl_command ctl_commands[] = {
 	  "One that is under way is rolled back. After a promotion the version before it takes everything in one step. --to V:\n"
 	  "a version of `rollout history`. Its file must be what it was then.",
 	  ctl_rollout_undo },
+	{ "rollout", "explain", "GROUP", "", "what its steps would mean, before anything moves",
+	  "Buckets, players and packets that each step exposes, the fastest promotion, how long a bad gate takes to end it,\n"
+	  "windows that are too short to be judged, and the worker slots it takes; with the group's present traffic.",
+	  ctl_rollout_explain },
 	{ "rollout", "history", "GROUP", "", "how the last rollouts ended", "The latest first.", ctl_rollout_history },
 	{ "rollout", "diff", "GROUP", "", "what the shadow's candidate did otherwise than production",
 	  "How many packets and messages were compared, the fields that differed, and the newest 32 differences: request, both\n"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "render.h"
+#include "sabotage.h"
 #include "snapshot.h"
 
 bool rollout_at_work(const struct stats_rollout *r)
@@ -31,7 +32,7 @@ enum verdict rollout_level(const struct stats_rollout *r)
 {
 	uint32_t gate;
 
-	if (r->state == ROLLOUT_DEGRADED)
+	if (r->state == ROLLOUT_DEGRADED && !BATON_SABOTAGE(degraded_rollout_unsaid))
 		return VERDICT_WARN;
 	return rollout_at_work(r) && rollout_worst(r, &gate) != NULL ? VERDICT_WARN : VERDICT_OK;
 }

@@ -6,6 +6,7 @@
 #include "rank.h"
 #include "reply.h"
 #include "rollout_explain_text.h"
+#include "sabotage.h"
 
 #define NS 1e9
 
@@ -50,7 +51,7 @@ static void sum_step(const struct config_rollout *rollout, uint32_t i, const str
 	};
 	out->share = facts->buckets ? (double)out->buckets / facts->buckets : 0;
 	out->pps = facts->pps * out->share;
-	out->players = shadow ? 0 : facts->players_known ? (double)facts->players * out->share : NAN;
+	out->players = shadow && !BATON_SABOTAGE(shadow_counted_as_exposure) ? 0 : facts->players_known ? (double)facts->players * out->share : NAN;
 	out->window_short = out->candidates && out->pps * seconds(a->interval_ns) < (double)a->min_packets;
 	out->bad_packets = shadow ? 0 : out->pps * sums->slowest_s;
 }

@@ -184,6 +184,7 @@ const struct command_verb command_verbs[] = {
 	OPERATOR("rollout.retry", verb_rollout_retry),
 	OPERATOR("rollout.undo", verb_rollout_undo),
 	VIEWER("rollout.history", verb_rollout_history),
+	VIEWER("rollout.explain", verb_rollout_explain),
 	OPERATOR("rollout.diff", verb_rollout_diff),
 	OPERATOR("config.reload", verb_config_reload),
 	VIEWER("config.diff", verb_config_diff),

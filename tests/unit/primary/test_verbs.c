@@ -12,6 +12,7 @@
 static const char *const viewers[] = {
 	"ping", "status", "stats", "worker.list", "buckets.show", "buckets.find", "config.diff", "config.show", "audit",
 	"crash.list", "crash.show", "quarantine.list", "state.info",
+	"rollout.status", "rollout.history", "rollout.explain",
 	NULL,
 };
 
