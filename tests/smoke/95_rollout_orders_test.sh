@@ -39,8 +39,8 @@ retry_begins_again_and_undo_ends_it_without_a_trace() {
 	for weight in 100 500 1000; do
 		goes_to "$weight"
 		order undo
-		wait_for '[ "$(row .phase)" = idle ] && [ "$(row .state)" != degraded ]'
-		wait_for 'workers_ready 2 $BUCKETS && [ "$(versions)" = 1 ]'
+		over healthy
+		equal versions "$(versions)" 1
 		equal "exit status of its status" "$(status_of)" 0
 		served_on
 		[ "$weight" = 1000 ] || start "$GOOD"
@@ -83,7 +83,8 @@ a_second_rollout_is_refused_unless_it_replaces() {
 	ctl rollout start game --to "$CANDIDATES/game_v2_clock.so" --replace
 	until_is paused '.weight == 100 and .candidate.version == "2-clock"'
 	order undo
-	wait_for 'workers_ready 2 $BUCKETS && [ "$(versions)" = 1 ]'
+	over healthy
+	equal versions "$(versions)" 1
 }
 # kill -9 at half: the next primary has it at no more than that, with no other buckets, and it goes on from there.
 a_killed_primary_goes_on_at_the_weight_it_had() {

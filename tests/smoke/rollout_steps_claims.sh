@@ -38,7 +38,8 @@ clean_slate() {
 	no_rollout
 }
 no_rollout() {
-	is healthy || is none || is degraded || { ctl rollout abort game && over degraded; } >/dev/null 2>&1 || true
+	[ "$(row .phase)" = idle ] || ctl rollout abort game >/dev/null 2>&1 || true # it may just have ended
+	wait_for '[ "$(row .phase)" = idle ]'
 }
 start() { ctl rollout start game --to "$1" >"$WORK/order" 2>&1 || { cat "$WORK/order"; return 1; }; }
 order() { ctl rollout "$1" game "${@:2}" >"$WORK/order" 2>&1 || { cat "$WORK/order"; return 1; }; }
