@@ -5,6 +5,7 @@
  * by SIGSEGV, which a worker takes as one of its own (workers/runtime/crash.c). When death was seen and stable was
  * given the buckets is in batond's log, by the same counter as `kill_tsc`: the script reads it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ struct orders {
 	char *ctl, *instance, *candidate;
 };
 
-/* batonctl -i INSTANCE rollout VERB game [--to FILE]. What it says goes to standard error. Returns 0 or 1. */
+/* batonctl -i INSTANCE rollout VERB game [--to FILE]. Returns 0 or 1; what it says of a refusal is on standard error. */
 static int order(const struct orders *o, char *verb)
 {
 	char group[] = GROUP;
@@ -40,7 +41,7 @@ static int order(const struct orders *o, char *verb)
 	if (strcmp(verb, "start") != 0)
 		argv[6] = NULL;
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, 2, 1);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	int rc = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (rc == 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)

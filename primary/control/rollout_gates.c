@@ -173,6 +173,11 @@ json_t *rollout_gates_json(const struct rollout *r)
 	return list;
 }
 
+uint32_t rollout_gates_windows(const struct rollout *r)
+{
+	return r->gates ? r->gates->windows : 0;
+}
+
 void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
 {
 	out->failure_limit = r->plan.analysis.failure_limit;

@@ -181,6 +181,8 @@ void rollout_gates_poll(struct supervisor *sup, struct rollout *r);
 /* The gates do not keep it from leaving the step. */
 bool rollout_gates_passed(const struct rollout *r);
 json_t *rollout_gates_json(const struct rollout *r);
+/* That ended since the weight was reached, whatever they said. */
+uint32_t rollout_gates_windows(const struct rollout *r);
 void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out);
 void rollout_gates_free(struct rollout *r);
 

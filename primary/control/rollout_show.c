@@ -126,6 +126,7 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 	json_object_set_new(workers, "control", names_of(sup, r->group, ROLE_CONTROL));
 	json_object_set_new(o, "workers", workers);
 	json_object_set_new(o, "gates", rollout_gates_json(r));
+	reply_set_count(o, "windows", rollout_gates_windows(r));
 	json_object_set_new(o, "shadow", shadow_json(sup, r));
 	json_object_set_new(o, "until", until_json(r));
 	reply_set_text(o, "why", r->why);

@@ -1,6 +1,8 @@
 /* The table of rollouts; see rollout_state.h. */
 #include "rollout_state.h"
 
+#include "sabotage.h"
+
 #define GO(act, to) { ACT_##act, AT_##to, true }
 
 /* What ends any step: an operator, a gate, a death, the clock. */
@@ -96,6 +98,8 @@ bool rollout_at_work(enum rollout_at at)
 
 bool rollout_at_risk(enum rollout_at at)
 {
+	if (BATON_SABOTAGE(disarmed_while_paused) && at == AT_PAUSE)
+		return false;
 	return at >= AT_START && at <= AT_COMPLETE;
 }
 
