@@ -134,8 +134,6 @@ int ctl_rollout_retry(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_undo(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err);
-/* ctl_explain.c */
-int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err);
 /* ctl_shadow.c */
 int ctl_rollout_diff(const struct ctl_options *o, FILE *out, FILE *err);
 

@@ -27,7 +27,6 @@ json_t *verb_rollout_abort(const struct command_call *call);
 json_t *verb_rollout_retry(const struct command_call *call);
 json_t *verb_rollout_undo(const struct command_call *call);
 json_t *verb_rollout_history(const struct command_call *call);
-/* verbs_explain.c */
 json_t *verb_rollout_explain(const struct command_call *call);
 /* verbs_shadow.c */
 json_t *verb_rollout_diff(const struct command_call *call);
