@@ -43,6 +43,19 @@ static void sample_residence(struct slot_view *view, uint64_t now_ns, const stru
 	stats_add(&view->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
 }
 
+/* For whoever balances: whose the worker's time was. One entry of the burst stands for all of them, drawn by chance, so
+ * that players whose packets come at fixed distances have their turn like others. */
+static inline void sample_load(struct io_lcore *io, const struct belt_producer *belt, uint32_t count)
+{
+	io->draw = io->draw * 1664525u + 1013904223u; /* Numerical Recipes, 7.1: the high bits are good enough */
+	uint32_t nth = (uint32_t)((uint64_t)io->draw * count >> 32);
+	const struct belt_shadow *shadow = &belt->shadow[(uint32_t)(belt->reaped + nth) & BELT_MASK];
+	volatile uint32_t *load = &io->steering[shadow->service].load[shadow->bucket];
+
+	if (baton_likely(shadow->kind == BELT_PACKET) || shadow->kind == BELT_MESSAGE)
+		*load = *load + (BATON_SABOTAGE(load_counts_bursts) ? 1 : count);
+}
+
 /* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
  * is settled: beyond it the worker is writing. Of a medium cell the lines the request had: a reply is never longer. */
 static inline void prefetch_slot(const struct belt_producer *belt, uint32_t nth)
@@ -201,6 +214,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	}
 	complete_burst(io, reply, replies % BATON_BURST);
 	stats_add(&io->stats->replies, plain);
+	sample_load(io, &view->belt, count);
 	belt_reaped(&view->belt, count, longs);
 	if (baton_unlikely(cells != 0))
 		end_cells(view, waiting);
