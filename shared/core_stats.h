@@ -15,7 +15,7 @@
 #include "stats_directory.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 5u
+#define STATS_VERSION 6u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \
@@ -62,6 +62,8 @@
 	X(deaths_with_undo, "of them: records they had changed in an unsettled burst were restored (main)") \
 	X(records_undone, "undo records of dead workers that were applied (main)") \
 	X(ledger_drift, "looks at the lcore's ledger that found it out of balance") \
+	X(balance_moves, "moves that made workers more evenly busy (main)") \
+	X(balance_buckets, "buckets in those moves (main)") \
 	X(fences, "workers killed because of what they wrote or said, which no honest worker does (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \

@@ -41,7 +41,7 @@ struct balance_look {
 	uint64_t now_ns;
 	uint32_t workers, buckets;
 	const struct balance_worker *worker;
-	const uint8_t *owner;     /* of each bucket: a worker, or SHARE_NOBODY */
+	const uint8_t *owner;     /* of each bucket: a worker, or SHARE_NOBODY; workers may be numbered as one likes */
 	const double *cost;       /* of each bucket: its part of its owner's load */
 	const uint64_t *rests_ns; /* of each bucket: until then it stays where it is */
 };
@@ -66,6 +66,7 @@ enum balance_verdict {
 struct balance_move {
 	uint32_t bucket;
 	uint8_t from, to;
+	bool taken; /* by who carries the plan out */
 	double cost;
 };
 
@@ -122,27 +123,25 @@ struct balance_group {
 	double seconds;      /* of the latest look */
 	uint64_t looked_ns;  /* when that was; 0: never */
 	const char *held;    /* why nothing is decided now; NULL: it is */
-	struct balance_state role[BALANCE_ROLES];
-	struct balance_worker worker[BATON_MAX_WORKERS]; /* as measured; by slot, since workers change their places */
 	uint32_t service;
+	struct balance_state role[BALANCE_ROLES];
+	/* By slot, as are the plans: workers change their places in the table. */
+	struct balance_worker worker[BATON_MAX_WORKERS];
 	struct balance_plan plan[BALANCE_ROLES];
-	uint32_t done[BALANCE_ROLES]; /* moves of the plan that are through, or given up */
-	uint32_t plan_slot[BATON_MAX_WORKERS]; /* of the workers that the plan names, and their incarnations */
-	uint32_t plan_incarnation[BATON_MAX_WORKERS];
-	bool planned;        /* there is a plan */
+	uint32_t incarnation[BATON_MAX_WORKERS]; /* for which the plans were made */
+	bool planned;          /* some of it is still to be done */
 	uint64_t moves, moved; /* ever: moves, buckets in them */
-	char last[320];      /* the latest decision, in words */
-	uint64_t last_ns;
+	char last[400];        /* the latest decision, in words */
+	uint64_t last_ns;      /* 0: none yet */
 };
 
 struct balance {
 	struct balance_group group[BATON_MAX_GROUPS];
 	struct balance_service service[BATON_MAX_SERVICES];
 	struct balance_slot slot[BATON_MAX_WORKERS];
-	uint32_t at_group, at_role; /* whose move is under way */
-	uint32_t at_bucket;         /* one of it: for its rest */
-	struct audit_order *audit;  /* of it */
-	uint64_t asked_ns;          /* when an order last waited for a move of ours */
+	uint32_t at_group;         /* whose move is under way */
+	struct audit_order *audit; /* of it */
+	uint64_t asked_ns;         /* when an order last waited for a move of ours */
 };
 
 /* ---- measuring: balance_load.c ---- */
@@ -169,7 +168,7 @@ void balance_placed(struct supervisor *sup, uint32_t service, const uint64_t *ma
 bool balance_keeps(const struct supervisor *sup, uint32_t group);
 /* An operator asked for an even share by number. */
 void balance_evened(struct supervisor *sup, uint32_t group);
-/* On or off, until the configuration says something else. On: what was placed by hand may be moved again. */
+/* On or off, until a reload changes balance.enabled. On: what was placed by hand may be moved again. */
 void balance_order(struct supervisor *sup, uint32_t group, bool on);
 /* The reply of `balance.status`: balance_show.c. group: NULL for all. */
 json_t *balance_show(struct primary *primary, const char *group);

@@ -335,6 +335,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	debug_poll(sup);
 	restart_poll(sup);
 	scale_poll(sup);
+	balance_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -396,6 +397,7 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	balance_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;
 }

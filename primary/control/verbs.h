@@ -17,6 +17,11 @@ json_t *verb_buckets_show(const struct command_call *call);
 json_t *verb_buckets_find(const struct command_call *call);
 json_t *verb_buckets_move(const struct command_call *call);
 
+/* verbs_balance.c */
+json_t *verb_balance_status(const struct command_call *call);
+json_t *verb_balance_on(const struct command_call *call);
+json_t *verb_balance_off(const struct command_call *call);
+
 /* verbs_quarantine.c */
 json_t *verb_quarantine_list(const struct command_call *call);
 json_t *verb_quarantine_show(const struct command_call *call);
