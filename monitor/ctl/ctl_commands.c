@@ -255,8 +255,20 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_buckets_find },
 	{ "buckets", "move", "BUCKETS GROUP.N", "t", "move buckets to a worker of their group, under traffic",
 	  "BUCKETS is written as `batonctl buckets show` prints it: 17 or 0-255,300 or 0-1022/2. They stay there until\n"
-	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again.",
+	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again. Balancing leaves them\n"
+	  "alone for groups[].balance.keep_placed, or until `batonctl balance on`.",
 	  ctl_buckets_move },
+	{ "balance", "status", "[GROUP]", "", "how busy workers are, and what balancing makes of it",
+	  "Busy share of each worker over the last interval, its hottest bucket, how uneven that is, what was moved last\n"
+	  "and why. Measured only while balancing is on. Every move is in `batonctl audit`, with its numbers.",
+	  ctl_balance_status },
+	{ "balance", "on", "[GROUP]", "", "move hot buckets from busy workers to idle ones",
+	  "Until `balance off`, or a reload that changes groups[].balance.enabled. What was placed by `buckets move` may be\n"
+	  "moved again from now on. Without GROUP: all groups. An order never waits for more than the move under way.",
+	  ctl_balance_on },
+	{ "balance", "off", "[GROUP]", "", "leave buckets where they are",
+	  "Until `balance on`, or a reload that changes groups[].balance.enabled. Without GROUP: all groups.",
+	  ctl_balance_off },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
 	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"

@@ -122,6 +122,7 @@ struct balance_group {
 	uint64_t began_ns, began_tsc;
 	double seconds;      /* of the latest look */
 	uint64_t looked_ns;  /* when that was; 0: never */
+	uint64_t looks;      /* ever */
 	const char *held;    /* why nothing is decided now; NULL: it is */
 	uint32_t service;
 	struct balance_state role[BALANCE_ROLES];

@@ -148,5 +148,6 @@ bool balance_measured(struct supervisor *sup, uint32_t group)
 		service->cost[b] = entries[slot] > 0 ? g->worker[slot].load * service->cost[b] / entries[slot] : 0;
 	}
 	g->looked_ns = now;
+	g->looks++;
 	return true;
 }

@@ -138,6 +138,7 @@ static json_t *group_row(const struct supervisor *sup, uint32_t group)
 	json_object_set_new(o, "held", g->held ? reply_text(g->held) : json_null());
 	json_object_set_new(o, "rules", rules_of(&config->balance));
 	json_object_set_new(o, "looked_s_ago", g->looked_ns ? json_real((double)(now - g->looked_ns) / 1e9) : json_null());
+	reply_set_count(o, "looks", g->looks);
 	json_object_set_new(o, "roles", g->looked_ns ? roles_of(sup, group) : json_array());
 	reply_set_count(o, "moves", g->moves);
 	reply_set_count(o, "moved", g->moved);
