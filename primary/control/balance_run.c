@@ -46,7 +46,8 @@ void balance_order(struct supervisor *sup, uint32_t group, bool on)
 
 void balance_placed(struct supervisor *sup, uint32_t service, const uint64_t *map)
 {
-	uint64_t keep = sup->primary->config.group[sup->primary->config.service[service].group_index].balance.keep_placed_ns;
+	const struct config *config = &sup->primary->config;
+	uint64_t keep = config->group[config->service[service].group_index].balance.keep_placed_ns;
 	struct balance_service *s = balance_service(sup, service);
 	uint64_t until = keep == 0 ? UINT64_MAX : process_now_ns() + keep;
 
@@ -170,7 +171,8 @@ static bool still_so(const struct supervisor *sup, const struct balance_group *g
 }
 
 /* What goes the same way as the move does into `map`. Returns their load; 0: nothing. */
-static double take_alike(struct supervisor *sup, uint32_t group, struct balance_plan *plan, uint32_t first, uint64_t *map)
+static double take_alike(struct supervisor *sup, uint32_t group, struct balance_plan *plan, uint32_t first,
+			 uint64_t *map)
 {
 	struct balance_group *g = &sup->balance.group[group];
 	struct balance_service *service = balance_service(sup, g->service);

@@ -6,7 +6,7 @@
 WORKERS=3
 SLOTS=8
 PLAYERS=60
-KILLS=${KILLS:-2} # make chaos: 20
+KILLS=${KILLS:-2} # make chaos: 60
 GROUP_EXTRA="    balance: {measure: packets, interval: 400ms, patience: 2, least_busy: off, rest: 500ms}
 control:
   audit_log: $WORK/audit"

@@ -343,8 +343,7 @@ static void residence_is_that_of_the_version_that_handles(void **state)
  * has three packets of four, it has about three quarters. Always the same ones, at the same distances. */
 static void load_is_counted_by_bucket(void **state)
 {
-	uint32_t load[BUCKETS], busy, quiet, sum = 0;
-	uint32_t orphans;
+	uint32_t load[BUCKETS], busy = 0, quiet = 0, sum = 0, orphans;
 
 	(void)state;
 	version_comes(0, "1.0");
@@ -364,7 +363,6 @@ static void load_is_counted_by_bucket(void **state)
 		take_replies(8);
 	}
 	datapath_load(rig.dp, 0, load);
-	busy = quiet = 0;
 	for (uint32_t b = 0; b < BUCKETS; b++) {
 		sum += load[b];
 		if (load[b] > load[busy])
