@@ -53,10 +53,11 @@ the_load_gets_even() {
 	ctl balance on game
 	wait_for players_are_even
 	wait_for '[ "$(balance ".roles[0].verdict")" = even ]'
+	ctl balance status game | grep 'game: balancing is on, as ordered; .* buckets moved in .* moves'
+	ctl balance off game # from here on nothing changes any more
 	[ "$(balance .moved)" -ge $((PLAYERS / 3)) ]
 	equal "moves in the counters" "$(counter balance_moves)" "$(balance .moves)"
 	equal "buckets in the counters" "$(counter balance_buckets)" "$(balance .moved)"
-	ctl balance status game | grep 'game: balancing is on, as ordered; .* buckets moved in .* moves'
 	echo "note: seed $SEED, $(balance .moved) buckets in $(balance .moves) moves, players $(players_by_worker)"
 }
 each_decision_is_in_the_audit_log() {
@@ -69,7 +70,6 @@ each_decision_is_in_the_audit_log() {
 }
 off_is_off() {
 	local before
-	ctl balance off
 	before=$(balance '| "\(.looks) \(.moves)"')
 	all_to_game_0
 	served_on 3000
@@ -108,8 +108,8 @@ cost_is_measured_too() {
 	sed -i 's/measure: packets/measure: cost/' "$WORK/baton.yaml"
 	ctl config reload --wait
 	decided 3
-	balance '.roles[0].workers[] | select((.busy > 0 and .busy <= 1 and .load == .busy) | not)' | { ! grep .; }
-	ctl balance status | grep 'game.0 .*busy .* hottest: bucket'
+	wait_for '[ "$(balance "| [.roles[0].workers[] | select(.busy > 0 and .busy <= 1 and .load == .busy)] | length")" = 3 ]'
+	wait_for "ctl balance status | grep 'game.0 .*busy .* hottest: bucket'"
 }
 the_bots_found_nothing_wrong() {
 	bots_stop
