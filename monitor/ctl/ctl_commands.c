@@ -263,8 +263,8 @@ const struct ctl_command ctl_commands[] = {
 	  "and why. Measured only while balancing is on. Every move is in `batonctl audit`, with its numbers.",
 	  ctl_balance_status },
 	{ "balance", "on", "[GROUP]", "", "move hot buckets from busy workers to idle ones",
-	  "Until `balance off`, or a reload that changes groups[].balance.enabled. What was placed by `buckets move` may be\n"
-	  "moved again from now on. Without GROUP: all groups. An order never waits for more than the move under way.",
+	  "Until `balance off`, or a reload that changes groups[].balance.enabled. What was placed by `buckets move` may\n"
+	  "be moved again from now on. Without GROUP: all groups. Orders wait for no more than the move under way.",
 	  ctl_balance_on },
 	{ "balance", "off", "[GROUP]", "", "leave buckets where they are",
 	  "Until `balance on`, or a reload that changes groups[].balance.enabled. Without GROUP: all groups.",

@@ -143,6 +143,7 @@ struct balance {
 	uint32_t at_group;         /* whose move is under way */
 	struct audit_order *audit; /* of it */
 	uint64_t asked_ns;         /* when an order last waited for a move of ours */
+	uint32_t pause;            /* turns until the next: whoever waits for the end of any operation gets on first */
 };
 
 /* ---- measuring: balance_load.c ---- */

@@ -103,6 +103,7 @@ static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 		g->planned = false;
 	audit_end(primary, balance->audit, reply);
 	balance->audit = NULL;
+	balance->pause = 2;
 	json_decref(reply);
 }
 
@@ -282,7 +283,7 @@ static void poll_group(struct supervisor *sup, uint32_t group)
 	}
 	g->service = (uint32_t)__builtin_ctz(services);
 	if (g->planned) {
-		bool others = sup->scale.phase != SCALE_IDLE || sup->primary->hangup ||
+		bool others = sup->scale.phase != SCALE_IDLE || sup->balance.pause > 0 || sup->primary->hangup ||
 			      (sup->balance.asked_ns != 0 && process_now_ns() - sup->balance.asked_ns < ORDERS_FIRST_NS);
 		if (others)
 			return;
@@ -308,4 +309,5 @@ void balance_poll(struct supervisor *sup)
 		return;
 	for (uint32_t g = 0; g < sup->primary->config.groups; g++)
 		poll_group(sup, g);
+	sup->balance.pause -= sup->balance.pause > 0;
 }

@@ -45,8 +45,8 @@ static void sample_residence(struct slot_view *view, uint64_t now_ns, const stru
 }
 
 /* For whoever balances: whose the worker's time was. Entry by entry while they are few; of a large burst one in
- * LOAD_CHUNK, drawn by chance, so that players whose packets come at fixed distances have their turn like others, stands
- * for all of its chunk. */
+ * LOAD_CHUNK stands for its whole chunk, drawn by chance: players whose packets come at fixed distances have their
+ * turn like others. */
 static inline void count_load(struct io_lcore *io, const struct belt_producer *belt, uint32_t count)
 {
 	uint32_t chunk = count <= LOAD_CHUNK ? 1 : LOAD_CHUNK;
