@@ -35,7 +35,8 @@ static void each_order_is_sent_and_its_result_printed(void **unused)
 static const char balanced[] =
 	"{\"ok\":true,\"groups\":[{\"group\":\"game\",\"on\":true,\"by\":\"order\",\"held\":null,\"moved\":39,"
 	"\"moves\":4,\"rules\":{\"measure\":\"cost\",\"threshold_percent\":25},\"looked_s_ago\":0.4,\"last\":\"because\","
-	"\"last_s_ago\":7.0,\"placed\":\"17,300\",\"placed_buckets\":2,\"roles\":[{\"role\":\"stable\",\"verdict\":\"stuck\",\"imbalance\":0.62,"
+	"\"last_s_ago\":7.0,\"placed\":\"17,300\",\"placed_buckets\":2,"
+	"\"roles\":[{\"role\":\"stable\",\"verdict\":\"stuck\",\"imbalance\":0.62,"
 	"\"too_hot\":17,\"workers\":[{\"name\":\"game.0\",\"takes_part\":true,\"busy\":0.8,\"load\":0.8,\"buckets\":3,"
 	"\"hottest\":{\"bucket\":17,\"load\":0.6}},{\"name\":\"game.1\",\"takes_part\":false,\"busy\":0,\"load\":0,"
 	"\"buckets\":1021,\"hottest\":null}]}]}]}";
