@@ -23,6 +23,7 @@
 static const char *const poll_words[] = { "adaptive", "busy", NULL };
 static const char *const driver_words[] = { "eal", "generator", NULL };
 static const char *const key_words[] = { "plugin", "flow", "payload", NULL };
+static const char *const measure_words[] = { "cost", "packets", NULL };
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
 
 static const char *const failure_words[] = { "rollback", "pause", NULL }; /* false, true: pause_on_failure */
@@ -30,6 +31,7 @@ static const char *const failure_words[] = { "rollback", "pause", NULL }; /* fal
 static_assert(POLL_ADAPTIVE == 0 && POLL_BUSY == 1, "poll_words follow enum config_poll");
 static_assert(DRIVER_EAL == 0 && DRIVER_GENERATOR == 1, "driver_words follow enum config_driver");
 static_assert(KEY_PLUGIN == 0 && KEY_FLOW == 1 && KEY_PAYLOAD == 2, "key_words follow enum config_key");
+static_assert(MEASURE_COST == 0 && MEASURE_PACKETS == 1, "measure_words follow enum config_measure");
 static_assert(LEVEL_ERROR == 0 && LEVEL_WARN == 1 && LEVEL_INFO == 2 && LEVEL_DEBUG == 3,
 	      "level_words follow enum log_level");
 
@@ -216,6 +218,36 @@ const struct schema_row schema[] = {
 	{ "groups[].good_after", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 24 * 3600 * SEC,
 	  .fallback = "60s", .example = "60s", FIELD(config_group, good_after_ns),
 	  .help = "a version that has run so long without a crash is good" },
+	{ "groups[].balance", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "hot buckets from busy workers to idle ones" },
+	{ "groups[].balance.enabled", SCHEMA_BOOL, false, RELOAD_HOT, TIER_PERFORMANCE, .fallback = "false",
+	  .example = "true", FIELD(config_group, balance.enabled),
+	  .help = "move them; batonctl balance on and off change it until a reload does" },
+	{ "groups[].balance.measure", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "cost",
+	  .example = "packets", .words = measure_words, FIELD(config_group, balance.measure),
+	  .help = "what is to be even: the workers' busy time, or their packets" },
+	{ "groups[].balance.interval", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 60 * SEC,
+	  .fallback = "1s", .example = "1s", FIELD(config_group, balance.interval_ns),
+	  .help = "how long is measured before each decision" },
+	{ "groups[].balance.threshold", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 1000, .fallback = "25",
+	  .example = "25", FIELD(config_group, balance.threshold),
+	  .help = "percent that a worker has more than the mean of its kind: too much" },
+	{ "groups[].balance.settle", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 0, 1000, .fallback = "10",
+	  .example = "10", FIELD(config_group, balance.settle),
+	  .help = "percent at which it is even enough, and what began ends; below threshold" },
+	{ "groups[].balance.patience", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 1000, .fallback = "3",
+	  .example = "3", FIELD(config_group, balance.patience),
+	  .help = "intervals in a row with a worker above threshold, before anything is moved" },
+	{ "groups[].balance.least_busy", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 100, .fallback = "10",
+	  .example = "10", .zero = "off", FIELD(config_group, balance.least_busy),
+	  .help = "percent of a CPU that the busiest worker must need; off: however idle they are" },
+	{ "groups[].balance.moves", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 256, .fallback = "64",
+	  .example = "64", FIELD(config_group, balance.moves), .help = "buckets that one decision moves, at most" },
+	{ "groups[].balance.rest", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 3600 * SEC,
+	  .fallback = "30s", .example = "30s", FIELD(config_group, balance.rest_ns),
+	  .help = "how long a bucket that was moved stays where it is" },
+	{ "groups[].balance.keep_placed", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, SEC, 168 * 3600 * SEC,
+	  .fallback = "15m", .example = "15m", .zero = "always", FIELD(config_group, balance.keep_placed_ns),
+	  .help = "how long a bucket that batonctl buckets move placed stays; always: until batonctl balance on" },
 	{ "groups[].settings", SCHEMA_SETTINGS, false, RELOAD_WORKER, TIER_FIRST, 0, CONFIG_SETTINGS,
 	  .example = "{player.idle: 60s}", ARRAY(config_group, setting, settings),
 	  .help = "key: value pairs for the plugin, passed on as text" },

@@ -63,6 +63,8 @@
 	X(deaths_with_undo, "of them: records they had changed in an unsettled burst were restored (main)") \
 	X(records_undone, "undo records of dead workers that were applied (main)") \
 	X(ledger_drift, "looks at the lcore's ledger that found it out of balance") \
+	X(balance_moves, "moves that made workers more evenly busy (main)") \
+	X(balance_buckets, "buckets in those moves (main)") \
 	X(fences, "workers killed because of what they wrote or said, which no honest worker does (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \

@@ -112,6 +112,11 @@ int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
 
+/* ctl_balance.c */
+int ctl_balance_status(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_balance_on(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_balance_off(const struct ctl_options *o, FILE *out, FILE *err);
+
 /* ctl_state.c */
 int ctl_state_verify(const struct ctl_options *o, FILE *out, FILE *err);
 

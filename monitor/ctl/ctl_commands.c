@@ -255,7 +255,8 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_buckets_find },
 	{ "buckets", "move", "BUCKETS GROUP.N", "t", "move buckets to a worker of their group, under traffic",
 	  "BUCKETS is written as `batonctl buckets show` prints it: 17 or 0-255,300 or 0-1022/2. They stay there until\n"
-	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again.",
+	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again. Balancing leaves them\n"
+	  "alone for groups[].balance.keep_placed, or until `batonctl balance on`.",
 	  ctl_buckets_move },
 	{ "rollout", "start", "GROUP", "oRat", "roll a version out in steps",
 	  "Looks at the candidate's file; refuses it, with the reason, if it may not run, or if too few worker slots are\n"
@@ -295,6 +296,17 @@ const struct ctl_command ctl_commands[] = {
 	  "How many packets and messages were compared, the fields that differed, and the newest 32 differences: request, both\n"
 	  "replies, and what differs in them. Noise is what a fresh stable worker does otherwise than production.",
 	  ctl_rollout_diff },
+	{ "balance", "status", "[GROUP]", "", "how busy workers are, and what balancing makes of it",
+	  "Busy share of each worker over the last interval, its hottest bucket, how uneven that is, what was moved last\n"
+	  "and why. Measured only while balancing is on. Every move is in `batonctl audit`, with its numbers.",
+	  ctl_balance_status },
+	{ "balance", "on", "[GROUP]", "", "move hot buckets from busy workers to idle ones",
+	  "Until `balance off`, or a reload that changes groups[].balance.enabled. What was placed by `buckets move` may\n"
+	  "be moved again from now on. Without GROUP: all groups. Orders wait for no more than the move under way.",
+	  ctl_balance_on },
+	{ "balance", "off", "[GROUP]", "", "leave buckets where they are",
+	  "Until `balance on`, or a reload that changes groups[].balance.enabled. Without GROUP: all groups.",
+	  ctl_balance_off },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
 	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"

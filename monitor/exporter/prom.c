@@ -47,6 +47,8 @@ static const struct {
 	{ COUNTER_deaths_with_unsettled, BY_MAIN, "baton_deaths_with_unsettled_total" },
 	{ COUNTER_deaths_with_undo, BY_MAIN, "baton_deaths_with_undo_total" },
 	{ COUNTER_records_undone, BY_MAIN, "baton_undo_records_applied_total" },
+	{ COUNTER_balance_moves, BY_MAIN, "baton_balance_moves_total" },
+	{ COUNTER_balance_buckets, BY_MAIN, "baton_balance_buckets_total" },
 	{ COUNTER_processed, BY_SLOT, "baton_worker_entries_total" },
 	{ COUNTER_processed_cycles, BY_SLOT, "baton_worker_cycles_total" },
 	{ COUNTER_bursts, BY_SLOT, "baton_worker_bursts_total" },

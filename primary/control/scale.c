@@ -22,6 +22,7 @@ static const char *const kind_name[] = {
 	[SCALE_START] = "worker start", [SCALE_DRAIN] = "worker drain", [SCALE_STOP] = "worker stop",
 	[SCALE_MOVE] = "buckets move", [SCALE_DEBUG] = "worker debug",
 	[SCALE_WEIGHT] = "rollout weight",
+	[SCALE_BALANCE] = "balance",
 };
 
 static void enter(struct scale *s, enum scale_phase phase, uint64_t wait_ns)
@@ -85,7 +86,9 @@ static void finish(struct supervisor *sup, const char *error)
 	if (s->kind == SCALE_DEBUG && w->debugged)
 		debug_report(sup, s->worker, reply);
 	json_object_set_new(reply, "shares", shares(sup, w->group));
-	if (error)
+	if (error && s->kind == SCALE_BALANCE) /* it will look again */
+		log_info("balance %s ended early: %s", s->target, error);
+	else if (error)
 		log_error("%s %s failed: %s", kind_name[s->kind], s->target, error);
 	else
 		log_info("%s %s done: %u buckets in %u moves, longest gap %.1f us", kind_name[s->kind], s->target,
@@ -274,6 +277,8 @@ static void shared(struct supervisor *sup)
 		mark(sup, s->worker, EVENT_DRAINED);
 	if (s->kind == SCALE_DEBUG)
 		debug_enter(sup, s->worker);
+	for (uint32_t left = group_services(sup, w->group); s->kind == SCALE_MOVE && left != 0; left &= left - 1)
+		balance_placed(sup, (uint32_t)__builtin_ctz(left), s->chosen);
 	finish(sup, NULL);
 }
 
@@ -313,7 +318,7 @@ static void phase_share(struct supervisor *sup)
 		shared(sup);
 	else if (step == STEP_BEGUN)
 		enter(s, SCALE_SHARE, MOVE_WAIT_NS);
-	else if (late(s))
+	else if (late(s) || s->kind == SCALE_BALANCE) /* that waits for nobody: somebody may wait for it */
 		fail(sup, why);
 	if (s->phase == SCALE_SHARE && process_now_ns() - s->began_ns >= SCALE_LIMIT_NS)
 		fail(sup, "it did not come to an end within 45 s: workers die again and again; see `batonctl status`");

@@ -52,11 +52,20 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 {
 	struct scale *s = &sup->scale;
 
+	uint32_t services = group_services(sup, sup->worker[worker].group);
+
 	*s = (struct scale){
 		.phase = SCALE_SHARE, .kind = kind, .worker = worker, .receiver = SHARE_NOBODY, .done = done, .token = token,
 		.began_ns = process_now_ns(), .deadline_ns = process_now_ns() + 10000000000ull,
 	};
 	snprintf(s->target, sizeof(s->target), "%s", target);
+	/* Of a group with one service, as every group has that a file can name. */
+	s->keeps = balance_keeps(sup, sup->worker[worker].group) && (services & (services - 1)) == 0;
+	for (uint32_t i = 0; s->keeps && i < sup->slots; i++)
+		if (sup->slot[i].state != WORKER_NONE)
+			s->had[sup->slot[i].worker] += datapath_owned(sup->primary->dp, i);
+	if (kind == SCALE_BALANCE) /* balance_run.c says what, and why */
+		return;
 	log_info("worker %s: %s", sup->worker[worker].name,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
 		 kind == SCALE_STOP ? "is drained and stopped" :
@@ -178,6 +187,11 @@ int scale_begin_start(struct supervisor *sup, const char *target, restart_done_f
 	begin(sup, SCALE_START, worker, target, done, token);
 	sup->scale.added = added;
 	sup->scale.was_drained = w->drained;
+	sup->scale.newcomer = added || w->drained || w->debug_over;
+	if (!sup->scale.newcomer) { /* nothing else is asked for but an even share */
+		sup->scale.keeps = false;
+		balance_evened(sup, group);
+	}
 	w->drained = false;
 	if (added) {
 		w->held = true;
@@ -285,5 +299,18 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 	}
 	begin(sup, SCALE_MOVE, worker, target, done, token);
 	memcpy(sup->scale.chosen, map, sizeof(map));
+	return 0;
+}
+
+int scale_begin_balance(struct supervisor *sup, uint32_t worker, uint32_t service, const uint64_t *map,
+			restart_done_fn done, char *why, size_t bytes)
+{
+	int rc = refuse_busy(sup, why, bytes);
+
+	if (rc)
+		return rc;
+	begin(sup, SCALE_BALANCE, worker, sup->worker[worker].name, done, 0);
+	memcpy(sup->scale.chosen, map, sizeof(sup->scale.chosen));
+	sup->scale.service = service;
 	return 0;
 }

@@ -27,7 +27,14 @@ static void share_rest(const struct supervisor *sup, uint32_t buckets, uint64_t 
 		rest[count] = owner[b];
 		bucket[count++] = b;
 	}
-	share_even(rest, count, members, rest);
+	if (s->keeps && members != 0) {
+		uint32_t quota[BATON_MAX_WORKERS];
+
+		share_keep(s->had, count, members, s->newcomer ? s->worker : SHARE_NOBODY, quota);
+		share_by(rest, count, members, quota, rest);
+	} else {
+		share_even(rest, count, members, rest);
+	}
 	for (uint32_t i = 0; i < count; i++)
 		want[bucket[i]] = rest[i];
 }
@@ -85,9 +92,11 @@ void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint
 
 		owner[b] = slot == SLOT_NONE ? SHARE_NOBODY : (uint8_t)sup->slot[slot].worker;
 	}
-	if (s->kind == SCALE_MOVE) {
+	if (s->kind == SCALE_MOVE || s->kind == SCALE_BALANCE) {
+		bool ours = s->kind == SCALE_MOVE || s->service == service;
+
 		for (uint32_t b = 0; b < buckets; b++)
-			want[b] = buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
+			want[b] = ours && buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
 		return;
 	}
 	if (s->kind == SCALE_WEIGHT) {

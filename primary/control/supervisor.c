@@ -355,6 +355,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	rollouts_poll(sup); /* before scale_poll(): where buckets are to go may have changed */
 	scale_poll(sup);
 	shadow_poll(sup);
+	balance_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -420,6 +421,7 @@ void supervisor_fini(struct primary *primary)
 	budget_fini(sup);
 	shadow_fini(sup);
 	gate_book_destroy(sup->gate_book);
+	balance_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;
 }

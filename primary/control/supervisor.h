@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "balance.h"
 #include "budget.h"
 #include "debug.h"
 #include "group.h"
@@ -127,6 +128,7 @@ struct supervisor {
 	struct standbys standbys[BATON_MAX_GROUPS];
 	struct restart restart;
 	struct scale scale;
+	struct balance balance;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	uint64_t published_ns; /* when the groups' entries of the stats directory were written */

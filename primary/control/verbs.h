@@ -30,6 +30,10 @@ json_t *verb_rollout_history(const struct command_call *call);
 json_t *verb_rollout_explain(const struct command_call *call);
 /* verbs_shadow.c */
 json_t *verb_rollout_diff(const struct command_call *call);
+/* verbs_balance.c */
+json_t *verb_balance_status(const struct command_call *call);
+json_t *verb_balance_on(const struct command_call *call);
+json_t *verb_balance_off(const struct command_call *call);
 
 /* verbs_quarantine.c */
 json_t *verb_quarantine_list(const struct command_call *call);

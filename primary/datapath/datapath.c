@@ -21,6 +21,9 @@ static int steering_create(struct io_lcore *io, uint32_t index)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < service->buckets; i++)
 		steering->entry[i] = STEER_ENTRY(SLOT_NONE, 0);
+	steering->load = calloc(service->buckets, sizeof(*steering->load));
+	if (steering->load == NULL)
+		return -ENOMEM;
 	steering->mask = service->buckets - 1;
 	steering->key = io->dp->setup.key[index].key;
 	steering->key_offset = io->dp->setup.key[index].offset;
@@ -140,8 +143,10 @@ void datapath_destroy(struct datapath *dp)
 		struct io_lcore *io = dp->io[i];
 		if (io == NULL)
 			continue;
-		for (uint32_t s = 0; s < io->services; s++)
+		for (uint32_t s = 0; s < io->services; s++) {
 			free(io->steering[s].entry);
+			free(io->steering[s].load);
+		}
 		for (uint32_t s = 0; s < io->slots; s++)
 			rte_free(io->slot[s].belt.shadow);
 		pending_pool_fini(&io->pending);

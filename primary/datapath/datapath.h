@@ -196,6 +196,10 @@ void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slo
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket);
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot); /* buckets owned over all services */
 
+/* load[b]: entries of bucket b, packets and messages, that its workers have settled, ever, over all lcores; of
+ * large bursts an estimate, as one entry of 32 stands for them all. Modulo 2^32: good for differences. */
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load);
+
 /* Conservation of buffers of one I/O lcore (design, invariant 1). balance is 0 when nothing is lost. */
 struct ledger {
 	uint64_t received, allocated;

@@ -17,6 +17,19 @@ uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bu
 	return dp->owner[service][bucket];
 }
 
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load)
+{
+	uint32_t buckets = dp->setup.config->service[service].buckets;
+
+	memset(load, 0, buckets * sizeof(*load));
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		const volatile uint32_t *of_lcore = dp->io[i]->steering[service].load;
+
+		for (uint32_t b = 0; b < buckets; b++)
+			load[b] += of_lcore[b];
+	}
+}
+
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)
 {
 	uint32_t count = 0;

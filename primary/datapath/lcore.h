@@ -163,6 +163,7 @@ struct steering {
 	uint16_t udp_port; /* network byte order */
 	uint32_t group;
 	struct ticks ticks; /* lcore 0 only */
+	uint32_t *load; /* one per bucket: entries reaped, by sample: reap.c; wraps around  r: main lcore */
 };
 
 struct tx_queue {
@@ -203,6 +204,7 @@ struct io_lcore {
 	bool quit, open; /* open: receiving: every bucket has an owner, or the workers are overdue */
 	uint64_t open_ns; /* when it receives in any case */
 	uint32_t turn, idle_turns;
+	uint32_t draw; /* which entry of a chunk is the sample */
 	uint64_t reaped_tsc;  /* when something was last reaped */
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];

@@ -3,6 +3,7 @@
 #include "hist.h"
 #include "lcore.h"
 
+#define LOAD_CHUNK  32u
 #define SLOTS_AHEAD 12u /* entries whose slots, with the worker until now, are asked for before they are reaped */
 
 /* Not a plain reply. True if it is an error reply, which leaves like any other. */
@@ -62,6 +63,25 @@ static inline void sample_residence(const struct slot_view *view, uint64_t now_n
 		*samples = (struct samples){.bucket = bucket};
 	}
 	samples->count++;
+}
+
+/* For whoever balances: whose the worker's time was. Entry by entry while they are few; of a large burst one in
+ * LOAD_CHUNK stands for its whole chunk, drawn by chance: players whose packets come at fixed distances have their
+ * turn like others. */
+static inline void count_load(struct io_lcore *io, const struct belt_producer *belt, uint32_t count)
+{
+	uint32_t chunk = count <= LOAD_CHUNK ? 1 : LOAD_CHUNK;
+
+	for (uint32_t first = 0; first < count; first += chunk) {
+		uint32_t of = count - first < chunk ? count - first : chunk;
+
+		io->draw = io->draw * 1664525u + 1013904223u; /* Numerical Recipes, 7.1: the high bits are good enough */
+		uint32_t nth = first + (uint32_t)((uint64_t)io->draw * of >> 32);
+		const struct belt_shadow *shadow = &belt->shadow[(uint32_t)(belt->reaped + nth) & BELT_MASK];
+		volatile uint32_t *load = &io->steering[shadow->service].load[shadow->bucket];
+		if (baton_likely(shadow->kind == BELT_PACKET) || shadow->kind == BELT_MESSAGE)
+			*load = *load + (BATON_SABOTAGE(load_counts_chunks) ? 1 : of);
+	}
 }
 
 /* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
@@ -225,6 +245,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	}
 	complete_burst(io, reply, replies % BATON_BURST);
 	stats_add(&io->stats->replies, plain);
+	count_load(io, &view->belt, count);
 	belt_reaped(&view->belt, count, longs);
 	if (baton_unlikely(cells != 0))
 		end_cells(view, waiting);

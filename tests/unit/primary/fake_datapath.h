@@ -41,6 +41,7 @@ static struct fake {
 	struct primary *primary;
 	struct fake_shared *shared;
 	uint8_t owner[FAKE_SERVICES][FAKE_BUCKETS];
+	uint32_t load[FAKE_SERVICES][FAKE_BUCKETS];
 	struct fake_slot slot[BATON_MAX_WORKERS];
 	struct fake_move move[FAKE_SERVICES];
 	bool hold_moves;     /* they do not end */
@@ -310,6 +311,12 @@ void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death
 	(void)dp;
 	fake_require(fake.slot[slot].dead);
 	*out = (struct death_stages){ .seen_tsc = 1, .taken_tsc = 2, .undone_tsc = 3 };
+}
+
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load)
+{
+	(void)dp;
+	memcpy(load, fake.load[service], sizeof(fake.load[service]));
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)
