@@ -269,6 +269,7 @@ static void act_refuse(struct supervisor *sup, struct rollout *r, const char *wh
 	if (r->at == AT_DEGRADED && (r->wish.resumed || r->wish.answered))
 		snprintf(r->why, sizeof(r->why), "%s", why);
 	rollout_audit(sup->primary, r, "refused", why);
+	r->by[0] = '\0';
 	answer(sup, r, reply_error("failed", why));
 }
 
@@ -291,6 +292,8 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 	r->stable_fell_back = sup->budget[r->group].fell_back;
 	r->looked_ns = process_now_ns();
 	r->deadline_ns = r->plan.deadline_ns && !r->at_once ? r->looked_ns + r->plan.deadline_ns : 0;
+	rollout_audit(sup->primary, r, r->wish.resumed ? "taken_up" : "start", "");
+	r->by[0] = '\0'; /* what follows it does by itself */
 	act_step(sup, r, "");
 	log_info("rollout of %s: %s to %s, build %s%s", r->plan.name, r->stable.version, r->candidate.version,
 		 r->candidate.build_id[0] ? r->candidate.build_id : "without id",

@@ -207,6 +207,7 @@ static json_t *undo_now(struct primary *primary, struct rollout *r, const struct
 	r->gate[0] = '\0';
 	if (r->at != AT_ROLLBACK)
 		rollout_event(primary->supervisor, r, EV_UNDO, why);
+	r->by[0] = '\0';
 	return row(primary, r);
 }
 

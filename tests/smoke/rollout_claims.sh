@@ -134,6 +134,22 @@ aborted_at_once() {
 	equal "after the undo" "$(rollout .state)" healthy
 	players_stop
 }
+# It starts by itself, once: that the file still names it starts nothing again.
+named_by_the_file() {
+	candidate_file next
+	players_start
+	sed -i "s|^  - group: $PLUGIN\$|&\n    candidate: $WORK/next.so|" "$WORK/baton.yaml"
+	ctl config reload --wait
+	at_weight 100
+	equal "who" "$(rollout .started_by)" configuration
+	ctl rollout abort "$PLUGIN"
+	until_rollout '.state == "degraded"'
+	ctl config reload --wait
+	equal "state after the same file" "$(rollout .state)" degraded
+	only_stable
+	equal "lines of it in the audit log" "$(grep -c '"event":"rollout".*"what":"start".*"by":"configuration"' "/var/log/baton/$INSTANCE.audit")" 1
+	players_stop
+}
 # What stands in the file, not what was going to be.
 resumed_at_its_step() {
 	local pid
