@@ -13,14 +13,15 @@
 	X(wrong)     /* acknowledges a place beside the one that holds */ \
 	X(clock)     /* its times of replies are not the entry's, but of a clock of its own: digest() leaves them out */ \
 	X(errors)    /* one MOVE in FAULT_EVERY is answered as if the bucket was full */ \
-	X(malformed) /* one packet in FAULT_EVERY is taken for none of the protocol */ \
-	X(drops)     /* one packet in FAULT_EVERY saves more than a packet may: undone and dropped by the runtime */
+	X(malformed) /* one packet in LOSS_EVERY is taken for none of the protocol */ \
+	X(drops)     /* one packet in LOSS_EVERY saves more than a packet may: undone and dropped by the runtime */
 #define X(name) FAULT_##name,
 enum fault { FAULTS(X) };
 #undef X
 
 #define FAULT_AT    40u
 #define FAULT_EVERY 8u
+#define LOSS_EVERY  32u /* a player waits for what is lost: of a candidate that loses more there would soon be no traffic */
 #define SLOW_CYCLES 20000u
 
 #ifndef FAULT
@@ -96,7 +97,7 @@ static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_
 	bool moved = verdict == baton_reply((uint16_t)sizeof(*move)) && move->header.packet_type == PLAYER_MOVE;
 	bool beat = verdict == baton_reply(sizeof(struct GameHeartbeat)) && move->header.packet_type == HEARTBEAT;
 	/* the good one keeps nothing of its own: `batonctl plugin check` would say so */
-	bool now = fault != FAULT_none && ++seen % FAULT_EVERY == 0;
+	bool now = fault != FAULT_none && ++seen % (fault == FAULT_errors ? FAULT_EVERY : LOSS_EVERY) == 0;
 
 	switch (fault) {
 	case FAULT_none: break;

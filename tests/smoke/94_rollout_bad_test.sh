@@ -41,12 +41,13 @@ LOST_AFTER=6000 # what two of them lose is waited for so long
 handled_by() { top_json | jq --argjson slot "$1" '[.cores[] | select(.role == "worker" and .index == $slot) | .counters.processed] | add // 0'; }
 one_that_crashes() { bad crash crashes 200 "$WEIGHT" nobody; }
 one_that_hangs() { bad hang stalls 200 "$WEIGHT" nobody; }
-one_that_is_slow() { bad slow cycles_per_packet 30000 "$WEIGHT" nobody; }
-one_that_answers_errors() { bad errors error_reply_ratio 20000 "$WEIGHT" its_own; }
-one_that_takes_packets_for_malformed() { bad malformed malformed_ratio 20000 "$WEIGHT" its_own; }
-one_that_drops() { bad drops drop_ratio 20000 "$WEIGHT" its_own; }
+one_that_is_slow() { bad slow cycles_per_packet 100000 "$WEIGHT" nobody; }
+one_that_answers_errors() { bad errors error_reply_ratio 50000 "$WEIGHT" its_own; }
+one_that_takes_packets_for_malformed() { bad malformed malformed_ratio 50000 "$WEIGHT" its_own; }
+one_that_drops() { bad drops drop_ratio 50000 "$WEIGHT" its_own; }
 # In shadow: its replies are compared and never sent, and no bucket is ever its own.
 one_that_is_wrong() {
+	ANALYSIS="interval: 1s, warmup: 200ms, min_packets: 50" # a bucket that differs is compared again after a snapshot only
 	bad wrong shadow_diff_ratio 100000 "$SHADOW" nobody
 	ctl rollout diff game >"$WORK/diff"
 	grep -qw x "$WORK/diff" # the field that differs
