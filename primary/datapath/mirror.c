@@ -288,6 +288,14 @@ void mirror_ask(struct io_lcore *io, struct mirror *m)
 
 /* ---- at reap ---- */
 
+bool mirror_is_full(const struct io_lcore *io, const struct mirror *m)
+{
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		if (m->side[s].slot != SLOT_NONE && belt_room(&io->slot[m->side[s].slot].belt) < REAP_MOST)
+			return true;
+	return false;
+}
+
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells)
 {
 	struct slot_view *view = &io->slot[slot];

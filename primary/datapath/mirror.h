@@ -117,6 +117,8 @@ void mirror_end(struct io_lcore *io, struct mirror *mirror);
 /* The first `count` settled entries of a belt whose slot feeds a mirror are about to be reaped; `cells` outbound cells
  * wait. */
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells);
+/* What nobody waits for. */
+bool mirror_is_full(const struct io_lcore *io, const struct mirror *mirror);
 /* Every turn in which there are shadow workers: reaps their belts, posts snapshots. */
 void mirror_turn(struct io_lcore *io);
 /* Instead of taking entries back: a shadow worker's are forgotten. */
