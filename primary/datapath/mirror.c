@@ -256,7 +256,8 @@ static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 	bucket->asked = 0; /* else it has gone with the belt of a worker that died */
 	uint32_t sides = sides_to_ask(io, m, bucket);
 	/* No list: it neither moves nor waits. The reserve is for revokes and grants. */
-	if (sides == 0 || owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 || belt_room(&io->slot[owner].belt) == 0)
+	if (sides == 0 || owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 ||
+	    belt_room(&io->slot[owner].belt) == 0)
 		return false;
 	struct belt_snapshot order = {.bucket = b, .sides = sides};
 	if (!offer_control(io, owner, BELT_SNAPSHOT, sides, &order, sizeof(order)))
