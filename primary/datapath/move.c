@@ -54,7 +54,7 @@ static bool move_post(struct io_lcore *io, struct lcore_move *part, uint32_t slo
 			entry->count = count;
 			entry->service = (uint8_t)move->service;
 			entry->all = 0;
-			entry->pad = 0;
+			entry->schema = 0;
 			if (!offer_control(io, slot, kind, move->id, entry, (uint32_t)sizeof(*entry) + bytes))
 				return false;
 			part->revokes_open += kind == BELT_REVOKE;
