@@ -17,6 +17,10 @@ json_t *verb_buckets_show(const struct command_call *call);
 json_t *verb_buckets_find(const struct command_call *call);
 json_t *verb_buckets_move(const struct command_call *call);
 
+/* verbs_state.c */
+json_t *verb_state_snapshot(const struct command_call *call);
+json_t *verb_state_restore(const struct command_call *call);
+
 /* verbs_quarantine.c */
 json_t *verb_quarantine_list(const struct command_call *call);
 json_t *verb_quarantine_show(const struct command_call *call);
