@@ -189,9 +189,9 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 
 	if (part->move == NULL || !move_has(part->move, bucket))
 		return;
-	if (slot == part->move->from)
+	if (slot == part->move->from && part->watch_until == 0) { /* it may be the new one, too: of a move that was held */
 		part->last_old_ns = io->now_ns;
-	else if (slot == part->move->to && part->watch_until != 0) {
+	} else if (slot == part->move->to && part->watch_until != 0) {
 		uint64_t since = part->last_old_ns != 0 ? part->last_old_ns : part->parked_ns;
 		part->move->report[io->index].gap_ns = io->now_ns - since;
 		part->move->report[io->index].replied_tsc = io->tsc;
