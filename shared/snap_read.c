@@ -206,11 +206,13 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	const struct state_group *g = &state->header->group[group];
 	struct state_restore *log = &state->header->restore;
 	struct bucket_word *word = &state_words(state, group)[from->bucket], was = bucket_word_load(word);
-	uint32_t used = sizeof(was), next = 0;
+	uint32_t used = sizeof(was), next = 0, bucket = from->bucket;
 
+	if (BATON_SABOTAGE(restore_of_another_bucket))
+		bucket ^= 1u;
 	memcpy(log->undo, &was, sizeof(was));
 	for (uint32_t slot = 0; slot < g->bucket_slots; slot++) {
-		const struct baton_record *record = record_at(state, group, from->bucket, slot);
+		const struct baton_record *record = record_at(state, group, bucket, slot);
 		const struct snap_record *to = wanted(from, slot, g->stride, &next);
 
 		if (to != NULL ? !differs(record, to, g->stride) : record->state == BATON_RECORD_EMPTY)
@@ -227,7 +229,7 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	baton_compiler_fence();
 	next = 0;
 	for (uint32_t slot = 0; slot < g->bucket_slots; slot++) {
-		struct baton_record *record = record_at(state, group, from->bucket, slot);
+		struct baton_record *record = record_at(state, group, bucket, slot);
 		const struct snap_record *to = wanted(from, slot, g->stride, &next);
 
 		if (to != NULL && differs(record, to, g->stride)) {

@@ -121,7 +121,7 @@ static bool readable(const struct good_version *good, const struct worker_slot *
 	char why[300];
 
 	schema_info(&s->ready, &crashed);
-	if (schema_check(&crashed, &good->facts, why, sizeof(why)) != SCHEMA_REFUSED || BATON_SABOTAGE(fallback_cannot_read))
+	if (schema_check(&crashed, &good->facts, why, sizeof(why)) != SCHEMA_REFUSED)
 		return true;
 	log_warn("no fall back to version %s: %s", good->version, why);
 	return false;

@@ -61,8 +61,7 @@ bool convert_needed(struct supervisor *sup, uint32_t worker)
 	const struct transfer *t = &w->transfer;
 	struct plugin_info to = *facts(sup, t->to);
 
-	if (sup->primary->state.base == NULL || sup->primary->state.header->group[w->group].record_size == 0 ||
-	    BATON_SABOTAGE(schema_not_looked_at))
+	if (sup->primary->state.base == NULL || sup->primary->state.header->group[w->group].record_size == 0)
 		return false;
 	/* It may migrate another bucket before it lets go of it. */
 	if (t->from != SLOT_NONE && t->from != t->to && slot_usable(sup, t->from) &&

@@ -191,7 +191,7 @@ static bool one_way(struct supervisor *sup, char *why, size_t bytes)
 	char text[300];
 
 	schema_info(&sup->slot[r->fresh].ready, &info);
-	if (r->accept_one_way || r->done == NULL || BATON_SABOTAGE(one_way_unasked) ||
+	if (r->accept_one_way || r->done == NULL ||
 	    schema_check_group(sup->primary, r->group, &info, text, sizeof(text)) != SCHEMA_ONE_WAY)
 		return false;
 	snprintf(why, bytes, "%s; `batonctl worker restart --accept-one-way` does it all the same", text);

@@ -85,7 +85,7 @@ int state_file_init(struct primary *primary)
 	for (uint32_t g = 0; g < primary->config.groups && rc == 0; g++) {
 		struct state_group *group = &primary->state.header->group[g];
 
-		rc = BATON_SABOTAGE(start_without_schemas) ? 0 : check_schemas(primary, g);
+		rc = check_schemas(primary, g);
 		if (rc == 0 && primary->plugin[g].record_size != 0 && primary->plugin[g].schema > group->newest)
 			group->newest = primary->plugin[g].schema;
 	}

@@ -251,7 +251,7 @@ static void write_buckets(struct supervisor *sup)
 
 		if (!buckets_has(op->map, b))
 			continue;
-		from = snap_find(&op->snapshot, op->index, BATON_SABOTAGE(restore_of_another_bucket) ? b ^ 1u : b);
+		from = snap_find(&op->snapshot, op->index, b);
 		if (snap_restore(&sup->primary->state, op->group, from) != 0)
 			snprintf(op->failure, sizeof(op->failure), "bucket %u differs in more than %u bytes: it is left as it is", b,
 				 STATE_RESTORE_BYTES);

@@ -349,7 +349,7 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		if (baton_unlikely(part->converting))
 			convert_step(io, part);
 		/* acquire: pairs with the release in datapath_move_release(): what was done to the records, and `to` */
-		if (atomic_load_explicit(&move->held, memory_order_acquire) != 0 && !BATON_SABOTAGE(granted_while_held))
+		if (atomic_load_explicit(&move->held, memory_order_acquire) != 0)
 			return;
 		/* The old owner is done with these buckets everywhere. A target that is dead by now fails the move. */
 		if (target_died(io, move))

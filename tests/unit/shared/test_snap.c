@@ -174,6 +174,8 @@ static void write_for_ever(void)
 				if (pair == NULL || !baton_save(&ctx, pair, sizeof(*pair)))
 					_exit(1);
 				pair->count++;
+				for (uint32_t i = 0; i < 60; i++) /* a long entry */
+					__builtin_ia32_pause();
 			}
 			journal_end_entry(&ctx, mark);
 		}
@@ -191,7 +193,10 @@ static void a_bucket_is_what_it_was_between_two_entries(void **unused)
 	(void)unused;
 	if (pid == 0)
 		write_for_ever();
-	for (int round = 0; round < 50; round++) {
+	const _Atomic uint64_t *done = &state_control(&state, 0)->commit[0].done;
+	while (atomic_load(done) == 0)
+		sched_yield();
+	for (int round = 0; round < 50 || atomic_load(done) < 20000; round++) {
 		struct snap snap;
 
 		take();

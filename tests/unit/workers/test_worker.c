@@ -290,7 +290,7 @@ static void an_unfit_plugin_is_refused_with_the_fix(void **state)
 	(void)state;
 	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_FLOW -DSIZE=32 -DINIT=0"), "needs key flow",
 		"`key: flow`");
-	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_PAYLOAD -DSIZE=33 -DINIT=0"), "33 bytes", "state_file");
+	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_PAYLOAD -DSIZE=49 -DINIT=0"), "49 bytes", "state_file");
 	refused(plugin_cc_fd("int x;\n", ""), "/plugins/probe.so", "BATON_PLUGIN(");
 	refused(plugin_cc_fd("#include \"baton.h\"\n"
 			     "static int init(struct baton_ctx *c) { (void)c; return -28; }\n" PLUGIN_SOURCE,
