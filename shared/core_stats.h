@@ -69,6 +69,7 @@
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \
+	X(migrated, "buckets whose records were converted to the plugin's schema (worker)") \
 	X(gen_sent, "valid requests the generator sent") \
 	X(gen_ok, "replies the generator found right") \
 	X(gen_lost, "requests without a reply when a later one of the same player was answered, or at the end") \

@@ -20,6 +20,7 @@
  * bucket words, the runtime's header of a record. Players outlive every other change. (3: as BATON_ABI was when the two
  * were one; its bucket words had no schema, and it is upgraded where it is. 4: schemas, struct state_restore.) */
 #define STATE_ABI 4u
+#define STATE_ABI_UPGRADED 3u
 
 /* One per worker slot; a huge page of its own. */
 struct control_block {
@@ -77,6 +78,8 @@ struct state_group {
 	uint64_t records_bytes;
 };
 
+#define STATE_RESTORE_BYTES (1u << 20)
+
 /* w: primary at creation, but for the end  r: all */
 struct state_header {
 	uint64_t magic;
@@ -96,6 +99,14 @@ struct state_header {
 		uint32_t group_and_one; /* group of the last worker that ran in the slot, plus 1 */
 		uint32_t incarnation;
 	} slot[BATON_MAX_WORKERS];
+	/* A bucket that the main lcore is changing, by a restore: what it was, until it is whole again. w: main lcore, while
+	 * nobody owns the bucket  r: the next primary, which undoes it */
+	struct state_restore {
+		_Atomic uint32_t used; /* bytes of undo records that count; 0: none is under way */
+		uint32_t group, bucket;
+		uint32_t pad;
+		uint8_t undo[STATE_RESTORE_BYTES];
+	} restore;
 };
 static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE - 4096, "one huge page, as above");
 

@@ -45,6 +45,7 @@ struct ctl_options {
 	const char *plugin; /* into argv */
 	const char *file; /* into argv: no daemon is asked */
 	uint64_t seed;
+	const char *bucket_list, *group; /* into argv */
 	bool help, show_version; /* instead of the command */
 };
 
@@ -119,6 +120,10 @@ int ctl_balance_off(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_state.c */
 int ctl_state_verify(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_snapshot.c */
+int ctl_state_snapshot(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_state_restore(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_plugin.c */
 int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);

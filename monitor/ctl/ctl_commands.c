@@ -103,6 +103,8 @@ static int run_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)
 	}
 	if (o->version)
 		json_object_set_new(args, "version", ctl_version_value(o->version));
+	if (o->accept_one_way)
+		json_object_set_new(args, "accept_one_way", json_true());
 	int rc = ctl_ask(o, "worker.restart", args, o->timeout_ms, &reply, err);
 	if (rc != CTL_OK)
 		return rc;
@@ -208,7 +210,7 @@ const struct ctl_command ctl_commands[] = {
 	{ "worker", "list", NULL, "", "workers, their processes and versions",
 	  "One line for each worker, then for each process that is no worker's serving one: standby, retiring, dead.",
 	  run_worker_list },
-	{ "worker", "restart", "NAME|GROUP", "vt", "hot restart or upgrade, under traffic",
+	{ "worker", "restart", "NAME|GROUP", "vta", "hot restart or upgrade, under traffic",
 	  "Starts a new process beside each worker in turn, moves all its buckets to it, and lets the old one go.\n"
 	  "Returns when that is done; prints the buckets moved and the longest gap. If the new version cannot start,\n"
 	  "traffic stays with the old one, and the exit code is 1.\n\n"
@@ -341,6 +343,17 @@ const struct ctl_command ctl_commands[] = {
 	  "Prints what is wrong by group, bucket and record. Exit code: 0 nothing, 1 something, 3 no daemon reached, 4 no\n"
 	  "such file, 8 not allowed to read it.",
 	  ctl_state_verify },
+	{ "state", "snapshot", "FILE", "tG", "copy players' records to a file, under traffic",
+	  "Bucket by bucket, each as some settled entry left it; nobody is stopped or slowed. FILE must not be there yet; it\n"
+	  "is written by batond's user, readable by it alone. What ticks count is no part of it.\n\n"
+	  "  batonctl state snapshot /var/lib/baton/before.snap --group game",
+	  ctl_state_snapshot },
+	{ "state", "restore", "FILE", "tGB", "put chosen buckets back as a snapshot has them, under traffic",
+	  "Players of these buckets wait for microseconds, others notice nothing. `batonctl buckets find` says which bucket\n"
+	  "a player is in. Refused, before anything is touched, if the file is damaged, of another state file, laid out\n"
+	  "otherwise, or of a schema that the worker that has the bucket neither reads nor migrates.\n\n"
+	  "  batonctl state restore /var/lib/baton/before.snap --buckets 17,300 --group game",
+	  ctl_state_restore },
 	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
 	  "Prints what baton-top shows, once. Reads the counters themselves: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"

@@ -57,6 +57,7 @@ static const struct {
 	{ COUNTER_undone, BY_SLOT, "baton_worker_undone_entries_total" },
 	{ COUNTER_table_full, BY_SLOT, "baton_worker_table_full_total" },
 	{ COUNTER_early_settles, BY_SLOT, "baton_worker_early_settles_total" },
+	{ COUNTER_migrated, BY_SLOT, "baton_worker_migrated_total" },
 };
 
 /* A core by its name, a worker's page by its slot. */

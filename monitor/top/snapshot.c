@@ -126,7 +126,8 @@ struct sums {
 static bool of_workers_too(uint32_t counter)
 {
 	return (counter >= COUNTER_processed && counter <= COUNTER_sleeps) || counter == COUNTER_undone ||
-	       counter == COUNTER_table_full || counter == COUNTER_early_settles;
+	       counter == COUNTER_table_full || counter == COUNTER_early_settles ||
+	       counter == COUNTER_migrated;
 }
 
 static void sum_up(struct sums *sums, const struct sample *sample)

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "schema_check.h"
 #include "supervisor.h"
 
 static bool same_version(const struct good_version *good, const struct worker_slot *s)
@@ -40,6 +41,7 @@ static void remember(struct supervisor *sup, uint32_t group, const struct worker
 	good.image = fcntl(s->image, F_DUPFD_CLOEXEC, 3);
 	if (good.image < 0)
 		return; /* tried again next turn */
+	schema_info(&s->ready, &good.facts);
 	memcpy(good.path, s->path, sizeof(good.path));
 	memcpy(good.version, s->ready.version, sizeof(good.version));
 	memcpy(good.build_id, s->ready.build_id, sizeof(good.build_id));
@@ -112,12 +114,26 @@ static void count_crash(struct budget *budget, uint64_t now)
 	budget->crash_ns[budget->crashes++ % BUDGET_MOST] = now;
 }
 
-/* Index of the latest good version that is not the one in `slot`; 2: there is none. */
+/* Records that the version in `slot` may have migrated can go back to the good one. */
+static bool readable(const struct good_version *good, const struct worker_slot *s)
+{
+	struct plugin_info crashed;
+	char why[300];
+
+	schema_info(&s->ready, &crashed);
+	if (schema_check(&crashed, &good->facts, why, sizeof(why)) != SCHEMA_REFUSED)
+		return true;
+	log_warn("no fall back to version %s: %s", good->version, why);
+	return false;
+}
+
+/* Index of the latest good version that is not the one in `slot`, and reads what that leaves; 2: there is none. */
 static uint32_t other_good(const struct budget *budget, const struct worker_slot *s)
 {
 	uint32_t good = 0;
 
-	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s)))
+	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s) ||
+			    !readable(&budget->good[good], s)))
 		good++;
 	return good;
 }

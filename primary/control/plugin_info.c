@@ -132,13 +132,5 @@ int plugin_info_fits(const struct plugin_info *info, const struct worker_ready *
 		return refuse(EINVAL, why, bytes,
 			      "its key is %u bytes at %u, the service's %u at %u: restart batond to change the key",
 			      ready->key_length, ready->key_offset, info->key_length, info->key_offset);
-	if (ready->record_size != info->record_size)
-		return refuse(EINVAL, why, bytes,
-			      "records of %u bytes, the state file has %u: restart batond with a new state file",
-			      ready->record_size, info->record_size);
-	if (ready->schema != info->schema)
-		return refuse(EINVAL, why, bytes,
-			      "record schema %u, the state file has %u: restart batond with a new state file",
-			      ready->schema, info->schema);
 	return 0;
 }

@@ -288,7 +288,7 @@ void reload_poll(struct primary *primary)
 		carry_on(primary);
 	/* In the turn in which the other reload has ended: no order comes between. */
 	if (r->phase == RELOADING_NONE && primary->hangup && sup->restart.phase == RESTART_IDLE &&
-	    sup->scale.phase == SCALE_IDLE) {
+	    sup->scale.phase == SCALE_IDLE && sup->state_op.kind != STATE_OP_RESTORE) {
 		primary->hangup = 0;
 		reload_hang_up(primary);
 	}

@@ -372,7 +372,7 @@ bool scale_busy(const struct supervisor *sup, char *why, size_t bytes)
 	char words[96];
 
 	if (sup->scale.phase == SCALE_IDLE)
-		return false;
+		return state_restoring(sup, why, bytes);
 	snprintf(why, bytes, "`%s` is under way: wait for its end", scale_words(sup, words, sizeof(words)));
 	return true;
 }

@@ -144,7 +144,7 @@ enum schema_way schema_check_group(const struct primary *primary, uint32_t group
 	const struct plugin_info *stable = &primary->plugin[group];
 	enum schema_way way = schema_check(stable, candidate, why, bytes);
 
-	if (way == SCHEMA_REFUSED || primary->state.base == NULL)
+	if (way == SCHEMA_REFUSED || way == SCHEMA_SAME || primary->state.base == NULL)
 		return way;
 	const struct state_group *g = &primary->state.header->group[group];
 	if (candidate->record_size > state_room(g))

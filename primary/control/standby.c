@@ -23,7 +23,7 @@ static bool is_standby(const struct supervisor *sup, uint32_t slot, uint32_t gro
 {
 	const struct worker_slot *s = &sup->slot[slot];
 
-	return s->standby && s->state != WORKER_NONE && sup->worker[s->worker].group == group;
+	return s->standby && !s->converter && s->state != WORKER_NONE && sup->worker[s->worker].group == group;
 }
 
 /* ---- choosing ---- */

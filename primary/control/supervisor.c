@@ -253,6 +253,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 	if (!slot_usable(sup, w->slot))
 		return;
 	uint32_t orphans = orphans_of(sup, worker), state = sup->slot[w->slot].state;
+	if (orphans != SLOT_NONE && w->convert_again_ns != 0 && process_now_ns() < w->convert_again_ns)
+		return;
 	if (orphans != SLOT_NONE)
 		transfer_begin(sup, worker, orphans, w->slot);
 	else if ((group_services(sup, w->group) & ~w->placed) != 0)
@@ -356,6 +358,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	scale_poll(sup);
 	shadow_poll(sup);
 	balance_poll(sup);
+	state_op_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -390,6 +393,7 @@ void supervisor_fini(struct primary *primary)
 	sup->stopping = true;
 	restart_abandon(sup);
 	scale_abandon(sup);
+	state_op_abandon(sup);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			slot_event(sup, i, EVENT_STOP);

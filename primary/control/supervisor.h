@@ -10,6 +10,7 @@
 
 #include "balance.h"
 #include "budget.h"
+#include "convert.h"
 #include "debug.h"
 #include "group.h"
 #include "primary.h"
@@ -19,6 +20,7 @@
 #include "shadow.h"
 #include "stall.h"
 #include "standby.h"
+#include "state_op.h"
 #include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
@@ -32,6 +34,7 @@ struct worker_slot {
 	uint32_t state; /* enum worker_state; changed by slot_event() only */
 	uint32_t worker; /* whose incarnation: index into supervisor.worker; of a standby: some worker of its group */
 	bool standby;    /* nobody's incarnation yet; see standby.h */
+	bool converter;  /* nor ever: it is there for one conversion; see convert.h */
 	uint32_t generation; /* of a standby, as is when it was last asked for a sign of life: */
 	uint64_t looked_ns;
 	char name[BATON_NAME_BYTES]; /* of its worker, or "game.standby" */
@@ -78,6 +81,8 @@ struct transfer {
 	int id;
 	struct move_report report; /* sums, longest gap */
 	bool failed;
+	struct convert convert;
+	bool returned; /* its records could not be converted: the buckets are with `from` again */
 };
 
 /* What a worker is to its group's rollout. Buckets are shared and balanced among workers of one role only. */
@@ -112,6 +117,7 @@ struct worker {
 	char path[BATON_PATH_BYTES]; /* plugin file of its next incarnation */
 	const struct config_group *config; /* what that one runs with, if not what is in force: during a reload */
 	char trouble[256];           /* why it is down; empty: it is not */
+	uint64_t convert_again_ns;   /* orphans whose records could not be converted are not tried again before */
 	struct transfer transfer;
 };
 
@@ -129,6 +135,7 @@ struct supervisor {
 	struct restart restart;
 	struct scale scale;
 	struct balance balance;
+	struct state_op state_op;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	uint64_t published_ns; /* when the groups' entries of the stats directory were written */
@@ -156,6 +163,9 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 
 /* The same for a standby of the group of `worker`, from the group's present file. */
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes);
+/* The same from another file, to convert records: nobody's incarnation, ever. */
+int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
+			 size_t bytes);
 /* A standby becomes an incarnation of `worker`. */
 void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker);
 /* CPU of the worker's processes; -1: any. */

@@ -61,6 +61,9 @@ static json_t *verb_worker_restart(const struct command_call *call)
 		return reply_error("busy", "a reload of the configuration is under way: wait for its end");
 	int rc = restart_begin(call->primary->supervisor, target, json_string_value(version), command_reply,
 			       call->token, why, sizeof(why));
+	call->primary->supervisor->restart.accept_one_way =
+	    rc == 0 ? json_is_true(json_object_get(call->args, "accept_one_way"))
+		    : call->primary->supervisor->restart.accept_one_way;
 	if (rc == 0)
 		return NULL;
 	code = rc == -ENOENT ? "not_found" : rc == -EBUSY ? "busy" : "usage";
@@ -199,5 +202,7 @@ const struct command_verb command_verbs[] = {
 	OPERATOR("quarantine.show", verb_quarantine_show), /* what players sent */
 	OPERATOR("quarantine.replay", verb_quarantine_replay),
 	VIEWER("state.info", verb_state_info),
+	OPERATOR("state.snapshot", verb_state_snapshot),
+	OPERATOR("state.restore", verb_state_restore),
 	VERBS_END,
 };

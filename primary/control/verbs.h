@@ -34,6 +34,9 @@ json_t *verb_rollout_diff(const struct command_call *call);
 json_t *verb_balance_status(const struct command_call *call);
 json_t *verb_balance_on(const struct command_call *call);
 json_t *verb_balance_off(const struct command_call *call);
+/* verbs_state.c */
+json_t *verb_state_snapshot(const struct command_call *call);
+json_t *verb_state_restore(const struct command_call *call);
 
 /* verbs_quarantine.c */
 json_t *verb_quarantine_list(const struct command_call *call);

@@ -177,6 +177,8 @@ static void bury(struct supervisor *sup, uint32_t slot)
 
 static void lost(struct supervisor *sup, uint32_t slot)
 {
+	if (sup->slot[slot].converter)
+		return; /* whose transfer it was sees that it is gone */
 	if (sup->slot[slot].standby)
 		standby_lost(sup, slot);
 	else
@@ -418,6 +420,23 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	       uint32_t *slot, char *why, size_t bytes)
 {
 	return spawn_in(sup, worker, false, path, config, slot, why, bytes);
+}
+
+int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
+			 size_t bytes)
+{
+	int rc = spawn_in(sup, worker, true, path, NULL, slot, why, bytes);
+
+	if (rc == 0) {
+		struct worker_slot *s = &sup->slot[*slot];
+
+		s->converter = true;
+		s->generation = UINT32_MAX; /* of no standbys */
+		snprintf(s->name, sizeof(s->name), "%.20s.converter",
+			 sup->primary->config.group[sup->worker[worker].group].name);
+		slot_publish(sup, *slot);
+	}
+	return rc;
 }
 
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)

@@ -285,6 +285,8 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	atomic_store_explicit(&move->ended, 0, memory_order_relaxed);
 	atomic_store_explicit(&move->failed, 0, memory_order_relaxed);
 	atomic_store_explicit(&move->rolled_back, 0, memory_order_relaxed);
+	atomic_store_explicit(&move->held, order->hold, memory_order_relaxed);
+	atomic_store_explicit(&move->converted, 0, memory_order_relaxed);
 	dp->move_open[order->service] = 1;
 	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
 	BATON_POINT(move_asked);
@@ -324,6 +326,30 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	}
 	*report = (struct move_report){.failed = true};
 	return true;
+}
+
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && dp->move[i].id == (uint32_t)id) {
+			atomic_store_explicit(&dp->move[i].converted, 0, memory_order_relaxed); /* post() publishes it */
+			post(dp, &(struct order){.kind = ORDER_CONVERT, .move = &dp->move[i], .slot = slot,
+						 .schema = schema});
+		}
+}
+
+void datapath_move_release(struct datapath *dp, int id, bool back)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
+		struct move *move = &dp->move[i];
+
+		if (!dp->move_open[i] || move->id != (uint32_t)id)
+			continue;
+		if (back && move->from != SLOT_NONE)
+			move->to = move->from;
+		/* release: pairs with the acquire in move_step() */
+		atomic_store_explicit(&move->held, 0, memory_order_release);
+	}
 }
 
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)

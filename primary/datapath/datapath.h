@@ -68,6 +68,7 @@ struct move_order {
 	uint32_t from;
 	uint32_t to;
 	const uint64_t *map;
+	bool hold; /* nobody is granted the buckets until datapath_move_release() */
 };
 struct move_report {
 	uint32_t buckets;  /* moved */
@@ -84,6 +85,18 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 /* True if the old owner has let go of all buckets of the move `id`, or is dead and rolled back: from then on the new
  * owner is the one that is waited for. */
 bool datapath_move_granted(struct datapath *dp, int id);
+
+/* A move that was asked to hold: true once nobody owns its buckets, or works on them. The main lcore may then change their
+ * records, or have them changed; packets wait meanwhile. */
+bool datapath_move_held(const struct datapath *dp, int id);
+/* Has the worker in `slot`, which need not own anything, convert the records of all buckets of the held move to a schema.
+ * Again with another slot if it dies, once that is recovered. */
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema);
+bool datapath_converted(const struct datapath *dp, int id);
+/* The move goes on. back: to the old owner, alive or dead, as if it had never begun. */
+void datapath_move_release(struct datapath *dp, int id, bool back);
+/* True if the slot's dead worker has been rolled back, whatever moves are open. */
+bool datapath_slot_undone(struct datapath *dp, uint32_t slot);
 
 /* The move of a service that is under way: who gives which buckets to whom. order->map is valid until the move is over.
  * False: none is. */

@@ -50,6 +50,10 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 	case ORDER_QUIT:
 		io->quit = true;
 		return;
+	case ORDER_CONVERT:
+		if (io->index == 0)
+			move_convert(io, order->move, order->slot, order->schema);
+		return;
 	case ORDER_PARK:
 		return park_limit(io, order->slot, order->max_age_ns);
 	case ORDER_MIRROR:

@@ -45,7 +45,7 @@
 #define BLAME_MOST          0x7fu
 
 enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK,
-		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END };
+		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END, ORDER_CONVERT };
 
 struct order {
 	uint32_t kind;
@@ -55,6 +55,7 @@ struct order {
 	uint64_t max_age_ns; /* ORDER_PARK */
 	struct mirror *mirror; /* ORDER_MIRROR and the like */
 	uint32_t side;         /* ORDER_MIRROR_JOIN */
+	uint32_t schema;     /* ORDER_CONVERT */
 };
 
 /* Single producer (main lcore), single consumer (the I/O lcore), both threads of the primary. */
@@ -89,6 +90,8 @@ struct move {
 	_Atomic uint32_t failed;  /* lcores that saw the target die */
 	/* w: main lcore  r: I/O lcores */
 	_Atomic uint32_t rolled_back; /* the old owner died; its journal is undone and every lcore holds its belt */
+	_Atomic uint32_t held; /* nobody may be granted the buckets yet; `to` may change until it is 0 again */
+	_Atomic uint32_t converted; /* w: I/O lcore 0: the order ORDER_CONVERT is carried out */
 	/* w: I/O lcore i  r: main lcore once ended */
 	struct {
 		uint64_t gap_ns;
@@ -119,6 +122,10 @@ struct lcore_move {
 	uint64_t watch_until;  /* position on the new owner's belt whose reap ends the gap */
 	uint64_t granted_ns;   /* when draining began */
 	bool counted;          /* `ended` counted */
+	/* lcore 0, of a move that is held: records on their way to another schema */
+	bool converting;
+	uint32_t convert_slot, convert_schema, convert_next;
+	uint32_t converts_open; /* posted, not reaped */
 };
 
 /* w: the I/O lcore of the belt, before it counts itself in dead_acks  r: main lcore after */
@@ -309,6 +316,9 @@ static inline bool move_has(const struct move *move, uint32_t bucket)
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
+/* Has the slot's worker convert the buckets of the move, which nobody owns, to a schema. On lcore 0. */
+void move_convert(struct io_lcore *io, struct move *move, uint32_t slot, uint32_t schema);
+void move_convert_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void death_take_over(struct io_lcore *io, uint32_t slot);
 void death_note_entry(struct io_lcore *io, uint32_t slot);
 /* Before it is published: the entry that was offered last is to be run alone. */

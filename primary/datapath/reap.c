@@ -137,6 +137,7 @@ static __attribute__((noinline)) void reap_other(struct io_lcore *io, uint32_t s
 {
 	switch (shadow->kind) {
 	case BELT_REVOKE: return move_revoke_reaped(io, shadow);
+	case BELT_CONVERT: return move_convert_reaped(io, shadow);
 	case BELT_TICK: return ticks_reaped(io, slot, shadow, verdict);
 	case BELT_MESSAGE: return message_reaped(io, slot, shadow, verdict);
 	default: return;

@@ -25,6 +25,14 @@ $(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o): $(OBJ)/tests/plugins/gam
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
 $(foreach f,$(CANDIDATE_FAULTS),$(eval $(OBJ)/tests/plugins/game_v2_$f.o: FAULT := $f))
 $(OBJ)/tests/plugins/game_hostile.o: TEST_CPPFLAGS := -Iworkers/plugins/game $(ROOMS)
+# the game's sources with another layout of a player's record
+SCHEMA3 := $(OBJ)/tests/plugins/schema3
+$(SCHEMA3)/done: $(wildcard workers/plugins/game/*.[ch]) tests/plugins/rules.mk
+	@mkdir -p $(@D)
+	$(Q)cp workers/plugins/game/*.[ch] $(@D) && sed -e 's|^\tuint32_t sequence;.*|\tfloat x, y, z;|;t' \
+		-e 's|^\tfloat x, y, z;$$|\tuint32_t sequence;|' workers/plugins/game/player.h >$(@D)/player.h && touch $@
+$(OBJ)/tests/plugins/game_schema3.o $(OBJ)/tests/plugins/game_oneway.o: $(SCHEMA3)/done
+$(OBJ)/tests/plugins/game_schema3.o $(OBJ)/tests/plugins/game_oneway.o: TEST_CPPFLAGS := -I$(SCHEMA3) -Ishared
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)

@@ -15,7 +15,6 @@ void loop_run_snapshot(struct loop *loop, const uint8_t *data)
 	memcpy(&order, data, sizeof(order));
 	bool copied = order.bucket < loop->buckets && loop->owned[order.bucket] != 0 &&
 		      shadow_copy(&loop->shadow, &loop->txn, order.bucket, order.sides);
-	BATON_POINT(snapshot_copied);
 	pass(loop, copied ? SNAPSHOT_COPIED : BATON_NO_REPLY);
 }
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "abi.h"
-#include "baton.h"
 #include "config.h"
+#include "journal.h" /* of baton.h: what a plugin says of its schemas */
 
 #define ZYGOTE_MAGIC 0x425a5947u
 

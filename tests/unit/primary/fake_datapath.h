@@ -45,6 +45,7 @@ static struct fake {
 	struct fake_slot slot[BATON_MAX_WORKERS];
 	struct fake_move move[FAKE_SERVICES];
 	bool hold_moves;     /* they do not end */
+	uint32_t converts, converted_to; /* orders to convert, and to which schema the last one */
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
@@ -164,6 +165,48 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	return move->id;
 }
 
+bool datapath_move_held(const struct datapath *dp, int id)
+{
+	(void)dp;
+	(void)id;
+	return true;
+}
+
+bool datapath_slot_undone(struct datapath *dp, uint32_t slot)
+{
+	(void)dp;
+	return fake.slot[slot].recovered;
+}
+
+/* Carried out at once. */
+bool datapath_converted(const struct datapath *dp, int id)
+{
+	(void)dp;
+	(void)id;
+	return fake.converts != 0;
+}
+
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema)
+{
+	(void)dp;
+	(void)id;
+	(void)slot;
+	fake.converts++;
+	fake.converted_to = schema;
+}
+
+void datapath_move_release(struct datapath *dp, int id, bool back)
+{
+	(void)dp;
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++) {
+		if (!fake.move[i].open || fake.move[i].id != id)
+			continue;
+		fake.move[i].order.hold = false;
+		if (back)
+			fake.move[i].order.to = fake.move[i].order.from;
+	}
+}
+
 bool datapath_move_granted(struct datapath *dp, int id)
 {
 	(void)dp;
@@ -182,7 +225,7 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 		bool from_ready = move->order.from == SLOT_NONE || !fake.slot[move->order.from].dead ||
 				  fake.slot[move->order.from].dead_left == 0;
 		move->to_died = fake.slot[move->order.to].dead;
-		if (!move->to_died && (fake.hold_moves || !from_ready || (move->left && --move->left)))
+		if (!move->to_died && (fake.hold_moves || move->order.hold || !from_ready || (move->left && --move->left)))
 			return false;
 		*report = (struct move_report){ .gap_ns = 1500, .parked = 3, .failed = move->to_died };
 		for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
