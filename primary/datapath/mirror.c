@@ -15,6 +15,13 @@ void mirror_leave_step(struct mirror *m, uint32_t s, struct mirror_bucket *bucke
 	m->side[s].counts.in_step--;
 }
 
+static void enter_step(struct mirror *m, struct mirror_bucket *bucket, uint32_t sides)
+{
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		m->side[s].counts.in_step += (sides & ~bucket->in_step) >> s & 1u;
+	bucket->in_step |= (uint8_t)sides;
+}
+
 static void drop_copy(struct mirror *m, uint32_t s, struct mirror_bucket *bucket)
 {
 	stats_add(&m->side[s].counts.dropped, 1);
@@ -97,7 +104,7 @@ static bool copy_entry(struct io_lcore *io, struct mirror *m, uint32_t s, const 
 	struct belt_shadow entry = *e->shadow; /* its time above all: the seed comes from it */
 	uint32_t at;
 
-	if (m->copies >= MIRROR_COPIES || !belt_fits(&view->belt, entry.len, false) ||
+	if (m->credit == 0 || !belt_fits(&view->belt, entry.len, false) ||
 	    !mirror_ring_take(side, entry.len + e->outcome.len, &at))
 		return false;
 	struct mirror_node *node = &side->node[view->belt.offered & BELT_MASK];
@@ -132,7 +139,7 @@ static void mirror_entry(struct io_lcore *io, struct mirror *m, struct settled *
 	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 		if ((bucket->in_step >> s & 1u) != 0 && !copy_entry(io, m, s, e))
 			drop_copy(m, s, bucket);
-	m->copies++;
+	m->credit -= m->credit != 0;
 }
 
 /* ---- ticks ---- */
@@ -174,7 +181,7 @@ static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const s
 		.len = (uint16_t)(offsetof(struct belt_shadow_tick, map) + bytes),
 	};
 
-	if (m->copies >= MIRROR_COPIES || !belt_fits(&view->belt, entry.len, false))
+	if (m->credit == 0 || !belt_fits(&view->belt, entry.len, false))
 		return false;
 	side->node[view->belt.offered & BELT_MASK] = (struct mirror_node){.ring_end = side->ring_head, .kind = BELT_TICK};
 	belt_offer(&view->belt, &entry, (struct belt_peer){{0}}, (const uint8_t *)tick);
@@ -208,7 +215,7 @@ static void mirror_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, co
 				drop_copy(m, s, &m->bucket[b]);
 		}
 	}
-	m->copies++;
+	m->credit -= m->credit != 0;
 }
 
 /* ---- snapshots ---- */
@@ -224,9 +231,7 @@ static void snapshot_reaped(struct mirror *m, uint32_t slot, uint64_t position, 
 	bucket->asked = 0;
 	if (verdict != SNAPSHOT_COPIED)
 		return;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
-		m->side[s].counts.in_step += (sides & ~bucket->in_step) >> s & 1u;
-	bucket->in_step |= (uint8_t)sides;
+	enter_step(m, bucket, sides);
 }
 
 /* Sides that lack the bucket and have settled all that they ever had of it. */
@@ -256,7 +261,8 @@ static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 	bucket->asked = 0; /* else it has gone with the belt of a worker that died */
 	uint32_t sides = sides_to_ask(io, m, bucket);
 	/* No list: it neither moves nor waits. The reserve is for revokes and grants. */
-	if (sides == 0 || owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 || belt_room(&io->slot[owner].belt) == 0)
+	if (sides == 0 || owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 ||
+	    belt_room(&io->slot[owner].belt) == 0)
 		return false;
 	struct belt_snapshot order = {.bucket = b, .sides = sides};
 	if (!offer_control(io, owner, BELT_SNAPSHOT, sides, &order, sizeof(order)))
@@ -266,8 +272,10 @@ static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 	bucket->slot = (uint8_t)owner;
 	bucket->asked_at = belt->offered - 1;
 	belt->shadow[bucket->asked_at & BELT_MASK].bucket = (uint16_t)b;
-	if (BATON_SABOTAGE(in_step_before_its_snapshot))
-		bucket->in_step |= (uint8_t)sides;
+	if (BATON_SABOTAGE(in_step_before_its_snapshot)) {
+		enter_step(m, bucket, sides);
+		bucket->asked = 0;
+	}
 	return true;
 }
 
@@ -287,6 +295,14 @@ void mirror_ask(struct io_lcore *io, struct mirror *m)
 }
 
 /* ---- at reap ---- */
+
+bool mirror_is_full(const struct io_lcore *io, const struct mirror *m)
+{
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		if (m->side[s].slot != SLOT_NONE && belt_room(&io->slot[m->side[s].slot].belt) < REAP_MOST)
+			return true;
+	return false;
+}
 
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells)
 {

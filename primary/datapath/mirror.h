@@ -7,7 +7,7 @@
  * the side has settled all it had of the bucket, and not before the last one was MIRROR_SNAPSHOT_NS ago.
  *
  * All memory is made by the main lcore before the order and given back after the I/O lcore has let go. Bounded work a turn:
- * MIRROR_COPIES, MIRROR_REAP a side, a snapshot, MIRROR_LOOK buckets looked at. */
+ * copies as far as there is credit for them, MIRROR_REAP a side, a snapshot, MIRROR_LOOK buckets looked at. */
 #ifndef BATON_PRIMARY_MIRROR_H
 #define BATON_PRIMARY_MIRROR_H
 
@@ -19,7 +19,9 @@
 #include "belt.h"
 #include "shadow_region.h"
 
-#define MIRROR_COPIES      128u /* entries copied to a side in one turn; the rest of them is dropped */
+/* Entries copied: so many at once, after that one a MIRROR_COPY_NS, or a tenth of the lcore's time; the rest is dropped. */
+#define MIRROR_COPIES      1024u
+#define MIRROR_COPY_NS     1000u
 #define MIRROR_REAP        64u
 #define MIRROR_LOOK        64u
 #define MIRROR_SNAPSHOT_NS 1000000u
@@ -95,7 +97,8 @@ struct mirror {
 	/* w: I/O lcore */
 	uint32_t next_bucket; /* looked at next */
 	uint64_t asked_ns;    /* when the last snapshot was posted */
-	uint32_t copies;      /* of this turn */
+	uint32_t credit;      /* copies that may be made now, one for all sides */
+	uint64_t credited_ns; /* when it was last given */
 	struct mirror_side side[SHADOW_SIDES];
 	_Atomic uint32_t released; /* w: I/O lcore: it knows nothing of this any more  r: main lcore */
 	_Atomic uint32_t head baton_aligned(64); /* of samples  w: I/O lcore  r: main lcore */
@@ -114,6 +117,8 @@ void mirror_end(struct io_lcore *io, struct mirror *mirror);
 /* The first `count` settled entries of a belt whose slot feeds a mirror are about to be reaped; `cells` outbound cells
  * wait. */
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells);
+/* What nobody waits for. */
+bool mirror_is_full(const struct io_lcore *io, const struct mirror *mirror);
 /* Every turn in which there are shadow workers: reaps their belts, posts snapshots. */
 void mirror_turn(struct io_lcore *io);
 /* Instead of taking entries back: a shadow worker's are forgotten. */

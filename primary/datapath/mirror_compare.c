@@ -230,6 +230,16 @@ static void reap_shadow(struct io_lcore *io, uint32_t slot)
 	belt_out_publish(&view->belt);
 }
 
+static void give_credit(const struct io_lcore *io, struct mirror *m)
+{
+	uint64_t more = (io->now_ns - m->credited_ns) / MIRROR_COPY_NS;
+
+	if (more == 0)
+		return;
+	m->credit = more < MIRROR_COPIES - m->credit ? m->credit + (uint32_t)more : MIRROR_COPIES;
+	m->credited_ns = io->now_ns;
+}
+
 void mirror_turn(struct io_lcore *io)
 {
 	for (uint64_t left = io->shadows; left != 0; left &= left - 1) {
@@ -240,7 +250,7 @@ void mirror_turn(struct io_lcore *io)
 	}
 	for (uint32_t i = 0; i < io->services; i++)
 		if (io->mirror[i] != NULL) {
-			io->mirror[i]->copies = 0;
+			give_credit(io, io->mirror[i]);
 			mirror_ask(io, io->mirror[i]);
 		}
 }

@@ -186,8 +186,11 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	if (count == 0)
 		return 0;
 	prefetch_settled(&view->belt, count);
-	if (baton_unlikely(view->mirror != NULL))
+	if (baton_unlikely(view->mirror != NULL)) {
+		if (BATON_SABOTAGE(mirror_back_pressures) && mirror_is_full(io, view->mirror))
+			return 0;
 		mirror_settled(io, slot, count, cells); /* the frames are as they came, until they are completed */
+	}
 	uint64_t now_ns = io_time_ns(io, rte_rdtsc());
 	/* A large burst is sampled, one in eight: its packets came and went together. */
 	uint32_t sample = count > 8 ? 7u : 0u;
