@@ -14,7 +14,8 @@ enum rank_role { RANK_STABLE = 0, RANK_CANDIDATE, RANK_CONTROL };
 uint32_t rank_count(uint32_t permille, uint32_t buckets);
 
 /* order[0..buckets): all buckets, those of `cohort` (bit b: bucket b; NULL: none) before the others, each of the two
- * sorted by (hash of bucket and salt, bucket). The candidate's are the first rank_count() of them, so a greater weight takes
+ * sorted by (hash of bucket and salt, bucket).
+ * The candidate's are the first rank_count() of them, so a greater weight takes
  * buckets away from nobody who has them already, and another salt picks others. */
 void rank_buckets(uint32_t buckets, uint64_t salt, const uint64_t *cohort, uint16_t *order);
 

@@ -1,5 +1,6 @@
 /* Staged rollouts: a group goes from its stable version to a candidate in steps, and back at once if that is worse.
- * Each is made of the operations there are: workers added and stopped, buckets moved by weight (scale.h), a restart at the
+ * Each
+ * is made of the operations there are: workers added and stopped, buckets moved by weight (scale.h), a restart at the
  * end. One a group; it survives the primary. docs/rollouts.md is for operators. Main lcore only.
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every

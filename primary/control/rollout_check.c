@@ -93,8 +93,8 @@ static int refuse_slots(const struct supervisor *sup, const struct rollout *r, c
 	if (needed <= sup->slots)
 		return 0;
 	snprintf(at, sizeof(at), "at %u.%u %%", permille / 10, permille % 10);
-	snprintf(why, bytes, "too few worker slots: %u for workers, %u for candidate and control %s, %u for standbys, 1 for "
-		 "a restart are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers",
+	snprintf(why, bytes, "too few worker slots: %u for workers, %u for candidate and control %s, %u for standbys, 1 "
+		 "for a restart are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers",
 		 sup->workers, extra, permille ? at : "in the shadow", standbys, needed, sup->slots, needed);
 	return -ENOSPC;
 }

@@ -318,8 +318,8 @@ void rollout_load(struct primary *primary)
 		return;
 	o = json_load_file(all->path, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
-		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with what "
-			  "the configuration names", all->path, o ? "not of this version" : error.text);
+		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with "
+			  "what the configuration names", all->path, o ? "not of this version" : error.text);
 		json_decref(o);
 		return;
 	}

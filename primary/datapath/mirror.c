@@ -15,6 +15,13 @@ void mirror_leave_step(struct mirror *m, uint32_t s, struct mirror_bucket *bucke
 	m->side[s].counts.in_step--;
 }
 
+static void enter_step(struct mirror *m, struct mirror_bucket *bucket, uint32_t sides)
+{
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		m->side[s].counts.in_step += (sides & ~bucket->in_step) >> s & 1u;
+	bucket->in_step |= (uint8_t)sides;
+}
+
 static void drop_copy(struct mirror *m, uint32_t s, struct mirror_bucket *bucket)
 {
 	stats_add(&m->side[s].counts.dropped, 1);
@@ -224,9 +231,7 @@ static void snapshot_reaped(struct mirror *m, uint32_t slot, uint64_t position, 
 	bucket->asked = 0;
 	if (verdict != SNAPSHOT_COPIED)
 		return;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
-		m->side[s].counts.in_step += (sides & ~bucket->in_step) >> s & 1u;
-	bucket->in_step |= (uint8_t)sides;
+	enter_step(m, bucket, sides);
 }
 
 /* Sides that lack the bucket and have settled all that they ever had of it. */
@@ -267,8 +272,10 @@ static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 	bucket->slot = (uint8_t)owner;
 	bucket->asked_at = belt->offered - 1;
 	belt->shadow[bucket->asked_at & BELT_MASK].bucket = (uint16_t)b;
-	if (BATON_SABOTAGE(in_step_before_its_snapshot))
-		bucket->in_step |= (uint8_t)sides;
+	if (BATON_SABOTAGE(in_step_before_its_snapshot)) {
+		enter_step(m, bucket, sides);
+		bucket->asked = 0;
+	}
 	return true;
 }
 

@@ -170,7 +170,9 @@ static void a_candidate_with_other_records_is_refused(void **unused)
 
 	(void)unused;
 	snprintf(raw, sizeof(raw), "raw {\"abi\":%u,\"name\":\"fake\",\"version\":\"r3\",\"build_id\":\"33\","
-		 "\"key\":\"flow\",\"key_offset\":0,\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}", BATON_PLUGIN_ABI,
+		 "\"key\":\"flow\",\"key_offset\":0,\"key_length\":0,\"schema\":%u,"
+		 "\"record_size\":%u,\"max_undo_bytes\":64}",
+		 BATON_PLUGIN_ABI,
 		 FAKE_SCHEMA + 1, FAKE_RECORD);
 	assert_true(strlen(raw) < sizeof(raw) - 1);
 	rig_plugin("r3.so", raw);
