@@ -396,7 +396,10 @@ static void a_digest_names_the_field(void **state)
 	wait_in_step(ALL);
 	traffic(2000, ALL);
 	assert_true(counts(0)->differed > 10);
+	/* one that was sent besides differs in that, too, which no digest speaks of */
 	const struct mirror_sample *sample = &mirror.sample[0];
+	while (!sample->digested && sample != &mirror.sample[MIRROR_SAMPLES - 1])
+		sample++;
 	assert_true(sample->digested);
 	assert_int_equal(sample->fields, 1);
 	assert_string_equal(sample->field[0].name, "count");
