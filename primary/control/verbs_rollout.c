@@ -1,4 +1,5 @@
 /* The verbs of rollouts: rollout.start, .status, .pause, .resume, .promote, .abort, .retry, .undo, .history. */
+#include <stdio.h>
 #include <string.h>
 
 #include "command.h"
@@ -68,12 +69,14 @@ json_t *verb_rollout_explain(const struct command_call *call)
 	const struct config *config = &call->primary->config;
 	const char *name = json_string_value(json_object_get(call->args, "group"));
 	uint32_t group = 0;
+	char why[120];
 
 	if (!name)
 		return reply_error("usage", "args.group is the name of a group");
 	while (group < config->groups && strcmp(config->group[group].name, name) != 0)
 		group++;
-	if (group == config->groups)
-		return reply_error("not_found", "no such group: `batonctl rollout status` lists them");
-	return rollout_explain_group(call->primary, group);
+	if (group < config->groups)
+		return rollout_explain_group(call->primary, group);
+	snprintf(why, sizeof(why), "no group '%.40s': `batonctl rollout status` lists them", name);
+	return reply_error("not_found", why);
 }
