@@ -92,7 +92,7 @@ struct stats_rollout {
 	char group[BATON_NAME_BYTES];
 	char stable[BATON_NAME_BYTES], candidate[BATON_NAME_BYTES]; /* versions */
 	char candidate_build[44]; /* 40 hex digits */
-	uint32_t pad;
+	uint32_t promoted; /* 1: the last one was: the candidate is what runs */
 	char why[128]; /* it is paused or degraded; "": nothing to say */
 };
 static_assert(sizeof(struct stats_rollout) % 8 == 0 && offsetof(struct stats_rollout, gate) % 8 == 0, "whole words");

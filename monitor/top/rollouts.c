@@ -47,7 +47,7 @@ void rollout_words(const struct stats_rollout *r, char *text, size_t size)
 		return;
 	}
 	if (r->state == ROLLOUT_HEALTHY) {
-		snprintf(text, size, "is over: %.20s is what runs", r->stable);
+		snprintf(text, size, "is over: %.20s is what runs", r->promoted != 0 ? r->candidate : r->stable);
 		return;
 	}
 	worst = rollout_worst(r, &gate);

@@ -111,7 +111,8 @@ static bool takes_part(const struct supervisor *sup, uint32_t worker)
 {
 	const struct worker *w = &sup->worker[worker];
 
-	return !w->gone && !w->drained && !w->leaving && !w->debugged && !w->held && worker_settled(sup, worker) &&
+	return !w->gone && !w->drained && !w->leaving && !w->debugged && !w->held && w->shadow == SHADOW_NONE &&
+	       worker_settled(sup, worker) &&
 	       sup->slot[w->slot].state == WORKER_ACTIVE && !stall_is_near(&sup->slot[w->slot].stall);
 }
 

@@ -186,6 +186,7 @@ void rollout_publish(struct supervisor *sup, struct rollout *r)
 	out.candidates = rollout_count(sup, r->group, ROLE_CANDIDATE);
 	out.controls = rollout_count(sup, r->group, ROLE_CONTROL);
 	out.one_way = r->one_way;
+	out.promoted = out.state == ROLLOUT_HEALTHY && r->pasts > 0 && r->past[r->pasts - 1].promoted;
 	out.began_ns = r->began_ns;
 	if (r->until_ns > now && !r->paused)
 		out.until_ns = rollout_wall_ns() + (r->until_ns - now);
