@@ -239,7 +239,7 @@ storm: build          ## random orders by three operators at once under bots, wi
 		SCENARIO_SECONDS=$$(($(or $(MINUTES),2) * 60 + 600)) tests/run.sh --smoke
 chaos: build unit-programs points-programs ## the full set of kills (root): tests/chaos, hours; ONLY=NN a part, SEED=N repeats one
 	$(Q)O='$(abspath $(O))' tests/chaos/run.sh
-run:                  ## the main job: bots, a TAP port, hot restarts, kills of workers, a report (root; RUN_SECONDS=60)
+run:                  ## the main job: bots, a TAP port, hot restarts, kills, a good rollout, a bad one, a report (root; RUN_SECONDS=60)
 	$(Q)config/host/prepare.sh
 	+$(Q)$(BUILD_ALL)
 	$(Q)O='$(abspath $(O))' config/demo/run.sh

@@ -56,24 +56,6 @@ static int await(const struct stats *stats, uint32_t old, bool standby, uint64_t
 	return 1;
 }
 
-/* The longest time without a reply since the kill, of any I/O lcore's players. */
-static double gap_us(const struct stats *stats, const uint64_t *from, uint64_t kill_tsc, bool *unseen)
-{
-	double longest = STATS_GAP_NS / 1e3; /* shorter ones are not noted: never too good */
-
-	for (uint32_t i = 0; i < stats->header->io_lcores; i++) {
-		struct stats_gap gap[STATS_GAPS];
-		uint64_t missed;
-		uint32_t count = stats_gaps_read(stats_io(stats, i), from[i], gap, &missed);
-
-		*unseen |= missed != 0;
-		for (uint32_t g = 0; g < count; g++)
-			if (gap[g].end_tsc > kill_tsc && (double)gap[g].ns / 1e3 > longest)
-				longest = (double)gap[g].ns / 1e3;
-	}
-	return longest;
-}
-
 static int one_kill(const struct stats *stats, const char *kind, bool standby, uint32_t n)
 {
 	uint64_t from[BATON_MAX_IO_LCORES];
@@ -100,7 +82,7 @@ static int one_kill(const struct stats *stats, const char *kind, bool standby, u
 		return 1;
 	}
 	sums_take(stats, &b);
-	double us = gap_us(stats, from, tsc, &unseen);
+	double us = sums_longest_gap_us(stats, from, tsc, &unseen);
 	printf("%s n=%u gap_us=%.2f redelivered=%llu kill_tsc=%llu unseen=%d\n", kind, n, us,
 	       (unsigned long long)(b.io[COUNTER_redelivered] - a.io[COUNTER_redelivered]), (unsigned long long)tsc,
 	       unseen);

@@ -12,7 +12,8 @@ static int usage(void)
 	      "       bench-report enough KIND    exit 0 if the kind has enough undisturbed rounds in one state\n"
 	      "       bench-report gaps           quantiles over single handovers\n"
 	      "       bench-report kills KIND     the same over single kills\n"
-	      "       bench-report pipeline IN_FLIGHT | handover | kill     the JSON object\n", stderr);
+	      "       bench-report crashes        the same over single crashes of a candidate\n"
+	      "       bench-report pipeline IN_FLIGHT | handover | kill | rollout     the JSON object\n", stderr);
 	return 2;
 }
 
@@ -37,11 +38,15 @@ int main(int argc, char **argv)
 		return report_gaps(&r, stdout) != 0;
 	if (strcmp(argv[1], "kills") == 0 && argc == 3)
 		return report_kills(&r, stdout, argv[2]) != 0;
+	if (strcmp(argv[1], "crashes") == 0)
+		return report_crashes(&r, stdout) != 0;
 	if (strcmp(argv[1], "pipeline") == 0 && argc == 3)
 		return report_pipeline(&r, stdout, FRAME_BYTES, (uint32_t)atoi(argv[2]));
 	if (strcmp(argv[1], "handover") == 0)
 		return report_handover(&r, stdout);
 	if (strcmp(argv[1], "kill") == 0)
 		return report_kill(&r, stdout);
+	if (strcmp(argv[1], "rollout") == 0)
+		return report_rollout(&r, stdout);
 	return usage();
 }

@@ -317,6 +317,11 @@ static void check_groups(struct loader *l)
 		    loader_good(l, &group->restart_delay_most_ns) && loader_good(l, &group->restart_delay_ns))
 			wrong(l, &group->restart_delay_most_ns,
 			      "groups[%u].restart_delay_most: shorter than restart_delay: raise it, too", g);
+		if (group->balance.settle >= group->balance.threshold && loader_good(l, &group->balance.settle) &&
+		    loader_good(l, &group->balance.threshold))
+			wrong(l, &group->balance.settle,
+			      "groups[%u].balance.settle: %u is not below threshold, %u: what begins there must end lower", g,
+			      group->balance.settle, group->balance.threshold);
 		whole = whole && loader_good(l, &group->count) && loader_good(l, &group->standby);
 		workers += group->count;
 		standby += group->standby;
@@ -390,4 +395,5 @@ void loader_check(struct loader *l)
 		c->port[p].line = field_place(l, c->port[p].name).line + 1;
 	loader_check_poll(l);
 	loader_check_sizing(l);
+	loader_check_rollouts(l);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "abi.h"
+#include "config_rollout.h"
 
 #define CONFIG_ADDRESSES 8u
 #define CONFIG_VLANS     16u
@@ -79,6 +80,22 @@ struct config_version {
 	char plugin[BATON_PATH_BYTES];
 };
 
+enum config_measure { MEASURE_COST, MEASURE_PACKETS };
+
+/* Hot buckets from busy workers to idle ones. Shares in percent. */
+struct config_balance {
+	bool enabled;
+	uint32_t measure;     /* enum config_measure */
+	uint64_t interval_ns;
+	uint32_t threshold;   /* above the mean of the workers: too busy */
+	uint32_t settle;      /* even enough; below threshold */
+	uint32_t patience;    /* intervals in a row above threshold */
+	uint32_t least_busy;  /* of a CPU; 0: however idle they are */
+	uint32_t moves;       /* buckets of one interval */
+	uint64_t rest_ns;     /* a bucket that was moved stays so long */
+	uint64_t keep_placed_ns; /* one that an operator placed; 0: until balancing is switched on anew */
+};
+
 struct config_group {
 	char name[BATON_NAME_BYTES];
 	char plugin[BATON_PATH_BYTES]; /* the version that starts */
@@ -101,6 +118,7 @@ struct config_group {
 	uint64_t good_after_ns;     /* a version that ran so long without a crash is fallen back to */
 	struct config_setting setting[CONFIG_SETTINGS];
 	uint32_t settings;
+	struct config_balance balance;
 };
 
 /* A user or group of the machine. */
@@ -153,6 +171,8 @@ struct config {
 	uint32_t services;
 	struct config_group group[BATON_MAX_GROUPS];
 	uint32_t groups;
+	struct config_rollout rollout[BATON_MAX_GROUPS]; /* of the groups that have one in the file */
+	uint32_t rollouts;
 };
 
 /* Loads and checks `path`. All errors go to `errors` as `path:line:col: error: ...` (at most 20), one a line.

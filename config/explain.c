@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "explain.h"
+#include "value.h"
 
 void schema_range(const struct schema_row *row, char *out, size_t size)
 {
@@ -30,6 +31,8 @@ void schema_range(const struct schema_row *row, char *out, size_t size)
 	case SCHEMA_CORES:
 	case SCHEMA_USERS:
 	case SCHEMA_GROUPS:
+	case SCHEMA_STEPS:
+	case SCHEMA_KEYS:
 	case SCHEMA_SETTINGS:
 		snprintf(out, size, "%" PRIu64 " to %" PRIu64 " elements", row->min, row->max);
 		break;
@@ -41,6 +44,12 @@ void schema_range(const struct schema_row *row, char *out, size_t size)
 		break;
 	case SCHEMA_IP:
 		snprintf(out, size, "%s", "ADDRESS");
+		break;
+	case SCHEMA_BUILD:
+		snprintf(out, size, "%s", "VERSION or PATH");
+		break;
+	case SCHEMA_GATE:
+		snprintf(out, size, "%s", row->zero ? "max, max_delta, max_ratio, dry_run, immediate" : "max: 0");
 		break;
 	default:
 		break;
@@ -69,6 +78,19 @@ const char *schema_unit(const struct schema_row *row)
 		return "B, KiB, MiB or GiB, always written";
 	case SCHEMA_DURATION:
 		return "ns, us, ms, s, m or h, always written";
+	case SCHEMA_STEPS:
+		return "shares: 10%, 0.5% or 5‰; durations as always";
+	case SCHEMA_GATE:
+		switch (rollout_gate_unit(gate_of(row))) {
+		case GATE_RATIO:
+			return "percent, always written; max_ratio: a factor such as 1.2";
+		case GATE_NS:
+			return "ns, us, ms, s, m or h, always written; max_ratio: a factor such as 1.2";
+		case GATE_CYCLES_A_PACKET:
+			return "cycles, with k or M; max_ratio: a factor such as 1.2";
+		default:
+			return "none";
+		}
 	default:
 		return "none";
 	}

@@ -1,5 +1,6 @@
 /* Walks the schema over configurations that are loaded already. */
 #include "items.h"
+#include "value.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -79,6 +80,12 @@ static void print_element(const struct schema_row *row, const void *element, FIL
 	case SCHEMA_GROUPS:
 		print_text(account->name, out);
 		break;
+	case SCHEMA_KEYS:
+		print_text(element, out);
+		break;
+	case SCHEMA_STEPS:
+		step_print(element, out);
+		break;
 	default:
 		fprintf(out, "%s: ", setting->key);
 		print_text(setting->value, out);
@@ -110,8 +117,8 @@ void config_item_print(const struct config *config, const struct config_item *it
 	const struct schema_row *row = item->row;
 	const char *text = at(config, item->base + row->offset);
 	bool is_text = row->type == SCHEMA_STRING || row->type == SCHEMA_NAME || row->type == SCHEMA_VERSION ||
-		       row->type == SCHEMA_PATH;
-	uint64_t value = is_text || is_list(row) ? 0 : scalar_of(config, item);
+		       row->type == SCHEMA_PATH || row->type == SCHEMA_BUILD;
+	uint64_t value = is_text || is_list(row) || row->type == SCHEMA_GATE ? 0 : scalar_of(config, item);
 	char number[32];
 
 	if (is_list(row)) {
@@ -121,6 +128,8 @@ void config_item_print(const struct config *config, const struct config_item *it
 			fputs(row->zero, out);
 		else
 			print_text(text, out);
+	} else if (row->type == SCHEMA_GATE) {
+		gate_print(row, at(config, item->base + row->offset), out);
 	} else if (value == 0 && row->zero) {
 		fputs(row->zero, out);
 	} else if (row->type == SCHEMA_BOOL) {

@@ -7,8 +7,12 @@
 
 #include "config.h"
 #include "schema.h"
+#include "value.h"
 
 #define DECIMAL "(0|[1-9][0-9]*)"
+#define SHARE   "(" DECIMAL "([.][0-9]{1,12})?(%|‰))"
+#define PERCENT "(" DECIMAL "([.][0-9]{1,12})?%)"
+#define TIME    DECIMAL "(ns|us|ms|s|m|h)"
 #define OCTET   "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define ADDRESS OCTET "[.]" OCTET "[.]" OCTET "[.]" OCTET
 #define CPU     "(0|[1-9][0-9]{0,3})"
@@ -84,6 +88,44 @@ static json_t *settings_of(const struct schema_row *row)
 	return object;
 }
 
+/* An object with one property, which must be there. */
+static json_t *single(const char *key, json_t *value)
+{
+	return json_pack("{s:s, s:b, s:[s], s:{s:o}}", "type", "object", "additionalProperties", 0, "required", key,
+			 "properties", key, value);
+}
+
+static json_t *steps_of(const struct schema_row *row)
+{
+	json_t *shadow = json_pack("{s:s, s:b, s:[s], s:{s:o, s:o, s:{s:[s, s]}}}", "type", "object",
+				   "additionalProperties", 0, "required", "for", "properties", "sample", pattern(SHARE),
+				   "for", pattern(TIME), "compare", "enum", "bytes", "digest");
+	json_t *resumed = json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);
+
+	return list_of(row, json_pack("{s:[o, o, o]}", "anyOf", single("weight", pattern(SHARE)),
+				      single("pause", any_of(pattern(TIME), resumed)), single("shadow", shadow)));
+}
+
+static json_t *gate_schema(const struct schema_row *row)
+{
+	enum gate_unit unit = rollout_gate_unit(gate_of(row));
+	const struct schema_row count = { "count", SCHEMA_COUNT, .min = unit == GATE_NUMBER ? 0 : 1,
+					  .max = unit == GATE_NUMBER ? 0 : 1000000000 };
+	json_t *keys = json_object();
+
+	for (int delta = 0; delta < (unit == GATE_NUMBER ? 1 : 2); delta++)
+		json_object_set_new(keys, delta ? "max_delta" : "max",
+				    unit == GATE_RATIO ? pattern(PERCENT) : unit == GATE_NS ? pattern(TIME) :
+				    unit == GATE_NUMBER ? integer(&count) :
+				    any_of(integer(&count), pattern(DECIMAL "([kMG]|[KMG]i)")));
+	json_object_set_new(keys, "immediate", of_type("boolean"));
+	if (unit != GATE_NUMBER) {
+		json_object_set_new(keys, "max_ratio", of_type("number"));
+		json_object_set_new(keys, "dry_run", of_type("boolean"));
+	}
+	return json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", keys);
+}
+
 static json_t *section_of(const char *parent);
 
 static json_t *list_rows(const struct schema_row *row)
@@ -115,7 +157,16 @@ static json_t *value_of(const struct schema_row *row)
 	case SCHEMA_SIZE:
 		return pattern(DECIMAL "(B|[KMG]|[KMG]iB)");
 	case SCHEMA_DURATION:
-		return pattern(DECIMAL "(ns|us|ms|s|m|h)");
+		return pattern(TIME);
+	case SCHEMA_STEPS:
+		return steps_of(row);
+	case SCHEMA_KEYS:
+		return list_of(row, json_pack("{s:[s, s], s:i, s:i}", "type", "string", "number", "minLength", 1,
+					      "maxLength", (int)CONFIG_KEY_BYTES - 1));
+	case SCHEMA_GATE:
+		return gate_schema(row);
+	case SCHEMA_BUILD:
+		return text_or_number("([A-Za-z0-9][A-Za-z0-9._+-]*|.*/.*)", row);
 	case SCHEMA_STRING:
 	case SCHEMA_PATH:
 		return text_or_number(NULL, row);
@@ -139,12 +190,31 @@ static json_t *value_of(const struct schema_row *row)
 	}
 }
 
+/* `{max: 0, immediate: true}`: the defaults have nothing else in them than JSON has, but quotes. */
+static json_t *default_gate(const char *text)
+{
+	char copy[160], *rest = copy, *pair;
+	json_t *object = json_object();
+
+	snprintf(copy, sizeof(copy), "%.*s", (int)strlen(text) - 2, text + 1);
+	while ((pair = strsep(&rest, ",")) != NULL) {
+		char *colon = strstr(pair, ": "), *value = colon + 2;
+
+		*colon = '\0';
+		json_t *typed = json_loads(value, JSON_DECODE_ANY, NULL);
+		json_object_set_new(object, pair + strspn(pair, " "), typed ? typed : json_string(value));
+	}
+	return object;
+}
+
 /* The default as YAML types it, so that an editor that fills it in writes what the table says. */
 static json_t *default_of(const struct schema_row *row)
 {
 	bool digits = row->fallback[0] != '\0' && row->fallback[strspn(row->fallback, "0123456789")] == '\0';
 	json_int_t number = 0;
 
+	if (row->type == SCHEMA_GATE)
+		return default_gate(row->fallback);
 	if (row->type == SCHEMA_BOOL)
 		return json_boolean(strcmp(row->fallback, "true") == 0);
 	if (!digits)

@@ -75,6 +75,14 @@ bool loader_sequence(struct loader *l, const struct schema_row *row, yaml_node_t
 bool loader_accounts(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown,
 		     uint8_t *base);
 
+/* Steps of a rollout, and players' keys, likewise. rollout_walk.c */
+bool loader_steps(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base);
+bool loader_keys(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base);
+/* Thresholds of a gate, in a struct config_gate. */
+bool loader_gate(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, void *field);
+/* What the node is, for a message. Returns `out` or a constant. */
+const char *loader_shown(const yaml_node_t *node, char out[SHOWN_BYTES]);
+
 /* Checks that need more than one value; skips those with a bad input. */
 void loader_check(struct loader *l);
 /* What depends on the machine: CPUs named in the file exist. */
@@ -83,6 +91,8 @@ void loader_check_host(struct loader *l);
 void loader_check_poll(struct loader *l);
 /* Refuses what cannot hold the packets that wait while workers are replaced. Called by loader_check(). sizing.c */
 void loader_check_sizing(struct loader *l);
+/* Rollouts: groups, candidates, order of the steps, worker slots. Called by loader_check(). rollout_check.c */
+void loader_check_rollouts(struct loader *l);
 /* Replaces `auto` where the answer depends on the machine. */
 void loader_resolve(struct loader *l);
 

@@ -1,8 +1,7 @@
-/* The table of configuration keys and the look-ups in it. */
+/* The table of configuration keys. What is looked up in it: schema_find.c. */
 #include "schema.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "config.h"
 #include "log.h"
@@ -17,14 +16,22 @@
 #define ARRAY(s, m, n) \
 	.offset = offsetof(struct s, m), .width = sizeof(((struct s *)0)->m[0]), .count_offset = offsetof(struct s, n)
 
+#define GATE(id) \
+	.offset = offsetof(struct config_rollout, analysis.gate) + (id) * sizeof(struct config_gate), \
+	.width = sizeof(struct config_gate)
+
 static const char *const poll_words[] = { "adaptive", "busy", NULL };
 static const char *const driver_words[] = { "eal", "generator", NULL };
 static const char *const key_words[] = { "plugin", "flow", "payload", NULL };
+static const char *const measure_words[] = { "cost", "packets", NULL };
 static const char *const level_words[] = { "error", "warn", "info", "debug", NULL };
+
+static const char *const failure_words[] = { "rollback", "pause", NULL }; /* false, true: pause_on_failure */
 
 static_assert(POLL_ADAPTIVE == 0 && POLL_BUSY == 1, "poll_words follow enum config_poll");
 static_assert(DRIVER_EAL == 0 && DRIVER_GENERATOR == 1, "driver_words follow enum config_driver");
 static_assert(KEY_PLUGIN == 0 && KEY_FLOW == 1 && KEY_PAYLOAD == 2, "key_words follow enum config_key");
+static_assert(MEASURE_COST == 0 && MEASURE_PACKETS == 1, "measure_words follow enum config_measure");
 static_assert(LEVEL_ERROR == 0 && LEVEL_WARN == 1 && LEVEL_INFO == 2 && LEVEL_DEBUG == 3,
 	      "level_words follow enum log_level");
 
@@ -211,9 +218,110 @@ const struct schema_row schema[] = {
 	{ "groups[].good_after", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 24 * 3600 * SEC,
 	  .fallback = "60s", .example = "60s", FIELD(config_group, good_after_ns),
 	  .help = "a version that has run so long without a crash is good" },
+	{ "groups[].balance", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "hot buckets from busy workers to idle ones" },
+	{ "groups[].balance.enabled", SCHEMA_BOOL, false, RELOAD_HOT, TIER_PERFORMANCE, .fallback = "false",
+	  .example = "true", FIELD(config_group, balance.enabled),
+	  .help = "move them; batonctl balance on and off change it until a reload does" },
+	{ "groups[].balance.measure", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "cost",
+	  .example = "packets", .words = measure_words, FIELD(config_group, balance.measure),
+	  .help = "what is to be even: the workers' busy time, or their packets" },
+	{ "groups[].balance.interval", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 60 * SEC,
+	  .fallback = "1s", .example = "1s", FIELD(config_group, balance.interval_ns),
+	  .help = "how long is measured before each decision" },
+	{ "groups[].balance.threshold", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 1000, .fallback = "25",
+	  .example = "25", FIELD(config_group, balance.threshold),
+	  .help = "percent that a worker has more than the mean of its kind: too much" },
+	{ "groups[].balance.settle", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 0, 1000, .fallback = "10",
+	  .example = "10", FIELD(config_group, balance.settle),
+	  .help = "percent at which it is even enough, and what began ends; below threshold" },
+	{ "groups[].balance.patience", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 1000, .fallback = "3",
+	  .example = "3", FIELD(config_group, balance.patience),
+	  .help = "intervals in a row with a worker above threshold, before anything is moved" },
+	{ "groups[].balance.least_busy", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 100, .fallback = "10",
+	  .example = "10", .zero = "off", FIELD(config_group, balance.least_busy),
+	  .help = "percent of a CPU that the busiest worker must need; off: however idle they are" },
+	{ "groups[].balance.moves", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 256, .fallback = "64",
+	  .example = "64", FIELD(config_group, balance.moves), .help = "buckets that one decision moves, at most" },
+	{ "groups[].balance.rest", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 3600 * SEC,
+	  .fallback = "30s", .example = "30s", FIELD(config_group, balance.rest_ns),
+	  .help = "how long a bucket that was moved stays where it is" },
+	{ "groups[].balance.keep_placed", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, SEC, 168 * 3600 * SEC,
+	  .fallback = "15m", .example = "15m", .zero = "always", FIELD(config_group, balance.keep_placed_ns),
+	  .help = "how long a bucket that batonctl buckets move placed stays; always: until batonctl balance on" },
 	{ "groups[].settings", SCHEMA_SETTINGS, false, RELOAD_WORKER, TIER_FIRST, 0, CONFIG_SETTINGS,
 	  .example = "{player.idle: 60s}", ARRAY(config_group, setting, settings),
 	  .help = "key: value pairs for the plugin, passed on as text" },
+
+	{ "rollouts", SCHEMA_LIST, false, RELOAD_HOT, TIER_FIRST, 0, BATON_MAX_GROUPS, ARRAY(config, rollout, rollouts),
+	  .help = "how a group gets from one version to the next: see docs/rollouts.md" },
+	{ "rollouts[].group", SCHEMA_NAME, true, RELOAD_HOT, TIER_FIRST, 1, BATON_NAME_BYTES - 4, .example = "game",
+	  FIELD(config_rollout, name), .help = "group it is of; one without an entry here has a strategy by default" },
+	{ "rollouts[].candidate", SCHEMA_BUILD, false, RELOAD_HOT, TIER_FIRST, 1, BATON_PATH_BYTES - 1,
+	  .fallback = "none", .example = "../build/plugins/game-1.5.0.so", .zero = "none",
+	  FIELD(config_rollout, candidate),
+	  .help = "version of the group, or path; that it comes or changes by a reload starts the rollout" },
+	{ "rollouts[].steps", SCHEMA_STEPS, true, RELOAD_HOT, TIER_FIRST, 1, CONFIG_STEPS,
+	  .example = "[{shadow: {for: 5m, compare: digest}}, {weight: 1%}, {pause: 10m}, {weight: 50%}, {pause: {}}, "
+		     "{weight: 100%}]",
+	  ARRAY(config_rollout, step, steps), .help = "in this order: shadow, then weights that rise to 100%, pauses" },
+	{ "rollouts[].cohort", SCHEMA_KEYS, false, RELOAD_HOT, TIER_RARELY, 0, CONFIG_COHORT,
+	  .example = "[1001, 0x7b]", ARRAY(config_rollout, cohort, cohorts),
+	  .help = "players whose buckets move first, by their keys as batonctl buckets find takes them" },
+	{ "rollouts[].on_failure", SCHEMA_ENUM, false, RELOAD_HOT, TIER_RARELY, .fallback = "rollback",
+	  .example = "pause", .words = failure_words, FIELD(config_rollout, pause_on_failure),
+	  .help = "when a gate fails; a crash or stall of the candidate and the deadline always roll back" },
+	{ "rollouts[].deadline", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, SEC, 168 * 3600 * SEC,
+	  .fallback = "1h", .example = "2h", .zero = "none", FIELD(config_rollout, deadline_ns),
+	  .help = "time until it must be at 100%, pauses that wait for an operator apart" },
+	{ "rollouts[].accept_one_way", SCHEMA_BOOL, false, RELOAD_HOT, TIER_RARELY, .fallback = "false",
+	  .example = "true", FIELD(config_rollout, accept_one_way),
+	  .help = "also a candidate that cannot write what stable reads: going back is not possible then" },
+	{ "rollouts[].analysis", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "how candidate and control are compared" },
+	{ "rollouts[].analysis.interval", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 10 * MS, 3600 * SEC,
+	  .fallback = "5s", .example = "10s", FIELD(config_rollout, analysis.interval_ns),
+	  .help = "length of a window, at whose end every gate is judged" },
+	{ "rollouts[].analysis.warmup", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, MS, 3600 * SEC,
+	  .fallback = "10s", .example = "30s", .zero = "none", FIELD(config_rollout, analysis.warmup_ns),
+	  .help = "after each change of weight, before windows count; crashes and stalls always do" },
+	{ "rollouts[].analysis.min_packets", SCHEMA_COUNT, false, RELOAD_HOT, TIER_RARELY, 1, 1000000000,
+	  .fallback = "1k", .example = "20k", FIELD(config_rollout, analysis.min_packets),
+	  .help = "in a window, of candidate and control each: with fewer it neither passes nor fails" },
+	{ "rollouts[].analysis.failure_limit", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 64, .fallback = "3",
+	  .example = "2", FIELD(config_rollout, analysis.failure_limit), .help = "windows that a gate may fail in" },
+	{ "rollouts[].analysis.of_windows", SCHEMA_INT, false, RELOAD_HOT, TIER_RARELY, 1, 64, .fallback = "5",
+	  .example = "10", FIELD(config_rollout, analysis.of),
+	  .help = "of the last so many: with failure_limit 3 and of_windows 5, three of the last five end it" },
+	{ "rollouts[].analysis.gates", SCHEMA_MAP, .reload = RELOAD_HOT,
+	  .help = "of each: max, max_delta (above control), max_ratio (times control); dry_run: only shown" },
+	{ "rollouts[].analysis.gates.drop_ratio", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_delta: 0.05%}", .example = "{max: 1%, max_delta: 0.1%}", .zero = "off", GATE(GATE_DROPS),
+	  .help = "packets dropped, of those that came" },
+	{ "rollouts[].analysis.gates.malformed_ratio", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_delta: 0.01%}", .example = "{max_delta: 0.1%, dry_run: true}", .zero = "off",
+	  GATE(GATE_MALFORMED),
+	  .help = "packets that the plugin refused as malformed" },
+	{ "rollouts[].analysis.gates.error_reply_ratio", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_delta: 0.1%}", .example = "{max_delta: 1%}", .zero = "off", GATE(GATE_ERROR_REPLIES),
+	  .help = "error replies, of all packets" },
+	{ "rollouts[].analysis.gates.latency_p50", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_ratio: 1.5}", .example = "{max: 50us, max_ratio: 1.2}", .zero = "off", GATE(GATE_RESIDENCE_P50),
+	  .help = "median time from receive to reap" },
+	{ "rollouts[].analysis.gates.latency_p99", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_ratio: 2}", .example = "{max: 250us, max_ratio: 1.2}", .zero = "off", GATE(GATE_RESIDENCE_P99),
+	  .help = "99th percentile of the same" },
+	{ "rollouts[].analysis.gates.cycles_per_packet", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_ratio: 1.3}", .example = "{max: 20k, max_ratio: 1.15}", .zero = "off", GATE(GATE_CYCLES),
+	  .help = "median over bursts of the cycles of a packet" },
+	{ "rollouts[].analysis.gates.shadow_diff_ratio", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max_delta: 0.1%}", .example = "{max_delta: 0.5%, dry_run: true}", .zero = "off",
+	  GATE(GATE_SHADOW_DIFF),
+	  .help = "replies that differ in shadow, above the noise floor of stable against stable" },
+	{ "rollouts[].analysis.gates.crashes", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max: 0, immediate: true}", .example = "{max: 0, immediate: true}", GATE(GATE_CRASHES),
+	  .help = "deaths of the candidate; always on, and at once" },
+	{ "rollouts[].analysis.gates.stalls", SCHEMA_GATE, false, RELOAD_HOT, TIER_RARELY,
+	  .fallback = "{max: 0, immediate: true}", .example = "{max: 0, immediate: true}", GATE(GATE_STALLS),
+	  .help = "kills because it settled nothing; always on, and at once" },
 
 	{ "workers", SCHEMA_MAP, .reload = RELOAD_HOT, .help = "all workers" },
 	{ "workers.start_timeout", SCHEMA_DURATION, false, RELOAD_HOT, TIER_RARELY, 100 * MS, 600 * SEC,
@@ -259,161 +367,4 @@ const struct schema_row schema[] = {
 	  .words = level_words, FIELD(config, log_level), .help = "most detailed level printed" },
 };
 const size_t schema_rows = sizeof(schema) / sizeof(schema[0]);
-
-const struct schema_row *schema_find(const char *path)
-{
-	for (size_t i = 0; i < schema_rows; i++)
-		if (strcmp(schema[i].path, path) == 0)
-			return &schema[i];
-	return NULL;
-}
-
-const char *schema_key(const struct schema_row *row)
-{
-	const char *dot = strrchr(row->path, '.');
-
-	return dot ? dot + 1 : row->path;
-}
-
-bool schema_inside(const struct schema_row *row, const char *parent)
-{
-	const char *dot = strrchr(row->path, '.');
-	size_t bytes = dot ? (size_t)(dot - row->path) : 0;
-
-	return bytes == strlen(parent) && strncmp(row->path, parent, bytes) == 0;
-}
-
-const struct schema_row *schema_child(const char *parent, const char *key)
-{
-	for (size_t i = 0; i < schema_rows; i++)
-		if (schema_inside(&schema[i], parent) && strcmp(schema_key(&schema[i]), key) == 0)
-			return &schema[i];
-	return NULL;
-}
-
-const char *schema_type_name(enum schema_type type)
-{
-	static const char *const names[SCHEMA_TYPES] = {
-		[SCHEMA_MAP] = "section",
-		[SCHEMA_LIST] = "list",
-		[SCHEMA_BOOL] = "true or false",
-		[SCHEMA_INT] = "number",
-		[SCHEMA_COUNT] = "count",
-		[SCHEMA_RATE] = "rate",
-		[SCHEMA_SIZE] = "size",
-		[SCHEMA_DURATION] = "duration",
-		[SCHEMA_STRING] = "text",
-		[SCHEMA_NAME] = "name",
-		[SCHEMA_VERSION] = "version name",
-		[SCHEMA_PATH] = "path",
-		[SCHEMA_ENUM] = "word",
-		[SCHEMA_IP] = "IPv4 address",
-		[SCHEMA_PREFIXES] = "list of addresses",
-		[SCHEMA_CORES] = "list of CPUs",
-		[SCHEMA_USERS] = "list of users",
-		[SCHEMA_GROUPS] = "list of groups",
-		[SCHEMA_SETTINGS] = "free section",
-	};
-
-	return names[type];
-}
-
-const char *schema_type_phrase(enum schema_type type)
-{
-	static const char *const phrases[SCHEMA_TYPES] = {
-		[SCHEMA_MAP] = "a section",
-		[SCHEMA_LIST] = "a list",
-		[SCHEMA_BOOL] = "true or false",
-		[SCHEMA_INT] = "a number",
-		[SCHEMA_COUNT] = "a count",
-		[SCHEMA_RATE] = "a rate",
-		[SCHEMA_SIZE] = "a size",
-		[SCHEMA_DURATION] = "a duration",
-		[SCHEMA_STRING] = "text",
-		[SCHEMA_NAME] = "a name",
-		[SCHEMA_VERSION] = "a version name",
-		[SCHEMA_PATH] = "a path",
-		[SCHEMA_ENUM] = "a word",
-		[SCHEMA_IP] = "an IPv4 address",
-		[SCHEMA_PREFIXES] = "a list",
-		[SCHEMA_CORES] = "CPUs",
-		[SCHEMA_USERS] = "a user",
-		[SCHEMA_GROUPS] = "a group",
-		[SCHEMA_SETTINGS] = "a section",
-	};
-
-	return phrases[type];
-}
-
-const char *schema_reload_name(enum schema_reload reload)
-{
-	static const char *const names[] = { "hot", "worker", "scale", "restart" };
-
-	return names[reload];
-}
-
-const char *schema_tier_name(enum schema_tier tier)
-{
-	static const char *const names[] = { "first", "performance", "rarely" };
-
-	return names[tier];
-}
-
-const char *nearest_word(const char *text, const char *const *words)
-{
-	const char *best = NULL;
-	unsigned int distance = 3;
-
-	for (; *words; words++) {
-		unsigned int d = edit_distance(text, *words, 2);
-		/* A two-letter word is two edits from every other one: some of it must be right. */
-		if (d < distance && d < strlen(*words)) {
-			distance = d;
-			best = *words;
-		}
-	}
-	return best;
-}
-
-const char *schema_nearest(const char *parent, const char *key)
-{
-	const char *keys[sizeof(schema) / sizeof(schema[0]) + 1];
-	size_t count = 0;
-
-	for (size_t i = 0; i < schema_rows; i++)
-		if (schema_inside(&schema[i], parent))
-			keys[count++] = schema_key(&schema[i]);
-	keys[count] = NULL;
-	return nearest_word(key, keys);
-}
-
-/* Optimal string alignment: Levenshtein's distance plus swaps of neighbours, three rows of the usual matrix. */
-unsigned int edit_distance(const char *a, const char *b, unsigned int limit)
-{
-	enum { LONGEST = 63 };
-	unsigned int rows[3][LONGEST + 1];
-	size_t al = strlen(a), bl = strlen(b);
-
-	if (al > LONGEST || bl > LONGEST || (al > bl ? al - bl : bl - al) > limit)
-		return limit + 1;
-	for (unsigned int j = 0; j <= bl; j++)
-		rows[0][j] = j;
-	for (unsigned int i = 1; i <= al; i++) {
-		unsigned int *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
-
-		row[0] = i;
-		for (unsigned int j = 1; j <= bl; j++) {
-			unsigned int best = above[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (above[j] + 1 < best)
-				best = above[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best)
-				best = above2[j - 2] + 1;
-			row[j] = best;
-		}
-	}
-	unsigned int distance = rows[al % 3][bl];
-	return distance > limit ? limit + 1 : distance;
-}
+static_assert(sizeof(schema) / sizeof(schema[0]) <= SCHEMA_MAX, "walks keep a word for every row");

@@ -26,6 +26,10 @@ enum schema_type {
 	SCHEMA_CORES,    /* list of CPU numbers and ranges: [0, 2-5] or 2-5,8 */
 	SCHEMA_USERS,    /* list of users of the machine, by name or number */
 	SCHEMA_GROUPS,   /* list of groups of the machine, by name or number */
+	SCHEMA_BUILD,    /* name of a version, or a path if it holds a slash */
+	SCHEMA_STEPS,    /* steps of a rollout: [{weight: 10%}, {pause: 5m}, {weight: 100%}] */
+	SCHEMA_KEYS,     /* list of players' keys, as text */
+	SCHEMA_GATE,     /* thresholds: {max: 250us, max_ratio: 1.2} */
 	SCHEMA_SETTINGS, /* mapping of free keys to scalars, passed on as text */
 	SCHEMA_TYPES
 };
@@ -50,6 +54,8 @@ struct schema_row {
 	uint32_t width;           /* bytes of the field; of one element for lists */
 	uint32_t count_offset;    /* of the uint32_t that counts a list's elements */
 };
+
+#define SCHEMA_MAX 160u /* rows at most */
 
 /* All rows; a section or list stands before the rows inside it. */
 extern const struct schema_row schema[];

@@ -132,6 +132,21 @@ static int path_parse(const struct schema_row *row, const char *text, size_t byt
 	return 0;
 }
 
+/* A slash makes it a path. */
+static int build_parse(const struct schema_row *row, const char *text, size_t bytes, const char *base, char *out,
+		       struct problem *problem)
+{
+	char shown[SHOWN_BYTES];
+
+	if (strchr(text, '/'))
+		return path_parse(row, text, bytes, base, out, problem);
+	if (bytes >= BATON_NAME_BYTES || !is_name(text, bytes, "-_.+"))
+		return problem_set(problem, "expected %s (with a slash in it) such as %s, found %s",
+				   schema_type_phrase(row->type), row->example, value_shown(text, bytes, shown));
+	memcpy(out, text, bytes + 1);
+	return 0;
+}
+
 static int enum_parse(const struct schema_row *row, const char *text, size_t bytes, uint64_t *out,
 		      struct problem *problem)
 {
@@ -289,6 +304,12 @@ int value_parse(const struct schema_row *row, const char *text, size_t bytes, bo
 		if (zero)
 			*(char *)field = '\0';
 		return zero ? 0 : path_parse(row, text, bytes, base, field, problem);
+	case SCHEMA_BUILD:
+		if (zero)
+			*(char *)field = '\0';
+		return zero ? 0 : build_parse(row, text, bytes, base, field, problem);
+	case SCHEMA_GATE:
+		return gate_parse(row, text, field, problem);
 	case SCHEMA_IP:
 		if (!zero)
 			err = ip_parse(text, bytes, &ip, problem);

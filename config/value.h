@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "config.h"
 #include "schema.h"
@@ -23,6 +24,27 @@ int value_parse(const struct schema_row *row, const char *text, size_t bytes, bo
 
 /* Number with the row's unit, range and zero word. Returns 0, or -EINVAL with *problem. */
 int number_parse(const struct schema_row *row, const char *text, uint64_t *out, struct problem *problem);
+
+/* `{max: 250us, max_ratio: 1.2}` or `off`, as the table has it. Returns 0, or -EINVAL with *problem. */
+int gate_parse(const struct schema_row *row, const char *text, struct config_gate *out, struct problem *problem);
+/* One key of it. Returns as gate_parse(). */
+int gate_set(const struct schema_row *row, struct config_gate *gate, const char *key, const char *text,
+	     struct problem *problem);
+/* Whether the whole is one that can be. Returns as gate_parse(). */
+int gate_sound(const struct schema_row *row, const struct config_gate *gate, struct problem *problem);
+void gate_clear(struct config_gate *gate);
+/* As it would be written. */
+void gate_print(const struct schema_row *row, const struct config_gate *gate, FILE *out);
+/* Keys of a gate, NULL ends them; those that none of its unit has are left out. */
+extern const char *const gate_keys[];
+enum config_gate_id gate_of(const struct schema_row *row);
+
+/* `10%`, `0.5%` or `5‰`: permille, 1 to 1000. Returns 0, or -EINVAL with *problem. */
+int share_parse(const char *text, uint32_t *permille, struct problem *problem);
+/* As it would be written. Returns out. */
+const char *share_text(uint32_t permille, char out[16]);
+/* `{weight: 10%}` and the like. */
+void step_print(const struct config_step *step, FILE *out);
 
 /* One ADDRESS/PREFIX. Returns 0 or -EINVAL. */
 int value_parse_prefix(const char *text, struct config_address *out, struct problem *problem);

@@ -1,12 +1,10 @@
 /* Walks the document along the schema: stores each key's value, fills in defaults, names what is wrong. */
-#include <assert.h>
 #include <string.h>
 
 #include "loader.h"
 
 #define SHOWN_PATH 160u
 #define SHOWN_PREFIX 96u
-#define SCHEMA_MAX 128u
 
 /* A mapping being read: the schema's path of its keys, the same as shown to people, and where its values go. */
 struct level {
@@ -27,7 +25,7 @@ static void shown_child(const struct level *level, const char *key, char out[SHO
 	snprintf(out, SHOWN_PATH, "%s%s%.60s", level->shown, level->shown[0] ? "." : "", key);
 }
 
-static const char *node_shown(const yaml_node_t *node, char out[SHOWN_BYTES])
+const char *loader_shown(const yaml_node_t *node, char out[SHOWN_BYTES])
 {
 	if (node->type == YAML_SEQUENCE_NODE)
 		return "a list";
@@ -46,14 +44,14 @@ const char *loader_scalar(struct loader *l, yaml_node_t *node, const char *shown
 	if (node->type != YAML_SCALAR_NODE ||
 	    (node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)) {
 		loader_error(l, place_of(node->start_mark), "%s: expected %s such as %s, found %s", shown, what,
-			     example, node_shown(node, found));
+			     example, loader_shown(node, found));
 		return NULL;
 	}
 	const unsigned char *text = node->data.scalar.value;
 	for (size_t i = 0; i < node->data.scalar.length; i++) {
 		if (text[i] < 0x20 || text[i] == 0x7f) {
 			loader_error(l, place_of(node->start_mark), "%s: %s holds a control character", shown,
-				     node_shown(node, found));
+				     loader_shown(node, found));
 			return NULL;
 		}
 	}
@@ -98,7 +96,7 @@ bool loader_sequence(struct loader *l, const struct schema_row *row, yaml_node_t
 	if (node->type == YAML_SEQUENCE_NODE)
 		return length_ok(l, row, sequence_length(node), node, shown);
 	loader_error(l, place_of(node->start_mark), "%s: expected a list%s%s, found %s", shown,
-		     row->example ? " such as " : "", row->example ? row->example : "", node_shown(node, found));
+		     row->example ? " such as " : "", row->example ? row->example : "", loader_shown(node, found));
 	return false;
 }
 
@@ -172,7 +170,7 @@ static bool walk_setting(struct loader *l, yaml_node_t *key, yaml_node_t *value,
 		loader_error(l, place_of(key->start_mark),
 			     "%s: %s is not a setting's name: use letters, digits, '-', '_' and '.', "
 			     "at most %u",
-			     shown, node_shown(key, found), BATON_NAME_BYTES - 1);
+			     shown, loader_shown(key, found), BATON_NAME_BYTES - 1);
 		return false;
 	}
 	for (uint32_t i = 0; i < count; i++) {
@@ -205,7 +203,7 @@ static bool walk_settings(struct loader *l, const struct schema_row *row, yaml_n
 
 	if (node->type != YAML_MAPPING_NODE) {
 		loader_error(l, place_of(node->start_mark), "%s: expected a section such as %s, found %s", shown,
-			     row->example, node_shown(node, found));
+			     row->example, loader_shown(node, found));
 		return false;
 	}
 	if (!length_ok(l, row, (uint64_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start), node, shown))
@@ -273,6 +271,15 @@ static void walk_value(struct loader *l, const struct schema_row *row, yaml_node
 	case SCHEMA_SETTINGS:
 		ok = walk_settings(l, row, node, shown, level->base);
 		break;
+	case SCHEMA_STEPS:
+		ok = loader_steps(l, row, node, shown, level->base);
+		break;
+	case SCHEMA_KEYS:
+		ok = loader_keys(l, row, node, shown, level->base);
+		break;
+	case SCHEMA_GATE:
+		ok = loader_gate(l, row, node, shown, field);
+		break;
 	default:
 		ok = walk_scalar(l, row, node, shown, field);
 	}
@@ -322,7 +329,7 @@ static void unknown_key(struct loader *l, yaml_node_t *key, const struct level *
 	}
 	if (near) {
 		loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; did you mean '%s'?",
-			     node_shown(key, found), in, level->shown, near);
+			     loader_shown(key, found), in, level->shown, near);
 		return;
 	}
 	for (size_t i = 0; i < schema_rows; i++) {
@@ -331,7 +338,7 @@ static void unknown_key(struct loader *l, yaml_node_t *key, const struct level *
 		if (schema_inside(&schema[i], level->parent))
 			snprintf(known + used, sizeof(known) - used, "%s%s", used ? " " : "", schema_key(&schema[i]));
 	}
-	loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; known are: %s", node_shown(key, found), in,
+	loader_error(l, place_of(key->start_mark), "unknown key %s%s%s; known are: %s", loader_shown(key, found), in,
 		     level->shown, known);
 }
 
@@ -343,7 +350,7 @@ static void walk_map(struct loader *l, yaml_node_t *node, const struct level *le
 
 	if (node->type != YAML_MAPPING_NODE) {
 		loader_error(l, place_of(node->start_mark), "%s%sexpected a section (key: value), found %s",
-			     level->shown, level->shown[0] ? ": " : "", node_shown(node, found));
+			     level->shown, level->shown[0] ? ": " : "", loader_shown(node, found));
 		return;
 	}
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
@@ -375,7 +382,6 @@ void loader_walk(struct loader *l)
 	struct level top = { .parent = "", .shown = "", .base = (uint8_t *)l->config };
 	yaml_node_t *root = yaml_document_get_root_node(l->document);
 
-	assert(schema_rows <= SCHEMA_MAX);
 	if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
 		loader_error(l, (struct place){ 0, 0 },
 			     "the file is empty; see config/minimal.yaml for the shortest that works");

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "primary.h"
+#include "rollout.h"
 
 struct part {
 	const char *name;
@@ -21,6 +22,7 @@ static const struct part parts[] = {
 	{ "crash records", crash_records_init, crash_records_fini },
 	{ "limits", limits_init, NULL },
 	{ "machine", eal_check, NULL },
+	{ "rollouts", rollouts_init, rollouts_fini },
 	{ "plugins", supervisor_describe_plugins, NULL },
 	{ "memory plan", plan_init, NULL },
 	{ "state file", state_file_init, state_file_fini },

@@ -12,7 +12,7 @@
 /* Raised whenever a struct that processes of one boot share, or the order of a protocol step between them, changes.
  * Primary, zygote and worker runtime must agree exactly. Plugins have a number of their own (BATON_PLUGIN_ABI), and so has
  * the state file (STATE_ABI), which outlives what made it. */
-#define BATON_ABI 5u
+#define BATON_ABI 6u
 
 /* Hard limits; `batond --limits` prints them. Memory is reserved for what is configured, not for these. */
 #define BATON_MAX_IO_LCORES 64u
@@ -44,6 +44,8 @@
 
 /* Directory of quarantined entries unless the configuration says otherwise; argument: instance name. */
 #define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
+/* What the rollouts of an instance are at, promoted and barred; argument: instance name. */
+#define BATON_ROLLOUT_PATH_FMT "/var/lib/baton/%s/rollout.json"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 /* No honest worker gets there: a packet each ns would take a hundred years. A `done` beyond it was forged in the moment

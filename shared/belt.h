@@ -35,6 +35,10 @@ enum belt_kind {
 	BELT_PRIME,   /* do not sleep for the time in struct belt_prime: a move to you is coming */
 	BELT_STOP,    /* leave with _exit(0) once settled */
 	BELT_MESSAGE, /* from a bucket to a bucket: what a settled entry posted */
+	BELT_SNAPSHOT,    /* copy a bucket's records for a shadow: struct belt_snapshot, in shadow_region.h, as are */
+	BELT_SHADOW_TICK, /* struct belt_shadow_tick: to a shadow worker alone */
+	BELT_COMPARE,     /* struct belt_compare: likewise */
+	BELT_CONVERT = 12, /* struct belt_buckets: records of buckets that nobody owns to schema `schema`; on one belt alone */
 };
 /* Added to the kind in a slot: a worker may have died of the entry, which is therefore run alone. */
 #define BELT_SUSPECT 0x80u
@@ -54,7 +58,7 @@ struct belt_buckets {
 	uint32_t count;
 	uint8_t service;
 	uint8_t all;
-	uint16_t pad;
+	uint16_t schema; /* BELT_CONVERT */
 	uint8_t map[];
 };
 struct belt_prime {

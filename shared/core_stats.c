@@ -54,6 +54,7 @@ static int entry_read(const void *entry, void *out, size_t bytes)
 		struct stats_version version;
 		struct stats_port port;
 		struct stats_group group;
+		struct stats_rollout rollout;
 	} copy;
 
 	for (uint32_t tries = 0; tries < DIRECTORY_TRIES; tries++) {
@@ -122,6 +123,15 @@ int stats_group_read(const struct stats *stats, uint32_t group, struct stats_gro
 	return rc;
 }
 
+int stats_rollout_read(const struct stats *stats, uint32_t group, struct stats_rollout *out)
+{
+	int rc = group < BATON_MAX_GROUPS ? entry_read(&stats->header->rollout[group], out, sizeof(*out)) : -EINVAL;
+
+	if (rc == 0)
+		END(out->group), END(out->stable), END(out->candidate), END(out->candidate_build), END(out->why);
+	return rc;
+}
+
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in)
 {
 	entry_write(&stats->header->worker[slot], in, sizeof(*in));
@@ -140,6 +150,11 @@ void stats_port_write(struct stats *stats, uint32_t port, const struct stats_por
 void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in)
 {
 	entry_write(&stats->header->group[group], in, sizeof(*in));
+}
+
+void stats_rollout_write(struct stats *stats, uint32_t group, const struct stats_rollout *in)
+{
+	entry_write(&stats->header->rollout[group], in, sizeof(*in));
 }
 
 uint32_t stats_gaps_read(const struct CoreStats *page, uint64_t from, struct stats_gap *out, uint64_t *missed)

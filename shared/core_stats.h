@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "stats_directory.h"
+#include "stats_gates.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
 #define STATS_VERSION 6u
@@ -62,10 +63,13 @@
 	X(deaths_with_undo, "of them: records they had changed in an unsettled burst were restored (main)") \
 	X(records_undone, "undo records of dead workers that were applied (main)") \
 	X(ledger_drift, "looks at the lcore's ledger that found it out of balance") \
+	X(balance_moves, "moves that made workers more evenly busy (main)") \
+	X(balance_buckets, "buckets in those moves (main)") \
 	X(fences, "workers killed because of what they wrote or said, which no honest worker does (main)") \
 	X(undone, "entries undone because they needed too many undo bytes (worker)") \
 	X(table_full, "records refused because their bucket was full (worker)") \
 	X(early_settles, "bursts settled early because the journal was full (worker)") \
+	X(migrated, "buckets whose records were converted to the plugin's schema (worker)") \
 	X(gen_sent, "valid requests the generator sent") \
 	X(gen_ok, "replies the generator found right") \
 	X(gen_lost, "requests without a reply when a later one of the same player was answered, or at the end") \
@@ -195,7 +199,8 @@ struct stats_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t abi;
-	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes` */
+	uint32_t pages;        /* CoreStats pages that follow the header; then the lanes, io_lcores times `lanes`; then the
+	                        * slots (stats_gates.h), io_lcores times `slots`; then their cycles, `slots` */
 	uint32_t io_lcores;    /* page 0: main; pages 1..io_lcores: I/O lcores; then the worker slots */
 	uint32_t slots;
 	uint32_t primary_pid;
@@ -217,8 +222,9 @@ struct stats_header {
 	struct stats_version versions[STATS_LANES_MAX]; /* by lane */
 	struct stats_port port[BATON_MAX_PORTS];
 	struct stats_group group[BATON_MAX_GROUPS]; /* by group of the configuration */
+	struct stats_rollout rollout[BATON_MAX_GROUPS]; /* likewise */
 };
-#define STATS_HEADER_BYTES 28672u
+#define STATS_HEADER_BYTES 45056u
 static_assert(sizeof(struct stats_header) <= STATS_HEADER_BYTES, "header pages");
 static_assert(STATS_HEADER_BYTES % 4096 == 0, "whole pages: those of workers follow");
 
@@ -227,7 +233,9 @@ struct stats {
 	struct stats_header *header;
 	struct CoreStats *page; /* header->pages of them */
 	struct stats_lane *lane;
-	uint32_t io_lcores, lanes; /* as when it was attached: what is mapped */
+	struct stats_slot *slot;
+	struct stats_cycles *cycles; /* of each slot */
+	uint32_t io_lcores, lanes, slots; /* as when it was attached: what is mapped */
 	size_t bytes;
 	struct stats_door *door; /* the primary's; NULL in others */
 };
@@ -257,18 +265,24 @@ static inline struct stats_lane *stats_lane(const struct stats *s, uint32_t lcor
 {
 	return &s->lane[(size_t)lcore * s->lanes + lane];
 }
+static inline struct stats_slot *stats_slot(const struct stats *s, uint32_t lcore, uint32_t slot)
+{
+	return &s->slot[(size_t)lcore * s->slots + slot];
+}
 
 /* Copies a directory entry whole. Returns 0, -EINVAL (no such entry), or -EAGAIN after bounded tries. */
 int stats_worker_read(const struct stats *stats, uint32_t slot, struct stats_worker *out);
 int stats_version_read(const struct stats *stats, uint32_t lane, struct stats_version *out);
 int stats_port_read(const struct stats *stats, uint32_t port, struct stats_port *out);
 int stats_group_read(const struct stats *stats, uint32_t group, struct stats_group *out);
+int stats_rollout_read(const struct stats *stats, uint32_t group, struct stats_rollout *out);
 
 /* Primary's main lcore: changes a directory entry so that readers see all of it or nothing; in->seq is ignored. */
 void stats_worker_write(struct stats *stats, uint32_t slot, const struct stats_worker *in);
 void stats_version_write(struct stats *stats, uint32_t lane, const struct stats_version *in);
 void stats_port_write(struct stats *stats, uint32_t port, const struct stats_port *in);
 void stats_group_write(struct stats *stats, uint32_t group, const struct stats_group *in);
+void stats_rollout_write(struct stats *stats, uint32_t group, const struct stats_rollout *in);
 
 /* Copies the gaps from number `from` on that are still there, at most STATS_GAPS, oldest first. page: mapped or copied.
  * *missed: gaps asked for that have been overwritten. Returns their number. */

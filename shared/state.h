@@ -18,8 +18,9 @@
 #define STATE_MAGIC 0x313065746174534eull
 /* Raised when what stands in the file changes: its header and regions, control blocks with their commit words and journal,
  * bucket words, the runtime's header of a record. Players outlive every other change. (3: as BATON_ABI was when the two
- * were one.) */
-#define STATE_ABI 3u
+ * were one; its bucket words had no schema, and it is upgraded where it is. 4: schemas, struct state_restore.) */
+#define STATE_ABI 4u
+#define STATE_ABI_UPGRADED 3u
 
 /* One per worker slot; a huge page of its own. */
 struct control_block {
@@ -42,10 +43,26 @@ static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE - 4096, "one huge 
 /* Per bucket and group. w: the bucket's owner; primary after the fence  r: primary, monitor */
 struct bucket_word {
 	uint64_t last_tick;
-	uint32_t schema; /* schema of the bucket's records; migrated lazily */
-	uint32_t pad;
+	uint16_t schema; /* of the bucket's records; 0: the group's (state_group.schema) */
+	uint16_t to;     /* they are being converted to this one; 0: they are not */
+	uint32_t at;     /* slots of the table that have been, from the first on */
 };
 static_assert(sizeof(struct bucket_word) == 16, "an undo record of a word stays within one");
+/* schema, to and at, in one: so they are stored and loaded whole. */
+typedef uint64_t __attribute__((may_alias)) bucket_word_half;
+static inline struct bucket_word bucket_word_load(const struct bucket_word *word)
+{
+	struct bucket_word copy = {.last_tick = *(const volatile uint64_t *)&word->last_tick};
+
+	*(bucket_word_half *)(void *)&copy.schema =
+	    *(const volatile bucket_word_half *)(const volatile void *)&word->schema;
+	return copy;
+}
+static inline void bucket_word_store(struct bucket_word *word, uint32_t schema, uint32_t to, uint32_t at)
+{
+	*(volatile bucket_word_half *)(volatile void *)&word->schema =
+	    (uint64_t)at << 32 | (uint64_t)to << 16 | schema;
+}
 
 /* What the file is laid out for; a file with another layout is refused, never skipped (protocol.md R3). */
 struct state_group {
@@ -54,12 +71,14 @@ struct state_group {
 	uint32_t bucket_slots; /* records per bucket, a power of two */
 	uint32_t record_size;
 	uint32_t stride;
-	uint32_t schema;
-	uint32_t pad;
+	uint32_t schema; /* of the buckets whose word names none: what the file was made for */
+	uint32_t newest; /* the highest that a worker of the group has had. w: primary, before that one owns anything */
 	uint64_t words_at;   /* file offsets, multiples of BATON_HUGE_PAGE */
 	uint64_t records_at;
 	uint64_t records_bytes;
 };
+
+#define STATE_RESTORE_BYTES (1u << 20)
 
 /* w: primary at creation, but for the end  r: all */
 struct state_header {
@@ -80,6 +99,14 @@ struct state_header {
 		uint32_t group_and_one; /* group of the last worker that ran in the slot, plus 1 */
 		uint32_t incarnation;
 	} slot[BATON_MAX_WORKERS];
+	/* A bucket that the main lcore is changing, by a restore: what it was, until it is whole again. w: main lcore, while
+	 * nobody owns the bucket  r: the next primary, which undoes it */
+	struct state_restore {
+		_Atomic uint32_t used; /* bytes of undo records that count; 0: none is under way */
+		uint32_t group, bucket;
+		uint32_t pad;
+		uint8_t undo[STATE_RESTORE_BYTES];
+	} restore;
 };
 static_assert(sizeof(struct state_header) <= BATON_HUGE_PAGE - 4096, "one huge page, as above");
 
@@ -127,6 +154,18 @@ uint32_t state_slot_group(const struct state *state, uint32_t slot);
  * made of them. */
 void state_control_mend(const struct state *state, uint32_t slot);
 struct bucket_word *state_words(const struct state *state, uint32_t group);
+/* Bytes of a record that there is room for, whatever the schema. */
+static inline uint32_t state_room(const struct state_group *group)
+{
+	return group->record_size == 0 ? 0 : group->stride - (uint32_t)sizeof(struct baton_record);
+}
+/* Schema of a bucket's records; of one that is being converted, the one it had. */
+static inline uint32_t state_schema(const struct state *state, uint32_t group, uint32_t bucket)
+{
+	uint32_t schema = ((const volatile struct bucket_word *)state_words(state, group))[bucket].schema;
+
+	return schema != 0 ? schema : state->header->group[group].schema;
+}
 uint8_t *state_records(const struct state *state, uint32_t group);
 
 /* Primary, after the fence of a slot's worker or at start for every slot: undo, used = 0 (R3). Afterwards the caller

@@ -194,10 +194,9 @@ static int compare_group(const struct wanted *wanted, uint32_t i, const struct s
 	const struct state_group *want = &wanted->groups[i];
 	const struct { const char *what; uint32_t file, want; } rows[] = {
 		{"buckets", file->buckets, want->buckets},
-		{"slots per bucket (from records)", file->bucket_slots, want->bucket_slots},
 		{"bytes per record", file->record_size, want->record_size},
+		{"slots per bucket (from records)", file->bucket_slots, want->bucket_slots},
 		{"bytes from record to record", file->stride, want->stride},
-		{"schema", file->schema, want->schema},
 	};
 
 	if (strncmp(file->name, want->name, sizeof(file->name)) != 0) {
@@ -244,12 +243,34 @@ static int not_a_state_file(const char *path, const char *why)
 	return -EPROTO;
 }
 
+/* Records of a file may have grown or shrunk with their schema since it was made: what it was laid out for stays, if the
+ * records wanted now fit. Which schemas are in it the caller looks at. */
+static void take_geometry(struct wanted *wanted, const struct state_header *header)
+{
+	for (uint32_t i = 0; i < wanted->count && i < header->groups; i++) {
+		struct state_group *want = &wanted->groups[i];
+		const struct state_group *file = &header->group[i];
+
+		if (strncmp(file->name, want->name, sizeof(file->name)) != 0 || file->buckets != want->buckets ||
+		    file->bucket_slots != want->bucket_slots || file->record_size == 0 || want->record_size == 0 ||
+		    want->record_size > state_room(file))
+			continue;
+		if (want->schema == file->schema && want->record_size != file->record_size)
+			continue; /* one of the two is wrong about the schema: compare_group() says so */
+		want->stride = file->stride;
+		want->record_size = file->record_size;
+		want->records_bytes = file->records_bytes;
+		want->schema = file->schema;
+	}
+	wanted->bytes = state_layout(wanted->groups, wanted->count, wanted->slots);
+}
+
 /* The header page against the file's size, then against what is wanted. */
-static int check_header(const struct state_header *header, uint64_t size, const struct wanted *wanted)
+static int check_header(const struct state_header *header, uint64_t size, struct wanted *wanted)
 {
 	if (header->magic != STATE_MAGIC)
 		return not_a_state_file(wanted->path, "not a Baton state file");
-	if (header->abi != STATE_ABI) {
+	if (header->abi != STATE_ABI && header->abi != STATE_ABI_UPGRADED) {
 		log_error("state file %s: made by ABI %u, this is ABI %u; start the batond that made it, or move the "
 			  "file away to start empty", wanted->path, header->abi, STATE_ABI);
 		return -ESTALE;
@@ -260,6 +281,7 @@ static int check_header(const struct state_header *header, uint64_t size, const 
 		return not_a_state_file(wanted->path, "its header is damaged (layout hash)");
 	if (header->bytes != size)
 		return not_a_state_file(wanted->path, "its size is not the one its header names: cut off or grown");
+	take_geometry(wanted, header);
 	int rc = BATON_SABOTAGE(other_layout_taken) ? 0 : compare(header, wanted);
 	if (rc == 0 && header->bytes != wanted->bytes)
 		rc = not_a_state_file(wanted->path, "its header is damaged (size)");
@@ -296,8 +318,23 @@ static bool unfinished(const struct state_header *header)
 	return true;
 }
 
+/* ABI 3 had no use for the words' second half, which plugins may have scribbled on: all buckets have the schema that the
+ * file was made for. The number last: a start that is cut off does it again. */
+static void upgrade(struct state *state, const char *path)
+{
+	for (uint32_t g = 0; g < state->header->groups; g++) {
+		for (uint32_t bucket = 0; bucket < state->header->group[g].buckets; bucket++)
+			bucket_word_store(&state_words(state, g)[bucket], 0, 0, 0);
+		state->header->group[g].newest = state->header->group[g].schema;
+	}
+	state->header->restore.used = 0;
+	/* release: after all of the above */
+	atomic_store_explicit((_Atomic uint32_t *)&state->header->abi, STATE_ABI, memory_order_release);
+	log_info("state file %s: upgraded from ABI %u to %u", path, STATE_ABI_UPGRADED, STATE_ABI);
+}
+
 /* Returns 0 with the file mapped, 1 if it was never finished, or -errno. */
-static int open_existing(struct state *state, int fd, uint64_t size, const struct wanted *wanted)
+static int open_existing(struct state *state, int fd, uint64_t size, struct wanted *wanted)
 {
 	struct state_header *header;
 	int rc;
@@ -324,6 +361,8 @@ static int open_existing(struct state *state, int fd, uint64_t size, const struc
 	rc = check_controls(state, wanted->path);
 	if (rc != 0)
 		munmap(state->base, size);
+	else if (state->header->abi == STATE_ABI_UPGRADED)
+		upgrade(state, wanted->path);
 	return rc;
 }
 

@@ -116,18 +116,22 @@ static void check_words(const struct state *state, struct state_verify *v, uint3
 {
 	const struct state_group *g = &state->header->group[group];
 	const struct bucket_word *words = state_words(state, group);
+	uint32_t newest = g->newest > g->schema ? g->newest : g->schema;
 
 	for (uint32_t bucket = 0; bucket < g->buckets; bucket++) {
 		struct state_finding at = {group, STATE_NOWHERE, bucket, STATE_NOWHERE, 0, ""};
 		uint64_t last = *(const volatile uint64_t *)&words[bucket].last_tick;
 		/* acquire: after `last`, which never passes it */
 		uint64_t posted = atomic_load_explicit(&state->header->tick_posted[group], memory_order_acquire);
-		uint32_t schema = *(const volatile uint32_t *)&words[bucket].schema;
+		struct bucket_word word = bucket_word_load(&words[bucket]);
 
 		if (last > posted)
 			say(v, &at, "last tick %" PRIu64 ", %" PRIu64 " is the last that was posted", last, posted);
-		if (schema > g->schema)
-			say(v, &at, "records of schema %u, the group has %u", schema, g->schema);
+		if (word.schema > newest || word.to > newest)
+			say(v, &at, "records of schema %u, %u is the newest that the group has had",
+			    word.schema > word.to ? word.schema : word.to, newest);
+		else if (word.to == 0 ? word.at != 0 : word.at > g->bucket_slots)
+			say(v, &at, "%u of %u slots converted to schema %u", word.at, g->bucket_slots, word.to);
 	}
 }
 

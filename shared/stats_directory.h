@@ -1,4 +1,4 @@
-/* Directories in the header of CoreStats: workers, versions, ports. An entry is read and written whole.
+/* Directories in the header of CoreStats: workers, versions, ports, groups, rollouts. An entry is read and written whole.
  *
  * w: primary's main lcore, seq odd while it writes  r: monitors. See core_stats.h for the file they stand in. */
 #ifndef BATON_SHARED_STATS_DIRECTORY_H
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "rollout_names.h"
 
 enum worker_state {
 	WORKER_NONE = 0, WORKER_STARTING, WORKER_STANDBY, WORKER_ACTIVE, WORKER_DRAINING, WORKER_DRAINED, WORKER_STOPPING,
@@ -64,6 +65,37 @@ struct stats_group {
 	uint32_t standbys_wanted;
 };
 static_assert(sizeof(struct stats_group) % 8 == 0, "whole words");
+
+/* What a gate of a rollout said of its latest window. */
+struct stats_gate {
+	uint32_t verdict;  /* enum stats_verdict */
+	uint32_t failures; /* in the last `of` windows */
+	double value, control, limit; /* by rollout_gate_unit(); NAN: there is none */
+};
+
+/* The rollout of a group: the one that is under way, or how the last one ended. */
+struct stats_rollout {
+	_Atomic uint32_t seq;
+	uint32_t state;    /* enum rollout_state; ROLLOUT_NONE: nothing else here means anything */
+	uint32_t phase;    /* enum rollout_phase */
+	uint32_t step, steps; /* that it is at, from 1; of how many */
+	uint32_t weight, want; /* permille that the candidate has, and is to have */
+	uint32_t exposed;  /* buckets that the candidate owns */
+	uint32_t buckets;  /* of the group's service */
+	uint32_t candidates, controls; /* workers */
+	uint32_t failure_limit, of; /* so many failures of a gate in so many windows end it */
+	uint32_t one_way;  /* 1: the candidate cannot write what stable reads */
+	uint64_t began_ns, until_ns; /* CLOCK_REALTIME: of the rollout; end of a timed step or pause, 0: there is none */
+	uint64_t windows;  /* of the gates, that ended */
+	uint64_t mirrored, mirror_dropped, out_of_step, compared, differed, noise_compared, noise_differed; /* shadow.h */
+	struct stats_gate gate[GATE_COUNT];
+	char group[BATON_NAME_BYTES];
+	char stable[BATON_NAME_BYTES], candidate[BATON_NAME_BYTES]; /* versions */
+	char candidate_build[44]; /* 40 hex digits */
+	uint32_t promoted; /* 1: the last one was: the candidate is what runs */
+	char why[128]; /* it is paused or degraded; "": nothing to say */
+};
+static_assert(sizeof(struct stats_rollout) % 8 == 0 && offsetof(struct stats_rollout, gate) % 8 == 0, "whole words");
 
 /* What is counted in one lane (residence.h): a version of a group, whichever slots it ran in. */
 struct stats_version {

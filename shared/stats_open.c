@@ -37,7 +37,8 @@ static int stats_path(char path[BATON_PATH_BYTES], const char *instance, bool fr
 static size_t stats_bytes(uint32_t io_lcores, uint32_t slots)
 {
 	return STATS_HEADER_BYTES + (1 + (size_t)io_lcores + slots) * sizeof(struct CoreStats) +
-	       (size_t)io_lcores * (slots + STATS_LANES_KEPT) * sizeof(struct stats_lane);
+	       (size_t)io_lcores * (slots + STATS_LANES_KEPT) * sizeof(struct stats_lane) +
+	       (size_t)io_lcores * slots * sizeof(struct stats_slot) + slots * sizeof(struct stats_cycles);
 }
 
 static void stats_point(struct stats *stats, void *base, size_t bytes)
@@ -48,7 +49,10 @@ static void stats_point(struct stats *stats, void *base, size_t bytes)
 	stats->page = (struct CoreStats *)(void *)((uint8_t *)base + STATS_HEADER_BYTES);
 	stats->io_lcores = h->io_lcores;
 	stats->lanes = h->lanes;
-	stats->lane = (struct stats_lane *)(void *)&stats->page[1 + stats->io_lcores + stats->lanes - STATS_LANES_KEPT];
+	stats->slots = stats->lanes - STATS_LANES_KEPT;
+	stats->lane = (struct stats_lane *)(void *)&stats->page[1 + stats->io_lcores + stats->slots];
+	stats->slot = (struct stats_slot *)(void *)stats_lane(stats, stats->io_lcores, 0);
+	stats->cycles = (struct stats_cycles *)(void *)stats_slot(stats, stats->io_lcores, 0);
 	stats->bytes = bytes;
 	stats->door = NULL;
 }

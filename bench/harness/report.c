@@ -94,8 +94,7 @@ int report_gaps(const struct report *r, FILE *out)
 	return 0;
 }
 
-/* "key":value from the median, null if there is none. */
-static void put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
+void report_put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
 		       const char *key, int digits)
 {
 	double value;
@@ -106,7 +105,7 @@ static void put_median(FILE *out, const struct report *r, const char *name, cons
 		fprintf(out, ",\"%s\":null", name);
 }
 
-static void put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
+void report_put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
 		     enum bench_state state)
 {
 	bool disturbed = false, any = false;
@@ -117,15 +116,14 @@ static void put_head(FILE *out, const struct report *r, const char *bench, const
 	}
 	fprintf(out, any ? "{\"bench\":\"%s\",\"state\":\"%s\"" : "{\"bench\":\"%s\",\"state\":null", bench,
 		judge_name(state));
-	put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
+	report_put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
 	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
 }
 
 static const char *const fault[] = { "lost", "duplicated", "reordered", "wrong", "dropped" };
 #define FAULTS (sizeof(fault) / sizeof(fault[0]))
 
-/* Sums over all rounds of the kinds. */
-static double put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds)
+double report_put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds)
 {
 	double all = 0;
 
@@ -144,22 +142,22 @@ int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uin
 	static const char *const kind[] = { "offload", "software", "residence", "control" };
 	enum bench_state state = report_majority(r, kind, 4);
 
-	put_head(out, r, "pipeline", kind, 4, state);
+	report_put_head(out, r, "pipeline", kind, 4, state);
 	fprintf(out, ",\"frame_bytes\":%u", frame_bytes);
-	put_median(out, r, "mpps", "offload", state, "mpps", 2);
-	put_median(out, r, "mpps_sw", "software", state, "mpps", 2);
-	put_median(out, r, "worker_cycles", "offload", state, "worker_cycles", 1);
-	put_median(out, r, "io_cycles", "offload", state, "io_cycles", 1);
+	report_put_median(out, r, "mpps", "offload", state, "mpps", 2);
+	report_put_median(out, r, "mpps_sw", "software", state, "mpps", 2);
+	report_put_median(out, r, "worker_cycles", "offload", state, "worker_cycles", 1);
+	report_put_median(out, r, "io_cycles", "offload", state, "io_cycles", 1);
 	fprintf(out, ",\"in_flight\":%u", in_flight);
-	put_median(out, r, "p50_ns", "residence", state, "p50_ns", 0);
-	put_median(out, r, "p90_ns", "residence", state, "p90_ns", 0);
-	put_median(out, r, "p99_ns", "residence", state, "p99_ns", 0);
-	put_median(out, r, "residence_mpps", "residence", state, "mpps", 3);
-	put_median(out, r, "control_p50_ns", "control", state, "rtt_p50_ns", 0);
-	put_median(out, r, "control_p90_ns", "control", state, "rtt_p90_ns", 0);
-	put_median(out, r, "control_p99_ns", "control", state, "rtt_p99_ns", 0);
-	put_median(out, r, "worker_burst", "offload", state, "worker_burst", 1);
-	double faults = put_faults(out, r, kind, 3);
+	report_put_median(out, r, "p50_ns", "residence", state, "p50_ns", 0);
+	report_put_median(out, r, "p90_ns", "residence", state, "p90_ns", 0);
+	report_put_median(out, r, "p99_ns", "residence", state, "p99_ns", 0);
+	report_put_median(out, r, "residence_mpps", "residence", state, "mpps", 3);
+	report_put_median(out, r, "control_p50_ns", "control", state, "rtt_p50_ns", 0);
+	report_put_median(out, r, "control_p90_ns", "control", state, "rtt_p90_ns", 0);
+	report_put_median(out, r, "control_p99_ns", "control", state, "rtt_p99_ns", 0);
+	report_put_median(out, r, "worker_burst", "offload", state, "worker_burst", 1);
+	double faults = report_put_faults(out, r, kind, 3);
 	fprintf(out, "}\n");
 	return faults != 0;
 }
@@ -169,19 +167,19 @@ int report_handover(const struct report *r, FILE *out)
 	static const char *const kind[] = { "handover", "control" };
 	enum bench_state state = report_majority(r, kind, 2);
 
-	put_head(out, r, "handover", kind, 2, state);
+	report_put_head(out, r, "handover", kind, 2, state);
 	fprintf(out, ",\"moves\":%.0f", report_sum(r, "handover", "moves"));
-	double faults = put_faults(out, r, kind, 1);
-	put_median(out, r, "gap_p50_us", "handover", state, "gap_p50_us", 2);
-	put_median(out, r, "gap_p99_us", "handover", state, "gap_p99_us", 2);
-	put_median(out, r, "control_p50_us", "control", state, "gap_p50_us", 2);
-	put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
+	double faults = report_put_faults(out, r, kind, 1);
+	report_put_median(out, r, "gap_p50_us", "handover", state, "gap_p50_us", 2);
+	report_put_median(out, r, "gap_p99_us", "handover", state, "gap_p99_us", 2);
+	report_put_median(out, r, "control_p50_us", "control", state, "gap_p50_us", 2);
+	report_put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
 	/* told: what the data path itself reports; restart: the whole operation, starting the new process included */
-	put_median(out, r, "told_p50_us", "handover", state, "told_p50_us", 2);
-	put_median(out, r, "told_p99_us", "handover", state, "told_p99_us", 2);
-	put_median(out, r, "restart_gap_p50_us", "handover", state, "restart_gap_p50_us", 2);
-	put_median(out, r, "restart_gap_p99_us", "handover", state, "restart_gap_p99_us", 2);
-	put_median(out, r, "restart_p50_us", "handover", state, "restart_p50_us", 0);
+	report_put_median(out, r, "told_p50_us", "handover", state, "told_p50_us", 2);
+	report_put_median(out, r, "told_p99_us", "handover", state, "told_p99_us", 2);
+	report_put_median(out, r, "restart_gap_p50_us", "handover", state, "restart_gap_p50_us", 2);
+	report_put_median(out, r, "restart_gap_p99_us", "handover", state, "restart_gap_p99_us", 2);
+	report_put_median(out, r, "restart_p50_us", "handover", state, "restart_p50_us", 0);
 	fprintf(out, ",\"unseen\":%.0f}\n", report_sum(r, "handover", "unseen"));
 	return faults != 0;
 }
@@ -238,10 +236,10 @@ int report_kill(const struct report *r, FILE *out)
 		fprintf(out, ",\"%s\":%.0f", never[i], sum);
 		wrong += sum;
 	}
-	put_median(out, r, "gap_p50_us", "kill", state, "gap_p50_us", 2);
-	put_median(out, r, "gap_p99_us", "kill", state, "gap_p99_us", 2);
-	put_median(out, r, "cold_gap_p99_us", "cold", state, "gap_p99_us", 2);
-	put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
+	report_put_median(out, r, "gap_p50_us", "kill", state, "gap_p50_us", 2);
+	report_put_median(out, r, "gap_p99_us", "kill", state, "gap_p99_us", 2);
+	report_put_median(out, r, "cold_gap_p99_us", "cold", state, "gap_p99_us", 2);
+	report_put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
 	fprintf(out, "}\n");
 	return wrong != 0;
 }

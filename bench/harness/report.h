@@ -41,9 +41,21 @@ int report_gaps(const struct report *r, FILE *out);
 /* The same over the lines of single kills of a kind, and what they found. */
 int report_kills(const struct report *r, FILE *out, const char *kind);
 
+/* The same over the lines of single crashes of a candidate. */
+int report_crashes(const struct report *r, FILE *out);
+
+/* Parts of the object a bench ends with: name, state and whether enough rounds were undisturbed; "name":value, the median,
+ * null if there is none; sums over all rounds of the kinds of what must never happen, returned as one sum. */
+void report_put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
+		     enum bench_state state);
+void report_put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
+		       const char *key, int digits);
+double report_put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds);
+
 /* The last line of a bench. Returns 0, or 1 if something happened that never may (lost, duplicated, ...). */
 int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight);
 int report_handover(const struct report *r, FILE *out);
 int report_kill(const struct report *r, FILE *out);
+int report_rollout(const struct report *r, FILE *out);
 
 #endif

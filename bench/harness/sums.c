@@ -59,6 +59,23 @@ int sums_attach(struct stats *stats, const char *instance)
 	return 1;
 }
 
+double sums_longest_gap_us(const struct stats *stats, const uint64_t *from, uint64_t tsc, bool *unseen)
+{
+	double longest = STATS_GAP_NS / 1e3;
+
+	for (uint32_t i = 0; i < stats->header->io_lcores; i++) {
+		struct stats_gap gap[STATS_GAPS];
+		uint64_t missed;
+		uint32_t count = stats_gaps_read(stats_io(stats, i), from[i], gap, &missed);
+
+		*unseen |= missed != 0;
+		for (uint32_t g = 0; g < count; g++)
+			if (gap[g].end_tsc > tsc && (double)gap[g].ns / 1e3 > longest)
+				longest = (double)gap[g].ns / 1e3;
+	}
+	return longest;
+}
+
 int sums_print_faults(const struct sums *a, const struct sums *b)
 {
 	uint64_t faults = 0, refused = 0, other = 0, malformed;

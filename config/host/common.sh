@@ -78,7 +78,7 @@ run_remove() {
 			[ "${#a}" -ge 6 ] || continue
 			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
 				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* /var/log/baton/"$a".audit* \
-				/var/log/baton/"$a".crash
+				/var/log/baton/"$a".crash /var/lib/baton/"$a"
 			rmdir /var/log/baton 2>/dev/null || : ;; # only if nobody else has a log there
 		mount) umount -l "$a" 2>/dev/null ;;
 		file) rm -rf --one-file-system "$a" ;;

@@ -16,6 +16,8 @@ enum ctl_exit {
 	CTL_UNREACHABLE = 3, /* no daemon, or it does not answer */
 	CTL_NOT_FOUND = 4,
 	CTL_TIMEOUT = 5,     /* gave up waiting; the daemon goes on */
+	CTL_DEGRADED = 6,    /* a rollout that was aborted or rolled back */
+	CTL_PAUSED = 7,      /* one that waits for an operator */
 	CTL_DENIED = 8,
 };
 
@@ -35,6 +37,7 @@ struct ctl_options {
 	uint64_t timeout_ms;
 	uint64_t interval_ms;
 	bool wait, effective, end;
+	bool replace, accept_one_way, full, watch; /* rollout */
 	const char *bucket[CTL_CHOSEN], *key[CTL_CHOSEN]; /* into argv */
 	uint32_t buckets, keys;
 	bool prom;
@@ -42,6 +45,7 @@ struct ctl_options {
 	const char *plugin; /* into argv */
 	const char *file; /* into argv: no daemon is asked */
 	uint64_t seed;
+	const char *bucket_list, *group; /* into argv */
 	bool help, show_version; /* instead of the command */
 };
 
@@ -109,8 +113,17 @@ int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err);
 
+/* ctl_balance.c */
+int ctl_balance_status(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_balance_on(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_balance_off(const struct ctl_options *o, FILE *out, FILE *err);
+
 /* ctl_state.c */
 int ctl_state_verify(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_snapshot.c */
+int ctl_state_snapshot(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_state_restore(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_plugin.c */
 int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);
@@ -119,6 +132,24 @@ int ctl_plugin_check(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_quarantine_list(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_quarantine_show(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_quarantine_replay(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_rollout.c */
+int ctl_rollout_start(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_status(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_pause(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_resume(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_promote(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_abort(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_retry(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_undo(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err);
+/* ctl_shadow.c */
+int ctl_rollout_diff(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_commands.c: a version as the daemon is to read it: a path made absolute. */
+json_t *ctl_version_value(const char *version);
+void ctl_wait_ms(uint64_t ms);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

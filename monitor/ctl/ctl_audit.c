@@ -123,6 +123,25 @@ static void put_result(FILE *out, const json_t *order)
 	}
 }
 
+/* What a rollout did by itself, or was told to. */
+static void put_rollout(FILE *out, const json_t *line)
+{
+	put(out, text_of(line, "by"));
+	fputs("  rollout ", out);
+	put(out, text_of(line, "group"));
+	fputc(' ', out);
+	put(out, text_of(line, "what"));
+	fprintf(out, ", step %lld of %lld, %lld permille, version ", (long long)json_integer_value(json_object_get(line, "step")),
+		(long long)json_integer_value(json_object_get(line, "steps")),
+		(long long)json_integer_value(json_object_get(line, "weight")));
+	put(out, text_of(line, "version"));
+	if (text_of(line, "why")[0]) {
+		fputs(": ", out);
+		put(out, text_of(line, "why"));
+	}
+	fputc('\n', out);
+}
+
 static void print(FILE *out, const json_t *orders)
 {
 	static const struct { const char *key, *words; } gaps[] = {
@@ -139,6 +158,10 @@ static void print(FILE *out, const json_t *orders)
 					gaps[g].words);
 		put(out, text_of(order, "time"));
 		fputs("  ", out);
+		if (strcmp(text_of(order, "event"), "rollout") == 0) {
+			put_rollout(out, order);
+			continue;
+		}
 		put_who(out, order);
 		fputs("  ", out);
 		put(out, text_of(order, "verb"));

@@ -77,7 +77,7 @@ static int run_worker_list(const struct ctl_options *o, FILE *out, FILE *err)
 }
 
 /* A path is the daemon's to open, and it stands elsewhere. */
-static json_t *version_value(const char *version)
+json_t *ctl_version_value(const char *version)
 {
 	char path[PATH_MAX], here[PATH_MAX];
 	json_t *value;
@@ -102,7 +102,9 @@ static int run_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)
 		return ctl_fail(o, CTL_NOT_FOUND, err, "no worker or group has such a name");
 	}
 	if (o->version)
-		json_object_set_new(args, "version", version_value(o->version));
+		json_object_set_new(args, "version", ctl_version_value(o->version));
+	if (o->accept_one_way)
+		json_object_set_new(args, "accept_one_way", json_true());
 	int rc = ctl_ask(o, "worker.restart", args, o->timeout_ms, &reply, err);
 	if (rc != CTL_OK)
 		return rc;
@@ -132,7 +134,7 @@ static int learn_instance(struct ctl_options *o, FILE *err)
 	return rc;
 }
 
-static void wait_ms(uint64_t ms)
+void ctl_wait_ms(uint64_t ms)
 {
 	struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
 
@@ -165,7 +167,7 @@ static int show(const struct ctl_options *o, struct source *source, FILE *out)
 
 	if (rc == CTL_OK) {
 		source_take(source, base);
-		wait_ms(o->interval_ms);
+		ctl_wait_ms(o->interval_ms);
 		source_take(source, now);
 		snapshot_derive(s, base, now);
 		if (!o->json)
@@ -208,7 +210,7 @@ const struct ctl_command ctl_commands[] = {
 	{ "worker", "list", NULL, "", "workers, their processes and versions",
 	  "One line for each worker, then for each process that is no worker's serving one: standby, retiring, dead.",
 	  run_worker_list },
-	{ "worker", "restart", "NAME|GROUP", "vt", "hot restart or upgrade, under traffic",
+	{ "worker", "restart", "NAME|GROUP", "vta", "hot restart or upgrade, under traffic",
 	  "Starts a new process beside each worker in turn, moves all its buckets to it, and lets the old one go.\n"
 	  "Returns when that is done; prints the buckets moved and the longest gap. If the new version cannot start,\n"
 	  "traffic stays with the old one, and the exit code is 1.\n\n"
@@ -255,8 +257,58 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_buckets_find },
 	{ "buckets", "move", "BUCKETS GROUP.N", "t", "move buckets to a worker of their group, under traffic",
 	  "BUCKETS is written as `batonctl buckets show` prints it: 17 or 0-255,300 or 0-1022/2. They stay there until\n"
-	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again.",
+	  "the next `worker start`, `stop` or `drain` in the group shares its buckets evenly again. Balancing leaves them\n"
+	  "alone for groups[].balance.keep_placed, or until `batonctl balance on`.",
 	  ctl_buckets_move },
+	{ "rollout", "start", "GROUP", "oRat", "roll a version out in steps",
+	  "Looks at the candidate's file; refuses it, with the reason, if it may not run, or if too few worker slots are\n"
+	  "free. Then takes the steps of the group's rollouts[] entry, or of the default strategy, by itself; returns when it\n"
+	  "has begun. Without --to to the version that rollouts[].candidate names. One that is under way refuses it, but for\n"
+	  "--replace.\n\n"
+	  "  batonctl rollout start game --to 1.1.0 && batonctl rollout status game --watch --timeout 30m",
+	  ctl_rollout_start },
+	{ "rollout", "status", "[GROUP]", "Wt", "how far it is, what the gates say, and why it is where it is",
+	  "With --watch until all are over. Exit code: 0 healthy, or it goes on; 5 still going on after --timeout; 6 degraded:\n"
+	  "aborted or rolled back; 7 paused until an operator says `resume`, `promote` or `abort`.",
+	  ctl_rollout_status },
+	{ "rollout", "pause", "GROUP", "", "hold it where it is; the gates stay armed",
+	  "The weight stays. A gate that fails, or a crash, still rolls back.", ctl_rollout_pause },
+	{ "rollout", "resume", "GROUP", "", "let it go on", "Ends a pause, an operator's or a step's that waits for one.",
+	  ctl_rollout_resume },
+	{ "rollout", "promote", "GROUP", "F", "leave this step at once; --full: all of them",
+	  "Does not wait for the end of a pause or shadow, nor for a window in which the gates pass. They stay armed: a crash\n"
+	  "or a failing gate still rolls back.",
+	  ctl_rollout_promote },
+	{ "rollout", "abort", "GROUP", "", "give all buckets back to stable, now",
+	  "The candidate's processes end. What the configuration asks for stays as it is, so the group is degraded until\n"
+	  "`retry`, `undo` or a new start. What the candidate settled stays settled.",
+	  ctl_rollout_abort },
+	{ "rollout", "retry", "GROUP", "t", "the same candidate again, from the first step",
+	  "Also a build that was rolled back and is barred since.", ctl_rollout_retry },
+	{ "rollout", "undo", "GROUP", "ot", "back to the version before, at once",
+	  "One that is under way is rolled back. After a promotion the version before it takes everything in one step. --to V:\n"
+	  "a version of `rollout history`. Its file must be what it was then.",
+	  ctl_rollout_undo },
+	{ "rollout", "explain", "GROUP", "", "what its steps would mean, before anything moves",
+	  "Buckets, players and packets that each step exposes, the fastest promotion, how long a bad gate takes to end it,\n"
+	  "windows that are too short to be judged, and the worker slots it takes; with the group's present traffic.",
+	  ctl_rollout_explain },
+	{ "rollout", "history", "GROUP", "", "how the last rollouts ended", "The latest first.", ctl_rollout_history },
+	{ "rollout", "diff", "GROUP", "", "what the shadow's candidate did otherwise than production",
+	  "How many packets and messages were compared, the fields that differed, and the newest 32 differences: request, both\n"
+	  "replies, and what differs in them. Noise is what a fresh stable worker does otherwise than production.",
+	  ctl_rollout_diff },
+	{ "balance", "status", "[GROUP]", "", "how busy workers are, and what balancing makes of it",
+	  "Busy share of each worker over the last interval, its hottest bucket, how uneven that is, what was moved last\n"
+	  "and why. Measured only while balancing is on. Every move is in `batonctl audit`, with its numbers.",
+	  ctl_balance_status },
+	{ "balance", "on", "[GROUP]", "", "move hot buckets from busy workers to idle ones",
+	  "Until `balance off`, or a reload that changes groups[].balance.enabled. What was placed by `buckets move` may\n"
+	  "be moved again from now on. Without GROUP: all groups. Orders wait for no more than the move under way.",
+	  ctl_balance_on },
+	{ "balance", "off", "[GROUP]", "", "leave buckets where they are",
+	  "Until `balance on`, or a reload that changes groups[].balance.enabled. Without GROUP: all groups.",
+	  ctl_balance_off },
 	{ "config", "reload", NULL, "wt", "read the configuration again, under traffic",
 	  "All of what changed takes effect, or nothing does: mistakes in the file, a key that needs a restart of batond,\n"
 	  "or workers that cannot start with it leave everything as it is. With --wait it returns when it is applied;\n"
@@ -291,6 +343,17 @@ const struct ctl_command ctl_commands[] = {
 	  "Prints what is wrong by group, bucket and record. Exit code: 0 nothing, 1 something, 3 no daemon reached, 4 no\n"
 	  "such file, 8 not allowed to read it.",
 	  ctl_state_verify },
+	{ "state", "snapshot", "FILE", "tG", "copy players' records to a file, under traffic",
+	  "Bucket by bucket, each as some settled entry left it; nobody is stopped or slowed. FILE must not be there yet; it\n"
+	  "is written by batond's user, readable by it alone. What ticks count is no part of it.\n\n"
+	  "  batonctl state snapshot /var/lib/baton/before.snap --group game",
+	  ctl_state_snapshot },
+	{ "state", "restore", "FILE", "tGB", "put chosen buckets back as a snapshot has them, under traffic",
+	  "Players of these buckets wait for microseconds, others notice nothing. `batonctl buckets find` says which bucket\n"
+	  "a player is in. Refused, before anything is touched, if the file is damaged, of another state file, laid out\n"
+	  "otherwise, or of a schema that the worker that has the bucket neither reads nor migrates.\n\n"
+	  "  batonctl state restore /var/lib/baton/before.snap --buckets 17,300 --group game",
+	  ctl_state_restore },
 	{ "stats", NULL, NULL, "np", "counters, rates, drops by reason; Prometheus text",
 	  "Prints what baton-top shows, once. Reads the counters themselves: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"

@@ -9,9 +9,9 @@
 #define WORDS_MOST 32u
 
 enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
+       OPTION_BUCKETS = 'B', OPTION_GROUP = 'G', OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
        OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_PLUGIN = 'P', OPTION_BUCKET = 'b',
-       OPTION_KEY = 'k', OPTION_END = 'E' };
+       OPTION_KEY = 'k', OPTION_END = 'E', OPTION_TO = 'o', OPTION_REPLACE = 'R', OPTION_ONE_WAY = 'a', OPTION_FULL = 'F', OPTION_WATCH = 'W' };
 
 static const struct option_row {
 	const char *name;
@@ -38,7 +38,14 @@ static const struct option_row {
 	{ "plugin", OPTION_PLUGIN, 0, "FILE.so", "whose verify looks at the records of its size (default: what the groups run)" },
 	{ "bucket", OPTION_BUCKET, 0, "B", "keep this bucket, or these: 17 or 0-255,300; may be given again" },
 	{ "key", OPTION_KEY, 0, "KEY", "keep this player's bucket, as for `buckets find`; may be given again" },
+	{ "buckets", OPTION_BUCKETS, 0, "LIST", "these buckets: 17 or 0-255,300 or 0-1022/2" },
+	{ "group", OPTION_GROUP, 0, "GROUP", "of this group" },
 	{ "end", OPTION_END, 0, NULL, "it is not debugged any more: it takes its share again" },
+	{ "to", OPTION_TO, 0, "V", "version to roll out: as for `worker restart --version`" },
+	{ "replace", OPTION_REPLACE, 0, NULL, "roll back one that is under way first" },
+	{ "accept-one-way", OPTION_ONE_WAY, 0, NULL, "also to a version whose records no older one can have back" },
+	{ "full", OPTION_FULL, 0, NULL, "to the end: no more pauses, no waiting for gates to pass" },
+	{ "watch", OPTION_WATCH, 0, NULL, "print each change until it is over, or waits for an operator" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -88,6 +95,13 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_WAIT: o->wait = true; return 0;
 	case OPTION_EFFECTIVE: o->effective = true; return 0;
 	case OPTION_END: o->end = true; return 0;
+	case OPTION_REPLACE: o->replace = true; return 0;
+	case OPTION_ONE_WAY: o->accept_one_way = true; return 0;
+	case OPTION_FULL: o->full = true; return 0;
+	case OPTION_WATCH: o->watch = true; return 0;
+	case OPTION_TO: o->version = value; return 0;
+	case OPTION_BUCKETS: o->bucket_list = value; return 0;
+	case OPTION_GROUP: o->group = value; return 0;
 	case OPTION_BUCKET: return choose(o, err, row->name, value, o->bucket, &o->buckets);
 	case OPTION_KEY: return choose(o, err, row->name, value, o->key, &o->keys);
 	case OPTION_VERSION: o->version = value; return 0;

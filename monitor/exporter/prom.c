@@ -47,6 +47,8 @@ static const struct {
 	{ COUNTER_deaths_with_unsettled, BY_MAIN, "baton_deaths_with_unsettled_total" },
 	{ COUNTER_deaths_with_undo, BY_MAIN, "baton_deaths_with_undo_total" },
 	{ COUNTER_records_undone, BY_MAIN, "baton_undo_records_applied_total" },
+	{ COUNTER_balance_moves, BY_MAIN, "baton_balance_moves_total" },
+	{ COUNTER_balance_buckets, BY_MAIN, "baton_balance_buckets_total" },
 	{ COUNTER_processed, BY_SLOT, "baton_worker_entries_total" },
 	{ COUNTER_processed_cycles, BY_SLOT, "baton_worker_cycles_total" },
 	{ COUNTER_bursts, BY_SLOT, "baton_worker_bursts_total" },
@@ -55,6 +57,7 @@ static const struct {
 	{ COUNTER_undone, BY_SLOT, "baton_worker_undone_entries_total" },
 	{ COUNTER_table_full, BY_SLOT, "baton_worker_table_full_total" },
 	{ COUNTER_early_settles, BY_SLOT, "baton_worker_early_settles_total" },
+	{ COUNTER_migrated, BY_SLOT, "baton_worker_migrated_total" },
 };
 
 /* A core by its name, a worker's page by its slot. */
@@ -295,6 +298,7 @@ void prom_write(FILE *out, const struct snapshot *s)
 	prom_residences(&p);
 	prom_ports(&p);
 	prom_groups(&p);
+	prom_rollouts(&p);
 	prom_zygote(&p);
 	write_workers(&p);
 	write_generator(&p);

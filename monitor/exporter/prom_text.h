@@ -26,6 +26,7 @@ void prom_end_real(struct prom *p, double value);
 void prom_residences(struct prom *p);
 void prom_ports(struct prom *p);
 void prom_groups(struct prom *p);
+void prom_rollouts(struct prom *p);
 void prom_zygote(struct prom *p);
 
 #endif

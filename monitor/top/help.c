@@ -10,7 +10,7 @@
 static const struct { const char *head, *text; } help[] = {
 	{ "q F10", "quit" },
 	{ "? h F1", "this help, and back" },
-	{ "1-6 Tab", "views; Esc: one level back" },
+	{ "1-7 Tab", "views; Esc: one level back" },
 	{ "/", "only rows with a text; begun by !, only those without it. Enter keeps it, Esc drops it" },
 	{ "< > I", "sort by the column before or after, the other way round" },
 	{ "arrows", "scroll; PgUp, PgDn, Home, End too" },
@@ -27,6 +27,8 @@ static const struct { const char *head, *text; } help[] = {
 		    "device's, looked at once a second" },
 	{ "Latency", "from receive to reap, by lcore and by the version that handled the packet; of bursts over 8 one "
 		     "packet in 8 is measured. A version that is gone stays until its place is needed, then it is (earlier)" },
+	{ "Rollouts", "state, step and weight of each group's rollout, and every gate: its value against control's and the "
+		      "limit, and in how many of the last windows it failed; stable serves everything once it is degraded" },
 	{ "Events", "what changed between two samples; what is shorter than the interval may go unseen" },
 	{ "", "" },
 	{ "", "This screen only reads. To act: batonctl status, batonctl worker restart NAME" },

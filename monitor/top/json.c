@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_rollouts.h"
 #include "render.h"
 
 #define SCHEMA    1
@@ -248,6 +249,7 @@ static json_t *build(const struct snapshot *s)
 	json_object_set_new(root, "versions", versions(s));
 	json_object_set_new(root, "ports", ports(s));
 	json_object_set_new(root, "groups", groups(s));
+	json_object_set_new(root, "rollouts", json_rollouts(s));
 	json_object_set_new(root, "zygote", zygote(s));
 	json_object_set_new(root, "drops", drops(s));
 	json_object_set_new(root, "dropped", count(s->dropped));

@@ -145,6 +145,23 @@ static void observe_groups(struct record *r, const struct sample *base, const st
 		}
 }
 
+static void observe_rollouts(struct record *r, const struct sample *base, const struct snapshot *s)
+{
+	char words[80];
+
+	for (uint32_t i = 0; i < s->rollouts; i++)
+		for (uint32_t k = 0; k < BATON_MAX_GROUPS; k++) {
+			const struct stats_rollout *old = &base->rollout[k], *now = &s->rollout[i];
+			bool same = old->state == now->state && old->step == now->step && old->weight == now->weight;
+
+			/* Of the first of all, the group's name is not in the directory yet. */
+			if (strcmp(base->group[k].name, now->group) != 0 || same)
+				continue;
+			rollout_words(now, words, sizeof(words));
+			add(r, s->wall_ns, rollout_level(now), "rollout of %.20s: %s", now->group, words);
+		}
+}
+
 static void observe_zygote(struct record *r, const struct sample *base, const struct snapshot *s)
 {
 	if (s->zygote_deaths > base->zygote_deaths)
@@ -215,6 +232,7 @@ void record_observe(struct record *r, const struct sample *base, const struct sa
 	observe_lcores(r, base, now, s);
 	observe_ports(r, base, s);
 	observe_groups(r, base, s);
+	observe_rollouts(r, base, s);
 	observe_zygote(r, base, s);
 	observe_drops(r, s);
 }

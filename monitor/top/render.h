@@ -9,6 +9,9 @@
 /* A whole frame: verdict, cores, workers, ports, drops, residence, totals. At most 120 columns. */
 void render_text(FILE *out, const struct snapshot *s);
 
+/* Its part on rollouts: nothing if no group has or had one. */
+void render_rollouts(FILE *out, const struct snapshot *s);
+
 /* A few lines for a log: totals, drop rate, packets per second and cycles per packet by core. */
 void render_summary(FILE *out, const struct snapshot *s);
 

@@ -99,6 +99,9 @@ static void take_directories(const struct stats *stats, struct sample *out)
 	for (uint32_t i = 0; i < BATON_MAX_GROUPS; i++)
 		if (stats_group_read(stats, i, &out->group[i]) != 0)
 			memset(&out->group[i], 0, sizeof(out->group[i]));
+	for (uint32_t i = 0; i < BATON_MAX_GROUPS; i++)
+		if (stats_rollout_read(stats, i, &out->rollout[i]) != 0)
+			memset(&out->rollout[i], 0, sizeof(out->rollout[i]));
 	/* relaxed: each says something by itself */
 	out->zygote_pid = atomic_load_explicit(&h->zygote_pid, memory_order_relaxed);
 	out->zygote_spare_pid = atomic_load_explicit(&h->zygote_spare_pid, memory_order_relaxed);

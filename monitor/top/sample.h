@@ -41,6 +41,7 @@ struct sample {
 	uint32_t ports;
 	struct stats_port port[BATON_MAX_PORTS]; /* without a name where it could not be read whole */
 	struct stats_group group[BATON_MAX_GROUPS]; /* likewise */
+	struct stats_rollout rollout[BATON_MAX_GROUPS]; /* by group; ROLLOUT_NONE where it could not be read whole */
 	uint32_t zygote_pid, zygote_spare_pid, zygote_deaths; /* as in the header */
 	struct CoreStats page[SAMPLE_PAGES];
 };

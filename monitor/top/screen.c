@@ -8,7 +8,7 @@
 #include "render.h"
 
 static const struct view *const views[VIEW_COUNT] = {
-	&view_cores, &view_drops, &view_workers, &view_health, &view_latency, &view_events,
+	&view_cores, &view_drops, &view_workers, &view_health, &view_latency, &view_events, &view_rollouts,
 };
 
 const struct view *screen_view(enum view_index index)
@@ -135,21 +135,27 @@ static void draw_tabs(struct screen *s, int row)
 	const struct table_view *look = &s->look[s->view];
 	const struct view *view = views[s->view];
 	char text[120] = "";
-	int col = 0;
+	int col = 0, width = 1;
 
 	canvas_rest(c, row, 0, ATTR_NORMAL);
-	for (uint32_t i = 0; i < VIEW_COUNT; i++) {
-		bool here = i == s->view && !s->help;
-		col = canvas_print(c, row, col, here ? ATTR_BOLD : ATTR_NORMAL, here ? "[%u %s]" : " %u %s ", i + 1,
-				   views[i]->name);
-	}
 	if (s->filter[0] != 0)
 		snprintf(text, sizeof(text), "/%s: %u", s->filter, s->matching);
 	if (look->sort >= 0 && look->sort < (int)view->columns)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%sby %s%s", text[0] != 0 ? ", " : "",
 			 view->column[look->sort].title, look->invert ? " inverted" : "");
-	if (!s->help)
-		canvas_text(c, row, col + 1, ATTR_BOLD, text);
+	if (s->help)
+		text[0] = 0;
+	for (uint32_t i = 0; i < VIEW_COUNT; i++)
+		width += 4 + (int)strlen(views[i]->name);
+	/* What does not fit costs the other views their names, not their keys. */
+	bool narrow = width + (int)strlen(text) > c->width;
+	for (uint32_t i = 0; i < VIEW_COUNT; i++) {
+		bool here = i == s->view && !s->help;
+		col = here ? canvas_print(c, row, col, ATTR_BOLD, "[%u %s]", i + 1, views[i]->name) :
+		      narrow ? canvas_print(c, row, col, ATTR_NORMAL, " %u ", i + 1) :
+			       canvas_print(c, row, col, ATTR_NORMAL, " %u %s ", i + 1, views[i]->name);
+	}
+	canvas_text(c, row, col + 1, ATTR_BOLD, text);
 }
 
 static void draw_keys(struct screen *s, int row)

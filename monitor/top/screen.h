@@ -8,7 +8,8 @@
 #include "snapshot.h"
 #include "table.h"
 
-enum view_index { VIEW_CORES, VIEW_DROPS, VIEW_WORKERS, VIEW_HEALTH, VIEW_LATENCY, VIEW_EVENTS, VIEW_COUNT };
+enum view_index { VIEW_CORES, VIEW_DROPS, VIEW_WORKERS, VIEW_HEALTH, VIEW_LATENCY, VIEW_EVENTS, VIEW_ROLLOUTS,
+		  VIEW_COUNT };
 
 /* Below this size the views give way to a summary of ten lines of 40; below that to a line that says so. */
 #define SCREEN_WIDTH   60
@@ -60,7 +61,7 @@ struct view {
 	/* Draws into `height` rows from `row` on. */
 	void (*draw)(struct screen *s, const struct snapshot *snap, const struct record *record, int row, int height);
 };
-extern const struct view view_cores, view_drops, view_workers, view_health, view_latency, view_events;
+extern const struct view view_cores, view_drops, view_workers, view_health, view_latency, view_events, view_rollouts;
 const struct view *screen_view(enum view_index index);
 
 /* Draws the table that was filled, as this view is looked at; what did not fit is counted for the status line. Returns

@@ -126,7 +126,8 @@ struct sums {
 static bool of_workers_too(uint32_t counter)
 {
 	return (counter >= COUNTER_processed && counter <= COUNTER_sleeps) || counter == COUNTER_undone ||
-	       counter == COUNTER_table_full || counter == COUNTER_early_settles;
+	       counter == COUNTER_table_full || counter == COUNTER_early_settles ||
+	       counter == COUNTER_migrated;
 }
 
 static void sum_up(struct sums *sums, const struct sample *sample)
@@ -219,5 +220,6 @@ void snapshot_derive_since(struct snapshot *out, const struct sample *origin, co
 	derive_totals(out, origin, base, now);
 	snapshot_residences(out, origin, base, now);
 	snapshot_parts(out, origin, now);
+	snapshot_rollouts(out, now);
 	snapshot_judge(out, base);
 }

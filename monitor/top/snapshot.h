@@ -121,6 +121,8 @@ struct snapshot {
 	struct snapshot_port port[BATON_MAX_PORTS];
 	uint32_t groups;
 	struct stats_group group[BATON_MAX_GROUPS];
+	uint32_t rollouts; /* of groups that have or had one: those under way first, then the degraded */
+	struct stats_rollout rollout[BATON_MAX_GROUPS];
 	uint32_t zygote_pid, zygote_spare_pid; /* 0: there is none */
 	uint32_t zygote_deaths; /* of zygotes and spares */
 	uint32_t lcores;
@@ -165,6 +167,17 @@ void port_words(const struct snapshot *s, const struct snapshot_port *port, char
 /* The same of a group; what comes last, why a worker is down, may be cut off. */
 void group_words(const struct stats_group *group, char *text, size_t size);
 enum verdict group_level(const struct stats_group *group);
+
+/* The same of a rollout. */
+void rollout_words(const struct stats_rollout *rollout, char *text, size_t size);
+enum verdict rollout_level(const struct stats_rollout *rollout);
+bool rollout_at_work(const struct stats_rollout *rollout);
+/* The gate that is nearest to ending it: of those that failed, the one with most failures; NULL: none has. */
+const struct stats_gate *rollout_worst(const struct stats_rollout *rollout, uint32_t *gate);
+/* A gate's number as its unit wants it, "-" for NAN. size: at least 16. Returns text. */
+const char *gate_figure(char *text, size_t size, uint32_t gate, double value);
+/* Fills in s->rollouts. */
+void snapshot_rollouts(struct snapshot *s, const struct sample *now);
 
 /* As worker_state_name(), or "debug". */
 const char *worker_words(const struct stats_worker *worker);

@@ -265,6 +265,7 @@ void render_text(FILE *out, const struct snapshot *s)
 	print_workers(out, s);
 	print_ports(out, s);
 	print_groups(out, s);
+	render_rollouts(out, s);
 	print_drops(out, s);
 	fputc('\n', out);
 	print_residence(out, "now", &s->residence);

@@ -80,6 +80,13 @@ static void judge_parts(struct judge *j)
 			because(j, group_level(g) == VERDICT_CRIT ? 2.6 + 0.1 * (g->state == GROUP_SPENT) : 1.6,
 				"group %s %s", g->name, words);
 	}
+	for (uint32_t i = 0; i < s->rollouts; i++) {
+		const struct stats_rollout *r = &s->rollout[i];
+		char words[80];
+		rollout_words(r, words, sizeof(words));
+		if (rollout_level(r) != VERDICT_OK)
+			because(j, r->state == ROLLOUT_DEGRADED ? 1.65 : 1.55, "rollout of %.20s %.70s", r->group, words);
+	}
 	if (s->zygote_pid == 0)
 		because(j, 2.2, "no zygote: no worker can be started");
 	else if (s->zygote_spare_pid == 0)

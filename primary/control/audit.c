@@ -214,6 +214,18 @@ void audit_refused(struct primary *primary, const struct peer *peer, const char 
 	json_decref(facts);
 }
 
+void audit_note(struct primary *primary, const char *event, json_t *facts)
+{
+	char boot[20];
+
+	if (primary->audit) {
+		snprintf(boot, sizeof(boot), "%016llx", (unsigned long long)primary->boot_id);
+		reply_set_text(facts, "boot", boot);
+		put(primary, line_of(event, facts));
+	}
+	json_decref(facts);
+}
+
 /* ---- start and stop ---- */
 
 /* Takes the order. */

@@ -62,6 +62,9 @@ void audit_answered(struct primary *primary, uint64_t token, const json_t *reply
 void audit_refused(struct primary *primary, const struct peer *peer, const char *verb, const json_t *args,
 		   const json_t *reply);
 
+/* A line that is no order: what batond does by itself, such as a step of a rollout. Takes the reference to facts. */
+void audit_note(struct primary *primary, const char *event, json_t *facts);
+
 /* The file is opened anew for the next line. */
 void audit_reopen(struct primary *primary);
 /* Start and stop of batond are orders, too. */

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "schema_check.h"
 #include "supervisor.h"
 
 static bool same_version(const struct good_version *good, const struct worker_slot *s)
@@ -40,6 +41,7 @@ static void remember(struct supervisor *sup, uint32_t group, const struct worker
 	good.image = fcntl(s->image, F_DUPFD_CLOEXEC, 3);
 	if (good.image < 0)
 		return; /* tried again next turn */
+	schema_info(&s->ready, &good.facts);
 	memcpy(good.path, s->path, sizeof(good.path));
 	memcpy(good.version, s->ready.version, sizeof(good.version));
 	memcpy(good.build_id, s->ready.build_id, sizeof(good.build_id));
@@ -56,7 +58,7 @@ void budget_poll(struct supervisor *sup)
 
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		const struct worker_slot *s = &sup->slot[i];
-		if (s->state != WORKER_ACTIVE || s->image < 0)
+		if (s->state != WORKER_ACTIVE || s->image < 0 || sup->worker[s->worker].role == ROLE_CANDIDATE)
 			continue;
 		uint32_t group = sup->worker[s->worker].group;
 		uint64_t good_after = sup->primary->config.group[group].good_after_ns;
@@ -84,7 +86,7 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 	standbys_renew(sup, group);
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		struct worker *w = &sup->worker[i];
-		if (w->group != group)
+		if (w->group != group || w->role == ROLE_CANDIDATE)
 			continue;
 		memcpy(w->path, good->path, sizeof(w->path));
 		w->backoff_ns = 0;
@@ -112,14 +114,34 @@ static void count_crash(struct budget *budget, uint64_t now)
 	budget->crash_ns[budget->crashes++ % BUDGET_MOST] = now;
 }
 
-/* Index of the latest good version that is not the one in `slot`; 2: there is none. */
+/* Records that the version in `slot` may have migrated can go back to the good one. */
+static bool readable(const struct good_version *good, const struct worker_slot *s)
+{
+	struct plugin_info crashed;
+	char why[300];
+
+	schema_info(&s->ready, &crashed);
+	if (schema_check(&crashed, &good->facts, why, sizeof(why)) != SCHEMA_REFUSED)
+		return true;
+	log_warn("no fall back to version %s: %s", good->version, why);
+	return false;
+}
+
+/* Index of the latest good version that is not the one in `slot`, and reads what that leaves; 2: there is none. */
 static uint32_t other_good(const struct budget *budget, const struct worker_slot *s)
 {
 	uint32_t good = 0;
 
-	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s)))
+	while (good < 2 && (!budget->good[good].known || same_version(&budget->good[good], s) ||
+			    !readable(&budget->good[good], s)))
 		good++;
 	return good;
+}
+
+/* A candidate's crash is its rollout's business, not its group's. */
+static bool is_on_trial(const struct supervisor *sup, uint32_t slot)
+{
+	return !sup->slot[slot].standby && sup->worker[sup->slot[slot].worker].role == ROLE_CANDIDATE;
 }
 
 void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths)
@@ -127,6 +149,8 @@ void budget_quarantined(struct supervisor *sup, uint32_t slot, uint32_t deaths)
 	struct budget *budget = &sup->budget[sup->worker[sup->slot[slot].worker].group];
 	uint32_t before = deaths - 1; /* of them counted already */
 
+	if (is_on_trial(sup, slot))
+		return;
 	if (BATON_SABOTAGE(poison_spends_the_budget))
 		return budget_crash(sup, slot);
 	budget->crashes -= before < budget->crashes ? before : budget->crashes;
@@ -145,7 +169,7 @@ bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most)
 		budget->tick_deaths = 0;
 	budget->tick_ns = now;
 	uint32_t good = other_good(budget, s);
-	if (++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
+	if (is_on_trial(sup, slot) || ++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
 	    sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE)
 		return false;
 	memcpy(budget->failed, s->ready.version, sizeof(budget->failed));
@@ -163,6 +187,8 @@ void budget_crash(struct supervisor *sup, uint32_t slot)
 	struct budget *budget = &sup->budget[group];
 	uint64_t now = process_now_ns();
 
+	if (is_on_trial(sup, slot))
+		return;
 	count_crash(budget, now);
 	recent = budget_recent(sup, group);
 	if (config->restart_burst == 0 || recent < config->restart_burst || budget->spent ||

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "primary.h"
 
 #define BUDGET_MOST 64u /* restart_burst */
 
@@ -20,6 +21,7 @@ struct good_version {
 	char path[BATON_PATH_BYTES];
 	char version[BATON_NAME_BYTES];
 	char build_id[44];
+	struct plugin_info facts; /* its schemas */
 };
 
 /* Of one group. */

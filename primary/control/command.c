@@ -108,11 +108,13 @@ static void client_answer(struct command *command, struct command_client *c, jso
 
 /* ---- commands ---- */
 
-static void run_frame(struct primary *primary, struct command_client *c, const uint8_t *frame, uint32_t len)
+/* False: it has to wait. */
+static bool run_frame(struct primary *primary, struct command_client *c, const uint8_t *frame, uint32_t len)
 {
 	json_t *request = json_loadb((const char *)frame, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *reply;
 
+	c->waits = false;
 	if (json_is_object(request)) {
 		c->id = json_incref(json_object_get(request, "id"));
 		reply = command_run(primary, c, token_of(primary->command, c), request);
@@ -121,8 +123,14 @@ static void run_frame(struct primary *primary, struct command_client *c, const u
 		reply = reply_error("garbage", "the frame is not a JSON object");
 	}
 	json_decref(request);
+	if (c->waits) {
+		json_decref(c->id);
+		c->id = NULL;
+		return false;
+	}
 	if (reply)
 		client_answer(primary->command, c, reply);
+	return true;
 }
 
 /* The longest frame that is taken from it. */
@@ -170,7 +178,8 @@ static void run_frames(struct primary *primary, struct command_client *c)
 		if (c->in_len < HEADER + len)
 			break;
 		c->since_ns = 0;
-		run_frame(primary, c, c->in + HEADER, len);
+		if (!run_frame(primary, c, c->in + HEADER, len))
+			break;
 		c->in_len -= HEADER + len;
 		memmove(c->in, c->in + HEADER + len, c->in_len);
 		if (c->out_len && !client_flush(c))
@@ -179,7 +188,7 @@ static void run_frames(struct primary *primary, struct command_client *c)
 			break; /* one frame at least: everybody gets on */
 	}
 	shrink(c);
-	if (c->since_ns == 0 && c->in_len && !c->pending)
+	if (c->since_ns == 0 && c->in_len && !c->pending && !c->waits)
 		c->since_ns = process_now_ns();
 }
 
@@ -220,7 +229,7 @@ static void client_serve(struct primary *primary, struct command_client *c)
 		return;
 	}
 	run_frames(primary, c);
-	bool due = c->pending || c->out_len > c->out_at;
+	bool due = c->pending || c->waits || c->out_len > c->out_at;
 	if (!due && (c->closing || c->ended))
 		client_close(primary, c);
 	else

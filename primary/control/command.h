@@ -47,6 +47,7 @@ struct command_client {
 	bool ended;   /* has nothing more to say */
 	bool closing; /* goes once its last reply is written */
 	bool pending; /* its order is under way: the reply comes later */
+	bool waits;   /* its next order waits for a move of the balancing: it is read, and not begun */
 	uint8_t *in, *out;
 	size_t in_len, in_size, out_len, out_at;
 	uint64_t since_ns; /* of the half frame or unread reply; 0: neither */
@@ -116,7 +117,8 @@ int command_socket_permit(struct command *command, const struct config *config);
 void command_on_listen(struct primary *primary, int fd, void *arg);
 void command_keep_listening(struct primary *primary, uint64_t now);
 
-/* command_run.c: the reply to a request, which is an object; NULL: it comes later, and the client is pending.
+/* command_run.c: the reply to a request, which is an object; NULL: it comes later, and the client is pending, or the
+ * client waits, and the same request is to be run again in the next turn.
  * token: the client's, for command_reply(). */
 json_t *command_run(struct primary *primary, struct command_client *c, uint64_t token, const json_t *request);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "balance.h"
 #include "command.h"
 #include "log.h"
 #include "reply.h"
@@ -63,6 +64,10 @@ json_t *command_run(struct primary *primary, struct command_client *c, uint64_t 
 		reply = command_denied(primary, &c->peer, verb->name);
 		audit_refused(primary, &c->peer, verb->name, args, reply);
 		return reply;
+	}
+	if (verb->role == ROLE_OPERATOR && balance_holds(primary)) {
+		c->waits = true;
+		return NULL;
 	}
 	counters->commands++;
 	if (!args)

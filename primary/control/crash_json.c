@@ -144,6 +144,7 @@ static const char *kind_name(uint32_t kind)
 	static const char *const name[] = {
 		[BELT_PACKET] = "packet", [BELT_GRANT] = "grant", [BELT_REVOKE] = "revoke", [BELT_TICK] = "tick",
 		[BELT_PRIME] = "prime", [BELT_STOP] = "stop", [BELT_MESSAGE] = "message",
+		[BELT_CONVERT] = "convert",
 	};
 
 	return kind < sizeof(name) / sizeof(name[0]) && name[kind] ? name[kind] : "unknown";

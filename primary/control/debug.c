@@ -143,7 +143,10 @@ int debug_end(struct supervisor *sup, const char *target, restart_done_fn done, 
 		return -EINVAL;
 	}
 	leave(sup, worker);
-	return scale_begin_start(sup, target, done, token, why, bytes);
+	sup->worker[worker].debug_over = true; /* not to be asked for by itself: what is uneven on purpose stays so */
+	rc = scale_begin_start(sup, target, done, token, why, bytes);
+	sup->worker[worker].debug_over = false;
+	return rc;
 }
 
 void debug_poll(struct supervisor *sup)

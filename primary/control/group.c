@@ -25,7 +25,8 @@ static void look_at_workers(const struct supervisor *sup, uint32_t group, struct
 		out->workers++;
 		out->serving += serving;
 		if (serving) {
-			memcpy(out->version, sup->slot[w->slot].ready.version, sizeof(out->version));
+			if (w->role == ROLE_STABLE)
+				memcpy(out->version, sup->slot[w->slot].ready.version, sizeof(out->version));
 			continue;
 		}
 		out->failed_starts += w->failed_starts;

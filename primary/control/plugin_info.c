@@ -47,6 +47,28 @@ static int get_key(const json_t *object, uint32_t *key, char *why, size_t bytes)
 	return 0;
 }
 
+/* "older" may be absent: the file knows no other schema. */
+static int get_older(const json_t *object, struct plugin_info *info, char *why, size_t bytes)
+{
+	const json_t *list = json_object_get(object, "older");
+
+	if (list != NULL && (!json_is_array(list) || json_array_size(list) > BATON_OLDER_MOST))
+		return refuse(EPROTO, why, bytes, "plugin's \"older\" is no list of at most %u schemas", BATON_OLDER_MOST);
+	info->olders = (uint32_t)json_array_size(list);
+	for (uint32_t i = 0; i < info->olders; i++) {
+		const json_t *entry = json_array_get(list, i);
+		struct baton_older *older = &info->older[i];
+		int rc = get_number(entry, "schema", BATON_SCHEMA_MOST, &older->schema, why, bytes);
+
+		if (rc == 0)
+			rc = get_number(entry, "record_size", UINT32_MAX, &older->record_size, why, bytes);
+		if (rc != 0)
+			return rc;
+		older->down = json_is_true(json_object_get(entry, "down"));
+	}
+	return 0;
+}
+
 int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, char *why, size_t bytes)
 {
 	struct plugin_info found = { 0 };
@@ -68,7 +90,8 @@ int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, ch
 	    (rc = get_number(object, "key_length", 8, &length, why, bytes)) ||
 	    (rc = get_number(object, "record_size", UINT32_MAX, &found.record_size, why, bytes)) ||
 	    (rc = get_number(object, "schema", UINT32_MAX, &found.schema, why, bytes)) ||
-	    (rc = get_number(object, "max_undo_bytes", UINT32_MAX, &found.max_undo, why, bytes)))
+	    (rc = get_number(object, "max_undo_bytes", UINT32_MAX, &found.max_undo, why, bytes)) ||
+	    (rc = get_older(object, &found, why, bytes)))
 		goto out;
 	if (abi != BATON_PLUGIN_ABI) {
 		rc = refuse(EPROTO, why, bytes,
@@ -109,13 +132,5 @@ int plugin_info_fits(const struct plugin_info *info, const struct worker_ready *
 		return refuse(EINVAL, why, bytes,
 			      "its key is %u bytes at %u, the service's %u at %u: restart batond to change the key",
 			      ready->key_length, ready->key_offset, info->key_length, info->key_offset);
-	if (ready->record_size != info->record_size)
-		return refuse(EINVAL, why, bytes,
-			      "records of %u bytes, the state file has %u: restart batond with a new state file",
-			      ready->record_size, info->record_size);
-	if (ready->schema != info->schema)
-		return refuse(EINVAL, why, bytes,
-			      "record schema %u, the state file has %u: restart batond with a new state file",
-			      ready->schema, info->schema);
 	return 0;
 }

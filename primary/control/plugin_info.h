@@ -11,7 +11,7 @@
  * schema, max_undo_bytes. Returns 0 or -EPROTO with `why`. */
 int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, char *why, size_t bytes);
 
-/* Does what a started worker says fit what the group's steering and state were laid out for?
+/* Does what a started worker says fit what the group's steering was laid out for? Its records: schema_check.h.
  * Returns 0 or -EINVAL with one line in `why` that names the field and the fix. */
 int plugin_info_fits(const struct plugin_info *info, const struct worker_ready *ready, char *why, size_t bytes);
 

@@ -20,6 +20,7 @@ struct command;
 struct crash_records;
 struct primary;
 struct reload;
+struct rollouts;
 struct supervisor;
 
 #define PRIMARY_WATCHES 128u
@@ -37,6 +38,9 @@ struct plugin_info {
 	uint32_t record_size;
 	uint32_t schema;
 	uint32_t max_undo;
+	/* Schemas that it migrates records from; `down`: and back to. */
+	struct baton_older older[BATON_OLDER_MOST];
+	uint32_t olders;
 };
 
 /* Called by the main loop when `fd` is readable or hung up. */
@@ -108,6 +112,7 @@ struct primary {
 	struct audit *audit;
 	struct crash_records *crash; /* NULL: none are kept */
 	struct reload *reload;
+	struct rollouts *rollouts; /* NULL: none, as in tests of other parts */
 
 	/* main loop */
 	struct primary_watch watch[PRIMARY_WATCHES];

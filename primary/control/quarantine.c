@@ -65,7 +65,8 @@ static void read_note(struct supervisor *sup, uint32_t slot, struct death_blame 
 void quarantine_death(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
-	struct death_blame blame = { .attempts = sup->primary->config.quarantine_attempts };
+	/* What a shadow dies of is a copy: nobody is given it again. */
+	struct death_blame blame = { .attempts = s->shadow ? 0 : sup->primary->config.quarantine_attempts };
 
 	keep_death(sup, slot);
 	s->quarantined = 0;

@@ -12,6 +12,7 @@
 #include "items.h"
 #include "log.h"
 #include "reply.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 /* ---- carrying values over ---- */
@@ -159,6 +160,7 @@ static json_t *succeed(struct primary *primary)
 	config_origins_free(&primary->origins);
 	primary->origins = r->origins;
 	r->origins = (struct config_origins){ .count = 0 };
+	rollouts_configured(primary, &r->before);
 	return applied(primary, r);
 }
 
@@ -286,7 +288,7 @@ void reload_poll(struct primary *primary)
 		carry_on(primary);
 	/* In the turn in which the other reload has ended: no order comes between. */
 	if (r->phase == RELOADING_NONE && primary->hangup && sup->restart.phase == RESTART_IDLE &&
-	    sup->scale.phase == SCALE_IDLE) {
+	    sup->scale.phase == SCALE_IDLE && sup->state_op.kind != STATE_OP_RESTORE) {
 		primary->hangup = 0;
 		reload_hang_up(primary);
 	}
@@ -367,7 +369,11 @@ json_t *reload_begin(struct primary *primary, bool wait, uint64_t token)
 	fixed = report_fixed(r->changes);
 	if (json_array_size(fixed) == 0 || BATON_SABOTAGE(reload_takes_what_it_can)) {
 		json_decref(fixed);
-		return apply(primary, wait, token);
+		reply = reload_in_rollout(primary);
+		if (!reply)
+			return apply(primary, wait, token);
+		forget(r);
+		return refused(reply);
 	}
 	forget(r);
 	return refused(report_refusal("refused", fixed, "what changed needs a restart of batond"));

@@ -47,6 +47,8 @@ void reload_hang_up(struct primary *primary);
 
 /* reload_scale.c */
 void reload_note_counts(struct primary *primary); /* at the beginning */
+/* The refusal if a group whose workers the file would restart, or start and stop, is in the middle of a rollout. */
+json_t *reload_in_rollout(struct primary *primary);
 /* Orders one worker more or less of a group that has not as many as it is to have: forward what the file says, back
  * what it had. Returns false if there is nothing left to order, or, with a word in failure, if it cannot be. */
 bool reload_scale(struct primary *primary, bool forward);

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reply.h"
+#include "rollout.h"
 #include "supervisor.h"
+#include "items.h" /* its `schema` is a name of parameters in headers of the above */
 
 /* Its workers, and the one with the highest number. */
 static uint32_t count_workers(const struct supervisor *sup, uint32_t group, uint32_t *last)
@@ -85,4 +88,24 @@ bool reload_scale(struct primary *primary, bool forward)
 			return false;
 	}
 	return false;
+}
+
+static void note_group(const struct config_item *item, void *arg)
+{
+	uint32_t *groups = arg;
+
+	if (item->row->reload == RELOAD_WORKER || item->row->reload == RELOAD_SCALE)
+		*groups |= 1u << item->index;
+}
+
+json_t *reload_in_rollout(struct primary *primary)
+{
+	uint32_t groups = 0;
+	char why[400];
+
+	config_diff(&primary->config, &primary->reload->next, note_group, &groups);
+	for (; groups != 0; groups &= groups - 1)
+		if (rollout_refuse(primary, (uint32_t)__builtin_ctz(groups), why, sizeof(why)))
+			return reply_error("busy", why);
+	return NULL;
 }

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "process.h"
 #include "reply.h"
+#include "schema_check.h"
 #include "supervisor.h"
 
 /* The phases that wait for others are bounded, so that an operation always ends. */
@@ -50,6 +51,7 @@ static void finish(struct supervisor *sup, const char *code, const char *error)
 	} else {
 		sup->restarts_done++;
 		snprintf(sup->group_path[r->group], sizeof(sup->group_path[r->group]), "%s", r->path);
+		convert_adopt(sup, r->group);
 	}
 	if (r->phase != RESTART_FIND) /* workers may run another file, or the same one read again */
 		standbys_renew(sup, r->group);
@@ -181,16 +183,35 @@ static void begin_move(struct supervisor *sup)
 	enter(r, RESTART_MOVE, MOVE_WAIT_NS);
 }
 
+/* A step that nobody can take back is taken only by who says so. A fall back has no choice. */
+static bool one_way(struct supervisor *sup, char *why, size_t bytes)
+{
+	const struct restart *r = &sup->restart;
+	struct plugin_info info;
+	char text[300];
+
+	schema_info(&sup->slot[r->fresh].ready, &info);
+	if (r->accept_one_way || r->done == NULL ||
+	    schema_check_group(sup->primary, r->group, &info, text, sizeof(text)) != SCHEMA_ONE_WAY)
+		return false;
+	snprintf(why, bytes, "%s; `batonctl worker restart --accept-one-way` does it all the same", text);
+	return true;
+}
+
 static void phase_start(struct supervisor *sup)
 {
 	struct restart *r = &sup->restart;
 	const struct worker_slot *fresh = &sup->slot[r->fresh];
 	bool same = fresh->incarnation == r->fresh_incarnation;
-	char why[400];
+	char why[512];
 
 	if (same && fresh->state == WORKER_STARTING && !late(r))
 		return;
 	if (same && slot_usable(sup, r->fresh)) {
+		if (one_way(sup, why, sizeof(why))) {
+			fail(sup, why);
+			return;
+		}
 		if (!r->version[0] || strcmp(fresh->ready.version, r->version) == 0) {
 			begin_move(sup);
 			return;

@@ -30,6 +30,7 @@ struct restart {
 	char path[BATON_PATH_BYTES];    /* empty: it is being looked for */
 	char version[BATON_NAME_BYTES]; /* what the new workers must say; empty: anything */
 	const struct config_group *config; /* what the new ones run with; NULL: what is in force. w: reload.c, at once */
+	bool accept_one_way; /* also a version that cannot convert its records back. w: verbs.c, at once */
 	uint64_t deadline_ns; /* of the phase */
 	uint32_t old, fresh;  /* slots; SLOT_NONE: there is none */
 	uint32_t old_incarnation, fresh_incarnation;

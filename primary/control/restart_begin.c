@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rollout.h"
 #include "supervisor.h"
 
 static int find_members(struct supervisor *sup, const char *target, struct restart *r, char *why, size_t bytes)
@@ -14,6 +15,8 @@ static int find_members(struct supervisor *sup, const char *target, struct resta
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		const struct worker *w = &sup->worker[i];
 		if (w->gone)
+			continue;
+		if (w->role != ROLE_STABLE && strcmp(target, w->name) != 0) /* a rollout's, which it ends itself */
 			continue;
 		if (strcmp(target, w->name) == 0 || strcmp(target, config->group[w->group].name) == 0) {
 			if (w->debugged && r->done == NULL) /* a fall back takes the others along */
@@ -91,6 +94,9 @@ int restart_begin(struct supervisor *sup, const char *target, const char *versio
 	if (scale_busy(sup, why, bytes))
 		return -EBUSY;
 	rc = find_members(sup, target, &fresh, why, bytes);
+	/* Not a fall back, which nobody orders. */
+	if (rc == 0 && done != NULL && rollout_refuse(sup->primary, fresh.group, why, bytes))
+		rc = -EBUSY;
 	if (rc == 0)
 		rc = choose_file(sup, &fresh, version, why, bytes);
 	if (rc)

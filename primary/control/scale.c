@@ -8,6 +8,7 @@
 #include "log.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 /* What waits for others is bounded, so that an operation always ends. */
@@ -20,6 +21,8 @@
 static const char *const kind_name[] = {
 	[SCALE_START] = "worker start", [SCALE_DRAIN] = "worker drain", [SCALE_STOP] = "worker stop",
 	[SCALE_MOVE] = "buckets move", [SCALE_DEBUG] = "worker debug",
+	[SCALE_WEIGHT] = "rollout weight",
+	[SCALE_BALANCE] = "balance",
 };
 
 static void enter(struct scale *s, enum scale_phase phase, uint64_t wait_ns)
@@ -83,7 +86,9 @@ static void finish(struct supervisor *sup, const char *error)
 	if (s->kind == SCALE_DEBUG && w->debugged)
 		debug_report(sup, s->worker, reply);
 	json_object_set_new(reply, "shares", shares(sup, w->group));
-	if (error)
+	if (error && s->kind == SCALE_BALANCE) /* it will look again */
+		log_info("balance %s ended early: %s", s->target, error);
+	else if (error)
 		log_error("%s %s failed: %s", kind_name[s->kind], s->target, error);
 	else
 		log_info("%s %s done: %u buckets in %u moves, longest gap %.1f us", kind_name[s->kind], s->target,
@@ -194,6 +199,8 @@ static bool steady(struct supervisor *sup, char *why, size_t bytes)
 
 		if (w->group != group || w->gone || w->drained || leaves(s, i) || worker_settled(sup, i))
 			continue;
+		if (s->kind == SCALE_WEIGHT && w->role != ROLE_STABLE && !rollout_shares(sup, group, w->role))
+			continue; /* it gives only: it may be dead */
 		snprintf(why, bytes, "%s is down%s%s: the other buckets stay where they are; `batonctl worker drain %s` "
 			 "gives its own to the others", w->name, w->trouble[0] ? ": " : "", w->trouble, w->name);
 		return false;
@@ -270,6 +277,8 @@ static void shared(struct supervisor *sup)
 		mark(sup, s->worker, EVENT_DRAINED);
 	if (s->kind == SCALE_DEBUG)
 		debug_enter(sup, s->worker);
+	for (uint32_t left = group_services(sup, w->group); s->kind == SCALE_MOVE && left != 0; left &= left - 1)
+		balance_placed(sup, (uint32_t)__builtin_ctz(left), s->chosen);
 	finish(sup, NULL);
 }
 
@@ -309,7 +318,7 @@ static void phase_share(struct supervisor *sup)
 		shared(sup);
 	else if (step == STEP_BEGUN)
 		enter(s, SCALE_SHARE, MOVE_WAIT_NS);
-	else if (late(s))
+	else if (late(s) || s->kind == SCALE_BALANCE) /* that waits for nobody: somebody may wait for it */
 		fail(sup, why);
 	if (s->phase == SCALE_SHARE && process_now_ns() - s->began_ns >= SCALE_LIMIT_NS)
 		fail(sup, "it did not come to an end within 45 s: workers die again and again; see `batonctl status`");
@@ -363,7 +372,7 @@ bool scale_busy(const struct supervisor *sup, char *why, size_t bytes)
 	char words[96];
 
 	if (sup->scale.phase == SCALE_IDLE)
-		return false;
+		return state_restoring(sup, why, bytes);
 	snprintf(why, bytes, "`%s` is under way: wait for its end", scale_words(sup, words, sizeof(words)));
 	return true;
 }

@@ -16,7 +16,9 @@
 
 struct supervisor;
 
-enum scale_kind { SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE, SCALE_DEBUG };
+enum scale_kind {
+	SCALE_START, SCALE_DRAIN, SCALE_STOP, SCALE_MOVE, SCALE_DEBUG, SCALE_WEIGHT, SCALE_BALANCE
+};
 /* START: a process is asked for, until it is ready. SHARE: buckets move. RETIRE: the stopped one leaves. */
 enum scale_phase { SCALE_IDLE, SCALE_SPAWN, SCALE_READY, SCALE_SHARE, SCALE_RETIRE };
 
@@ -32,7 +34,11 @@ struct scale {
 	uint32_t receiver;    /* worker whose transfer is ours; SHARE_NOBODY: none */
 	struct move_report report; /* sums, longest gap */
 	uint32_t moves;
-	uint64_t chosen[SHARE_WORDS]; /* SCALE_MOVE, SCALE_DEBUG: the buckets that were asked for */
+	uint64_t chosen[SHARE_WORDS]; /* SCALE_MOVE, SCALE_DEBUG, SCALE_BALANCE: the buckets that were asked for */
+	uint32_t service; /* SCALE_BALANCE: whose buckets */
+	bool keeps;       /* shares are uneven on purpose, and stay so: share_keep() */
+	bool newcomer;    /* then: the worker is to get a share */
+	uint32_t had[BATON_MAX_WORKERS]; /* then: buckets of each worker at the beginning */
 	uint64_t map[SHARE_WORDS];    /* those of the transfer under way */
 	restart_done_fn done;
 	uint64_t token;
@@ -53,6 +59,13 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 /* The worker keeps the buckets of the map, or gets them, and gives all others away; debug_enter() when it has. */
 int scale_begin_debug(struct supervisor *sup, uint32_t worker, const uint64_t *map, restart_done_fn done,
 		      uint64_t token, char *why, size_t bytes);
+/* Buckets go where the weight of the group's rollout wants them: see rollout_roles(). That may change meanwhile. */
+int scale_begin_weight(struct supervisor *sup, uint32_t group, restart_done_fn done, uint64_t token, char *why,
+		       size_t bytes);
+/* These buckets to that worker, because it is idler than their owner. Refused when anything else is under way; ends
+ * without success rather than wait for anybody. */
+int scale_begin_balance(struct supervisor *sup, uint32_t worker, uint32_t service, const uint64_t *map,
+			restart_done_fn done, char *why, size_t bytes);
 /* Returns 0 if there is a worker of that name and no operation is under way, -ENOENT, -EBUSY. */
 int scale_find_worker(const struct supervisor *sup, const char *target, char *why, size_t bytes);
 /* For the operation under way: owner[b], want[b]: index of the worker that owns bucket b, and is to; SHARE_NOBODY. */

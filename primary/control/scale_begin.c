@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 /* Another operation is under way, or the primary stops. */
@@ -51,15 +52,44 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 {
 	struct scale *s = &sup->scale;
 
+	uint32_t services = group_services(sup, sup->worker[worker].group);
+
 	*s = (struct scale){
 		.phase = SCALE_SHARE, .kind = kind, .worker = worker, .receiver = SHARE_NOBODY, .done = done, .token = token,
 		.began_ns = process_now_ns(), .deadline_ns = process_now_ns() + 10000000000ull,
 	};
 	snprintf(s->target, sizeof(s->target), "%s", target);
+	/* Of a group with one service, as every group has that a file can name. */
+	s->keeps = balance_keeps(sup, sup->worker[worker].group) && (services & (services - 1)) == 0;
+	for (uint32_t i = 0; s->keeps && i < sup->slots; i++)
+		if (sup->slot[i].state != WORKER_NONE)
+			s->had[sup->slot[i].worker] += datapath_owned(sup->primary->dp, i);
+	if (kind == SCALE_BALANCE) /* balance_run.c says what, and why */
+		return;
 	log_info("worker %s: %s", sup->worker[worker].name,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
 		 kind == SCALE_STOP ? "is drained and stopped" :
-		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" : "is given buckets");
+		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" :
+		 kind == SCALE_WEIGHT ? "and the others of its group take what the rollout's weight gives them" : "is given buckets");
+}
+
+int scale_begin_weight(struct supervisor *sup, uint32_t group, restart_done_fn done, uint64_t token, char *why,
+		       size_t bytes)
+{
+	uint32_t worker = 0;
+	int rc = refuse_busy(sup, why, bytes);
+
+	if (rc)
+		return rc;
+	while (worker < sup->workers && (sup->worker[worker].group != group || sup->worker[worker].gone ||
+					 sup->worker[worker].role != ROLE_STABLE))
+		worker++;
+	if (worker == sup->workers) {
+		snprintf(why, bytes, "group %s has no worker", sup->primary->config.group[group].name);
+		return -ENOENT;
+	}
+	begin(sup, SCALE_WEIGHT, worker, sup->primary->config.group[group].name, done, token);
+	return 0;
 }
 
 /* ---- start ---- */
@@ -137,6 +167,8 @@ int scale_begin_start(struct supervisor *sup, const char *target, restart_done_f
 						 sup->primary->config.group[g].name);
 		return -ENOENT;
 	}
+	if (rollout_refuse(sup->primary, group, why, bytes))
+		return -EBUSY;
 	if (index == BATON_MAX_WORKERS)
 		index = free_number(sup, group);
 	uint32_t worker = find_number(sup, group, index);
@@ -155,6 +187,11 @@ int scale_begin_start(struct supervisor *sup, const char *target, restart_done_f
 	begin(sup, SCALE_START, worker, target, done, token);
 	sup->scale.added = added;
 	sup->scale.was_drained = w->drained;
+	sup->scale.newcomer = added || w->drained || w->debug_over;
+	if (!sup->scale.newcomer) { /* nothing else is asked for but an even share */
+		sup->scale.keeps = false;
+		balance_evened(sup, group);
+	}
 	w->drained = false;
 	if (added) {
 		w->held = true;
@@ -176,7 +213,7 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 	if (worker == sup->workers)
 		return not_found(sup, target, why, bytes);
 	struct worker *w = &sup->worker[worker];
-	if (debug_refuse(sup, worker, why, bytes))
+	if (debug_refuse(sup, worker, why, bytes) || rollout_refuse(sup->primary, w->group, why, bytes))
 		return -EBUSY;
 	if (!w->drained && group_owners(sup, w->group) < 2) {
 		snprintf(why, bytes, "%s is the last worker of group %s that owns buckets, it cannot be %s: start another "
@@ -193,7 +230,8 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 /* Buckets that stay with a worker that is debugged, and that worker itself. */
 static int refuse_kept(const struct supervisor *sup, uint32_t worker, const uint64_t *map, char *why, size_t bytes)
 {
-	if (debug_refuse(sup, worker, why, bytes))
+	if (debug_refuse(sup, worker, why, bytes) ||
+	    rollout_refuse(sup->primary, sup->worker[worker].group, why, bytes))
 		return -EBUSY;
 	for (uint32_t left = group_services(sup, sup->worker[worker].group); left != 0; left &= left - 1) {
 		uint32_t service = (uint32_t)__builtin_ctz(left);
@@ -261,5 +299,18 @@ int scale_begin_move(struct supervisor *sup, const char *buckets, const char *ta
 	}
 	begin(sup, SCALE_MOVE, worker, target, done, token);
 	memcpy(sup->scale.chosen, map, sizeof(map));
+	return 0;
+}
+
+int scale_begin_balance(struct supervisor *sup, uint32_t worker, uint32_t service, const uint64_t *map,
+			restart_done_fn done, char *why, size_t bytes)
+{
+	int rc = refuse_busy(sup, why, bytes);
+
+	if (rc)
+		return rc;
+	begin(sup, SCALE_BALANCE, worker, sup->worker[worker].name, done, 0);
+	memcpy(sup->scale.chosen, map, sizeof(sup->scale.chosen));
+	sup->scale.service = service;
 	return 0;
 }

@@ -1,4 +1,7 @@
 /* What an operation is after: which worker is to own which bucket, given who owns it now. */
+#include <string.h>
+
+#include "rollout.h"
 #include "supervisor.h"
 
 static bool is_debug_target(const struct scale *s, uint32_t worker)
@@ -24,9 +27,58 @@ static void share_rest(const struct supervisor *sup, uint32_t buckets, uint64_t 
 		rest[count] = owner[b];
 		bucket[count++] = b;
 	}
-	share_even(rest, count, members, rest);
+	if (s->keeps && members != 0) {
+		uint32_t quota[BATON_MAX_WORKERS];
+
+		share_keep(s->had, count, members, s->newcomer ? s->worker : SHARE_NOBODY, quota);
+		share_by(rest, count, members, quota, rest);
+	} else {
+		share_even(rest, count, members, rest);
+	}
 	for (uint32_t i = 0; i < count; i++)
 		want[bucket[i]] = rest[i];
+}
+
+/* Workers of the group that are to own buckets, by role. */
+static void members_of(const struct supervisor *sup, uint32_t group, uint64_t members[ROLE_CONTROL + 1])
+{
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+
+		if (w->group == group && !w->gone && !w->drained && !w->leaving && !w->debugged &&
+		    w->shadow == SHADOW_NONE && w->role <= ROLE_CONTROL)
+			members[w->role] |= 1ull << i;
+	}
+}
+
+/* Which role a bucket goes to the weight says; within a role it goes to whoever makes shares even. */
+static void share_by_weight(const struct supervisor *sup, uint32_t service, uint32_t group, const uint8_t *owner,
+			    uint8_t *want)
+{
+	static uint8_t role[BATON_MAX_BUCKETS], part[BATON_MAX_BUCKETS]; /* main lcore only */
+	static uint32_t bucket[BATON_MAX_BUCKETS];
+	uint32_t buckets = sup->primary->config.service[service].buckets;
+	uint64_t members[ROLE_CONTROL + 1] = { 0 };
+
+	rollout_roles(sup, group, service, role);
+	members_of(sup, group, members);
+	memcpy(want, owner, buckets);
+	for (uint32_t r = ROLE_STABLE; r <= ROLE_CONTROL; r++) {
+		uint32_t count = 0;
+
+		for (uint32_t b = 0; b < buckets; b++) {
+			uint32_t mine = members[role[b]] ? role[b] : ROLE_STABLE;
+			if (mine != r)
+				continue;
+			part[count] = owner[b];
+			bucket[count++] = b;
+		}
+		if (count == 0 || members[r] == 0)
+			continue;
+		share_even(part, count, members[r], part);
+		for (uint32_t i = 0; i < count; i++)
+			want[bucket[i]] = part[i];
+	}
 }
 
 void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
@@ -40,9 +92,15 @@ void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint
 
 		owner[b] = slot == SLOT_NONE ? SHARE_NOBODY : (uint8_t)sup->slot[slot].worker;
 	}
-	if (s->kind == SCALE_MOVE) {
+	if (s->kind == SCALE_MOVE || s->kind == SCALE_BALANCE) {
+		bool ours = s->kind == SCALE_MOVE || s->service == service;
+
 		for (uint32_t b = 0; b < buckets; b++)
-			want[b] = buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
+			want[b] = ours && buckets_has(s->chosen, b) ? (uint8_t)s->worker : owner[b];
+		return;
+	}
+	if (s->kind == SCALE_WEIGHT) {
+		share_by_weight(sup, service, group, owner, want);
 		return;
 	}
 	for (uint32_t i = 0; i < sup->workers; i++) {

@@ -22,14 +22,53 @@ static void set_quotas(const uint32_t *have, uint32_t buckets, uint64_t members,
 	}
 }
 
-uint32_t share_even(const uint8_t *owner, uint32_t buckets, uint64_t members, uint8_t *want)
+static void count_owned(const uint8_t *owner, uint32_t buckets, uint32_t *have)
 {
-	uint32_t have[BATON_MAX_WORKERS] = { 0 }, quota[BATON_MAX_WORKERS] = { 0 }, moved = 0;
-
 	for (uint32_t b = 0; b < buckets; b++)
 		if (owner[b] < BATON_MAX_WORKERS)
 			have[owner[b]]++;
+}
+
+uint32_t share_even(const uint8_t *owner, uint32_t buckets, uint64_t members, uint8_t *want)
+{
+	uint32_t have[BATON_MAX_WORKERS] = { 0 }, quota[BATON_MAX_WORKERS] = { 0 };
+
+	count_owned(owner, buckets, have);
 	set_quotas(have, buckets, members, quota);
+	return share_by(owner, buckets, members, quota, want);
+}
+
+void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t newcomer, uint32_t *quota)
+{
+	uint32_t count = (uint32_t)__builtin_popcountll(members), sum = 0, left = buckets, i;
+	uint64_t others = newcomer == SHARE_NOBODY ? members : members & ~(1ull << newcomer);
+
+	memset(quota, 0, BATON_MAX_WORKERS * sizeof(*quota));
+	if (newcomer != SHARE_NOBODY)
+		left -= quota[newcomer] = others ? buckets / count : buckets;
+	for (uint64_t m = others; m != 0; m &= m - 1)
+		sum += had[__builtin_ctzll(m)];
+	uint32_t rest = left;
+	for (uint64_t m = others; m != 0; m &= m - 1) {
+		i = (uint32_t)__builtin_ctzll(m);
+		quota[i] = sum <= left ? had[i] : (uint32_t)((uint64_t)had[i] * left / sum);
+		rest -= quota[i];
+	}
+	/* Of those that have left, or what rounding has left. */
+	count = (uint32_t)__builtin_popcountll(others);
+	for (uint64_t m = others; m != 0; m &= m - 1, count--) {
+		uint32_t more = (rest + count - 1) / count;
+
+		quota[__builtin_ctzll(m)] += more;
+		rest -= more;
+	}
+}
+
+uint32_t share_by(const uint8_t *owner, uint32_t buckets, uint64_t members, const uint32_t *quota, uint8_t *want)
+{
+	uint32_t have[BATON_MAX_WORKERS] = { 0 }, moved = 0;
+
+	count_owned(owner, buckets, have);
 	for (uint32_t b = buckets; b-- > 0;) { /* from the end: the highest are given */
 		uint8_t who = owner[b];
 		bool keeps = who < BATON_MAX_WORKERS && have[who] <= quota[who];

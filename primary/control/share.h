@@ -18,6 +18,13 @@
  * Returns how many buckets change their owner. want may be owner. */
 uint32_t share_even(const uint8_t *owner, uint32_t buckets, uint64_t members, uint8_t *want);
 
+/* The same if members are to own quota[i] each; the quotas' sum is `buckets`. */
+uint32_t share_by(const uint8_t *owner, uint32_t buckets, uint64_t members, const uint32_t *quota, uint8_t *want);
+/* Quotas by which what is uneven on purpose stays so: `newcomer` (a member, or SHARE_NOBODY) is to have as many as in
+ * an even sharing, the others what is left in the proportion of what they had; if that is more than they had (others
+ * have left), each gets as many more. had[i]: buckets of worker i when the operation began. */
+void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t newcomer, uint32_t *quota);
+
 /* Reads a list of buckets and ranges, "17" or "0-255,300" or "0-1022/2" (every second), into map[buckets / 64, rounded
  * up]. Returns how many there are, or -EINVAL with one line in `why` that has the valid range. */
 int64_t buckets_parse(const char *text, uint32_t buckets, uint64_t *map, char *why, size_t bytes);

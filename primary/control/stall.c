@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <x86intrin.h>
 
+#include "gate_collect.h"
 #include "log.h"
 #include "process.h"
 #include "sabotage.h"
@@ -90,6 +91,8 @@ static void fence(struct supervisor *sup, uint32_t slot, enum stall stall, const
 	describe(s, stall, waiting);
 	s->stalled = is_its_own_doing(s, stall, limits);
 	w->stalls += !s->standby;
+	if (!s->standby)
+		gate_book_death(sup, s->worker, true);
 	sup->stalls++;
 	stats_add(&stats_main(&sup->primary->stats)->stalls, 1);
 	log_error("%s: pid %d in slot %u: %s: killed", s->name, (int)s->pid, slot, s->cause);

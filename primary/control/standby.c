@@ -23,7 +23,7 @@ static bool is_standby(const struct supervisor *sup, uint32_t slot, uint32_t gro
 {
 	const struct worker_slot *s = &sup->slot[slot];
 
-	return s->standby && s->state != WORKER_NONE && sup->worker[s->worker].group == group;
+	return s->standby && !s->converter && s->state != WORKER_NONE && sup->worker[s->worker].group == group;
 }
 
 /* ---- choosing ---- */
@@ -101,7 +101,8 @@ static void place(struct worker_slot *s, int32_t cpu)
 
 static bool wants_successor(const struct supervisor *sup, const struct worker *w)
 {
-	return !w->held && !w->drained && !w->leaving && !w->gone && !sup->stopping && !sup->budget[w->group].spent;
+	return w->role != ROLE_CANDIDATE && w->shadow == SHADOW_NONE && !w->held && !w->drained && !w->leaving && !w->gone &&
+	       !sup->stopping && !sup->budget[w->group].spent;
 }
 
 bool standby_take(struct supervisor *sup, uint32_t worker)

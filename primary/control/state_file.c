@@ -8,6 +8,8 @@
 #include "log.h"
 #include "plan.h"
 #include "primary.h"
+#include "schema_check.h"
+#include "snap.h"
 
 static char fresh_path[BATON_PATH_BYTES * 2]; /* of a file that this start has made; empty: it was there */
 
@@ -35,6 +37,28 @@ static void roll_back_all(struct primary *primary)
 		log_info("state: %u unsettled bursts of the last run undone (%u changes)", bursts, undone);
 }
 
+/* Every bucket must be in a schema that the version takes that is about to be started. */
+static int check_schemas(const struct primary *primary, uint32_t group)
+{
+	const struct state_group *g = &primary->state.header->group[group];
+	const struct plugin_info *info = &primary->plugin[group];
+
+	for (uint32_t bucket = 0; bucket < g->buckets && g->record_size != 0; bucket++) {
+		struct bucket_word word = bucket_word_load(&state_words(&primary->state, group)[bucket]);
+		uint32_t schema = word.schema != 0 ? word.schema : g->schema;
+		bool half = word.to != 0 && info->schema != (word.to > schema ? word.to : schema);
+
+		if (schema_takes(info, schema) && !half)
+			continue;
+		log_error("state file %s: group %s has records of schema %u in bucket %u%s; version %s has schema %u and does "
+			  "not migrate from it: start with the version that wrote them, or move the file away to start "
+			  "empty", primary->state_path, g->name, schema, bucket,
+			  half ? ", half of them converted" : "", info->version, info->schema);
+		return -ESTALE;
+	}
+	return 0;
+}
+
 int state_file_init(struct primary *primary)
 {
 	char path[BATON_PATH_BYTES * 2];
@@ -56,7 +80,18 @@ int state_file_init(struct primary *primary)
 #endif
 	log_info("state file %s: %s", path, fresh ? "created" : "taken over from the last run");
 	roll_back_all(primary);
-	return 0;
+	if (state_restore_undo(&primary->state))
+		log_warn("state: a restore of a bucket was cut off by the end of the last run: the bucket is as it was before");
+	for (uint32_t g = 0; g < primary->config.groups && rc == 0; g++) {
+		struct state_group *group = &primary->state.header->group[g];
+
+		rc = check_schemas(primary, g);
+		if (rc == 0 && primary->plugin[g].record_size != 0 && primary->plugin[g].schema > group->newest)
+			group->newest = primary->plugin[g].schema;
+	}
+	if (rc != 0)
+		state_close(&primary->state);
+	return rc;
 }
 
 void state_file_fini(struct primary *primary)

@@ -42,6 +42,7 @@ static json_t *slot_row(const struct supervisor *sup, const struct worker *w, ui
 	}
 	reply_set_text(o, "group", primary->config.group[group].name);
 	reply_set_text(o, "role", role);
+	reply_set_text(o, "rollout", w->role == ROLE_CANDIDATE ? "candidate" : w->role == ROLE_CONTROL ? "control" : "stable");
 	reply_set_count(o, "restarts", w->restarts);
 	reply_set_count(o, "crashes", w->crashes);
 	reply_set_count(o, "stalls", w->stalls);

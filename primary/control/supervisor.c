@@ -12,9 +12,11 @@
 
 #include "belt_pages.h"
 #include "crash_record.h"
+#include "gate_collect.h"
 #include "log.h"
 #include "plugin_ask.h"
 #include "process.h"
+#include "rollout.h"
 
 #define DESCRIBE_MS    5000
 #define COMPLAIN_NS    30000000000ull /* the same trouble is logged again no sooner */
@@ -31,7 +33,7 @@ int supervisor_describe_plugins(struct primary *primary)
 	}
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		const struct config_group *group = &primary->config.group[g];
-		int rc = plugin_ask(zygote, group->plugin, DESCRIBE_MS, &primary->plugin[g], why, sizeof(why));
+		int rc = plugin_ask(zygote, rollout_plugin(primary, g), DESCRIBE_MS, &primary->plugin[g], why, sizeof(why));
 		if (rc) {
 			log_error("group '%s': %s", group->name, why);
 			return rc;
@@ -59,7 +61,7 @@ static void name_workers(struct supervisor *sup)
 	for (uint32_t i = 0; i < BATON_MAX_WORKERS; i++)
 		sup->slot[i] = (struct worker_slot){ .socket = -1, .pidfd = -1, .image = -1 };
 	for (uint32_t g = 0; g < config->groups; g++) {
-		snprintf(sup->group_path[g], sizeof(sup->group_path[g]), "%s", config->group[g].plugin);
+		snprintf(sup->group_path[g], sizeof(sup->group_path[g]), "%s", rollout_plugin(sup->primary, g));
 		for (uint32_t i = 0; i < config->group[g].count && sup->workers < BATON_MAX_WORKERS; i++) {
 			struct worker *w = &sup->worker[sup->workers++];
 
@@ -68,7 +70,7 @@ static void name_workers(struct supervisor *sup)
 			w->sharers = config->group[g].count;
 			w->slot = SLOT_NONE;
 			snprintf(w->name, sizeof(w->name), "%.28s.%u", config->group[g].name, i % BATON_MAX_WORKERS);
-			snprintf(w->path, sizeof(w->path), "%s", config->group[g].plugin);
+			memcpy(w->path, sup->group_path[g], sizeof(w->path));
 		}
 	}
 }
@@ -86,9 +88,22 @@ int supervisor_init(struct primary *primary)
 
 	if (sup == NULL)
 		return -ENOMEM;
+	sup->gate_book = gate_book_create();
+	if (sup->gate_book == NULL) {
+		free(sup);
+		return -ENOMEM;
+	}
 	sup->primary = primary;
 	sup->slots = primary->config.worker_slots;
 	name_workers(sup);
+	sup->shadow_fd = shadow_region_create(sup);
+	if (sup->shadow_fd < 0) {
+		rc = sup->shadow_fd;
+		log_error("supervisor: no memory file for shadows: %s", strerror(-rc));
+		free(sup);
+		return rc;
+	}
+	args.shadow_fd = sup->shadow_fd;
 	sup->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rc = sup->epoll < 0 ? -errno : primary_watch(primary, sup->epoll, on_epoll, NULL);
 	if (rc) {
@@ -121,6 +136,8 @@ fail:
 		primary_unwatch(primary, sup->epoll);
 		close(sup->epoll);
 	}
+	shadow_fini(sup);
+	gate_book_destroy(sup->gate_book);
 	free(sup);
 	return rc;
 }
@@ -236,6 +253,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 	if (!slot_usable(sup, w->slot))
 		return;
 	uint32_t orphans = orphans_of(sup, worker), state = sup->slot[w->slot].state;
+	if (orphans != SLOT_NONE && w->convert_again_ns != 0 && process_now_ns() < w->convert_again_ns)
+		return;
 	if (orphans != SLOT_NONE)
 		transfer_begin(sup, worker, orphans, w->slot);
 	else if ((group_services(sup, w->group) & ~w->placed) != 0)
@@ -299,7 +318,8 @@ static void poll_fences(struct supervisor *sup)
 /* While anything is under way the main loop turns every ms. */
 static void count_operations(struct supervisor *sup)
 {
-	bool busy = sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE || sup->unclaimed != 0;
+	bool busy = sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE || sup->unclaimed != 0 ||
+		    rollouts_busy(sup->primary);
 
 	for (uint32_t i = 0; i < sup->slots && !busy; i++) {
 		uint32_t state = sup->slot[i].state;
@@ -334,7 +354,11 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	groups_poll(sup);
 	debug_poll(sup);
 	restart_poll(sup);
+	rollouts_poll(sup); /* before scale_poll(): where buckets are to go may have changed */
 	scale_poll(sup);
+	shadow_poll(sup);
+	balance_poll(sup);
+	state_op_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);
@@ -369,9 +393,12 @@ void supervisor_fini(struct primary *primary)
 	sup->stopping = true;
 	restart_abandon(sup);
 	scale_abandon(sup);
+	state_op_abandon(sup);
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE)
 			slot_event(sup, i, EVENT_STOP);
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		shadow_end(sup, g);
 	uint64_t deadline = process_now_ns() + FINI_NS;
 	while (any_process(sup) && process_now_ns() < deadline) {
 		datapath_poll(primary->dp);
@@ -396,6 +423,9 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	shadow_fini(sup);
+	gate_book_destroy(sup->gate_book);
+	balance_fini(sup);
 	free(sup);
 	primary->supervisor = NULL;
 }

@@ -8,15 +8,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "balance.h"
 #include "budget.h"
+#include "convert.h"
 #include "debug.h"
 #include "group.h"
 #include "primary.h"
 #include "quarantine.h"
 #include "restart.h"
 #include "scale.h"
+#include "shadow.h"
 #include "stall.h"
 #include "standby.h"
+#include "state_op.h"
 #include "version_find.h"
 #include "worker_life.h"
 #include "zygote_client.h"
@@ -30,6 +34,7 @@ struct worker_slot {
 	uint32_t state; /* enum worker_state; changed by slot_event() only */
 	uint32_t worker; /* whose incarnation: index into supervisor.worker; of a standby: some worker of its group */
 	bool standby;    /* nobody's incarnation yet; see standby.h */
+	bool converter;  /* nor ever: it is there for one conversion; see convert.h */
 	uint32_t generation; /* of a standby, as is when it was last asked for a sign of life: */
 	uint64_t looked_ns;
 	char name[BATON_NAME_BYTES]; /* of its worker, or "game.standby" */
@@ -60,6 +65,7 @@ struct worker_slot {
 	char path[BATON_PATH_BYTES]; /* plugin file it was started with */
 	char cause[128]; /* why we killed it; empty: we did not, or as ordered */
 	char words[256]; /* why it could not start, or how it ended; may stand here before that is acted on */
+	enum shadow_side shadow; /* whose records it has: see shadow.h */
 };
 
 /* Buckets on their way from one slot to another, service by service. */
@@ -75,6 +81,8 @@ struct transfer {
 	int id;
 	struct move_report report; /* sums, longest gap */
 	bool failed;
+	struct convert convert;
+	bool returned; /* its records could not be converted: the buckets are with `from` again */
 };
 
 /* What a worker is to its group's rollout. Buckets are shared and balanced among workers of one role only. */
@@ -89,6 +97,7 @@ struct worker {
 	char name[BATON_NAME_BYTES];
 	uint32_t group, index;
 	enum worker_role role; /* set by the rollout that adds it */
+	enum shadow_side shadow; /* of its next process; likewise */
 	uint32_t sharers;  /* of those that the configuration names, how many share the group's buckets at the start */
 	uint32_t slot;     /* the incarnation that serves, or is to serve; SLOT_NONE: none */
 	uint32_t placed;   /* bit per service: its share has been given an owner once */
@@ -108,6 +117,7 @@ struct worker {
 	char path[BATON_PATH_BYTES]; /* plugin file of its next incarnation */
 	const struct config_group *config; /* what that one runs with, if not what is in force: during a reload */
 	char trouble[256];           /* why it is down; empty: it is not */
+	uint64_t convert_again_ns;   /* orphans whose records could not be converted are not tried again before */
 	struct transfer transfer;
 };
 
@@ -124,6 +134,8 @@ struct supervisor {
 	struct standbys standbys[BATON_MAX_GROUPS];
 	struct restart restart;
 	struct scale scale;
+	struct balance balance;
+	struct state_op state_op;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	uint64_t published_ns; /* when the groups' entries of the stats directory were written */
@@ -133,6 +145,9 @@ struct supervisor {
 	uint32_t fenced_for[FENCE_WHYS]; /* of them, by what it was */
 	uint32_t stalls;    /* workers killed because they settled nothing, ever */
 	uint32_t restarts_done, restarts_failed;
+	int shadow_fd; /* the shadow region; -1: none */
+	struct shadow *shadow[BATON_MAX_GROUPS]; /* NULL: there has been none */
+	struct gate_book *gate_book; /* see gate_collect.h */
 };
 
 /* ---- worker_slot.c ---- */
@@ -148,6 +163,9 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 
 /* The same for a standby of the group of `worker`, from the group's present file. */
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes);
+/* The same from another file, to convert records: nobody's incarnation, ever. */
+int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
+			 size_t bytes);
 /* A standby becomes an incarnation of `worker`. */
 void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker);
 /* CPU of the worker's processes; -1: any. */

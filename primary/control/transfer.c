@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "log.h"
+#include "process.h"
 #include "supervisor.h"
+
+#define CONVERT_AGAIN_NS 1000000000ull
 
 uint32_t group_services(const struct supervisor *sup, uint32_t group)
 {
@@ -68,10 +71,10 @@ static void share_map(const struct supervisor *sup, const struct worker *w, uint
 		map[b / 64] |= 1ull << (b % 64);
 }
 
-static int ask_move(struct supervisor *sup, const struct worker *w)
+static int ask_move(struct supervisor *sup, struct worker *w)
 {
 	static uint64_t map[BATON_MAX_BUCKETS / 64]; /* main lcore only; the data path copies it */
-	const struct transfer *t = &w->transfer;
+	struct transfer *t = &w->transfer;
 	struct move_order order = { .service = t->service, .from = t->from, .to = t->to };
 
 	if (t->part) {
@@ -80,6 +83,8 @@ static int ask_move(struct supervisor *sup, const struct worker *w)
 		share_map(sup, w, t->service, map);
 		order.map = map;
 	}
+	t->convert = (struct convert){ .via = SLOT_NONE };
+	t->convert.hold = order.hold = convert_needed(sup, (uint32_t)(w - sup->worker));
 	return datapath_move(sup->primary->dp, &order);
 }
 
@@ -127,6 +132,7 @@ static bool end(struct supervisor *sup, struct worker *w, bool failed)
 {
 	struct transfer *t = &w->transfer;
 
+	convert_end(sup, (uint32_t)(w - sup->worker));
 	t->open = false;
 	t->failed = failed;
 	if (!failed) {
@@ -158,8 +164,14 @@ static bool await_move(struct supervisor *sup, struct worker *w)
 	struct transfer *t = &w->transfer;
 	struct move_report report;
 
+	convert_poll(sup, (uint32_t)(w - sup->worker));
 	if (!datapath_move_done(sup->primary->dp, t->id, &report))
 		return false;
+	if (t->returned) {
+		t->id = 0;
+		w->convert_again_ns = process_now_ns() + CONVERT_AGAIN_NS;
+		return end(sup, w, true);
+	}
 	/* Even a failed move gave the share an owner: buckets of a dead target are its orphans. */
 	service_done(w);
 	if (report.failed) {

@@ -61,6 +61,9 @@ static json_t *verb_worker_restart(const struct command_call *call)
 		return reply_error("busy", "a reload of the configuration is under way: wait for its end");
 	int rc = restart_begin(call->primary->supervisor, target, json_string_value(version), command_reply,
 			       call->token, why, sizeof(why));
+	call->primary->supervisor->restart.accept_one_way =
+	    rc == 0 ? json_is_true(json_object_get(call->args, "accept_one_way"))
+		    : call->primary->supervisor->restart.accept_one_way;
 	if (rc == 0)
 		return NULL;
 	code = rc == -ENOENT ? "not_found" : rc == -EBUSY ? "busy" : "usage";
@@ -175,6 +178,20 @@ const struct command_verb command_verbs[] = {
 	VIEWER("buckets.show", verb_buckets_show),
 	VIEWER("buckets.find", verb_buckets_find),
 	OPERATOR("buckets.move", verb_buckets_move),
+	OPERATOR("rollout.start", verb_rollout_start),
+	VIEWER("rollout.status", verb_rollout_status),
+	OPERATOR("rollout.pause", verb_rollout_pause),
+	OPERATOR("rollout.resume", verb_rollout_resume),
+	OPERATOR("rollout.promote", verb_rollout_promote),
+	OPERATOR("rollout.abort", verb_rollout_abort),
+	OPERATOR("rollout.retry", verb_rollout_retry),
+	OPERATOR("rollout.undo", verb_rollout_undo),
+	VIEWER("rollout.history", verb_rollout_history),
+	VIEWER("rollout.explain", verb_rollout_explain),
+	OPERATOR("rollout.diff", verb_rollout_diff),
+	VIEWER("balance.status", verb_balance_status),
+	OPERATOR("balance.on", verb_balance_on),
+	OPERATOR("balance.off", verb_balance_off),
 	OPERATOR("config.reload", verb_config_reload),
 	VIEWER("config.diff", verb_config_diff),
 	VIEWER("config.show", verb_config_show),
@@ -185,5 +202,7 @@ const struct command_verb command_verbs[] = {
 	OPERATOR("quarantine.show", verb_quarantine_show), /* what players sent */
 	OPERATOR("quarantine.replay", verb_quarantine_replay),
 	VIEWER("state.info", verb_state_info),
+	OPERATOR("state.snapshot", verb_state_snapshot),
+	OPERATOR("state.restore", verb_state_restore),
 	VERBS_END,
 };

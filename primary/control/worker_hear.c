@@ -11,6 +11,7 @@
 #include "plugin_info.h"
 #include "process.h"
 #include "sabotage.h"
+#include "schema_check.h"
 #include "supervisor.h"
 
 /* ---- what no honest worker does ---- */
@@ -75,6 +76,23 @@ static void keep_words(struct worker_slot *s, const char *text, size_t bytes)
 	clean_line(text, bytes, s->words);
 }
 
+/* By its key, and by its records. A newer schema than any before is noted before it can stand in a bucket. */
+static bool unfit(struct supervisor *sup, uint32_t slot, char *why, size_t bytes)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	uint32_t group = sup->worker[s->worker].group;
+	struct plugin_info info;
+
+	schema_info(&s->ready, &info);
+	if (plugin_info_fits(&sup->primary->plugin[group], &s->ready, why, bytes) != 0 ||
+	    schema_check_group(sup->primary, group, &info, why, bytes) == SCHEMA_REFUSED)
+		return true;
+	if (sup->primary->state.base != NULL && info.record_size != 0 &&
+	    info.schema > sup->primary->state.header->group[group].newest)
+		sup->primary->state.header->group[group].newest = info.schema;
+	return false;
+}
+
 static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_message *message)
 {
 	struct worker_slot *s = &sup->slot[slot];
@@ -90,7 +108,7 @@ static void on_ready(struct supervisor *sup, uint32_t slot, const struct zygote_
 		slot_event(sup, slot, EVENT_HELLO); /* it was skipped; the message has the pid as well */
 	if (s->pidfd < 0) {
 		slot_event(sup, slot, EVENT_UNFIT); /* its words stand there already */
-	} else if (plugin_info_fits(&sup->primary->plugin[sup->worker[s->worker].group], &s->ready, why, sizeof(why))) {
+	} else if (unfit(sup, slot, why, sizeof(why))) {
 		memcpy(s->words, why, sizeof(s->words));
 		slot_event(sup, slot, EVENT_UNFIT);
 	} else {
@@ -271,7 +289,8 @@ void slot_check_end(struct supervisor *sup, uint32_t slot)
 
 static bool is_known(const struct supervisor *sup, pid_t pid)
 {
-	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid || pid == sup->find.ask.process.pid)
+	if (pid == sup->zygote.current.pid || pid == sup->zygote.spare.pid || pid == sup->find.ask.process.pid ||
+	    pid == sup->state_op.ask.pid)
 		return true;
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].state != WORKER_DEAD && sup->slot[i].pid == pid)

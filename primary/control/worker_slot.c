@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "crash_record.h"
+#include "gate_collect.h"
 #include "hash.h"
 #include "log.h"
 #include "plugin_image.h"
 #include "process.h"
 #include "residence.h"
+#include "rollout.h"
 #include "supervisor.h"
 
 static const char *name_of(const struct supervisor *sup, uint32_t slot)
@@ -114,6 +116,7 @@ static void act_attach(struct supervisor *sup, uint32_t slot)
 		sup->worker[s->worker].failed_starts = 0;
 	residence_take(&sup->primary->stats, slot, sup->primary->config.group[sup->worker[s->worker].group].name,
 		       s->ready.version);
+	datapath_slot_shadow(sup->primary->dp, slot, s->shadow != SHADOW_NONE);
 	datapath_slot_attach(sup->primary->dp, slot, sup->worker[s->worker].group);
 	log_info("%s: pid %d ready in slot %u: %s %s, build %s, %.1f ms after it was asked for", name_of(sup, slot),
 		 (int)s->pid, slot, s->ready.plugin_name, s->ready.version,
@@ -174,6 +177,8 @@ static void bury(struct supervisor *sup, uint32_t slot)
 
 static void lost(struct supervisor *sup, uint32_t slot)
 {
+	if (sup->slot[slot].converter)
+		return; /* whose transfer it was sees that it is gone */
 	if (sup->slot[slot].standby)
 		standby_lost(sup, slot);
 	else
@@ -211,12 +216,16 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
 	 * those of a crash stand before what the budget says to it. */
 	w->crashes++;
+	gate_book_death(sup, s->worker, false);
 	quarantine_death(sup, slot);
 	if (s->fault)
 		log_death(sup, slot);
-	if (s->fault && !s->judging)
+	if (s->fault && !s->judging && s->shadow == SHADOW_NONE) /* a shadow's concerns its rollout alone */
 		budget_crash(sup, slot);
-	standby_take_over(sup, slot);
+	if (w->role == ROLE_CANDIDATE)
+		rollout_death(sup, slot);
+	else
+		standby_take_over(sup, slot);
 	bury(sup, slot);
 	if (!s->fault)
 		log_death(sup, slot);
@@ -300,6 +309,7 @@ static void fill_spawn(const struct supervisor *sup, uint32_t slot, const struct
 		/* The same for all workers of the state file, so that an entry handled again draws the same numbers;
 		 * not the salt of the steering hash itself, which plugins have no business to know. */
 		.seed_salt = hash_mix64(primary->state.header->salt ^ 0x6261746f6e726e64ull),
+		.shadow = s->shadow,
 		.settings = group->settings,
 	};
 	snprintf(spawn->name, sizeof(spawn->name), "%s", s->name);
@@ -336,6 +346,7 @@ void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
 	s->standby = false;
 	s->worker = worker;
 	s->serves_ns = process_now_ns();
+	gate_book_adopt(sup, slot);
 	memcpy(s->name, sup->worker[worker].name, sizeof(s->name));
 	memcpy(page->name, s->name, sizeof(s->name));
 	slot_publish(sup, slot);
@@ -351,13 +362,16 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	int image, rc;
 	const struct budget *budget = &sup->budget[w->group];
 	const struct good_version *good = &budget->good[budget->back];
+	int kept = rollout_image(sup, worker, path);
 
 	if (at == SLOT_NONE) {
 		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
 		return -EAGAIN;
 	}
-	if (budget->fell_back && strcmp(path, good->path) == 0) {
-		image = fcntl(good->image, F_DUPFD_CLOEXEC, 3);
+	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
+		kept = good->image;
+	if (kept >= 0) {
+		image = fcntl(kept, F_DUPFD_CLOEXEC, 3);
 		rc = image < 0 ? -errno : 0;
 		if (rc)
 			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
@@ -367,14 +381,16 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	if (rc)
 		return rc;
 	/* the slot is free: its journal is empty, so it names no record of the old group */
-	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, w->group);
+	/* What a shadow writes into its control block's journal names no record at all. */
+	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, w->shadow && !standby ? BATON_MAX_GROUPS : w->group);
 	crash_note_clear(&state_control(&sup->primary->state, at)->crash); /* before there is a worker that could write one */
 	sup->slot[at] = (struct worker_slot){
 		.worker = worker, .incarnation = incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
 		.spawned_ns = process_now_ns(), .serves_ns = process_now_ns(), .standby = standby,
-		.zygote_deaths = sup->zygote.deaths,
+		.zygote_deaths = sup->zygote.deaths, .shadow = standby ? SHADOW_NONE : w->shadow,
 	};
 	crash_record_born(sup, at);
+	gate_book_start(sup, at);
 	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
 	if (standby)
 		snprintf(sup->slot[at].name, sizeof(sup->slot[at].name), "%.23s.standby", group->name);
@@ -404,6 +420,23 @@ int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const 
 	       uint32_t *slot, char *why, size_t bytes)
 {
 	return spawn_in(sup, worker, false, path, config, slot, why, bytes);
+}
+
+int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
+			 size_t bytes)
+{
+	int rc = spawn_in(sup, worker, true, path, NULL, slot, why, bytes);
+
+	if (rc == 0) {
+		struct worker_slot *s = &sup->slot[*slot];
+
+		s->converter = true;
+		s->generation = UINT32_MAX; /* of no standbys */
+		snprintf(s->name, sizeof(s->name), "%.20s.converter",
+			 sup->primary->config.group[sup->worker[worker].group].name);
+		slot_publish(sup, *slot);
+	}
+	return rc;
 }
 
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)

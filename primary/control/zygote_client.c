@@ -80,9 +80,9 @@ static void child_exec(const char *path, char *const *argv, const int *fds, int 
 static int start_process(struct zygote_client *client, bool without_eal)
 {
 	const struct zygote_args *args = &client->args;
-	const int count = without_eal ? 4 : 3, kept[4] = { -1, args->state_fd, args->stats_fd, args->pages_fd };
+	const int kept[5] = { -1, args->state_fd, args->stats_fd, args->shadow_fd, args->pages_fd }, count = without_eal ? 5 : 4;
 	char io_lcores[16], slots[16], parent[16], cpu[16];
-	int ours = -1, theirs = -1, high[4] = { -1, -1, -1, -1 }, rc;
+	int ours = -1, theirs = -1, high[5] = { -1, -1, -1, -1, -1 }, rc;
 	bool all = true;
 
 	snprintf(io_lcores, sizeof(io_lcores), "%u", args->io_lcores);
@@ -98,7 +98,7 @@ static int start_process(struct zygote_client *client, bool without_eal)
 	rc = make_pair(&ours, &theirs);
 	if (rc)
 		return rc;
-	/* Away from 3 to 6, so that no dup2 in the child overwrites what the next one needs. */
+	/* Away from 3 to 7, so that no dup2 in the child overwrites what the next one needs. */
 	for (int i = 0; i < count && all; i++) {
 		high[i] = fcntl(i == 0 ? theirs : kept[i], F_DUPFD_CLOEXEC, 64);
 		all = high[i] >= 0;

@@ -25,6 +25,7 @@ struct zygote_args {
 	uint32_t io_lcores, slots;
 	uint32_t cpu;
 	int state_fd, stats_fd;
+	int shadow_fd; /* shadow region, see shadow_region.h */
 	int pages_fd; /* list of the belts' pages (belt_pages.h), for a zygote that does without EAL; -1: none */
 };
 

@@ -21,6 +21,9 @@ static int steering_create(struct io_lcore *io, uint32_t index)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < service->buckets; i++)
 		steering->entry[i] = STEER_ENTRY(SLOT_NONE, 0);
+	steering->load = calloc(service->buckets, sizeof(*steering->load));
+	if (steering->load == NULL)
+		return -ENOMEM;
 	steering->mask = service->buckets - 1;
 	steering->key = io->dp->setup.key[index].key;
 	steering->key_offset = io->dp->setup.key[index].offset;
@@ -88,8 +91,10 @@ static int lcore_create(struct datapath *dp, uint32_t index)
 	io->stats->index = index;
 	io->stats->cpu = config->io_core[index];
 	snprintf(io->stats->name, sizeof(io->stats->name), "io.%u", index);
-	for (uint32_t i = 0; i < io->slots; i++)
+	for (uint32_t i = 0; i < io->slots; i++) {
 		io->slot[i].residence = stats_lane(dp->setup.stats, index, 0)->count; /* until a worker is attached */
+		io->slot[i].counts = stats_slot(dp->setup.stats, index, i);
+	}
 	for (uint32_t i = 0; i < io->services && rc == 0; i++)
 		rc = steering_create(io, i);
 	if (rc == 0)
@@ -138,8 +143,10 @@ void datapath_destroy(struct datapath *dp)
 		struct io_lcore *io = dp->io[i];
 		if (io == NULL)
 			continue;
-		for (uint32_t s = 0; s < io->services; s++)
+		for (uint32_t s = 0; s < io->services; s++) {
 			free(io->steering[s].entry);
+			free(io->steering[s].load);
+		}
 		for (uint32_t s = 0; s < io->slots; s++)
 			rte_free(io->slot[s].belt.shadow);
 		pending_pool_fini(&io->pending);
@@ -212,6 +219,26 @@ bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
 						  dp->setup.io_lcores;
 }
 
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow)
+{
+	dp->slot[slot].shadow = shadow;
+}
+
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR, .mirror = mirror});
+}
+
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_JOIN, .mirror = mirror, .side = side, .slot = slot});
+}
+
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror)
+{
+	post(dp, &(struct order){.kind = ORDER_MIRROR_END, .mirror = mirror});
+}
+
 /* The map of a move from the main lcore's table. Returns the number of buckets. */
 static uint32_t move_map(struct datapath *dp, struct move *move, const uint64_t *wanted)
 {
@@ -258,6 +285,8 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	atomic_store_explicit(&move->ended, 0, memory_order_relaxed);
 	atomic_store_explicit(&move->failed, 0, memory_order_relaxed);
 	atomic_store_explicit(&move->rolled_back, 0, memory_order_relaxed);
+	atomic_store_explicit(&move->held, order->hold, memory_order_relaxed);
+	atomic_store_explicit(&move->converted, 0, memory_order_relaxed);
 	dp->move_open[order->service] = 1;
 	post(dp, &(struct order){.kind = ORDER_MOVE, .move = move});
 	BATON_POINT(move_asked);
@@ -297,6 +326,30 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 	}
 	*report = (struct move_report){.failed = true};
 	return true;
+}
+
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && dp->move[i].id == (uint32_t)id) {
+			atomic_store_explicit(&dp->move[i].converted, 0, memory_order_relaxed); /* post() publishes it */
+			post(dp, &(struct order){.kind = ORDER_CONVERT, .move = &dp->move[i], .slot = slot,
+						 .schema = schema});
+		}
+}
+
+void datapath_move_release(struct datapath *dp, int id, bool back)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++) {
+		struct move *move = &dp->move[i];
+
+		if (!dp->move_open[i] || move->id != (uint32_t)id)
+			continue;
+		if (back && move->from != SLOT_NONE)
+			move->to = move->from;
+		/* release: pairs with the acquire in move_step() */
+		atomic_store_explicit(&move->held, 0, memory_order_release);
+	}
 }
 
 void datapath_slot_stop(struct datapath *dp, uint32_t slot)

@@ -50,6 +50,16 @@ void datapath_poll(struct datapath *dp);
 /* A worker of group `group` is READY in `slot`: its belts may be used from now on (it owns nothing yet). */
 void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group);
 bool datapath_slot_attached(struct datapath *dp, uint32_t slot); /* every lcore has taken note */
+/* Before that: its worker is a shadow, which owns nothing and is offered copies alone. Told each time. */
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow);
+
+/* Mirrors: see mirror.h, whose memory is the caller's until it has been given to the I/O lcore, and again once
+ * mirror->released is 1. One a service; the caller sees to that. */
+struct mirror;
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror);
+/* A shadow worker that is attached is side `side` from now on, in place of one before. */
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot);
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror);
 
 /* Moves buckets. from: SLOT_NONE takes buckets that have no owner; a dead slot hands over its orphans.
  * map: bit b names bucket b of the service; NULL: every bucket that `from` owns. */
@@ -58,6 +68,7 @@ struct move_order {
 	uint32_t from;
 	uint32_t to;
 	const uint64_t *map;
+	bool hold; /* nobody is granted the buckets until datapath_move_release() */
 };
 struct move_report {
 	uint32_t buckets;  /* moved */
@@ -74,6 +85,18 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 /* True if the old owner has let go of all buckets of the move `id`, or is dead and rolled back: from then on the new
  * owner is the one that is waited for. */
 bool datapath_move_granted(struct datapath *dp, int id);
+
+/* A move that was asked to hold: true once nobody owns its buckets, or works on them. The main lcore may then change their
+ * records, or have them changed; packets wait meanwhile. */
+bool datapath_move_held(const struct datapath *dp, int id);
+/* Has the worker in `slot`, which need not own anything, convert the records of all buckets of the held move to a schema.
+ * Again with another slot if it dies, once that is recovered. */
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema);
+bool datapath_converted(const struct datapath *dp, int id);
+/* The move goes on. back: to the old owner, alive or dead, as if it had never begun. */
+void datapath_move_release(struct datapath *dp, int id, bool back);
+/* True if the slot's dead worker has been rolled back, whatever moves are open. */
+bool datapath_slot_undone(struct datapath *dp, uint32_t slot);
 
 /* The move of a service that is under way: who gives which buckets to whom. order->map is valid until the move is over.
  * False: none is. */
@@ -185,6 +208,10 @@ void datapath_slot_progress(const struct datapath *dp, uint32_t slot, struct slo
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket);
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot); /* buckets owned over all services */
+
+/* load[b]: entries of bucket b, packets and messages, that its workers have settled, ever, over all lcores; of
+ * large bursts an estimate, as one entry of 32 stands for them all. Modulo 2^32: good for differences. */
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load);
 
 /* Conservation of buffers of one I/O lcore (design, invariant 1). balance is 0 when nothing is lost. */
 struct ledger {

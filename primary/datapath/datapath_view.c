@@ -17,6 +17,19 @@ uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bu
 	return dp->owner[service][bucket];
 }
 
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load)
+{
+	uint32_t buckets = dp->setup.config->service[service].buckets;
+
+	memset(load, 0, buckets * sizeof(*load));
+	for (uint32_t i = 0; i < dp->setup.io_lcores; i++) {
+		const volatile uint32_t *of_lcore = dp->io[i]->steering[service].load;
+
+		for (uint32_t b = 0; b < buckets; b++)
+			load[b] += of_lcore[b];
+	}
+}
+
 uint32_t datapath_owned(const struct datapath *dp, uint32_t slot)
 {
 	uint32_t count = 0;
@@ -113,10 +126,42 @@ bool datapath_move_granted(struct datapath *dp, int id)
 		struct move *move = &dp->move[i];
 
 		if (dp->move_open[i] && move->id == (uint32_t)id)
-			return atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
-			       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
+			return atomic_load_explicit(&move->held, memory_order_acquire) == 0 &&
+			       (atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
+				atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0);
 	}
 	return false;
+}
+
+static const struct move *open_move(const struct datapath *dp, int id)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && dp->move[i].id == (uint32_t)id)
+			return &dp->move[i];
+	return NULL;
+}
+
+bool datapath_move_held(const struct datapath *dp, int id)
+{
+	const struct move *move = open_move(dp, id);
+
+	/* acquire: what the old owner's lcores reaped, or the roll back, has happened */
+	return move != NULL && atomic_load_explicit(&move->held, memory_order_relaxed) != 0 &&
+	       (atomic_load_explicit(&move->revoked, memory_order_acquire) == move->lcores ||
+		atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0);
+}
+
+bool datapath_converted(const struct datapath *dp, int id)
+{
+	const struct move *move = open_move(dp, id);
+
+	return move != NULL && atomic_load_explicit(&move->converted, memory_order_acquire) != 0;
+}
+
+bool datapath_slot_undone(struct datapath *dp, uint32_t slot)
+{
+	datapath_poll(dp);
+	return dp->slot[slot].dead && dp->slot[slot].recovered;
 }
 
 enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot)

@@ -63,7 +63,8 @@ static uint32_t take_back(struct io_lcore *io, uint32_t slot)
 			io->ledger.pending++;
 			stats_add(&io->stats->redelivered, 1);
 		} else {
-			drop_packet(io, shadow->cookie, DROP_worker_died); /* never: there is a node for every buffer */
+			/* never: there is a node for every buffer */
+			drop_packet_of(io, shadow->cookie, DROP_worker_died, &view->counts->lost);
 		}
 	}
 	return unsettled;
@@ -85,7 +86,9 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 
 	move_owner_dies(io, slot);
 	view->dead = 1; /* from here on nothing is put aside for its belt */
-	if (view->attached) {
+	if (io->shadows >> slot & 1u) {
+		mirror_slot_dies(io, slot);
+	} else if (view->attached) {
 		/* first, so that messages that the final reap emits go behind all that waits for their buckets (R5) */
 		orphan_buckets(io, slot);
 		BATON_POINT(death_orphaned);
@@ -117,6 +120,7 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 	view->attached = 0;
 	view->fence = 0;
 	io->attached &= ~(1ull << slot);
+	io->shadows &= ~(1ull << slot);
 	io->dirty &= ~(1ull << slot);
 	io->to_ring &= ~(1ull << slot);
 	/* relaxed: published by the addition below; the last one's stays */

@@ -17,7 +17,14 @@ static void attach(struct io_lcore *io, const struct order *order)
 	if (!BATON_SABOTAGE(residence_of_old_version))
 		view->residence = residence_open(io->dp->setup.stats, io->index, order->slot);
 	view->attached = 1;
-	io->attached |= 1ull << order->slot;
+	view->side = NULL;
+	view->mirror = NULL;
+	if (io->dp->slot[order->slot].shadow) {
+		io->shadows |= 1ull << order->slot;
+	} else {
+		view->mirror = io->mirror[view->service];
+		io->attached |= 1ull << order->slot;
+	}
 	if (atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release) + 1 == io->io_lcores)
 		tell_main(io);
 }
@@ -43,8 +50,18 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 	case ORDER_QUIT:
 		io->quit = true;
 		return;
+	case ORDER_CONVERT:
+		if (io->index == 0)
+			move_convert(io, order->move, order->slot, order->schema);
+		return;
 	case ORDER_PARK:
 		return park_limit(io, order->slot, order->max_age_ns);
+	case ORDER_MIRROR:
+		return mirror_begin(io, order->mirror);
+	case ORDER_MIRROR_JOIN:
+		return mirror_join(io, order->mirror, order->side, order->slot);
+	case ORDER_MIRROR_END:
+		return mirror_end(io, order->mirror);
 	default:
 		return;
 	}
@@ -128,6 +145,8 @@ void io_stop(struct io_lcore *io)
 	for (uint32_t slot = 0; slot < io->slots; slot++) {
 		struct slot_view *view = &io->slot[slot];
 
+		if (io->shadows >> slot & 1u) /* copies: there is nothing to free */
+			view->belt.reaped = view->belt.offered;
 		for (uint64_t at = view->belt.reaped; at != view->belt.offered; at++) {
 			struct belt_shadow *shadow = &view->belt.shadow[at & BELT_MASK];
 			if (shadow->kind == BELT_MESSAGE)

@@ -126,7 +126,7 @@ static void leave(struct io_lcore *io, uint32_t slot, const struct belt_shadow *
 	}
 	io->slot[slot].packets--;
 	io->ledger.in_belts--;
-	drop_packet(io, shadow->cookie, DROP_quarantined);
+	drop_packet_of(io, shadow->cookie, DROP_quarantined, &io->slot[slot].counts->quarantined);
 }
 
 bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *suspects, uint64_t position)

@@ -16,6 +16,7 @@
 #include "core_stats.h"
 #include "datapath.h"
 #include "message.h"
+#include "mirror.h"
 #include "neighbour.h"
 #include "pending.h"
 #include "port.h"
@@ -43,7 +44,8 @@
 #define BLAME_DEATHS(blame) ((blame) & 0x7fu)
 #define BLAME_MOST          0x7fu
 
-enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK };
+enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK,
+		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END, ORDER_CONVERT };
 
 struct order {
 	uint32_t kind;
@@ -51,6 +53,9 @@ struct order {
 	uint32_t group;
 	struct move *move;
 	uint64_t max_age_ns; /* ORDER_PARK */
+	struct mirror *mirror; /* ORDER_MIRROR and the like */
+	uint32_t side;         /* ORDER_MIRROR_JOIN */
+	uint32_t schema;     /* ORDER_CONVERT */
 };
 
 /* Single producer (main lcore), single consumer (the I/O lcore), both threads of the primary. */
@@ -85,6 +90,8 @@ struct move {
 	_Atomic uint32_t failed;  /* lcores that saw the target die */
 	/* w: main lcore  r: I/O lcores */
 	_Atomic uint32_t rolled_back; /* the old owner died; its journal is undone and every lcore holds its belt */
+	_Atomic uint32_t held; /* nobody may be granted the buckets yet; `to` may change until it is 0 again */
+	_Atomic uint32_t converted; /* w: I/O lcore 0: the order ORDER_CONVERT is carried out */
 	/* w: I/O lcore i  r: main lcore once ended */
 	struct {
 		uint64_t gap_ns;
@@ -115,6 +122,10 @@ struct lcore_move {
 	uint64_t watch_until;  /* position on the new owner's belt whose reap ends the gap */
 	uint64_t granted_ns;   /* when draining began */
 	bool counted;          /* `ended` counted */
+	/* lcore 0, of a move that is held: records on their way to another schema */
+	bool converting;
+	uint32_t convert_slot, convert_schema, convert_next;
+	uint32_t converts_open; /* posted, not reaped */
 };
 
 /* w: the I/O lcore of the belt, before it counts itself in dead_acks  r: main lcore after */
@@ -130,6 +141,9 @@ struct death_part {
 struct slot_view {
 	struct belt_producer belt;
 	uint64_t *residence; /* where its worker's version is counted: see residence.h */
+	struct mirror *mirror;    /* what it settles is mirrored there; NULL: nowhere, as of every shadow */
+	struct mirror_side *side; /* a shadow worker's; NULL: of none, what it has is forgotten */
+	struct stats_slot *counts; /* where the slot is */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
 	uint8_t fence;   /* misbehaved, FENCE(how): reap nothing more until it is dead */
@@ -156,6 +170,7 @@ struct steering {
 	uint16_t udp_port; /* network byte order */
 	uint32_t group;
 	struct ticks ticks; /* lcore 0 only */
+	uint32_t *load; /* one per bucket: entries reaped, by sample: reap.c; wraps around  r: main lcore */
 };
 
 struct tx_queue {
@@ -187,13 +202,16 @@ struct io_lcore {
 	struct io_clock clock;
 	uint64_t tsc, now_ns; /* of this loop turn */
 	uint64_t last_ns;     /* time stamps are strictly increasing, so that each is a seed of its own */
-	uint64_t attached;    /* bit per slot */
+	uint64_t attached;    /* bit per slot; not of shadow workers: */
+	uint64_t shadows;     /* those have their bit here; see mirror.h */
+	struct mirror *mirror[BATON_MAX_SERVICES]; /* NULL: none */
 	uint64_t dirty;       /* bit per slot: offered, not yet published */
 	uint64_t to_ring;     /* bit per slot: published while the worker may have been asleep */
 	uint32_t moves;       /* moves not yet ended or watched */
 	bool quit, open; /* open: receiving: every bucket has an owner, or the workers are overdue */
 	uint64_t open_ns; /* when it receives in any case */
 	uint32_t turn, idle_turns;
+	uint32_t draw; /* which entry of a chunk is the sample */
 	uint64_t reaped_tsc;  /* when something was last reaped */
 	struct ledger_counts ledger;
 	struct steering steering[BATON_MAX_SERVICES];
@@ -225,6 +243,7 @@ struct datapath_slot {
 	uint32_t group;
 	struct death_blame blame; /* before ORDER_DEAD  r: I/O lcores, on that order */
 	bool attached, dead, recovered;
+	bool shadow; /* before ORDER_ATTACH  r: I/O lcores, on that order */
 	uint32_t orphans;
 	/* w: main lcore before the order is posted  r: I/O lcores: what a death is reported with */
 	uint32_t look_lcore;
@@ -297,6 +316,9 @@ static inline bool move_has(const struct move *move, uint32_t bucket)
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);
+/* Has the slot's worker convert the buckets of the move, which nobody owns, to a schema. On lcore 0. */
+void move_convert(struct io_lcore *io, struct move *move, uint32_t slot, uint32_t schema);
+void move_convert_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void death_take_over(struct io_lcore *io, uint32_t slot);
 void death_note_entry(struct io_lcore *io, uint32_t slot);
 /* Before it is published: the entry that was offered last is to be run alone. */
@@ -350,6 +372,13 @@ static inline void drop_packet(struct io_lcore *io, struct rte_mbuf *mbuf, enum 
 	stats_add(&io->stats->drop[reason], 1);
 	io->ledger.freed++;
 	give_back(io, mbuf);
+}
+
+/* The same of a packet that was a worker's, or was to be: `count` is of its slot. */
+static inline void drop_packet_of(struct io_lcore *io, struct rte_mbuf *mbuf, enum core_drop reason, uint64_t *count)
+{
+	stats_add(count, 1);
+	drop_packet(io, mbuf, reason);
 }
 
 /* The buffer has served its purpose: not a drop. */

@@ -38,6 +38,8 @@ bool io_turn(struct io_lcore *io)
 	move_run(io);
 	steer_publish(io);
 	uint32_t reaped = reap_all(io);
+	if (baton_unlikely(io->shadows != 0))
+		mirror_turn(io);
 	if (reaped != 0)
 		io->reaped_tsc = io->tsc;
 	if (io->dirty != 0)

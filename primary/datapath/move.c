@@ -9,6 +9,9 @@
 
 #define PRIME_MOST_NS 20000000u
 #define PRIME_FOR_US  100000u
+#define CONVERT_BUCKETS 512u        /* of one entry: small buckets, and */
+#define CONVERT_BYTES   (4u << 20)  /* large ones */
+#define CONVERTS_OPEN   8u
 /* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming
  * than it can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
 #define MOVE_LATE_NS 1000000000ull
@@ -54,7 +57,7 @@ static bool move_post(struct io_lcore *io, struct lcore_move *part, uint32_t slo
 			entry->count = count;
 			entry->service = (uint8_t)move->service;
 			entry->all = 0;
-			entry->pad = 0;
+			entry->schema = 0;
 			if (!offer_control(io, slot, kind, move->id, entry, (uint32_t)sizeof(*entry) + bytes))
 				return false;
 			part->revokes_open += kind == BELT_REVOKE;
@@ -172,9 +175,11 @@ void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow)
 	if (part->move == NULL || part->move->id != shadow->move)
 		return;
 	part->revokes_open--;
-	if (part->revokes_open == 0 && part->phase == MOVE_WAITING)
-		/* acq_rel: what this lcore reaped before it happened before any grant of another lcore */
-		atomic_fetch_add_explicit(&part->move->revoked, 1, memory_order_acq_rel);
+	/* acq_rel: what this lcore reaped before it happened before any grant of another lcore */
+	if (part->revokes_open == 0 && part->phase == MOVE_WAITING &&
+	    atomic_fetch_add_explicit(&part->move->revoked, 1, memory_order_acq_rel) + 1 == part->move->lcores &&
+	    atomic_load_explicit(&part->move->held, memory_order_relaxed) != 0)
+		tell_main(io);
 }
 
 /* A packet of a moved bucket left the old owner's belt, or the first one the new owner's: for the gap. */
@@ -184,9 +189,9 @@ void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uin
 
 	if (part->move == NULL || !move_has(part->move, bucket))
 		return;
-	if (slot == part->move->from)
+	if (slot == part->move->from && part->watch_until == 0) { /* it may be the new one, too: of a move that was held */
 		part->last_old_ns = io->now_ns;
-	else if (slot == part->move->to && part->watch_until != 0) {
+	} else if (slot == part->move->to && part->watch_until != 0) {
 		uint64_t since = part->last_old_ns != 0 ? part->last_old_ns : part->parked_ns;
 		part->move->report[io->index].gap_ns = io->now_ns - since;
 		part->move->report[io->index].replied_tsc = io->tsc;
@@ -250,6 +255,77 @@ static bool move_may_grant(const struct io_lcore *io, const struct lcore_move *p
 	       atomic_load_explicit(&move->rolled_back, memory_order_acquire) != 0;
 }
 
+/* ---- records that are to have another schema before the next owner sees them ---- */
+
+void move_convert(struct io_lcore *io, struct move *move, uint32_t slot, uint32_t schema)
+{
+	struct lcore_move *part = &io->move[move->service];
+
+	if (part->move != move)
+		return;
+	part->converting = true;
+	part->convert_slot = slot;
+	part->convert_schema = schema;
+	part->convert_next = 0;
+	part->converts_open = 0;
+}
+
+void move_convert_reaped(struct io_lcore *io, const struct belt_shadow *shadow)
+{
+	struct lcore_move *part = &io->move[shadow->service];
+
+	if (part->move != NULL && part->move->id == shadow->move && part->converting && part->converts_open != 0)
+		part->converts_open--;
+}
+
+/* So many buckets in one entry that its worker is through with it long before it would count as stalled. */
+static uint32_t convert_most(const struct io_lcore *io, uint32_t service)
+{
+	const struct state_group *g = &io->dp->setup.state->header->group[io->steering[service].group];
+	uint64_t bytes = (uint64_t)g->bucket_slots * g->stride;
+	uint64_t count = bytes == 0 ? CONVERT_BUCKETS : CONVERT_BYTES / bytes;
+
+	return count < 8 ? 8 : count > CONVERT_BUCKETS ? CONVERT_BUCKETS : (uint32_t)count;
+}
+
+static void convert_step(struct io_lcore *io, struct lcore_move *part)
+{
+	const struct move *move = part->move;
+	uint32_t buckets = io->steering[move->service].mask + 1, most = convert_most(io, move->service) & ~7u;
+	struct belt_buckets *entry = (void *)io->control;
+
+	if (io->slot[part->convert_slot].dead || !io->slot[part->convert_slot].attached) {
+		part->converting = false; /* the main lcore sees it, and chooses another */
+		return;
+	}
+	while (part->convert_next < buckets) {
+		uint32_t first = part->convert_next, count = buckets - first < most ? buckets - first : most, any = 0;
+		uint32_t bytes = (count + 7) / 8;
+
+		memcpy(entry->map, (const uint8_t *)move->map + first / 8, bytes);
+		for (uint32_t i = 0; i < bytes; i++)
+			any |= entry->map[i];
+		entry->move = move->id;
+		entry->first = first;
+		entry->count = count;
+		entry->service = (uint8_t)move->service;
+		entry->all = 0;
+		entry->schema = (uint16_t)part->convert_schema;
+		if (any != 0 && (part->converts_open == CONVERTS_OPEN ||
+				 !offer_control(io, part->convert_slot, BELT_CONVERT, move->id, entry,
+						(uint32_t)sizeof(*entry) + bytes)))
+			return;
+		part->converts_open += any != 0;
+		part->convert_next = first + count;
+	}
+	if (part->converts_open != 0)
+		return;
+	part->converting = false;
+	/* release: pairs with the acquire in datapath_converted() */
+	atomic_store_explicit(&part->move->converted, 1, memory_order_release);
+	tell_main(io);
+}
+
 static void move_step(struct io_lcore *io, struct lcore_move *part)
 {
 	struct move *move = part->move;
@@ -269,6 +345,11 @@ static void move_step(struct io_lcore *io, struct lcore_move *part)
 		/* fall through */
 	case MOVE_WAITING:
 		if (!move_may_grant(io, part))
+			return;
+		if (baton_unlikely(part->converting))
+			convert_step(io, part);
+		/* acquire: pairs with the release in datapath_move_release(): what was done to the records, and `to` */
+		if (atomic_load_explicit(&move->held, memory_order_acquire) != 0)
 			return;
 		/* The old owner is done with these buckets everywhere. A target that is dead by now fails the move. */
 		if (target_died(io, move))

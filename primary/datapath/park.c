@@ -88,7 +88,7 @@ static void drop_old(struct io_lcore *io, uint32_t slot)
 		}
 		pending_drop_unseen(&io->pending, list);
 		io->ledger.pending--;
-		drop_packet(io, mbuf, DROP_park_expired);
+		drop_packet_of(io, mbuf, DROP_park_expired, &io->slot[slot].counts->park_expired);
 	}
 }
 

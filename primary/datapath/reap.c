@@ -3,6 +3,7 @@
 #include "hist.h"
 #include "lcore.h"
 
+#define LOAD_CHUNK  32u
 #define SLOTS_AHEAD 12u /* entries whose slots, with the worker until now, are asked for before they are reaped */
 
 /* Not a plain reply. True if it is an error reply, which leaves like any other. */
@@ -20,6 +21,7 @@ static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const st
 		if (baton_unlikely(len > shadow->len))
 			break;
 		stats_add(&io->stats->error_replies, 1);
+		stats_add(&view->counts->error_replies, 1);
 		return true;
 	case BATON_NO_REPLY:
 		stats_add(&io->stats->no_reply, 1);
@@ -28,19 +30,58 @@ static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const st
 	case BATON_DROP_MALFORMED:
 	case BATON_DROP_RUNT:
 	case BATON_DROP_REFUSED:
-		drop_packet(io, mbuf, reason[what]);
+		drop_packet_of(io, mbuf, reason[what],
+			       what == BATON_DROP_REFUSED ? &view->counts->refused : &view->counts->malformed);
 		return false;
 	default:
 		break;
 	}
 	view->fence = FENCE(VERDICT);
-	drop_packet(io, mbuf, DROP_bad_verdict);
+	drop_packet_of(io, mbuf, DROP_bad_verdict, &view->counts->bad_verdict);
 	return false;
 }
 
-static void sample_residence(struct slot_view *view, uint64_t now_ns, const struct belt_shadow *shadow)
+/* Samples one after the other that fell into one bucket, which is what most of a burst do: counted twice, by version
+ * and by slot, but as one. */
+struct samples {
+	uint32_t bucket, count;
+};
+
+static inline void count_samples(const struct slot_view *view, const struct samples *samples)
 {
-	stats_add(&view->residence[hist_bucket(now_ns - shadow->time_ns)], 1);
+	stats_add(&view->residence[samples->bucket], samples->count);
+	stats_add(&view->counts->residence[samples->bucket], samples->count);
+}
+
+static inline void sample_residence(const struct slot_view *view, uint64_t now_ns, const struct belt_shadow *shadow,
+				    struct samples *samples)
+{
+	uint32_t bucket = hist_bucket(now_ns - shadow->time_ns);
+
+	if (bucket != samples->bucket) {
+		count_samples(view, samples);
+		*samples = (struct samples){.bucket = bucket};
+	}
+	samples->count++;
+}
+
+/* For whoever balances: whose the worker's time was. Entry by entry while they are few; of a large burst one in
+ * LOAD_CHUNK stands for its whole chunk, drawn by chance: players whose packets come at fixed distances have their
+ * turn like others. */
+static inline void count_load(struct io_lcore *io, const struct belt_producer *belt, uint32_t count)
+{
+	uint32_t chunk = count <= LOAD_CHUNK ? 1 : LOAD_CHUNK;
+
+	for (uint32_t first = 0; first < count; first += chunk) {
+		uint32_t of = count - first < chunk ? count - first : chunk;
+
+		io->draw = io->draw * 1664525u + 1013904223u; /* Numerical Recipes, 7.1: the high bits are good enough */
+		uint32_t nth = first + (uint32_t)((uint64_t)io->draw * of >> 32);
+		const struct belt_shadow *shadow = &belt->shadow[(uint32_t)(belt->reaped + nth) & BELT_MASK];
+		volatile uint32_t *load = &io->steering[shadow->service].load[shadow->bucket];
+		if (baton_likely(shadow->kind == BELT_PACKET) || shadow->kind == BELT_MESSAGE)
+			*load = *load + (BATON_SABOTAGE(load_counts_chunks) ? 1 : of);
+	}
 }
 
 /* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
@@ -96,6 +137,7 @@ static __attribute__((noinline)) void reap_other(struct io_lcore *io, uint32_t s
 {
 	switch (shadow->kind) {
 	case BELT_REVOKE: return move_revoke_reaped(io, shadow);
+	case BELT_CONVERT: return move_convert_reaped(io, shadow);
 	case BELT_TICK: return ticks_reaped(io, slot, shadow, verdict);
 	case BELT_MESSAGE: return message_reaped(io, slot, shadow, verdict);
 	default: return;
@@ -165,9 +207,15 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	if (count == 0)
 		return 0;
 	prefetch_settled(&view->belt, count);
+	if (baton_unlikely(view->mirror != NULL)) {
+		if (BATON_SABOTAGE(mirror_back_pressures) && mirror_is_full(io, view->mirror))
+			return 0;
+		mirror_settled(io, slot, count, cells); /* the frames are as they came, until they are completed */
+	}
 	uint64_t now_ns = io_time_ns(io, rte_rdtsc());
 	/* A large burst is sampled, one in eight: its packets came and went together. */
 	uint32_t sample = count > 8 ? 7u : 0u;
+	struct samples samples = {0};
 	struct reply reply[BATON_BURST];
 	for (uint32_t i = 0; i < count; i++) {
 		struct reply *next = &reply[replies % BATON_BURST];
@@ -186,7 +234,7 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 			reap_other(io, slot, shadow, verdict);
 		} else {
 			if ((i & sample) == 0)
-				sample_residence(view, now_ns, shadow);
+				sample_residence(view, now_ns, shadow, &samples);
 			packets++;
 			if (reap_packet(io, slot, shadow, verdict, next, &plain) && ++replies % BATON_BURST == 0)
 				complete_burst(io, reply, BATON_BURST);
@@ -201,12 +249,16 @@ uint32_t reap_slot(struct io_lcore *io, uint32_t slot)
 	}
 	complete_burst(io, reply, replies % BATON_BURST);
 	stats_add(&io->stats->replies, plain);
+	count_load(io, &view->belt, count);
 	belt_reaped(&view->belt, count, longs);
 	if (baton_unlikely(cells != 0))
 		end_cells(view, waiting);
 	view->packets -= packets;
 	io->ledger.in_belts -= packets;
 	stats_add(&io->stats->reaped, packets);
+	if (!BATON_SABOTAGE(slot_uncounted))
+		stats_add(&view->counts->packets, packets);
+	count_samples(view, &samples);
 	if (baton_unlikely(view->fence))
 		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, view->fence, memory_order_relaxed);
 	return count;

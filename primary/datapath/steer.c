@@ -1,21 +1,6 @@
 /* Steer and offer: a packet's bucket names its owner, the owner's belt takes a copy, the frame stays here. */
-#include <rte_ether.h>
-#include <rte_ip.h>
-#include <rte_udp.h>
-
 #include "lcore.h"
-
-/* How to reach the sender again, read from the frame that came in. */
-static inline struct belt_peer peer_of(const struct belt_shadow *packet, const uint8_t *frame)
-{
-	const struct rte_udp_hdr *udp = (const void *)(frame + packet->data_at - sizeof(*udp));
-	const struct rte_ipv4_hdr *ip = (const void *)(frame + sizeof(struct rte_ether_hdr));
-	uint64_t mac;
-
-	memcpy(&mac, frame + RTE_ETHER_ADDR_LEN, sizeof(mac)); /* and the EtherType behind it */
-	return belt_peer(ip->src_addr, udp->src_port, (uint16_t)((packet->tag & VLAN_ID) | (uint32_t)packet->place << PEER_PLACE),
-			 mac & 0xffffffffffffull, packet->port, packet->service);
-}
+#include "way_back.h"
 
 /* The packet fits. The caller counts it in the ledger. */
 static inline void offer(struct slot_view *view, const struct belt_shadow *packet)
@@ -89,13 +74,32 @@ bool offer_control(struct io_lcore *io, uint32_t slot, uint8_t kind, uint32_t mo
 	return true;
 }
 
-static void park(struct io_lcore *io, uint32_t list, const struct belt_shadow *packet)
+/* Of the slot whose orphans the list holds, if that is one: that a move's list is full is nobody's fault. */
+static void drop_parked(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
 {
+	uint32_t slot = STEER_SLOT(entry);
+
+	if (slot != SLOT_NONE && STEER_LIST(entry) == LIST_ORPHANS(slot))
+		stats_add(&io->slot[slot].counts->pending_full, 1);
+	drop_packet(io, packet->cookie, DROP_pending_full);
+}
+
+static void drop_unowned_or_full(struct io_lcore *io, uint32_t slot, const struct belt_shadow *packet)
+{
+	if (slot == SLOT_NONE)
+		return drop_packet(io, packet->cookie, DROP_no_worker);
+	drop_packet_of(io, packet->cookie, DROP_belt_full, &io->slot[slot].counts->belt_full);
+}
+
+static void park(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
+{
+	uint32_t list = STEER_LIST(entry);
+
 	if (BATON_SABOTAGE(parked_packet_dropped))
 		return drop_packet(io, packet->cookie, DROP_pending_full);
 	if (baton_unlikely(!park_has_room(io, list, packet->service) ||
 			   !pending_append(&io->pending, &io->list[list], packet)))
-		return drop_packet(io, packet->cookie, DROP_pending_full);
+		return drop_parked(io, entry, packet);
 	io->ledger.pending++;
 	stats_add(&io->stats->parked, 1);
 }
@@ -106,10 +110,10 @@ static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint3
 	if (!message_room(&io->message, packet->service))
 		return drop_packet(io, packet->cookie, DROP_message_room);
 	if (move_is_late(io, packet->service, STEER_LIST(entry)))
-		return drop_packet(io, packet->cookie, DROP_belt_full);
+		return drop_unowned_or_full(io, io->move[packet->service].move->to, packet);
 	if (STEER_LIST(entry) != 0)
-		return park(io, STEER_LIST(entry), packet);
-	drop_packet(io, packet->cookie, STEER_SLOT(entry) == SLOT_NONE ? DROP_no_worker : DROP_belt_full);
+		return park(io, entry, packet);
+	drop_unowned_or_full(io, STEER_SLOT(entry), packet);
 }
 
 /* Packets for one belt, counted when another one's turn comes. */

@@ -127,6 +127,7 @@ struct request *model_repeat(struct model *model, uint64_t now_ns)
 		if (++r->attack.timeouts >= o->attack_tries && !r->attack.lost) {
 			r->attack.lost = true;
 			model->tally->lost++;
+			model_blame(model, r->player);
 			model_gap(model, now_ns);
 		}
 		if (!r->attack.lost || !model->closing)

@@ -94,6 +94,8 @@ static bool take_echo(struct model *model, struct player *p, struct settled *set
 
 	if (settled->answers >= settled->tries) {
 		model->tally->duplicated += same;
+		if (same)
+			model_blame(model, (uint32_t)(p - model->player));
 		return same;
 	}
 	settled->answers++;

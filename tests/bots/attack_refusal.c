@@ -75,8 +75,10 @@ static const char *judge_order(struct model *model, struct player *p, struct req
 {
 	if (r->attack.tries > 1 || r->attack.ways > 1) /* which of the requests, or by which way, cannot be told */
 		return judge_window(model, r, server_ns, wall_ns) ? NULL : "server time is not that of the request";
-	if (r->overtaken)
+	if (r->overtaken) {
 		model->tally->reordered++;
+		model_blame(model, r->player);
+	}
 	for (uint32_t i = 0; i < p->opens; i++) {
 		struct request *other = &model->request[p->open[i]];
 		if (other->order < r->order)

@@ -80,8 +80,10 @@ static void judge_way(struct model *model, const struct request *r, uint32_t soc
 		model->tally->attack.faults.way_faults++;
 	if (a->ways == 1 && single && is_late(model, a->newer_ns, a->newer_round))
 		model->tally->attack.faults.busy_faults++;
-	if (a->ways == 1 && a->passed)
+	if (a->ways == 1 && a->passed) {
 		model->tally->reordered++;
+		model_blame(model, r->player);
+	}
 	uint32_t other = f->main == (uint32_t)(r - model->request) ? f->extra : f->main;
 	if (other != MODEL_NONE && game_serial_newer(r->sequence, model->request[other].sequence))
 		model->request[other].attack.passed = true;

@@ -21,6 +21,7 @@
 #define BOTS_MAX_PLAYERS   1000000u
 #define BOTS_MAX_SUBSCRIBERS 4096u
 #define BOTS_OUTAGES_KEPT  256u
+#define BOTS_VICTIMS_KEPT  4096u
 
 struct bots_options {
 	struct sockaddr_in server;
@@ -138,6 +139,9 @@ struct bots_tally {
 	uint64_t longest_gap_ns; /* without any reply while a request was under way */
 	uint64_t elapsed_ns;
 	uint32_t wrong_told; /* described on standard error so far */
+	uint64_t blamed;     /* of lost, duplicated, reordered and wrong: what is known to have befallen which player */
+	uint32_t victims;    /* players whom it befell */
+	uint32_t victim[BOTS_VICTIMS_KEPT]; /* ids of the first ones */
 	struct bots_attacks attack;
 	struct bots_interest interest;
 	struct bots_outages outage;

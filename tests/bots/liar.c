@@ -204,6 +204,8 @@ static int reply(struct liar *liar, uint8_t *data, uint32_t len, const struct so
 		     liar->lie <= LIE_ALTER;
 	int rc;
 
+	if (lying && liar->lies < LIAR_VICTIMS)
+		memcpy(&liar->victim[liar->lies], data + (liar->service == BOTS_GAME ? GAME_KEY_OFFSET : 0), 4);
 	liar->lies += lying;
 	if (lying && liar->lie == LIE_DROP)
 		return 0;

@@ -78,6 +78,7 @@ struct liar_player {
 
 #define LIAR_SUBSCRIBERS 4096u
 #define LIAR_WAYS        16u
+#define LIAR_VICTIMS     64u
 
 /* A subscriber. */
 struct liar_near {
@@ -113,6 +114,7 @@ struct liar {
 	uint64_t every; /* one lie in so many replies (attacks that it fits), none before the first so many */
 	struct liar_player *player;
 	uint64_t requests, replies, lies, chances;
+	uint32_t victim[LIAR_VICTIMS]; /* players to whom it told the first of its lies about replies of any kind */
 	uint64_t regen_ns; /* a hit point each; 0: none */
 	uint64_t random;
 	uint64_t friends, foes; /* attacks on players whose id differs by an even, an odd number */

@@ -92,6 +92,8 @@ bool model_remembers(const struct player *p, const uint8_t *data, uint32_t len)
 void model_tell(struct model *model, const struct request *r, const char *what)
 {
 	model->tally->wrong++;
+	if (r != NULL)
+		model_blame(model, r->player);
 	if (model->tally->wrong_told++ >= 5)
 		return;
 	if (r == NULL)
@@ -119,8 +121,10 @@ static void answer(struct model *model, struct request *r, const uint8_t *data, 
 	model->tally->received++;
 	model_rtt(model, now_ns - r->sent_ns);
 	model_remember(p, data, len);
-	if (r->overtaken)
+	if (r->overtaken) {
 		model->tally->reordered++;
+		model_blame(model, r->player);
+	}
 	if (fault != NULL) {
 		model_tell(model, r, fault);
 		model_doubt(model, r);
@@ -162,6 +166,7 @@ static bool reply_as_named(struct model *model, struct player *p, const struct m
 		return true;
 	if (model_remembers(p, data, len)) {
 		model->tally->duplicated++;
+		model_blame(model, (uint32_t)(p - model->player));
 		return true;
 	}
 	if (!attack && reply_to_open(model, p, m, data, len, now_ns, wall_ns))

@@ -357,6 +357,19 @@ static uint64_t next_repeat(const struct model *model)
 	return model->request[model->attacks.oldest].sent_ns + model->options->attack_repeat_ms * 1000000ull;
 }
 
+void model_blame(struct model *model, uint32_t player)
+{
+	struct bots_tally *t = model->tally;
+	struct player *p = &model->player[player];
+
+	t->blamed++;
+	if (p->victim)
+		return;
+	p->victim = true;
+	if (t->victims++ < BOTS_VICTIMS_KEPT)
+		t->victim[t->victims - 1] = p->id;
+}
+
 static uint64_t due(const struct model *model, const struct request *r, uint64_t now_ns)
 {
 	uint64_t after = model->options->lost_after_ms * 1000000ull;
@@ -380,6 +393,8 @@ uint64_t model_expire(struct model *model, uint64_t now_ns)
 		model->lost[at].type = r->type;
 		model->lost[at].sequence = r->sequence;
 		*(r->excused ? &model->tally->outage.unanswered : &model->tally->lost) += 1;
+		if (!r->excused)
+			model_blame(model, r->player);
 		model_gap(model, now_ns);
 		model_close(model, r);
 	}

@@ -88,6 +88,7 @@ struct player {
 	uint32_t beat;           /* sequence of the last heartbeat or echo */
 	uint32_t attempts;       /* to find a sequence that is new to the server */
 	bool synced;             /* a move was acknowledged: the server's state is known */
+	bool victim;             /* something was lost, doubled, reordered or wrong for it */
 	bool want_repeat, want_roam, want_look; /* once nothing of it is under way; until then it sends nothing */
 	uint32_t doubts;         /* moves in doubt so far since the last certainty; see model_doubt() */
 	uint64_t doubt_order;    /* of the newest */
@@ -179,6 +180,9 @@ void model_echo_fill(uint8_t *out, uint32_t len, uint32_t id, uint32_t sequence)
 
 /* Every socket was read to its end. */
 void model_round(struct model *model);
+
+/* One of lost, duplicated, reordered, wrong has befallen the player of this index. */
+void model_blame(struct model *model, uint32_t player);
 
 uint64_t model_random(struct model *model);
 bool model_chance(struct model *model, uint32_t permille);

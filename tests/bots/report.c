@@ -137,6 +137,15 @@ static void outages_text(const struct bots_outages *o, FILE *out)
 		U(o->looks), U(o->applied));
 }
 
+/* Whom it befell: compared with who owned which bucket it says which version is to blame. */
+static void victims_json(const struct bots_tally *t, FILE *out)
+{
+	fprintf(out, "\"victims\":{\"count\":%u,\"faults\":%llu,\"players\":[", t->victims, U(t->blamed));
+	for (uint32_t i = 0; i < t->victims && i < BOTS_VICTIMS_KEPT; i++)
+		fprintf(out, "%s%u", i != 0 ? "," : "", t->victim[i]);
+	fprintf(out, "]},");
+}
+
 static void report_json(const struct bots_options *o, const struct bots_tally *t, FILE *out)
 {
 	fprintf(out, "{\"sent\":%llu,\"received\":%llu,\"lost\":%llu,\"duplicated\":%llu,\"reordered\":%llu,"
@@ -148,6 +157,7 @@ static void report_json(const struct bots_options *o, const struct bots_tally *t
 	fprintf(out, "\"rtt_p50_us\":%.1f,\"rtt_p90_us\":%.1f,\"rtt_p99_us\":%.1f,\"rtt_max_us\":%.1f,"
 		"\"longest_gap_ms\":%.3f,\"per_second\":%.0f,", rtt_us(t, 0.5), rtt_us(t, 0.9), rtt_us(t, 0.99),
 		(double)t->rtt_max_ns / 1e3, (double)t->longest_gap_ns / 1e6, per_second(t));
+	victims_json(t, out);
 	attacks_json(&t->attack, out);
 	interest_json(&t->interest, out);
 	outages_json(&t->outage, out);

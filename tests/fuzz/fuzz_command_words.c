@@ -17,6 +17,8 @@ const struct fuzz_seed fuzz_seeds[] = {
 	FUZZ_SEED("L\0\x12\0\0\0\x24{\"command\":\"stats\"}\x12\0\0\0{\"command\":\"stats\"}T"),
 	FUZZ_SEED("L\1\0\0\1\0\4{\"a\""),
 	FUZZ_SEED("F\0{\"command\":\"buckets.move\",\"args\":{\"buckets\":\"0-3,9\",\"target\":\"game.0\"},\"id\":2}\0D\1"),
+	FUZZ_SEED("F\0{\"command\":\"rollout.start\",\"args\":{\"group\":\"game\",\"to\":\"1.5.0\",\"replace\":true}}\0"),
+	FUZZ_SEED("F\0{\"command\":\"rollout.explain\",\"args\":{\"group\":\"game\"}}\0"),
 	FUZZ_SEED("F\0{\"command\":\"buckets.find\",\"args\":{\"keys\":[\"1\",\"0x2\"]}}\0"),
 	FUZZ_SEED("F\0{\"command\":\"worker.drain\",\"args\":{\"target\":\"game.0\"}}\0D\0"),
 	FUZZ_SEED("F\0{\"command\":\"quarantine.show\",\"args\":{\"name\":"
@@ -36,6 +38,8 @@ const struct fuzz_seed fuzz_words[] = {
 	FUZZ_SEED("L\0"), FUZZ_SEED("R\1"), FUZZ_SEED("C\0"), FUZZ_SEED("S\1"), FUZZ_SEED("r\0\1"), FUZZ_SEED("r\0\2"),
 	FUZZ_SEED("r\1\1"), FUZZ_SEED("D\1"), FUZZ_SEED("D\0"), FUZZ_SEED("P"), FUZZ_SEED("T"), FUZZ_SEED("F\1" ORDER "\0"),
 	FUZZ_SEED("F\0" ORDER "\0"), FUZZ_SEED("\"worker.start\""), FUZZ_SEED("\"worker.stop\""),
+	FUZZ_SEED("\"rollout.start\""), FUZZ_SEED("\"rollout.undo\""), FUZZ_SEED("\"rollout.explain\""),
+	FUZZ_SEED("\"rollout.diff\""),
 	FUZZ_SEED("\"buckets.show\""), FUZZ_SEED("\"buckets.move\""), FUZZ_SEED("\"buckets.find\""),
 	FUZZ_SEED("\"buckets\":\"0\""), FUZZ_SEED("\"keys\":[\"1\"]"), FUZZ_SEED("\"quarantine.list\""),
 	FUZZ_SEED("\"quarantine.replay\""), FUZZ_SEED("\"name\":\"20260101T000000.000000000Z-g-1.pcapng\""),

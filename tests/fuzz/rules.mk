@@ -2,9 +2,10 @@
 FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DBATON_DEBUG \
 	-include tests/fuzz/sabotage.h
 FUZZ_BASE   = $(filter-out -O3 -Og $(OPT),$(BASE)) $(FUZZ_FLAGS) -Itests/fuzz $(ROOMS) $(DPDK_CFLAGS)
-FUZZ_SRC_command := tests/fuzz/fuzz_command.c tests/fuzz/fuzz_command_words.c tests/fuzz/fuzz_command_rest.c $(addprefix primary/control/,command.c command_accept.c command_run.c \
+FUZZ_SRC_command := tests/fuzz/fuzz_command.c tests/fuzz/fuzz_command_words.c tests/fuzz/fuzz_command_rest.c tests/fuzz/fuzz_command_rollout.c \
+	$(addprefix primary/control/,verbs_rollout.c verbs_shadow.c verbs_balance.c verbs_state.c command.c command_accept.c command_run.c \
 	command_socket.c verbs.c verbs_scale.c verbs_quarantine.c quarantine_file.c verbs_crash.c crash_store.c bucket_text.c audit.c audit_file.c peer.c reply.c config_report.c reload.c reload_hangup.c process.c) $(SRC_config) \
-	$(addprefix shared/,log.c pcapng.c tail.c version.c core_stats.c stats_open.c stats_door.c hist.c)
+	$(addprefix shared/,log.c pcapng.c tail.c version.c core_stats.c rollout_names.c stats_open.c stats_door.c hist.c)
 FUZZ_LIBS := -lyaml -ljansson -lm
 F := $(O)/fuzz
 

@@ -58,7 +58,7 @@ records_outlive_the_worker() {
 	mv "$WORK/step7.c" "$SHOUT"
 	block 6 1 | grep '^make' | in_tree
 	must_fail ctl worker restart shout --version "$TOP/build/plugins/shout.so" >"$WORK/refused" 2>&1
-	grep -q 'records of 8 bytes, the state file of the group 0' "$WORK/refused"
+	grep -q 'records of 8 bytes, the state file of the group has room for 0' "$WORK/refused"
 	batond_stop
 	rm -f "/dev/hugepages/baton.$INSTANCE.state"
 	batond_start "$TOP/shout.yaml"

@@ -19,7 +19,7 @@ shared_maps() {
 		{ file = $1; at = $2; bytes = $3 }
 		END { if (file) print file, at, bytes }'
 }
-# Belt, control block, words and records, CoreStats page: each once, and none of them another worker's.
+# Belt, control block, words and records, CoreStats page and cycles: each once, and none of them another worker's.
 worker_maps_its_own_pages_only() {
 	local pid slot state=/dev/hugepages/baton.$INSTANCE.state group=$(((1 + SLOTS) * PAGE)) size
 	size=$(stat -c %s "$state")
@@ -29,12 +29,13 @@ worker_maps_its_own_pages_only() {
 		cat "$WORK/maps"
 		equal "pages of the state file" "$(grep "^$state " "$WORK/maps")" "$(state_pages "$slot")"
 		equal "belts" "$(grep "^/dev/hugepages/baton-$INSTANCE-[0-9a-f]*map_" "$WORK/maps" | cut -d' ' -f2-)" "0 $PAGE"
-		equal "stats" "$(grep "^/memfd:baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3)" 4096
+		# its page, and its histogram of cycles
+		equal "stats" "$(grep "^/memfd:baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3 | sort -n | xargs)" "4096 12288"
 		grep -v "^$state $group " "$WORK/maps" >>"$WORK/private"
 		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|^/memfd:baton.$INSTANCE.stats " "$WORK/maps")" ""
 	done < <(workers)
 	equal "pages that two workers have" "$(sort "$WORK/private" | uniq -d)" ""
-	equal "private pages" "$(wc -l <"$WORK/private")" $((WORKERS * 3))
+	equal "private pages" "$(wc -l <"$WORK/private")" $((WORKERS * 4))
 }
 # The control block of slot S is page 1 + S; words and records of the only group are all behind the last one. Those of the
 # last slot follow each other.

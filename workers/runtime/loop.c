@@ -9,6 +9,7 @@
 
 #define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
 #define PLUGIN_AHEAD 6u  /* entries whose records are, or medium cells: their slots have arrived by then */
+#define TICK_CONVERTS 4u /* buckets whose records one tick entry converts */
 #define CELL_AHEAD   3u  /* entries of medium cells whose records are: the cells have */
 
 int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt *const *belt,
@@ -30,7 +31,13 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->buckets = buckets;
 	loop->owned_buckets = 0;
 	memset(loop->owned, 0, buckets);
+	loop->stale = 0;
+	memset(loop->is_stale, 0, buckets);
+	if (plugin->record_size != 0 && loop->txn.ctx.record_size != 0)
+		loop->txn.ctx.record_size = plugin->record_size; /* of its schema; the file has room for it */
 	loop->stats = stats;
+	loop->cycles = NULL;
+	loop->mixed = false;
 	loop->tsc_hz = tsc_hz;
 	loop->turn_tsc = __rdtsc();
 	loop->primed_until = 0;
@@ -116,6 +123,7 @@ static void count_buckets(struct loop *loop, const uint8_t *data, uint8_t step)
 		loop->owned_buckets -= *owned != 0;
 		*owned = BATON_SABOTAGE(bucket_dropped_at_first_revoke) && step != 1 ? 0 : (uint8_t)(*owned + step);
 		loop->owned_buckets += *owned != 0;
+		bucket_note(loop, head.first + i);
 	}
 }
 
@@ -137,7 +145,7 @@ static void run_revoke(struct loop *loop, const uint8_t *data)
 
 /* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. A bucket that has never had one
  * starts with this one. Returns true if it is still behind. */
-static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
+bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket)
 {
 	struct txn *txn = &loop->txn;
 	uint64_t last = txn_last_tick(txn, bucket);
@@ -160,18 +168,47 @@ static bool tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_
 	return txn_last_tick(txn, bucket) < tick->number;
 }
 
+/* A tick comes for many buckets at once: of those that must be converted first a few take part, the others wait for the
+ * entry that follows. Not behind cells that were written for others: converting may settle. */
+static bool tick_migrates(struct loop *loop, uint32_t bucket, uint32_t *converted)
+{
+	struct txn *txn = &loop->txn;
+
+	if (*converted == TICK_CONVERTS || txn->consumer->filled != txn->tick_cells)
+		return false;
+	(*converted)++;
+	bucket_migrate(loop, bucket);
+	return true;
+}
+
 static void run_tick(struct loop *loop, const uint8_t *data)
 {
 	struct belt_tick tick;
 	bool behind = false;
+	uint32_t converted = 0;
 
 	memcpy(&tick, data, sizeof(tick));
 	txn_open_tick(&loop->txn);
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
 		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
 			if (loop->owned[bucket] != 0)
-				behind |= tick_bucket(loop, &tick, bucket);
+				behind |= (loop->is_stale[bucket] && !tick_migrates(loop, bucket, &converted)) ||
+					  loop_tick_bucket(loop, &tick, bucket);
 	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
+}
+
+/* Between the last revoke and the first grant nobody owns these buckets: converting them is this entry's, which the
+ * primary has given to one worker alone. */
+static void run_convert(struct loop *loop, const uint8_t *data)
+{
+	struct belt_buckets head;
+	const uint8_t *map = data + sizeof(head);
+
+	memcpy(&head, data, sizeof(head));
+	for (uint32_t i = 0; i < head.count && i < loop->buckets && head.first < loop->buckets - i; i++)
+		if (head.all || (map[i / 8] >> (i % 8) & 1u))
+			bucket_convert(loop, head.first + i, head.schema);
+	txn_pass(&loop->txn);
 }
 
 static void run_prime(struct loop *loop, const uint8_t *data)
@@ -198,11 +235,14 @@ static const struct {
 	const char *name;
 } control_entries[] = {
 	[BELT_GRANT] = {run_grant, "grant"}, [BELT_REVOKE] = {run_revoke, "revoke"}, [BELT_TICK] = {run_tick, "tick"},
-	[BELT_PRIME] = {run_prime, "prime"}, [BELT_STOP] = {run_stop, "stop"},
+	[BELT_SNAPSHOT] = {loop_run_snapshot, "snapshot"},
+	[BELT_SHADOW_TICK] = {loop_run_shadow_tick, "shadow tick"}, [BELT_COMPARE] = {loop_run_compare, "compare"},
+	[BELT_PRIME] = {run_prime, "prime"}, [BELT_STOP] = {run_stop, "stop"}, [BELT_CONVERT] = {run_convert, "convert"},
 };
 
 static void run_control(struct loop *loop, uint32_t kind, const uint8_t *data)
 {
+	loop->mixed = !BATON_SABOTAGE(ticks_counted_as_packets);
 	if (kind < sizeof(control_entries) / sizeof(control_entries[0]) && control_entries[kind].run != NULL)
 		control_entries[kind].run(loop, data);
 	else
@@ -255,6 +295,8 @@ static void run_marked(struct loop *loop, struct belt_consumer *belt, struct bel
 	struct txn *txn = &loop->txn;
 	uint32_t kind = slot->packet.kind & ~BELT_SUSPECT;
 
+	if ((kind == BELT_PACKET || kind == BELT_MESSAGE) && baton_unlikely(loop->stale != 0))
+		bucket_migrate(loop, slot->packet.bucket);
 	if (kind == BELT_PACKET) {
 		txn->ctx.peer = &belt->belt->peer[txn->position & BELT_MASK];
 		run_packet(loop, slot, belt_slot_data(belt, slot));
@@ -284,6 +326,7 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 {
 	struct txn *txn = &loop->txn;
 	uint64_t position = txn->position, fetched = loop->prefetched[txn->belt];
+	bool stale = loop->stale != 0;
 
 	for (uint64_t at = position; at != ready && at != position + SLOTS_AHEAD; at++)
 		prefetch_slot(belt, at);
@@ -299,6 +342,8 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 			prefetch_entry(loop, belt, fetched++);
 		if (position + CELL_AHEAD < fetched)
 			prefetch_from_cell(loop, belt, position + CELL_AHEAD);
+		if (baton_unlikely(stale) && (slot->packet.kind == BELT_PACKET || slot->packet.kind == BELT_MESSAGE))
+			bucket_migrate(loop, slot->packet.bucket);
 		if (baton_likely(slot->packet.kind == BELT_PACKET)) {
 			txn->ctx.peer = &belt->belt->peer[position & BELT_MASK];
 			run_packet(loop, slot, belt_slot_data(belt, slot));
@@ -308,6 +353,7 @@ static void run_burst(struct loop *loop, struct belt_consumer *belt, uint64_t en
 			break; /* what stands before it is settled first; then it is alone */
 		} else {
 			run_marked(loop, belt, slot);
+			stale = loop->stale != 0; /* grants and revokes come this way */
 		}
 	}
 	loop->prefetched[txn->belt] = fetched;
@@ -318,6 +364,10 @@ static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
 	struct CoreStats *stats = loop->stats;
 	struct txn *txn = &loop->txn;
 
+	/* Ticks may run any number of buckets, and what else the primary says is no work of the plugin's. */
+	if (baton_likely(!loop->mixed && loop->cycles != NULL && entries != 0))
+		stats_count_burst(loop->cycles, (uint32_t)entries, cycles);
+	loop->mixed = false;
 	stats_add(&stats->processed, entries);
 	stats_add(&stats->processed_cycles, cycles);
 	stats_add(&stats->bursts, 1);

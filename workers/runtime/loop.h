@@ -7,6 +7,8 @@
 
 #include "belt.h"
 #include "core_stats.h"
+#include "shadow.h"
+#include "tick.h"
 #include "txn.h"
 #include "verify.h"
 
@@ -25,7 +27,11 @@ struct loop {
 	uint32_t owned_buckets;
 	uint8_t owned[BATON_MAX_BUCKETS];
 
+	struct shadow_map shadow; /* where snapshots go; set before loop_init() */
+
 	struct CoreStats *stats; /* our page */
+	struct stats_cycles *cycles; /* ours as well; NULL: cycles by burst are not counted. Set after loop_init() */
+	bool mixed; /* the burst has an entry that is neither packet nor message */
 	uint64_t tsc_hz;
 	uint64_t turn_tsc;       /* end of the turn before */
 	uint64_t primed_until;   /* TSC; 0: not primed */
@@ -36,6 +42,9 @@ struct loop {
 	/* as last added to the page, which counts on over incarnations */
 	uint64_t undone_shown, early_settles_shown;
 	uint32_t table_full_shown;
+	/* Buckets of ours whose records have another schema than the plugin's: their first entry converts them. */
+	uint32_t stale;
+	uint8_t is_stale[BATON_MAX_BUCKETS];
 };
 
 /* loop->txn is bound. belt, commit: `belts` of them; commit is an array in the control block.
@@ -50,6 +59,24 @@ uint32_t loop_turn(struct loop *loop);
 
 /* Turns until BELT_STOP has been settled. */
 void loop_run(struct loop *loop);
+
+/* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. True: it is still behind. */
+bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket);
+
+/* ---- shadow_loop.c: the entries of shadow_region.h ---- */
+
+void loop_run_snapshot(struct loop *loop, const uint8_t *data);
+void loop_run_shadow_tick(struct loop *loop, const uint8_t *data);
+void loop_run_compare(struct loop *loop, const uint8_t *data);
+/* ---- migrate.c ---- */
+
+/* The bucket's word may have changed, or who owns it: whether its records are of another schema. */
+void bucket_note(struct loop *loop, uint32_t bucket);
+/* Before the first entry of a bucket: its records are converted, if they must be, in the open burst. */
+void bucket_migrate(struct loop *loop, uint32_t bucket);
+/* Converts a bucket to schema `want`, the plugin's or an older one that it converts to; in the open burst, if need be in
+ * several transactions. Ends the process if that cannot be done. */
+void bucket_convert(struct loop *loop, uint32_t bucket, uint32_t want);
 
 /* ---- verify_loop.c ---- */
 

@@ -44,8 +44,45 @@ static int check_key(const struct baton_plugin *d, char *why, size_t bytes)
 	return 0;
 }
 
+static int check_older(const struct baton_plugin *d, uint32_t i, char *why, size_t bytes)
+{
+	const struct baton_older *older = &d->older[i];
+
+	if (older->schema == 0 || older->schema >= d->schema)
+		return refuse(EINVAL, why, bytes, ".older[%u].schema is %u: from 1 on, and below .schema, which is %u", i,
+			      older->schema, d->schema);
+	for (uint32_t k = 0; k < i; k++)
+		if (d->older[k].schema == older->schema)
+			return refuse(EINVAL, why, bytes, ".older names schema %u twice", older->schema);
+	if (older->record_size == 0 || older->record_size > STATE_MAX_RECORD)
+		return refuse(EINVAL, why, bytes, ".older[%u].record_size is %u: 1 to %u bytes", i, older->record_size,
+			      STATE_MAX_RECORD);
+	if (older->down != 0 && d->down == NULL)
+		return refuse(EINVAL, why, bytes, ".older[%u] says that down() converts to it, and .down is missing", i);
+	return 0;
+}
+
+static int check_schema(const struct baton_plugin *d, char *why, size_t bytes)
+{
+	int rc = 0;
+
+	if (d->schema > BATON_SCHEMA_MOST)
+		return refuse(EINVAL, why, bytes, ".schema is %u: at most %u", d->schema, BATON_SCHEMA_MOST);
+	if (d->olders > BATON_OLDER_MOST)
+		return refuse(EINVAL, why, bytes, ".olders is %u: at most %u schemas", d->olders, BATON_OLDER_MOST);
+	if (d->olders != 0 && (d->older == NULL || d->migrate == NULL || d->record_size == 0))
+		return refuse(EINVAL, why, bytes, ".olders is %u, but %s is missing", d->olders,
+			      d->older == NULL ? ".older" : d->migrate == NULL ? ".migrate" : ".record_size");
+	for (uint32_t i = 0; i < d->olders && rc == 0; i++)
+		rc = check_older(d, i, why, bytes);
+	return rc;
+}
+
 int plugin_check(const struct baton_plugin *d, char *why, size_t bytes)
 {
+	int rc;
+
+
 	/* abi first: nothing behind it can be believed if it differs */
 	if (d->abi != BATON_PLUGIN_ABI)
 		return refuse(EPROTO, why, bytes,
@@ -78,7 +115,8 @@ int plugin_check(const struct baton_plugin *d, char *why, size_t bytes)
 	if (d->max_sends > BATON_SENDS_MOST)
 		return refuse(EINVAL, why, bytes, ".max_sends is %u: at most %u packets an entry", d->max_sends,
 			      BATON_SENDS_MOST);
-	return check_key(d, why, bytes);
+	rc = check_schema(d, why, bytes);
+	return rc != 0 ? rc : check_key(d, why, bytes);
 }
 
 static const char *key_name(uint32_t key)
@@ -86,18 +124,18 @@ static const char *key_name(uint32_t key)
 	return key == BATON_KEY_FLOW ? "flow" : "payload";
 }
 
-int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t record_size, char *why, size_t bytes)
+int plugin_fits(const struct baton_plugin *d, uint32_t key, uint32_t room, char *why, size_t bytes)
 {
 	if (d->key != key)
 		return refuse(EINVAL, why, bytes,
 			      "plugin %s needs key %s, the group's service steers by %s: set `key: %s` in the service "
 			      "(or leave `key` out) and restart batond",
 			      d->name, key_name(d->key), key_name(key), key_name(d->key));
-	if (d->record_size > record_size)
+	if (d->record_size > room)
 		return refuse(EINVAL, why, bytes,
-			      "plugin %s has records of %u bytes, the state file of the group %u: restart batond with "
-			      "another `state_file` or with the old one removed (the state is lost then)",
-			      d->name, d->record_size, record_size);
+			      "plugin %s has records of %u bytes, the state file of the group has room for %u: restart "
+			      "batond with another `state_file` or with the old one removed (the state is lost then)",
+			      d->name, d->record_size, room);
 	return 0;
 }
 
@@ -179,8 +217,11 @@ void plugin_ready(const struct plugin *plugin, struct worker_ready *ready)
 
 	*ready = (struct worker_ready){
 		.abi = d->abi, .key = d->key, .key_offset = d->key_offset, .key_length = d->key_length,
-		.schema = d->schema, .record_size = d->record_size,
+		.schema = d->schema, .record_size = d->record_size, .olders = d->olders,
+		.shadow = (d->shadow != 0 ? READY_SHADOW : 0) | (d->digest != NULL ? READY_DIGEST : 0),
 	};
+	if (d->olders != 0)
+		memcpy(ready->older, d->older, d->olders * sizeof(ready->older[0]));
 	/* lengths: plugin_check() */
 	snprintf(ready->plugin_name, sizeof(ready->plugin_name), "%s", d->name);
 	snprintf(ready->version, sizeof(ready->version), "%s", d->version);
@@ -218,10 +259,16 @@ int plugin_describe(const char *path)
 	const struct baton_plugin *d = plugin.descriptor;
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"%s\",\"key_offset\":%u,"
 	       "\"key_length\":%u,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":%u,\"max_posts\":%u,"
-	       "\"max_sends\":%u,\"callbacks\":\"%spacket%s%s%s\"}\n",
+	       "\"max_sends\":%u,\"shadow\":%s,\"callbacks\":\"%spacket%s%s%s%s%s%s\",\"older\":[",
 	       d->abi, d->name, d->version, plugin.build_id, key_name(d->key), d->key_offset, d->key_length, d->schema,
-	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->init != NULL ? "init, " : "",
-	       d->prefetch != NULL ? ", prefetch" : "", d->tick != NULL ? ", tick" : "",
-	       d->message != NULL ? ", message" : "");
+	       d->record_size, d->max_undo_bytes, d->max_posts, d->max_sends, d->shadow != 0 ? "true" : "false",
+	       d->init != NULL ? "init, " : "", d->prefetch != NULL ? ", prefetch" : "",
+	       d->tick != NULL ? ", tick" : "", d->message != NULL ? ", message" : "",
+	       d->migrate != NULL ? ", migrate" : "", d->down != NULL ? ", down" : "",
+	       d->digest != NULL ? ", digest" : "");
+	for (uint32_t i = 0; i < d->olders; i++)
+		printf("%s{\"schema\":%u,\"record_size\":%u,\"down\":%s}", i != 0 ? "," : "", d->older[i].schema,
+		       d->older[i].record_size, d->older[i].down != 0 ? "true" : "false");
+	printf("]}\n");
 	return fflush(stdout) == 0 ? 0 : 1;
 }

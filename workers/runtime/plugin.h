@@ -25,9 +25,9 @@ int plugin_load(struct plugin *plugin, int fd, const char *path, char *why, size
 /* Checks the descriptor alone. Returns 0, -EPROTO or -EINVAL with one line in `why`, which does not name the file. */
 int plugin_check(const struct baton_plugin *descriptor, char *why, size_t bytes);
 
-/* Does it fit a service that steers by `key` and a group whose state file has records of record_size bytes?
+/* Does it fit a service that steers by `key` and a group whose state file has room for records of `room` bytes?
  * Returns 0 or -EINVAL with one line in `why` that says which line of the configuration to change. */
-int plugin_fits(const struct baton_plugin *descriptor, uint32_t key, uint32_t record_size, char *why, size_t bytes);
+int plugin_fits(const struct baton_plugin *descriptor, uint32_t key, uint32_t room, char *why, size_t bytes);
 
 /* What WORKER_READY says. */
 void plugin_ready(const struct plugin *plugin, struct worker_ready *ready);

@@ -22,6 +22,7 @@ int txn_bind(struct txn *txn, const struct state *state, uint32_t slot, uint32_t
 	txn->ctx.outbox = &txn->outbox;
 	txn->ctx.buckets = state->header->group[group].buckets;
 	txn->words = state_words(state, group);
+	txn->group_schema = state->header->group[group].schema;
 	txn->journal = journal;
 	txn->belt = 0;
 	txn->max_undo = (max_undo_bytes + 7u) & ~7u;

@@ -39,6 +39,7 @@ struct txn {
 	uint64_t cells;       /* consumer->filled when the entry began: what it wrote since goes if it is undone */
 	uint64_t undone;        /* entries refused for needing more than max_undo, ever */
 	uint64_t early_settles; /* ever */
+	uint32_t group_schema;  /* of the buckets whose word names none */
 };
 
 /* Binds to the control block of `slot` and the records of `group`; ctx.user and ctx.worker stay as they are.

@@ -21,7 +21,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define OWN_RANGES (BATON_MAX_IO_LCORES + 4u)
+#define OWN_RANGES (BATON_MAX_IO_LCORES + 5u)
 
 /* One worker, one process: too large for the stack. */
 static struct loop loop;
@@ -54,8 +54,8 @@ static struct confine_range range_of(const void *start, uint64_t bytes, uint64_t
 	return (struct confine_range){at, at + ((bytes + page - 1) & ~(page - 1))};
 }
 
-/* Belts, control block, words and records of the group, CoreStats page. Returns their number; the last one is in 4 KiB
- * pages, all others in huge pages. */
+/* Belts, control block, words and records of the group (not of a shadow, which has copies), CoreStats page, cycles. Returns
+ * their number; the last two are in 4 KiB pages, all others in huge pages. */
 static uint32_t own_ranges(const struct worker_host *host, const struct zygote_spawn *spawn, struct confine_range *own)
 {
 	const struct state_group *group = &host->header.group[spawn->group];
@@ -65,10 +65,13 @@ static uint32_t own_ranges(const struct worker_host *host, const struct zygote_s
 		own[count++] = range_of(host->belts[i] + (size_t)spawn->slot * BATON_HUGE_PAGE, BATON_HUGE_PAGE,
 					BATON_HUGE_PAGE);
 	own[count++] = range_of(state_control(&host->state, spawn->slot), BATON_HUGE_PAGE, BATON_HUGE_PAGE);
-	own[count++] = range_of(state_words(&host->state, spawn->group), group->buckets * sizeof(struct bucket_word),
-				BATON_HUGE_PAGE);
-	own[count++] = range_of(state_records(&host->state, spawn->group), group->records_bytes, BATON_HUGE_PAGE);
+	if (spawn->shadow == 0 || BATON_SABOTAGE(shadow_has_the_records)) {
+		own[count++] = range_of(state_words(&host->state, spawn->group),
+					group->buckets * sizeof(struct bucket_word), BATON_HUGE_PAGE);
+		own[count++] = range_of(state_records(&host->state, spawn->group), group->records_bytes, BATON_HUGE_PAGE);
+	}
 	own[count++] = range_of(stats_worker_page(&host->stats, spawn->slot), sizeof(struct CoreStats), 4096);
+	own[count++] = range_of(&host->stats.cycles[spawn->slot], sizeof(struct stats_cycles), 4096);
 	return count;
 }
 
@@ -88,7 +91,7 @@ static int check_spawn(const struct worker_host *host, const struct zygote_spawn
 {
 	if (spawn->slot >= host->slots || spawn->io_lcores == 0 || spawn->io_lcores > host->io_lcores ||
 	    spawn->group >= host->header.groups || spawn->buckets != host->header.group[spawn->group].buckets ||
-	    spawn->slot >= host->header.slots || spawn->io_lcores > host->header.belts ||
+	    spawn->slot >= host->header.slots || spawn->io_lcores > host->header.belts || spawn->shadow > SHADOW_SIDES ||
 	    host->stats.header->io_lcores + 1 + spawn->slot >= host->stats.header->pages ||
 	    memchr(spawn->name, 0, sizeof(spawn->name)) == NULL ||
 	    memchr(spawn->plugin, 0, sizeof(spawn->plugin)) == NULL)
@@ -142,7 +145,7 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 
 	crash_doing(CRASH_LOADING);
 	if (plugin_load(plugin, fd, spawn->plugin, why, sizeof(why)) != 0 ||
-	    plugin_fits(plugin->descriptor, spawn->key, host->header.group[spawn->group].record_size, why,
+	    plugin_fits(plugin->descriptor, spawn->key, state_room(&host->header.group[spawn->group]), why,
 			sizeof(why)) != 0)
 		refuse("%s", why);
 	crash_list_modules(plugin->descriptor);
@@ -150,12 +153,23 @@ static void load(const struct worker_host *host, const struct zygote_spawn *spaw
 	txn->ctx.worker = spawn->slot;
 	check("bind to the slot's journal", txn_bind(txn, &host->state, spawn->slot, spawn->group,
 						     plugin->descriptor->max_undo_bytes, spawn->seed_salt));
+	if (spawn->shadow != 0)
+		shadow_bind(txn, &loop.shadow, spawn->shadow - 1);
 	if (plugin->descriptor->init == NULL)
 		return;
 	int rc = plugin->descriptor->init(&txn->ctx);
 	if (rc != 0)
 		refuse("plugin %s: init refused to start: %s; its own lines in the log say why", spawn->plugin,
 		       strerror(rc < 0 ? -rc : rc));
+}
+
+/* While mappings can still be made. Who is no shadow can do without: it will copy nothing. */
+static void attach_shadow(const struct worker_host *host, const struct zygote_spawn *spawn)
+{
+	int rc = shadow_attach(&loop.shadow, ZYGOTE_FD_SHADOW, &host->header, spawn->group, spawn->shadow);
+
+	if (spawn->shadow != 0)
+		check("map the records of the shadow", rc);
 }
 
 /* Test builds: what is to happen to this worker stands behind its control block. */
@@ -186,6 +200,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	for (uint32_t i = 0; i < spawn->io_lcores; i++)
 		belt[i] = (struct belt *)(void *)(host->belts[i] + (size_t)spawn->slot * BATON_HUGE_PAGE);
 
+	attach_shadow(host, spawn);
 	first_acts(host, spawn, fd);
 	BATON_POINT(worker_confined);
 	name_page(stats, spawn);
@@ -199,6 +214,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	check("set up its loop",
 	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
 			spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
+	loop.cycles = &host->stats.cycles[spawn->slot];
 #ifdef BATON_DEBUG
 	check("set up verify mode", loop_verify_start(&loop));
 #endif

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Must equal the ABI of the worker that loads the plugin; checked at load, refused with the fix otherwise. */
-#define BATON_PLUGIN_ABI 3u
+#define BATON_PLUGIN_ABI 4u
 
 /* What the handler decided; the reply length, if any, stands in the upper 16 bits. */
 typedef uint32_t baton_verdict;
@@ -247,11 +247,25 @@ void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((fo
 /* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */
 const char *baton_setting(struct baton_ctx *ctx, const char *key);
 
+/* For digest() alone: names a value of the reply. name: up to 23 characters; at most 32 fields. */
+struct baton_digest;
+void baton_field(struct baton_digest *digest, const char *name, int64_t value);
+void baton_field_real(struct baton_digest *digest, const char *name, double value);
+
 /* What steers a datagram to a bucket. */
 enum baton_key {
 	BATON_KEY_FLOW = 1,    /* addresses and ports */
 	BATON_KEY_PAYLOAD = 2, /* key_length bytes at key_offset of the payload: survives a change of address */
 };
+
+/* A schema that the plugin has left behind and still knows: how a record looked in it. */
+struct baton_older {
+	uint32_t schema;      /* below the plugin's own, 1 to BATON_SCHEMA_MOST */
+	uint32_t record_size; /* bytes of a record in it */
+	uint32_t down;        /* 1: down() can convert back to it */
+};
+#define BATON_SCHEMA_MOST 65534u
+#define BATON_OLDER_MOST  16u
 
 struct baton_plugin {
 	uint32_t abi;  /* BATON_PLUGIN_ABI */
@@ -279,6 +293,26 @@ struct baton_plugin {
 	void (*tick)(struct baton_ctx *ctx, uint64_t number);
 	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
 	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
+
+	/* 1: may run as a shadow, in which everything it does is done to a copy of the records, compared and forgotten: it has
+	 * no effect but on its records, its reply and what it posts and sends. 0: it opens files, talks to others, ... */
+	uint32_t shadow;
+	/* What of a reply matters, field by field (baton_field()), for a shadow's comparison: two replies that differ in bytes
+	 * are alike if all their fields are. `len` bytes at `reply`, of this version or another: check them. Must have no
+	 * effect and depend on nothing else. May be NULL: bytes are compared. */
+	void (*digest)(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
+	/* Older schemas that migrate() takes records from: `olders` of them. A group's buckets change their schema one by
+	 * one, each when a worker of another schema handles its first entry; the runtime saves, counts and commits, the
+	 * callbacks only convert. */
+	const struct baton_older *older;
+	uint32_t olders;
+	/* Converts one record in place from schema `from`: its older record_size bytes stand in front, zeroes up to the
+	 * plugin's own. Nothing may be saved, inserted, posted or sent. Returns false if that cannot be done, which ends the
+	 * worker: what it had converted of the bucket is undone, and the version is rolled back. */
+	bool (*migrate)(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t from);
+	/* The way back, to a schema whose `down` is 1, before the bucket goes to a worker of that schema. Without one the
+	 * step to this version is one way. */
+	bool (*down)(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t to);
 };
 
 /* Exports the descriptor under the name the loader looks for. */

@@ -1,6 +1,7 @@
 /* baton-zygote: attaches to the primary's memory once, forks workers for as long as the primary lives. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include "attach.h"
 #include "plugin.h"
 #include "priority.h"
+#include "snap.h"
+#include "state.h"
 #include "look.h"
 #include "replay.h"
 #include "try.h"
@@ -36,6 +39,7 @@ static void print_help(void)
 	     "once, and forks the workers that batond asks for. Not to be started by hand, but for:\n"
 	     "\n"
 	     "  --describe FILE.so    check a plugin and print its descriptor as one line of JSON\n"
+	     "  --snapshot STATE_FILE FILE [GROUP]  copy a state file that is in use: batonctl state snapshot\n"
 	     "  --try FILE.so         run made-up datagrams and ticks on it, each twice: batonctl plugin check\n"
 	     "  --seed N              of what is made up\n"
 	     "  --replay FILE.so      run one entry (workers/zygote/replay.h): batonctl quarantine replay\n"
@@ -91,6 +95,33 @@ static int confine_asked(void)
 	return rc;
 }
 
+/* Of a state file that is in use: batonctl state snapshot. */
+static int snapshot(const char *path, int count, char **argument)
+{
+	struct snap_report report;
+	struct state state;
+	char why[512];
+
+	if (count < 1 || count > 2) {
+		fprintf(stderr, "--snapshot STATE_FILE FILE [GROUP]\n");
+		return 2;
+	}
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno : state_attach(&state, fd, false);
+	if (rc != 0) {
+		fprintf(stderr, "state file %s: %s\n", path, strerror(-rc));
+		return 1;
+	}
+	if (snap_write(&state, argument[0], count == 2 ? argument[1] : NULL, &report, why, sizeof(why)) != 0) {
+		fprintf(stderr, "%s\n", why);
+		return 1;
+	}
+	printf("{\"buckets\":%llu,\"records\":%llu,\"bytes\":%llu,\"tries\":%llu}\n",
+	       (unsigned long long)report.buckets, (unsigned long long)report.records,
+	       (unsigned long long)report.bytes, (unsigned long long)report.tries);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 static int describe(const char *path)
 {
 	return confine_asked() != 0 ? 1 : plugin_describe(path);
@@ -128,6 +159,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
 		{"replay", required_argument, NULL, 'R'},
 		{"verify", required_argument, NULL, 'L'},
+		{"snapshot", required_argument, NULL, 'N'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
 	const char *entry = NULL;
@@ -151,6 +183,7 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'G': replay_setting(optarg); break;
 		case 'R': exit(replay(optarg, entry));
 		case 'L': exit(look(optarg));
+		case 'N': exit(snapshot(optarg, argc - optind, argv + optind));
 		case 'h': print_help(); exit(0);
 		case 'V': version_print("baton-zygote"); exit(0);
 		default: fprintf(stderr, "baton-zygote: see baton-zygote --help\n"); exit(2);

@@ -53,13 +53,13 @@ static bool fork_away(int born)
 	return false;
 }
 
-/* What the spare keeps: its own control socket and the two files, never the socket of EAL's IPC, which the primary
+/* What the spare keeps: its own control socket and the three files, never the socket of EAL's IPC, which the primary
  * would write to for ever. */
 static void become_spare(struct worker_host *host, int control)
 {
-	int fd[3] = {control, ZYGOTE_FD_STATE, ZYGOTE_FD_STATS};
+	int fd[4] = {control, ZYGOTE_FD_STATE, ZYGOTE_FD_STATS, ZYGOTE_FD_SHADOW};
 
-	if (confine_descriptors(fd, 3) != 0 || confine_die_with(host->primary) != 0)
+	if (confine_descriptors(fd, 4) != 0 || confine_die_with(host->primary) != 0)
 		_exit(1);
 	spawn_serve(host);
 }

@@ -7,10 +7,12 @@
 
 #include "abi.h"
 #include "config.h"
+#include "journal.h" /* of baton.h: what a plugin says of its schemas */
 
 #define ZYGOTE_MAGIC 0x425a5947u
 
-/* How the primary starts it, with SOCK_SEQPACKET, state file and counters at the numbers below, all else closed:
+/* How the primary starts it, with SOCK_SEQPACKET, state file, counters and shadow region at the numbers below, all else
+ * closed:
  *
  *   baton-zygote --parent PID --file-prefix P --runtime-dir DIR --huge-dir DIR --io-lcores N --slots N --cpu N
  *
@@ -18,7 +20,7 @@
  * lives, not a polling core. With --pages, and the list of the belts' pages at ZYGOTE_FD_PAGES, it does without EAL:
  * a zygote that is started when the first one and its spare are dead. `baton-zygote --describe FILE.so` prints a
  * plugin's descriptor as one JSON line. */
-enum { ZYGOTE_FD_CONTROL = 3, ZYGOTE_FD_STATE = 4, ZYGOTE_FD_STATS = 5, ZYGOTE_FD_PAGES = 6 };
+enum { ZYGOTE_FD_CONTROL = 3, ZYGOTE_FD_STATE = 4, ZYGOTE_FD_STATS = 5, ZYGOTE_FD_SHADOW = 6, ZYGOTE_FD_PAGES = 7 };
 
 /* I/O lcore, slot, address, the primary's descriptor, offset in its file; by lcore and slot. */
 #define ZYGOTE_PAGE_LINE "%u %u %lx %d %zu\n"
@@ -49,6 +51,8 @@ struct zygote_spawn {
 	uint32_t buckets;
 	uint32_t key;           /* enum baton_key the service steers by */
 	uint64_t seed_salt;     /* for baton_random() */
+	uint32_t shadow;        /* 0: works on the group's records; else: on those of side shadow - 1 of shadow_region.h */
+	uint32_t pad;
 	char name[BATON_NAME_BYTES];  /* "game.0" */
 	char plugin[BATON_PATH_BYTES]; /* path of the original, for messages */
 	uint32_t settings;
@@ -65,7 +69,12 @@ struct worker_ready {
 	char plugin_name[BATON_NAME_BYTES];
 	char version[BATON_NAME_BYTES];
 	char build_id[44]; /* hex; empty if the file has none */
+	uint32_t shadow;   /* READY_SHADOW | READY_DIGEST: what its descriptor says */
+	uint32_t olders;
+	struct baton_older older[BATON_OLDER_MOST];
 };
+#define READY_SHADOW 1u /* may run as one */
+#define READY_DIGEST 2u /* names the fields of its replies */
 
 struct zygote_message {
 	uint32_t magic;

@@ -202,6 +202,38 @@ static void kills_are_summed_and_what_may_never_happen_fails(void **state)
 	has("\"drift\":1");
 }
 
+static void crashes_of_a_candidate_are_judged_by_how_the_way_back_was(void **state)
+{
+	(void)state;
+	r.count = 0;
+	for (uint32_t i = 1; i <= 200; i++)
+		snprintf(r.line[r.count++], REPORT_LINE_BYTES,
+			 "crash n=%u redelivered=3 detect_us=%u move_us=7 gap_us=%u unseen=0\n", i, i, 2 * i);
+	assert_int_equal(object(report_crashes), 0);
+	has("detect_p50_us=100.00 detect_p99_us=198.00 move_p50_us=7.00 move_p99_us=7.00 gap_p50_us=200.00 "
+	    "gap_p99_us=396.00 crashes=200 redelivered=600 unseen=0");
+	snprintf(r.line[r.count++], REPORT_LINE_BYTES, "crash n=201 detect_us=5 gap_us=2\n"); /* its stamp is missing */
+	assert_int_equal(object(report_crashes), -ENODATA);
+	r.count = 0;
+	for (uint32_t i = 0; i < 5; i++) {
+		add("rollout", FAR, "detect_p50_us=110 detect_p99_us=300 move_p50_us=8 move_p99_us=20 gap_p50_us=150 "
+		    "gap_p99_us=700 crashes=20 redelivered=60 lost=0 duplicated=0 reordered=0 wrong=0 dropped=0 drift=0");
+		add("control", FAR, "kills=20 gap_p99_us=150");
+	}
+	assert_int_equal(object(report_rollout), 0);
+	has("{\"bench\":\"rollout\",\"state\":\"far\"");
+	has("\"disturbed\":false,\"crashes\":100,\"redelivered\":300,\"rollback_detect_us\":110.00,"
+	    "\"rollback_detect_p99_us\":300.00,\"rollback_move_us\":8.00,\"rollback_move_p99_us\":20.00,\"lost\":0,"
+	    "\"duplicated\":0,\"reordered\":0,\"wrong\":0,\"dropped\":0,\"drift\":0,\"gap_p50_us\":150.00,"
+	    "\"gap_p99_us\":700.00,\"control_p99_us\":150.00}");
+	add("rollout", LOST, "crashes=20 lost=1");
+	assert_int_equal(object(report_rollout), 1);
+	has("\"lost\":1");
+	r.count = 0;
+	add("rollout", FAR, "crashes=20 lost=0 drift=1");
+	assert_int_equal(object(report_rollout), 1);
+}
+
 static void gaps_are_quantiles_over_single_handovers(void **state)
 {
 	(void)state;
@@ -266,6 +298,7 @@ int main(void)
 		cmocka_unit_test(one_lost_packet_in_a_disturbed_round_is_not_forgotten),
 		cmocka_unit_test(gaps_are_quantiles_over_single_handovers),
 		cmocka_unit_test(kills_are_summed_and_what_may_never_happen_fails),
+		cmocka_unit_test(crashes_of_a_candidate_are_judged_by_how_the_way_back_was),
 		cmocka_unit_test(too_much_input_is_refused),
 		cmocka_unit_test(probes_refuse_what_is_no_pair_of_cpus),
 	};

@@ -23,6 +23,26 @@ struct counts {
 	uint64_t lost, duplicated, reordered, wrong;
 };
 
+static bool among(uint32_t id, const uint32_t *list, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (list[i] == id)
+			return true;
+	return false;
+}
+
+/* All of them, each once, and nobody else. */
+static void victims_are_those_who_were_lied_to(const struct liar *liar, const struct bots_tally *tally)
+{
+	assert_true(liar->lies <= LIAR_VICTIMS);
+	for (uint32_t i = 0; i < tally->victims; i++) {
+		assert_true(among(tally->victim[i], liar->victim, liar->lies));
+		assert_false(among(tally->victim[i], tally->victim, i));
+	}
+	for (uint64_t i = 0; i < liar->lies; i++)
+		assert_true(among(liar->victim[i], tally->victim, tally->victims));
+}
+
 static void play(enum lie lie, enum bots_service service, struct bots_options options, struct counts want)
 {
 	static const volatile sig_atomic_t go_on;
@@ -44,6 +64,8 @@ static void play(enum lie lie, enum bots_service service, struct bots_options op
 	assert_int_equal(tally.wrong, want.wrong);
 	assert_int_equal(tally.late + tally.full + tally.refused + tally.socket_drops, 0);
 	assert_int_equal(bots_passed(&tally), lie == LIE_HONEST);
+	assert_int_equal(tally.blamed, server.liar.lies);
+	victims_are_those_who_were_lied_to(&server.liar, &tally);
 	if (service == BOTS_GAME)
 		assert_true(tally.error_replies > 0 && tally.stale_replies > 0);
 	if (options.roam)
@@ -254,7 +276,7 @@ static void the_json_report_has_its_keys(void **state)
 {
 	static const char *const keys[] = {
 		"sent", "received", "lost", "duplicated", "reordered", "wrong", "error_replies", "rtt_p50_us",
-		"rtt_p99_us", "rtt_max_us", "longest_gap_ms", "seed", "seconds",
+		"rtt_p99_us", "rtt_max_us", "longest_gap_ms", "victims", "seed", "seconds",
 	};
 	struct bots_tally tally = {
 		.attack = { .hits = 5, .refused = { [GAME_BUSY] = 6, [GAME_NO_TARGET] = 7 }, .books = BOOKS_OFF,

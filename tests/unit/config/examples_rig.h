@@ -6,7 +6,7 @@
 
 #include "config_test.h"
 
-#define EXAMPLES_LEAST 8u
+#define EXAMPLES_LEAST 9u
 
 /* Calls `look` with the path of each; fails if there are suspiciously few. */
 static inline void for_each_example(void (*look)(const char *path))

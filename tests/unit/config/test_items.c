@@ -137,6 +137,21 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 				  "groups[].standby groups[].stall_timeout groups[].stall_wall "
 				  "groups[].restart_burst groups[].restart_window groups[].restart_delay "
 				  "groups[].restart_delay_most groups[].park.max_age groups[].good_after "
+				  "groups[].balance.enabled groups[].balance.measure groups[].balance.interval "
+				  "groups[].balance.threshold groups[].balance.settle groups[].balance.patience "
+				  "groups[].balance.least_busy groups[].balance.moves groups[].balance.rest "
+				  "groups[].balance.keep_placed "
+				  "rollouts rollouts[].group rollouts[].candidate rollouts[].steps "
+				  "rollouts[].cohort rollouts[].on_failure rollouts[].deadline "
+				  "rollouts[].accept_one_way rollouts[].analysis.interval "
+				  "rollouts[].analysis.warmup rollouts[].analysis.min_packets "
+				  "rollouts[].analysis.failure_limit rollouts[].analysis.of_windows "
+				  "rollouts[].analysis.gates.drop_ratio rollouts[].analysis.gates.malformed_ratio "
+				  "rollouts[].analysis.gates.error_reply_ratio "
+				  "rollouts[].analysis.gates.latency_p50 rollouts[].analysis.gates.latency_p99 "
+				  "rollouts[].analysis.gates.cycles_per_packet "
+				  "rollouts[].analysis.gates.shadow_diff_ratio rollouts[].analysis.gates.crashes "
+				  "rollouts[].analysis.gates.stalls "
 				  "workers.start_timeout control.operators.users control.operators.groups "
 				  "control.viewers.users control.viewers.groups control.audit_log control.crash_dir "
 				  "quarantine.attempts quarantine.directory "
@@ -241,7 +256,7 @@ static void every_value_has_an_origin(void **state)
 	assert_int_equal(config_load_traced(source_file("config/demo.yaml"), false, &before, &origins, stderr), 0);
 	assert_non_null(strstr(origins.file, "demo.yaml"));
 	config_each(&before, check_origin, &check);
-	assert_int_equal(check.given, 16); /* demo.yaml has as many keys with a value below its sections */
+	assert_int_equal(check.given, 22); /* demo.yaml has as many keys with a value below its sections */
 	assert_true(check.defaults > 20);
 	config_origins_free(&origins);
 }

@@ -89,7 +89,7 @@ static void value_of_the_wrong_kind_is_refused_by_both(void **state)
 	(void)state;
 	for (size_t i = 0; i < schema_rows; i++) {
 		const struct schema_row *row = &schema[i];
-		bool mapping = row->type == SCHEMA_MAP || row->type == SCHEMA_SETTINGS;
+		bool mapping = row->type == SCHEMA_MAP || row->type == SCHEMA_SETTINGS || row->type == SCHEMA_GATE;
 
 		expect_both(load_row(row, mapping ? "[x]" : "{x: y}", SHAPE_PLAIN, NULL), false);
 		expect_both(load_row(row, "", SHAPE_PLAIN, NULL), false);

@@ -80,8 +80,13 @@ static void fields_hold_the_largest_value_of_their_row(void **state)
 			assert_int_equal(row->width, sizeof(bool));
 			break;
 		case SCHEMA_ENUM:
+			assert_true(row->width == 4 || (row->width == sizeof(bool) && row->words[2] == NULL));
+			break;
 		case SCHEMA_IP:
 			assert_int_equal(row->width, 4);
+			break;
+		case SCHEMA_GATE:
+			assert_int_equal(row->width, sizeof(struct config_gate));
 			break;
 		case SCHEMA_INT:
 		case SCHEMA_COUNT:
@@ -97,6 +102,7 @@ static void fields_hold_the_largest_value_of_their_row(void **state)
 		case SCHEMA_NAME:
 		case SCHEMA_VERSION:
 		case SCHEMA_PATH:
+		case SCHEMA_BUILD:
 			assert_true(row->width > row->max);
 			break;
 		case SCHEMA_LIST:
@@ -104,6 +110,8 @@ static void fields_hold_the_largest_value_of_their_row(void **state)
 		case SCHEMA_CORES:
 		case SCHEMA_USERS:
 		case SCHEMA_GROUPS:
+		case SCHEMA_STEPS:
+		case SCHEMA_KEYS:
 		case SCHEMA_SETTINGS:
 			assert_true(row->width > 0 && row->count_offset > 0);
 			break;

@@ -12,7 +12,8 @@
 static void wrong_words_are_usage_errors_with_a_hint(void **unused)
 {
 	static const struct { const char *words, *hint; } wrong[] = {
-		{ "", "give a command: status, worker, buckets, config, plugin, state, stats, audit, crash, quarantine, ping" },
+		{ "", "give a command: status, worker, buckets, rollout, balance, config, plugin, state, stats, audit, crash, "
+		      "quarantine, ping" },
 		{ "staus", "did you mean 'status'?" },
 		{ "wroker list", "did you mean 'worker'?" },
 		{ "worker", "needs one of: list, restart" },

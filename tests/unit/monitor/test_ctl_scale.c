@@ -32,6 +32,37 @@ static void each_order_is_sent_and_its_result_printed(void **unused)
 	json_decref(reply);
 }
 
+static const char balanced[] =
+	"{\"ok\":true,\"groups\":[{\"group\":\"game\",\"on\":true,\"by\":\"order\",\"held\":null,\"moved\":39,"
+	"\"moves\":4,\"rules\":{\"measure\":\"cost\",\"threshold_percent\":25},\"looked_s_ago\":0.4,\"last\":\"because\","
+	"\"last_s_ago\":7.0,\"placed\":\"17,300\",\"placed_buckets\":2,"
+	"\"roles\":[{\"role\":\"stable\",\"verdict\":\"stuck\",\"imbalance\":0.62,"
+	"\"too_hot\":17,\"workers\":[{\"name\":\"game.0\",\"takes_part\":true,\"busy\":0.8,\"load\":0.8,\"buckets\":3,"
+	"\"hottest\":{\"bucket\":17,\"load\":0.6}},{\"name\":\"game.1\",\"takes_part\":false,\"busy\":0,\"load\":0,"
+	"\"buckets\":1021,\"hottest\":null}]}]}]}";
+
+static void balancing_is_ordered_and_shown(void **unused)
+{
+	(void)unused;
+	run_with(balanced, "balance status");
+	assert_int_equal(last.rc, CTL_OK);
+	says(server.heard, "\"balance.status\"");
+	says(last.out, "game: balancing is on, as ordered; 39 buckets moved in 4 moves\n");
+	says(last.out, "no bucket that may move would help; the busiest has 62 % more than the mean (threshold 25 %)\n");
+	says(last.out, "bucket 17 alone is too hot for any other worker\n");
+	says(last.out, "busy  80.0 %       3 buckets  hottest: bucket 17, 75.0 % of it\n");
+	says(last.out, "1021 buckets  (left alone)\n");
+	says(last.out, "2 buckets stay where `batonctl buckets move` placed them: 17,300\n");
+	says(last.out, "latest move, 7 s ago: because\n");
+	run_with(balanced, "balance off game");
+	says(server.heard, "\"balance.off\"");
+	says(server.heard, "\"group\":\"game\"");
+	run_with(balanced, "balance on");
+	says(server.heard, "\"balance.on\"");
+	run_with("", "balance");
+	assert_int_equal(last.rc, CTL_USAGE);
+}
+
 static void a_refusal_is_one_line_and_has_an_exit_code(void **unused)
 {
 	static const struct { const char *code; int exit; } refusal[] = {
@@ -188,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_order_is_sent_and_its_result_printed),
+		cmocka_unit_test(balancing_is_ordered_and_shown),
 		cmocka_unit_test(a_refusal_is_one_line_and_has_an_exit_code),
 		cmocka_unit_test(words_that_are_missing_or_too_many_are_refused),
 		cmocka_unit_test(owners_are_shown_by_range),

@@ -331,6 +331,42 @@ static void groups_are_told_of(void **state)
 	assert_true(value_of("baton_worker_debug{baton=\"demo\",slot=\"0\",worker=\"game.0\"}") == 1);
 }
 
+static void rollouts_are_told_of(void **state)
+{
+	struct stats_rollout *now = &b->rollout[0];
+
+	(void)state;
+	read_all();
+	assert_null(strstr(text, "baton_rollout_"));
+	*now = (struct stats_rollout){ .state = ROLLOUT_PAUSED, .phase = PHASE_PAUSE, .step = 4, .steps = 9, .weight = 105,
+				     .want = 500, .exposed = 430, .buckets = 4096, .failure_limit = 3, .of = 5,
+				     .compared = 10, .differed = 3, .mirror_dropped = 8, .group = "game",
+				     .stable = "1.4.2", .candidate = "1.5.0", .candidate_build = "abc" };
+	now->gate[GATE_DROPS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 0.002, 0.001, 0.0015 };
+	now->gate[GATE_RESIDENCE_P99] = (struct stats_gate){ STATS_GATE_PASS, 0, 250000, NAN, 500000 };
+	snapshot_derive(&s, NULL, b);
+	read_all();
+#define ROLLOUT(name, more) "baton_rollout_" name "{baton=\"demo\",group=\"game\"" more "}"
+	assert_true(value_of(ROLLOUT("state", ",state=\"paused\"")) == 1);
+	assert_true(value_of(ROLLOUT("state", ",state=\"degraded\"")) == 0);
+	assert_true(value_of(ROLLOUT("info", ",stable=\"1.4.2\",candidate=\"1.5.0\",build_id=\"abc\",phase=\"pause\"")) == 1);
+	assert_true(value_of(ROLLOUT("weight_ratio", "")) == 0.105);
+	assert_true(value_of(ROLLOUT("want_ratio", "")) == 0.5);
+	assert_true(value_of(ROLLOUT("step", "")) == 4 && value_of(ROLLOUT("steps", "")) == 9);
+	assert_true(value_of(ROLLOUT("exposed_buckets", "")) == 430);
+	assert_true(value_of(ROLLOUT("gate_value", ",gate=\"drop_ratio\"")) == 0.002);
+	assert_true(value_of(ROLLOUT("gate_control", ",gate=\"drop_ratio\"")) == 0.001);
+	assert_true(value_of(ROLLOUT("gate_limit", ",gate=\"latency_p99\"")) == 0.0005); /* seconds */
+	assert_null(strstr(text, ROLLOUT("gate_control", ",gate=\"latency_p99\"")));
+	assert_null(strstr(text, "gate=\"crashes\"")); /* off */
+	assert_true(value_of(ROLLOUT("gate_failing", ",gate=\"drop_ratio\"")) == 1);
+	assert_true(value_of(ROLLOUT("gate_failures", ",gate=\"drop_ratio\"")) == 2);
+	assert_true(value_of(ROLLOUT("gate_failing", ",gate=\"latency_p99\"")) == 0);
+	assert_true(value_of(ROLLOUT("shadow_replies", ",of=\"candidate\",outcome=\"differs\"")) == 3);
+	assert_true(value_of(ROLLOUT("shadow_replies", ",of=\"candidate\",outcome=\"same\"")) == 7);
+	assert_true(value_of(ROLLOUT("shadow_dropped_copies", "")) == 8);
+}
+
 static void names_that_are_no_text_are_escaped(void **state)
 {
 	(void)state;
@@ -361,6 +397,7 @@ int main(void)
 		T(versions_have_histograms_of_their_own),
 		T(ports_and_zygote_are_told_of),
 		T(groups_are_told_of),
+		T(rollouts_are_told_of),
 		T(names_that_are_no_text_are_escaped),
 		T(generator_is_told_of_where_there_is_one),
 	};

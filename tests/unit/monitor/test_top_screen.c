@@ -163,15 +163,15 @@ static void tab_and_digits_turn_views_esc_goes_back(void **state)
 	(void)state;
 	press("\t\t");
 	has("[3 Workers]");
-	press("6\t");
+	press("7\t");
 	has("[1 Cores]");
 	screen_press(&screen, SCREEN_KEY_BACKTAB);
 	look();
-	has("[6 Events]");
+	has("[7 Rollouts]");
 	press("?");
 	has("stop the picture");
 	press("\x1b");
-	has("[6 Events]");
+	has("[7 Rollouts]");
 	press("\x1b");
 	has("[1 Cores]");
 	assert_int_equal(screen_press(&screen, 'q'), ORDER_QUIT);

@@ -13,6 +13,7 @@
 
 #include "datapath.h"
 #include "fake_zygote.h"
+#include "mirror.h"
 #include "supervisor.h"
 
 #define FAKE_SERVICES 2u
@@ -40,9 +41,11 @@ static struct fake {
 	struct primary *primary;
 	struct fake_shared *shared;
 	uint8_t owner[FAKE_SERVICES][FAKE_BUCKETS];
+	uint32_t load[FAKE_SERVICES][FAKE_BUCKETS];
 	struct fake_slot slot[BATON_MAX_WORKERS];
 	struct fake_move move[FAKE_SERVICES];
 	bool hold_moves;     /* they do not end */
+	uint32_t converts, converted_to; /* orders to convert, and to which schema the last one */
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
@@ -54,6 +57,10 @@ static struct fake {
 	uint64_t look[BATON_MAX_WORKERS];
 	uint32_t look_lcore[BATON_MAX_WORKERS];
 	struct slot_death death; /* of every slot */
+	bool shadow[BATON_MAX_WORKERS];
+	struct mirror *mirror; /* that has begun */
+	uint32_t joined[SHADOW_SIDES], joins[SHADOW_SIDES];
+	bool hold_mirror; /* the I/O lcore does not let go of it */
 	uint32_t next_id, moved; /* moved: buckets that changed their owner, ever */
 } fake;
 
@@ -81,6 +88,37 @@ void datapath_slot_attach(struct datapath *dp, uint32_t slot, uint32_t group)
 		.attached = true, .acks_left = FAKE_LATENCY, .attaches = s->attaches + 1, .deaths = s->deaths,
 		.stops = s->stops,
 	};
+}
+
+void datapath_slot_shadow(struct datapath *dp, uint32_t slot, bool shadow)
+{
+	(void)dp;
+	fake_require(!shadow || datapath_owned(dp, slot) == 0);
+	fake.shadow[slot] = shadow;
+}
+
+void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror)
+{
+	(void)dp;
+	fake_require(fake.mirror == NULL);
+	fake.mirror = mirror;
+}
+
+void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot)
+{
+	(void)dp;
+	fake_require(fake.mirror == mirror && fake.shadow[slot]);
+	fake.joined[side] = slot;
+	fake.joins[side]++;
+}
+
+void datapath_mirror_end(struct datapath *dp, struct mirror *mirror)
+{
+	(void)dp;
+	fake_require(fake.mirror == mirror);
+	fake.mirror = NULL;
+	if (!fake.hold_mirror)
+		atomic_store(&mirror->released, 1);
 }
 
 bool datapath_slot_attached(struct datapath *dp, uint32_t slot)
@@ -127,6 +165,48 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	return move->id;
 }
 
+bool datapath_move_held(const struct datapath *dp, int id)
+{
+	(void)dp;
+	(void)id;
+	return true;
+}
+
+bool datapath_slot_undone(struct datapath *dp, uint32_t slot)
+{
+	(void)dp;
+	return fake.slot[slot].recovered;
+}
+
+/* Carried out at once. */
+bool datapath_converted(const struct datapath *dp, int id)
+{
+	(void)dp;
+	(void)id;
+	return fake.converts != 0;
+}
+
+void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema)
+{
+	(void)dp;
+	(void)id;
+	(void)slot;
+	fake.converts++;
+	fake.converted_to = schema;
+}
+
+void datapath_move_release(struct datapath *dp, int id, bool back)
+{
+	(void)dp;
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++) {
+		if (!fake.move[i].open || fake.move[i].id != id)
+			continue;
+		fake.move[i].order.hold = false;
+		if (back)
+			fake.move[i].order.to = fake.move[i].order.from;
+	}
+}
+
 bool datapath_move_granted(struct datapath *dp, int id)
 {
 	(void)dp;
@@ -145,7 +225,7 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 		bool from_ready = move->order.from == SLOT_NONE || !fake.slot[move->order.from].dead ||
 				  fake.slot[move->order.from].dead_left == 0;
 		move->to_died = fake.slot[move->order.to].dead;
-		if (!move->to_died && (fake.hold_moves || !from_ready || (move->left && --move->left)))
+		if (!move->to_died && (fake.hold_moves || move->order.hold || !from_ready || (move->left && --move->left)))
 			return false;
 		*report = (struct move_report){ .gap_ns = 1500, .parked = 3, .failed = move->to_died };
 		for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
@@ -274,6 +354,12 @@ void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death
 	(void)dp;
 	fake_require(fake.slot[slot].dead);
 	*out = (struct death_stages){ .seen_tsc = 1, .taken_tsc = 2, .undone_tsc = 3 };
+}
+
+void datapath_load(const struct datapath *dp, uint32_t service, uint32_t *load)
+{
+	(void)dp;
+	memcpy(load, fake.load[service], sizeof(fake.load[service]));
 }
 
 uint32_t datapath_owner(const struct datapath *dp, uint32_t service, uint32_t bucket)

@@ -248,10 +248,13 @@ static inline int fake_describe(const char *path)
 		name = "other";
 		memmove(plugin.text, plugin.text + 6, strlen(plugin.text) - 5);
 	}
-	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"\",\"key\":\"flow\",\"key_offset\":0,"
+	/* Of a version whose name begins with r, a rollout's, also the build that its workers say. */
+	const char *version = strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3;
+	const char *build = version[0] == 'r' ? "r123456789abcdef0123456789abcdef01234567" : "";
+
+	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"flow\",\"key_offset\":0,"
 	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}\n",
-	       BATON_PLUGIN_ABI, name, strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3, FAKE_SCHEMA,
-	       FAKE_RECORD);
+	       BATON_PLUGIN_ABI, name, version, build, FAKE_SCHEMA, FAKE_RECORD);
 	return 0;
 }
 

@@ -67,7 +67,7 @@ struct world {
 /* Stands for the records of a bucket: one more with each entry handled, undone with a burst that is not settled. */
 static uint32_t *effects_of(const struct world *w, uint32_t bucket)
 {
-	return &state_words(&w->rig.state, 0)[bucket].schema;
+	return &state_words(&w->rig.state, 0)[bucket].at;
 }
 
 static uint8_t kind_of(const struct belt_slot *entry)

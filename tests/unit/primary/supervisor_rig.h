@@ -172,13 +172,18 @@ static inline int rig_memory(struct primary *primary)
 	primary->state.header = (struct state_header *)(void *)(primary->state.base + 4096);
 	primary->stats.header = aligned_alloc(4096, STATS_HEADER_BYTES);
 	primary->stats.page = aligned_alloc(4096, (2 + RIG_SLOTS) * sizeof(struct CoreStats));
-	if (!primary->stats.header || !primary->stats.page)
+	primary->stats.slot = aligned_alloc(4096, RIG_SLOTS * sizeof(struct stats_slot));
+	primary->stats.cycles = aligned_alloc(4096, RIG_SLOTS * sizeof(struct stats_cycles));
+	if (!primary->stats.header || !primary->stats.page || !primary->stats.slot || !primary->stats.cycles)
 		return -1;
+	memset(primary->stats.slot, 0, RIG_SLOTS * sizeof(struct stats_slot));
+	memset(primary->stats.cycles, 0, RIG_SLOTS * sizeof(struct stats_cycles));
 	memset(primary->stats.header, 0, STATS_HEADER_BYTES);
 	memset(primary->stats.page, 0, (2 + RIG_SLOTS) * sizeof(struct CoreStats));
 	primary->stats.header->io_lcores = 1;
 	primary->stats.header->slots = RIG_SLOTS;
 	primary->stats.header->pages = 2 + RIG_SLOTS;
+	primary->stats.slots = RIG_SLOTS;
 	primary->stats.lanes = RIG_SLOTS + STATS_LANES_KEPT;
 	return 0;
 }
@@ -240,6 +245,8 @@ static inline int rig_end(void **unused)
 	close(rig.primary->stats_fd);
 	free(rig.primary->stats.header);
 	free(rig.primary->stats.page);
+	free(rig.primary->stats.slot);
+	free(rig.primary->stats.cycles);
 	free(rig.primary);
 	json_decref(rig.reply);
 	snprintf(command, sizeof(command), "rm -rf '%s'", rig.dir);

@@ -230,7 +230,7 @@ static void a_worker_that_leaves_without_a_word_is_refused(void **unused)
 static void a_plugin_of_another_schema_is_refused(void **unused)
 {
 	(void)unused;
-	refused_with("schema", "schema 2, the state file has 1");
+	refused_with("schema", "schema 2 and does not migrate from schema 1");
 }
 
 static void a_worker_that_forgets_to_say_hello_is_known_all_the_same(void **unused)

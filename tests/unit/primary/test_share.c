@@ -144,6 +144,51 @@ static void expect_text(const char *text, uint32_t buckets, const char *wanted)
 	free(said);
 }
 
+/* ---- shares that are uneven on purpose ---- */
+
+/* Whatever they had: quotas are whole, and a second reckoning in the middle of it comes to the same end. */
+static void uneven_shares_stay_in_proportion(void **unused)
+{
+	(void)unused;
+	for (uint32_t round = 0; round < 500; round++) {
+		uint32_t buckets = 64u << roll(5), had[BATON_MAX_WORKERS] = { 0 }, quota[BATON_MAX_WORKERS], sum = 0, kept = 0;
+		uint64_t members = some_members();
+		uint32_t newcomer = roll(2) ? SHARE_NOBODY : (uint32_t)__builtin_ctzll(members);
+		uint32_t n = (uint32_t)__builtin_popcountll(members);
+
+		for (uint32_t b = 0; b < buckets; b++) { /* by chance, the square of it: far from even */
+			owner[b] = (uint8_t)(roll(BATON_MAX_WORKERS) * roll(BATON_MAX_WORKERS) / BATON_MAX_WORKERS);
+			if (newcomer != SHARE_NOBODY && owner[b] == newcomer)
+				owner[b] = SHARE_NOBODY;
+			if (owner[b] != SHARE_NOBODY)
+				had[owner[b]]++;
+		}
+		for (uint64_t m = members; m != 0; m &= m - 1)
+			kept += had[__builtin_ctzll(m)];
+		share_keep(had, buckets, members, newcomer, quota);
+		for (uint32_t i = 0; i < BATON_MAX_WORKERS; i++) {
+			sum += quota[i];
+			if (!(members >> i & 1))
+				assert_int_equal(quota[i], 0);
+			else if (i == newcomer)
+				assert_int_equal(quota[i], n == 1 ? buckets : buckets / n);
+			else if (newcomer == SHARE_NOBODY) /* others have left: each has as many more */
+				assert_in_range(quota[i] - had[i], (buckets - kept) / n, (buckets - kept + n - 1) / n);
+		}
+		assert_int_equal(sum, buckets);
+		for (uint32_t steps = 2; steps > 0; steps--) {
+			uint32_t have[BATON_MAX_WORKERS] = { 0 };
+
+			share_by(owner, buckets, members, quota, want);
+			for (uint32_t b = 0; b < buckets; b++)
+				have[want[b]]++;
+			assert_memory_equal(have, quota, sizeof(have));
+			for (uint32_t b = 0; b < buckets; b++) /* some are there already */
+				owner[b] = roll(2) ? want[b] : owner[b];
+		}
+	}
+}
+
 static void sets_are_read_and_written_short(void **unused)
 {
 	uint64_t map[SHARE_WORDS];
@@ -205,6 +250,7 @@ int main(void)
 		cmocka_unit_test(shares_are_even_and_no_bucket_moves_without_need),
 		cmocka_unit_test(steps_reckoned_anew_cost_no_bucket_more),
 		cmocka_unit_test(one_more_worker_takes_a_third_from_two),
+		cmocka_unit_test(uneven_shares_stay_in_proportion),
 		cmocka_unit_test(sets_are_read_and_written_short),
 		cmocka_unit_test(what_is_no_set_is_refused_with_the_valid_range),
 		cmocka_unit_test(what_is_written_is_read_again),

@@ -11,7 +11,8 @@
 /* A verb is listed here when somebody has made sure that it changes nothing. */
 static const char *const viewers[] = {
 	"ping", "status", "stats", "worker.list", "buckets.show", "buckets.find", "config.diff", "config.show", "audit",
-	"crash.list", "crash.show", "quarantine.list", "state.info",
+	"crash.list", "crash.show", "quarantine.list", "state.info", "balance.status",
+	"rollout.status", "rollout.history", "rollout.explain",
 	NULL,
 };
 

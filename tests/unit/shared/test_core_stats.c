@@ -94,6 +94,30 @@ static void leftover_of_a_killed_start_is_no_obstacle(void **state)
 	stats_detach(&w);
 }
 
+static void rollout_is_read_as_it_was_written(void **state)
+{
+	(void)state;
+	struct stats w = { 0 }, r = { 0 };
+	struct stats_rollout in = { .state = ROLLOUT_PAUSED, .phase = PHASE_PAUSE, .step = 3, .steps = 7, .weight = 100,
+				    .want = 100, .until_ns = 1ull << 60, .why = "because" }, out;
+
+	in.gate[GATE_STALLS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 1, 0, 0 };
+	memset(in.candidate, 'x', sizeof(in.candidate)); /* no NUL: readers get one */
+	assert_int_equal(stats_create(&w, instance, 1, 1, 1, NULL), 0);
+	assert_int_equal(stats_attach(&r, instance), 0);
+	stats_rollout_write(&w, BATON_MAX_GROUPS - 1, &in);
+	assert_int_equal(stats_rollout_read(&r, BATON_MAX_GROUPS - 1, &out), 0);
+	assert_int_equal(strlen(out.candidate), sizeof(out.candidate) - 1);
+	in.candidate[sizeof(in.candidate) - 1] = '\0';
+	assert_memory_equal((const char *)&in + sizeof(in.seq), (const char *)&out + sizeof(out.seq),
+			    sizeof(in) - sizeof(in.seq));
+	assert_int_equal(stats_rollout_read(&r, 0, &out), 0);
+	assert_int_equal(out.state, ROLLOUT_NONE);
+	assert_int_equal(stats_rollout_read(&r, BATON_MAX_GROUPS, &out), -EINVAL);
+	stats_detach(&r);
+	stats_detach(&w);
+}
+
 static void monitors_cannot_write(void **state)
 {
 	(void)state;
@@ -333,6 +357,7 @@ int main(void)
 		cmocka_unit_test_teardown(monitor_sees_what_the_primary_counts, clean),
 		cmocka_unit_test_teardown(stale_file_is_replaced_and_its_readers_keep_theirs, clean),
 		cmocka_unit_test_teardown(leftover_of_a_killed_start_is_no_obstacle, clean),
+		cmocka_unit_test_teardown(rollout_is_read_as_it_was_written, clean),
 		cmocka_unit_test_teardown(monitors_cannot_write, clean),
 		cmocka_unit_test_teardown(file_that_is_not_sound_is_refused, clean),
 		cmocka_unit_test_teardown(writer_of_another_abi_is_refused_readers_are_not, clean),

@@ -195,10 +195,52 @@ static void a_file_for_another_layout_is_refused_with_the_difference(void **cont
 	REFUSED(3, 2, 2, "bytes per record 48 in the file", "40 wanted");
 	state_group_init(&others[0], "game", 64, 48, 9000, 1);
 	REFUSED(3, 2, 2, "slots per bucket", "1024 wanted");
-	state_group_init(&others[0], "game", 64, 48, 1000, 2);
-	REFUSED(3, 2, 2, "schema 1 in the file", "2 wanted");
+	state_group_init(&others[0], "game", 64, 480, 1000, 2);
+	REFUSED(3, 2, 2, "bytes per record 48 in the file", "480 wanted");
+	state_group_init(&others[0], "game", 64, 48, 1000, 1);
 	state_group_init(&others[1], "other", 16, 0, 0, 0);
 	REFUSED(3, 2, 2, "'echo' in the file", "'other'");
+}
+
+/* Records of another schema that fit: the file stays as it was laid out; which schemas are in it is not asked here. */
+static void a_file_of_another_schema_keeps_its_layout(void **context)
+{
+	struct state_group others[2];
+	struct state state;
+	bool fresh;
+
+	(void)context;
+	assert_int_equal(open_state(&state, &fresh), 0);
+	state_close(&state);
+	for (uint32_t bytes = 16; bytes <= 48; bytes += 32) {
+		memcpy(others, groups, sizeof(groups));
+		state_group_init(&others[0], "game", 64, bytes, 1000, 2);
+		assert_int_equal(state_open(&state, path, others, 2, 3, 2, 1, 0, &fresh), 0);
+		assert_false(fresh);
+		assert_int_equal(state.header->group[0].schema, 1);
+		assert_int_equal(state_room(&state.header->group[0]), 48);
+		assert_int_equal(state_schema(&state, 0, 5), 1);
+		state_close(&state);
+	}
+}
+
+static void a_file_of_the_abi_before_is_upgraded_where_it_is(void **context)
+{
+	struct state state;
+	bool fresh;
+
+	(void)context;
+	assert_int_equal(open_state(&state, &fresh), 0);
+	state.header->abi = STATE_ABI_UPGRADED;
+	state_words(&state, 0)[7] = (struct bucket_word){.last_tick = 3, .schema = 77, .at = 9};
+	state_close(&state);
+	assert_int_equal(open_state(&state, &fresh), 0);
+	assert_false(fresh);
+	assert_int_equal(state.header->abi, STATE_ABI);
+	assert_int_equal(state_schema(&state, 0, 7), 1);
+	assert_int_equal(state_words(&state, 0)[7].at, 0);
+	assert_int_equal(state_words(&state, 0)[7].last_tick, 3);
+	state_close(&state);
 }
 
 static void a_short_or_long_file_is_refused(void **context)
@@ -277,6 +319,8 @@ int main(void)
 		TEST(a_second_primary_is_kept_out_as_long_as_a_worker_lives),
 		TEST(a_damaged_or_foreign_file_is_refused_with_the_reason),
 		TEST(a_file_for_another_layout_is_refused_with_the_difference),
+		TEST(a_file_of_another_schema_keeps_its_layout),
+		TEST(a_file_of_the_abi_before_is_upgraded_where_it_is),
 		TEST(a_short_or_long_file_is_refused),
 		TEST(a_file_whose_making_was_killed_is_made_again),
 		TEST(hugetlbfs_is_used_without_a_warning_and_says_how_many_pages_are_missing),

@@ -38,6 +38,7 @@ static struct loop loop;
 static struct state memory;
 static struct fake_primary primary[BELTS];
 static struct CoreStats *stats;
+static struct stats_cycles cycles;
 static struct fake_entry pool[BELT_SLOTS];
 static uint32_t pooled;
 static uint32_t packets_seen, prefetches_seen, ticks_post;
@@ -146,6 +147,7 @@ static inline void start_worker(bool busy_poll)
 	assert_int_equal(txn_bind(&loop.txn, &memory, 0, 0, plugin.max_undo_bytes, 77), 0);
 	struct belt_commit *commit = state_control(&memory, 0)->commit;
 	assert_int_equal(loop_init(&loop, &plugin, belt, commit, BELTS, BUCKETS, stats, TSC_HZ, busy_poll), 0);
+	loop.cycles = &cycles;
 }
 
 static inline int set_up(void **state)
@@ -156,6 +158,7 @@ static inline int set_up(void **state)
 	for (uint32_t i = 0; i < BELTS; i++)
 		fake_primary_init(&primary[i], &state_control(&memory, 0)->commit[i], i, 0);
 	pooled = packets_seen = prefetches_seen = ticks_post = 0;
+	memset(&cycles, 0, sizeof(cycles));
 	start_worker(false);
 	return stats == MAP_FAILED;
 }

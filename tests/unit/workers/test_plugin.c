@@ -243,10 +243,11 @@ static int describe(const char *path, int stream, char *out, size_t size)
 
 static void a_plugin_is_described_in_one_line_of_json(void **state)
 {
-	static const char head[] = "{\"abi\":3,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
+	static const char head[] = "{\"abi\":4,\"name\":\"fit\",\"version\":\"7\",\"build_id\":\"";
 	static const char tail[] = "\",\"key\":\"payload\",\"key_offset\":8,\"key_length\":4,\"schema\":3,"
 				   "\"record_size\":40,"
-				   "\"max_undo_bytes\":64,\"max_posts\":0,\"max_sends\":0,\"callbacks\":\"packet\"}\n";
+				   "\"max_undo_bytes\":64,\"max_posts\":0,\"max_sends\":0,\"shadow\":false,"
+				   "\"callbacks\":\"packet\",\"older\":[]}\n";
 	char path[64], out[1024];
 
 	(void)state;

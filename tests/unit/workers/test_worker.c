@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include "fake.h"
 #include "plugin_cc.h"
+#include "shadow_region.h"
 #include "worker.h"
 
 #define LCORES  2u
@@ -50,6 +52,7 @@ static struct zygote_spawn spawn;
 static uint8_t *others; /* shared memory that is nobody's business here */
 static pid_t worker;
 static int control = -1;
+static int region = -1; /* shadow region; -1: none */
 
 /* Pages of every belt of an lcore, as the primary's memzone has them. */
 static uint8_t *map_belts(uint32_t lcore)
@@ -104,6 +107,12 @@ static void start(int plugin)
 	fflush(NULL);
 	worker = fork();
 	assert_true(worker >= 0);
+	if (worker == 0 && region >= 0) { /* away from the number that is the region's */
+		pair[1] = fcntl(pair[1], F_DUPFD, 64);
+		plugin = fcntl(plugin, F_DUPFD, 64);
+		host.state.fd = fcntl(host.state.fd, F_DUPFD, 64);
+		dup2(region, ZYGOTE_FD_SHADOW);
+	}
 	if (worker == 0)
 		worker_run(&host, &spawn, pair[1], plugin);
 	close(pair[1]);
@@ -285,12 +294,60 @@ static void refused(int plugin, const char *what, const char *fix)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
+/* The signal that an entry ended the worker by; SIGKILL: by none, the worker has settled it. */
+static int ended_by(const struct belt_producer *belt)
+{
+	int status;
+
+	while (waitpid(worker, &status, WNOHANG) == 0) {
+		if (atomic_load(&belt->commit->done) == belt->offered)
+			kill(worker, SIGKILL);
+		sched_yield();
+	}
+	close(control);
+	return WTERMSIG(status);
+}
+
+/* Whatever a shadow does, it does to copies: the group's records are not there. */
+static void a_shadow_has_copies_and_not_the_records(void **state)
+{
+	uint8_t *there[] = {state_records(&host.state, 0) + 100, (uint8_t *)state_words(&host.state, 0)};
+
+	(void)state;
+	region = memfd_create("shadow", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(region, (off_t)shadow_region_bytes(&host.header)), 0);
+	spawn.shadow = 2;
+	start_probe();
+	uint8_t *copies = (uint8_t *)(uintptr_t)ask(0, 4, 0);
+	uint64_t records_at, bytes, byte = 0;
+	assert_int_equal(ask(0, 1, (uintptr_t)copies + 5), (uintptr_t)copies + 5);
+	shadow_region_at(&host.header, 0, 1, &records_at, &bytes);
+	assert_int_equal(pread(region, &byte, 1, (off_t)(records_at + 5)), 1);
+	assert_int_equal(byte, RUNS);
+	assert_int_equal(stop_worker(), 0);
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
+		uint8_t before = *there[i];
+
+		start_probe();
+		offer(0, BELT_PACKET, 1, (uintptr_t)there[i]);
+		assert_int_equal(ended_by(&primary[0].producer), SIGSEGV);
+		assert_int_equal(*there[i], before);
+		/* as recovery would */
+		assert_int_equal(atomic_load(&state_control(&host.state, SLOT)->journal.used), 0);
+		primary[0].producer.reaped = primary[0].producer.offered;
+		atomic_store(&primary[0].commit->done, primary[0].producer.offered);
+	}
+	spawn.shadow = 0;
+	close(region);
+	region = -1;
+}
+
 static void an_unfit_plugin_is_refused_with_the_fix(void **state)
 {
 	(void)state;
 	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_FLOW -DSIZE=32 -DINIT=0"), "needs key flow",
 		"`key: flow`");
-	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_PAYLOAD -DSIZE=33 -DINIT=0"), "33 bytes", "state_file");
+	refused(plugin_cc_fd(PLUGIN_SOURCE, "-DKEY=BATON_KEY_PAYLOAD -DSIZE=49 -DINIT=0"), "49 bytes", "state_file");
 	refused(plugin_cc_fd("int x;\n", ""), "/plugins/probe.so", "BATON_PLUGIN(");
 	refused(plugin_cc_fd("#include \"baton.h\"\n"
 			     "static int init(struct baton_ctx *c) { (void)c; return -28; }\n" PLUGIN_SOURCE,
@@ -348,6 +405,7 @@ int main(void)
 		cmocka_unit_test(a_worker_keeps_its_socket_and_the_state_file_alone),
 		cmocka_unit_test(a_worker_writes_where_it_must),
 		cmocka_unit_test(a_wild_write_is_a_crash_and_leaves_no_trace),
+		cmocka_unit_test(a_shadow_has_copies_and_not_the_records),
 		cmocka_unit_test(an_unfit_plugin_is_refused_with_the_fix),
 		cmocka_unit_test(a_plugin_that_crashes_at_init_is_a_death),
 		cmocka_unit_test(an_order_that_makes_no_sense_is_refused),

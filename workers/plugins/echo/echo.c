@@ -35,5 +35,6 @@ BATON_PLUGIN(
 	.record_size = 0,      /* sizeof(struct yours) if it remembers something */
 	.max_undo_bytes = 0,   /* then: bytes that one datagram saves at most, each save rounded up to 8, plus 16 */
 	.init = echo_init,
-	.packet = echo_packet
+	.packet = echo_packet,
+	.shadow = 1            /* has no effect but its reply: a new version may be tried on copies first */
 );

@@ -22,6 +22,8 @@ baton_verdict game_attack(struct baton_ctx *ctx, uint8_t *data);
 baton_verdict game_subscribe(struct baton_ctx *ctx, uint8_t *data);
 baton_verdict game_heartbeat(struct baton_ctx *ctx, uint8_t *data);
 
+void game_digest(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
+
 /* A subscriber that has just been heard of: its cells are told. */
 static inline void game_show(struct baton_ctx *ctx, struct player *player, uint32_t id)
 {

@@ -1,0 +1,196 @@
+/* A rollout's gates: when they are armed, what they are shown, what follows of what they say. gates.c judges. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate_collect.h"
+#include "gates.h"
+#include "log.h"
+#include "process.h"
+#include "reply.h"
+#include "rollout_inner.h"
+#include "shadow.h"
+
+struct rollout_gates {
+	struct gates engine;
+	struct gate_counts candidate, control;
+	bool armed;
+	bool judges;      /* there is a gate beside those of deaths */
+	bool no_control;
+	bool passed;      /* the latest window did */
+	uint32_t windows; /* since it was armed, whatever they said */
+	uint32_t controls; /* incarnations of control's processes: another sum, another control */
+};
+
+static bool judges(const struct config_analysis *analysis)
+{
+	for (uint32_t g = 0; g < GATE_CRASHES; g++)
+		if (analysis->gate[g].on && analysis->interval_ns != 0)
+			return true;
+	return false;
+}
+
+/* Changes when a process of control is another one. */
+static uint32_t control_incarnations(const struct supervisor *sup, uint32_t group)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+		if (w->group == group && w->role == ROLE_CONTROL && !w->gone && w->slot != SLOT_NONE)
+			sum += sup->slot[w->slot].incarnation * 64u + w->slot + 1u;
+	}
+	return sum;
+}
+
+void rollout_gates_arm(struct supervisor *sup, struct rollout *r)
+{
+	struct rollout_gates *g = r->gates ? r->gates : calloc(1, sizeof(*g));
+	bool first = !r->gates || !g->armed;
+
+	if (!g)
+		return; /* crashes and stalls need none of this */
+	r->gates = g;
+	bool no_control = !r->control && !r->mirroring;
+	if (no_control && !g->no_control)
+		gates_control_gone(&g->engine);
+	else if (!no_control && (g->no_control || first))
+		gates_control_back(&g->engine);
+	g->no_control = no_control;
+	gates_begin(&g->engine, &r->plan.analysis, process_now_ns());
+	g->armed = true;
+	g->judges = judges(&r->plan.analysis);
+	g->passed = false;
+	g->windows = 0;
+	g->controls = control_incarnations(sup, r->group);
+}
+
+void rollout_gates_disarm(struct rollout *r)
+{
+	if (r->gates)
+		r->gates->armed = false;
+}
+
+void rollout_gates_free(struct rollout *r)
+{
+	free(r->gates);
+	r->gates = NULL;
+}
+
+bool rollout_gates_passed(const struct rollout *r)
+{
+	const struct rollout_gates *g = r->gates;
+
+	if (r->full || r->skip || r->at_once || !g || !g->armed || !g->judges || BATON_SABOTAGE(no_traffic_passes))
+		return true;
+	return g->windows > 0 && g->passed;
+}
+
+static void collect(struct supervisor *sup, struct rollout *r, bool due)
+{
+	struct rollout_gates *g = r->gates;
+	struct shadow_counts shadow;
+
+	if (!due) {
+		gate_collect_deaths(sup, r->group, ROLE_CANDIDATE, &g->candidate);
+		return;
+	}
+	gate_collect(sup, r->group, ROLE_CANDIDATE, &g->candidate);
+	gate_collect(sup, r->group, ROLE_CONTROL, &g->control);
+	if (!r->mirroring)
+		return;
+	rollout_shadow_counts(sup, r, &shadow);
+	g->candidate.shadow_compared = shadow.compared;
+	g->candidate.shadow_differed = shadow.differed;
+	g->candidate.noise_compared = shadow.noise_compared;
+	g->candidate.noise_differed = shadow.noise_differed;
+}
+
+static void failed(struct supervisor *sup, struct rollout *r)
+{
+	enum config_gate_id gate = gates_guilty(&r->gates->engine);
+	const struct gate_result *result = gates_result(&r->gates->engine, gate);
+	bool death = gate == GATE_CRASHES || gate == GATE_STALLS;
+	char why[ROLLOUT_WHY];
+
+	if (BATON_SABOTAGE(failing_gate_ignored))
+		return;
+	snprintf(why, sizeof(why), "gate %s: %.120s", rollout_gate_name(gate), result->why);
+	snprintf(r->gate, sizeof(r->gate), "%s", rollout_gate_name(gate));
+	rollout_event(sup, r, r->plan.pause_on_failure && !death ? EV_GATE_PAUSE : EV_GATE, why);
+}
+
+void rollout_gates_poll(struct supervisor *sup, struct rollout *r)
+{
+	struct rollout_gates *g = r->gates;
+	uint64_t now = process_now_ns();
+
+	if (!g || !g->armed)
+		return;
+	if (!g->no_control && g->controls != control_incarnations(sup, r->group)) {
+		log_info("rollout of %s: control has another process: what it is compared on begins anew", r->plan.name);
+		rollout_gates_arm(sup, r);
+		return;
+	}
+	collect(sup, r, gates_due(&g->engine, now));
+	enum gates_say say = gates_poll(&g->engine, now, &g->candidate, g->no_control ? NULL : &g->control);
+	if (say == GATES_WAIT)
+		return;
+	g->windows++;
+	g->passed = say == GATES_PASS;
+	if (say == GATES_FAIL)
+		failed(sup, r);
+}
+
+/* ---- shown ---- */
+
+static json_t *number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *rollout_gates_json(const struct rollout *r)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; r->gates && i < GATE_COUNT; i++) {
+		const struct gate_result *result = gates_result(&r->gates->engine, (enum config_gate_id)i);
+		json_t *o;
+
+		if (result->verdict == GATE_OFF)
+			continue;
+		o = json_object();
+		reply_set_text(o, "name", rollout_gate_name(i));
+		reply_set_text(o, "verdict", rollout_verdict_name(result->verdict));
+		json_object_set_new(o, "value", number(result->value));
+		json_object_set_new(o, "control", number(result->control));
+		json_object_set_new(o, "limit", number(result->limit));
+		reply_set_count(o, "failures", result->failures);
+		reply_set_text(o, "why", result->why);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+uint32_t rollout_gates_windows(const struct rollout *r)
+{
+	return r->gates ? r->gates->windows : 0;
+}
+
+void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
+{
+	out->failure_limit = r->plan.analysis.failure_limit;
+	out->of = r->plan.analysis.of;
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		out->gate[i] = (struct stats_gate){ .value = NAN, .control = NAN, .limit = NAN };
+	if (!r->gates)
+		return;
+	out->windows = r->gates->windows;
+	for (uint32_t i = 0; i < GATE_COUNT; i++) {
+		const struct gate_result *result = gates_result(&r->gates->engine, (enum config_gate_id)i);
+
+		out->gate[i] = (struct stats_gate){ .verdict = result->verdict, .failures = result->failures,
+						    .value = result->value, .control = result->control, .limit = result->limit };
+	}
+}

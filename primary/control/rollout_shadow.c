@@ -1,0 +1,78 @@
+/* The shadow step of a rollout; the shadow itself is shadow.c. */
+#include "shadow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rank.h"
+#include "rollout_inner.h"
+#include "share.h"
+
+static uint32_t worker_of(const struct supervisor *sup, uint32_t group, enum worker_role role)
+{
+	uint32_t i = 0;
+
+	while (i < sup->workers && (sup->worker[i].group != group || sup->worker[i].role != role || sup->worker[i].gone))
+		i++;
+	return i;
+}
+
+/* Those that the candidate would own at that weight; of the service with most buckets. */
+static void sample(const struct supervisor *sup, const struct rollout *r, uint32_t permille, uint64_t *map)
+{
+	static uint8_t role[BATON_MAX_BUCKETS]; /* main lcore only */
+	uint32_t service = 0, most = 0;
+
+	for (uint32_t left = group_services(sup, r->group); left != 0; left &= left - 1) {
+		uint32_t s = (uint32_t)__builtin_ctz(left);
+		if (sup->primary->config.service[s].buckets > most) {
+			most = sup->primary->config.service[s].buckets;
+			service = s;
+		}
+	}
+	memset(map, 0, SHARE_WORDS * sizeof(*map));
+	rollout_rank(sup, r, service, permille, 0, role);
+	for (uint32_t b = 0; b < most; b++)
+		if (role[b] == RANK_CANDIDATE)
+			buckets_add(map, b);
+}
+
+int rollout_mirror(struct supervisor *sup, struct rollout *r, char *why, size_t bytes)
+{
+	static uint64_t map[SHARE_WORDS]; /* main lcore only */
+	const struct config_step *step = &r->plan.step[r->step];
+
+	sample(sup, r, step->permille, map);
+	return shadow_begin(sup, r->group, map, worker_of(sup, r->group, ROLE_CANDIDATE),
+			    worker_of(sup, r->group, ROLE_CONTROL), step->digest, why, bytes);
+}
+
+void rollout_unmirror(struct supervisor *sup, struct rollout *r)
+{
+	if (!r->mirroring)
+		return;
+	shadow_end(sup, r->group);
+	r->mirroring = false;
+	/* Their processes have no records of the group's: the next step has others. */
+	rollout_retire(sup, r, ROLE_CANDIDATE);
+	rollout_retire(sup, r, ROLE_CONTROL);
+}
+
+void rollout_shadow_counts(const struct supervisor *sup, const struct rollout *r, struct shadow_counts *out)
+{
+	shadow_counts(sup, r->group, out);
+}
+
+bool rollout_shadowed(const struct supervisor *sup, const struct rollout *r)
+{
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+
+		if (w->group != r->group || w->role == ROLE_STABLE || w->gone)
+			continue;
+		if (w->shadow != SHADOW_NONE || (w->slot != SLOT_NONE && sup->slot[w->slot].shadow != SHADOW_NONE))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,337 @@
+/* The file of rollouts: written whole at each step, before the step has any effect that a restart must know of. The
+ * next primary goes on at the step that stands there, so it is never one that is further than the last one was. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "reply.h"
+#include "rollout_inner.h"
+
+#define STORE_SCHEMA 1
+
+/* ---- to JSON ---- */
+
+static json_t *steps_json(const struct config_rollout *plan)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < plan->steps; i++) {
+		const struct config_step *step = &plan->step[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "kind", json_integer(step->kind));
+		json_object_set_new(o, "permille", json_integer(step->permille));
+		json_object_set_new(o, "ns", json_integer((json_int_t)step->ns));
+		json_object_set_new(o, "digest", json_boolean(step->digest));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *past_json(const struct rollout_past *past)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "from", rollout_version_json(&past->from));
+	json_object_set_new(o, "to", rollout_version_json(&past->to));
+	json_object_set_new(o, "promoted", json_boolean(past->promoted));
+	json_object_set_new(o, "time_ns", json_integer((json_int_t)past->time_ns));
+	reply_set_text(o, "by", past->actor);
+	reply_set_text(o, "why", past->why);
+	return o;
+}
+
+static json_t *group_json(const struct rollout *r)
+{
+	json_t *o = json_object(), *barred = json_array(), *past = json_array();
+	char salt[24];
+
+	snprintf(salt, sizeof(salt), "%016llx", (unsigned long long)r->salt);
+	reply_set_text(o, "at", rollout_at_name(r->at == AT_CHECK && !r->wish.resumed ? r->before : r->at));
+	json_object_set_new(o, "step", json_integer(r->step));
+	json_object_set_new(o, "weight", json_integer(r->weight));
+	json_object_set_new(o, "steps", steps_json(&r->plan));
+	json_object_set_new(o, "paused", json_boolean(r->paused));
+	json_object_set_new(o, "full", json_boolean(r->full));
+	json_object_set_new(o, "at_once", json_boolean(r->at_once));
+	json_object_set_new(o, "undone", json_boolean(r->undone));
+	json_object_set_new(o, "one_way", json_boolean(r->one_way));
+	json_object_set_new(o, "ever", json_boolean(r->ever));
+	reply_set_text(o, "salt", salt);
+	json_object_set_new(o, "began_ns", json_integer((json_int_t)r->began_ns));
+	json_object_set_new(o, "stable", rollout_version_json(&r->stable));
+	json_object_set_new(o, "candidate", rollout_version_json(&r->candidate));
+	json_object_set_new(o, "promoted", rollout_version_json(&r->promoted));
+	reply_set_text(o, "configured", r->configured);
+	reply_set_text(o, "by", r->actor);
+	reply_set_text(o, "why", r->why);
+	reply_set_text(o, "gate", r->gate);
+	for (uint32_t i = 0; i < r->bars; i++) {
+		json_t *bar = json_object();
+
+		json_object_set_new(bar, "version", rollout_version_json(&r->barred[i].version));
+		json_object_set_new(bar, "time_ns", json_integer((json_int_t)r->barred[i].time_ns));
+		reply_set_text(bar, "why", r->barred[i].why);
+		json_array_append_new(barred, bar);
+	}
+	json_object_set_new(o, "barred", barred);
+	for (uint32_t i = 0; i < r->pasts; i++)
+		json_array_append_new(past, past_json(&r->past[i]));
+	json_object_set_new(o, "history", past);
+	return o;
+}
+
+/* ---- writing ---- */
+
+/* The last directory and the one above it. */
+static void make_directory(const char *path)
+{
+	char dir[BATON_PATH_BYTES];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	char *end = strrchr(dir, '/');
+	if (!end || end == dir)
+		return;
+	*end = '\0';
+	char *above = strrchr(dir, '/');
+	if (above && above != dir) {
+		*above = '\0';
+		mkdir(dir, 0755);
+		*above = '/';
+	}
+	mkdir(dir, 0750);
+}
+
+/* Whole or not at all. */
+static int write_file(const char *path, const char *text, bool durable)
+{
+	char part[BATON_PATH_BYTES + 8];
+	size_t bytes = strlen(text);
+	int rc = 0, fd;
+
+	snprintf(part, sizeof(part), "%s.part", path);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0 && errno == ENOENT) {
+		make_directory(path);
+		fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	}
+	if (fd < 0)
+		return -errno;
+	ssize_t n = write(fd, text, bytes);
+	if (n < 0)
+		rc = -errno;
+	else if ((size_t)n != bytes)
+		rc = -ENOSPC;
+	if (rc == 0 && durable && fdatasync(fd) != 0)
+		rc = -errno;
+	if (close(fd) != 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && rename(part, path) != 0)
+		rc = -errno;
+	if (rc != 0)
+		unlink(part);
+	return rc;
+}
+
+/* A kill of the primary loses nothing that rename() has seen. Waiting for the disk is for when nothing is under way:
+ * the main lcore sees deaths. */
+void rollout_save(struct primary *primary, bool durable)
+{
+	struct rollouts *all = primary->rollouts;
+	json_t *o = json_object(), *groups = json_object();
+	int rc = -ENOMEM;
+
+	json_object_set_new(o, "schema", json_integer(STORE_SCHEMA));
+	for (uint32_t g = 0; g < primary->config.groups; g++)
+		if (all->of[g] && (all->of[g]->ever || all->of[g]->bars || all->of[g]->pasts))
+			json_object_set_new(groups, primary->config.group[g].name, group_json(all->of[g]));
+	json_object_set_new(o, "groups", groups);
+	char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+	if (text && !BATON_SABOTAGE(rollout_not_kept))
+		rc = write_file(all->path, text, durable);
+	free(text);
+	json_decref(o);
+	if (rc != 0 && !all->complained)
+		log_warn("rollouts: %s: %s: a restart of batond would not know what is under way until that is mended",
+			 all->path, strerror(-rc));
+	else if (rc == 0 && all->complained)
+		log_info("rollouts: %s: written again", all->path);
+	all->complained = rc != 0;
+}
+
+/* ---- reading ---- */
+
+static void text_to(const json_t *o, const char *key, char *to, size_t bytes)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	snprintf(to, bytes, "%s", text ? text : "");
+}
+
+static uint64_t number_of(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static bool truth_of(const json_t *o, const char *key)
+{
+	return json_is_true(json_object_get(o, key));
+}
+
+static void version_from(const json_t *o, const char *key, struct rollout_version *v)
+{
+	const json_t *from = json_object_get(o, key);
+
+	text_to(from, "version", v->version, sizeof(v->version));
+	text_to(from, "build_id", v->build_id, sizeof(v->build_id));
+	text_to(from, "path", v->path, sizeof(v->path));
+}
+
+static void lists_from(const json_t *o, struct rollout *r)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "barred"), i, item) {
+		if (r->bars == ROLLOUT_BARRED)
+			break;
+		struct rollout_bar *bar = &r->barred[r->bars++];
+		version_from(item, "version", &bar->version);
+		bar->time_ns = number_of(item, "time_ns");
+		text_to(item, "why", bar->why, sizeof(bar->why));
+	}
+	json_array_foreach(json_object_get(o, "history"), i, item) {
+		if (r->pasts == ROLLOUT_HISTORY)
+			break;
+		struct rollout_past *past = &r->past[r->pasts++];
+		version_from(item, "from", &past->from);
+		version_from(item, "to", &past->to);
+		past->promoted = truth_of(item, "promoted");
+		past->time_ns = number_of(item, "time_ns");
+		text_to(item, "by", past->actor, sizeof(past->actor));
+		text_to(item, "why", past->why, sizeof(past->why));
+	}
+}
+
+/* False: they make no sense. */
+static bool steps_from(const json_t *o, struct rollout *r)
+{
+	const json_t *item;
+	size_t i;
+
+	r->plan.steps = 0;
+	json_array_foreach(json_object_get(o, "steps"), i, item) {
+		struct config_step step = {
+			.kind = (enum config_step_kind)number_of(item, "kind"), .permille = (uint32_t)number_of(item, "permille"),
+			.ns = number_of(item, "ns"), .digest = truth_of(item, "digest"),
+		};
+		if (r->plan.steps == CONFIG_STEPS || step.kind > STEP_PAUSE || step.permille > 1000)
+			return false;
+		r->plan.step[r->plan.steps++] = step;
+	}
+	r->step = (uint32_t)number_of(o, "step");
+	r->weight = (uint32_t)number_of(o, "weight");
+	return r->plan.steps > 0 && r->weight <= 1000;
+}
+
+static enum rollout_at at_from(const json_t *o)
+{
+	const char *name = json_string_value(json_object_get(o, "at"));
+	enum rollout_at at = AT_IDLE;
+
+	while (name && at < AT_COUNT && strcmp(rollout_at_name(at), name) != 0)
+		at++;
+	return at < AT_COUNT ? at : AT_IDLE;
+}
+
+/* What it was at says what there is to do now: stable owns everything again. */
+static void take_up(struct rollout *r, enum rollout_at at, bool sound)
+{
+	const struct rollout_version candidate = r->candidate;
+
+	if (at == AT_IDLE || at == AT_DEGRADED) {
+		r->at = at;
+		r->weight = 0;
+		return;
+	}
+	if (at == AT_SETTLE || (at == AT_ROLLBACK && r->undone)) { /* all that was left to do is done */
+		r->at = AT_IDLE;
+		r->weight = 0;
+		return;
+	}
+	if (at == AT_ROLLBACK || !sound) {
+		r->at = AT_DEGRADED;
+		r->weight = 0;
+		return;
+	}
+	if (r->step >= r->plan.steps) /* it was through: the last step once more */
+		r->step = r->plan.steps - 1;
+	r->at = AT_CHECK;
+	r->wish = (struct rollout_wish){ .resumed = true, .answered = true, .at_once = r->at_once, .retry = true };
+	memcpy(r->wish.to, candidate.path, sizeof(r->wish.to));
+	memcpy(r->wish.build_id, candidate.build_id, sizeof(r->wish.build_id));
+	memcpy(r->wish.version, candidate.version, sizeof(r->wish.version));
+	memcpy(r->wish.actor, r->actor, sizeof(r->wish.actor));
+}
+
+static void group_from(const json_t *o, struct rollout *r)
+{
+	char salt[24];
+	enum rollout_at at = at_from(o);
+	bool sound = steps_from(o, r);
+
+	r->ever = truth_of(o, "ever");
+	r->paused = truth_of(o, "paused");
+	r->full = truth_of(o, "full");
+	r->at_once = truth_of(o, "at_once");
+	r->undone = truth_of(o, "undone");
+	r->one_way = truth_of(o, "one_way");
+	text_to(o, "salt", salt, sizeof(salt));
+	r->salt = strtoull(salt, NULL, 16);
+	r->began_ns = number_of(o, "began_ns");
+	version_from(o, "stable", &r->stable);
+	version_from(o, "candidate", &r->candidate);
+	version_from(o, "promoted", &r->promoted);
+	text_to(o, "configured", r->configured, sizeof(r->configured));
+	text_to(o, "by", r->actor, sizeof(r->actor));
+	text_to(o, "why", r->why, sizeof(r->why));
+	text_to(o, "gate", r->gate, sizeof(r->gate));
+	lists_from(o, r);
+	take_up(r, at, sound);
+}
+
+void rollout_load(struct primary *primary)
+{
+	struct rollouts *all = primary->rollouts;
+	json_error_t error;
+	json_t *o;
+
+	if (access(all->path, F_OK) != 0 && errno == ENOENT)
+		return;
+	o = json_load_file(all->path, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
+		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with "
+			  "what the configuration names", all->path, o ? "not of this version" : error.text);
+		json_decref(o);
+		return;
+	}
+	for (uint32_t g = 0; g < primary->config.groups; g++) {
+		const json_t *group = json_object_get(json_object_get(o, "groups"), primary->config.group[g].name);
+
+		if (!json_is_object(group))
+			continue;
+		group_from(group, all->of[g]);
+		if (all->of[g]->at == AT_CHECK)
+			log_info("rollout of %s to %s: goes on at step %u of %u, %u permille", primary->config.group[g].name,
+				 all->of[g]->candidate.version, all->of[g]->step + 1, all->of[g]->plan.steps, all->of[g]->weight);
+	}
+	json_decref(o);
+}

@@ -1,0 +1,358 @@
+/* The life of a shadow: memory, workers, orders to the I/O lcore, the end. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "refuse.h"
+#include "shadow_parts.h"
+#include "shadow_region.h"
+
+/* A snapshot is one entry of a worker that has players: so much is copied in well under 100 us. */
+#define BUCKET_MOST (256u << 10)
+/* Of both sides: pages of memory that nobody else has then. */
+#define PAGES_MOST (512ull << 20)
+#define PREPARE_BYTES (1u << 20) /* given pages to in one turn */
+#define LINE 64u
+
+/* ---- the region ---- */
+
+int shadow_region_create(const struct supervisor *sup)
+{
+	int fd = memfd_create("baton-shadow", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	/* Nobody who has it mapped may lose it under his feet. */
+	if (ftruncate(fd, (off_t)shadow_region_bytes(sup->primary->state.header)) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static uint64_t bucket_bytes(const struct state_group *group)
+{
+	return group->record_size == 0 ? 0 : (uint64_t)group->bucket_slots * group->stride;
+}
+
+/* Now, not under the worker that copies: its page faults are then of pages that are there. */
+static int give_pages(const struct supervisor *sup, uint32_t group, uint32_t bucket)
+{
+	const struct state_header *header = sup->primary->state.header;
+	uint64_t bytes = bucket_bytes(&header->group[group]), records_at, all;
+
+	for (uint32_t side = 0; side < SHADOW_SIDES; side++) {
+		uint64_t at = shadow_region_at(header, group, side, &records_at, &all);
+
+		if (fallocate(sup->shadow_fd, FALLOC_FL_KEEP_SIZE, (off_t)(at + bucket * sizeof(struct bucket_word)),
+			      sizeof(struct bucket_word)) != 0 ||
+		    (bytes != 0 && fallocate(sup->shadow_fd, FALLOC_FL_KEEP_SIZE, (off_t)(records_at + bucket * bytes),
+					     (off_t)bytes) != 0))
+			return -errno;
+	}
+	return 0;
+}
+
+static void take_pages(const struct supervisor *sup, uint32_t group)
+{
+	for (uint32_t side = 0; side < SHADOW_SIDES; side++) {
+		uint64_t records_at, bytes;
+		uint64_t at = shadow_region_at(sup->primary->state.header, group, side, &records_at, &bytes);
+
+		if (fallocate(sup->shadow_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)bytes) != 0)
+			log_warn("shadow of group %s: its memory stays until batond ends: %s",
+				 sup->primary->config.group[group].name, strerror(errno));
+	}
+}
+
+/* ---- the I/O lcore's memory ---- */
+
+/* Touched here, not by the lcore under packets. */
+static void *touched(size_t bytes)
+{
+	void *memory = aligned_alloc(LINE, (bytes + LINE - 1) & ~(size_t)(LINE - 1));
+
+	if (memory != NULL)
+		memset(memory, 0, bytes);
+	return memory;
+}
+
+static void mirror_destroy(struct mirror *mirror)
+{
+	if (mirror == NULL)
+		return;
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
+		free(mirror->side[s].node);
+		free(mirror->side[s].ring);
+	}
+	free(mirror->bucket);
+	free(mirror);
+}
+
+static struct mirror *mirror_create(uint32_t service, uint32_t group, uint32_t buckets, const uint64_t *map, bool digest)
+{
+	struct mirror *mirror = touched(sizeof(*mirror));
+
+	if (mirror == NULL)
+		return NULL;
+	mirror->service = service;
+	mirror->group = group;
+	mirror->buckets = buckets;
+	mirror->digest = digest;
+	mirror->bucket = touched(buckets * sizeof(*mirror->bucket));
+	bool all = mirror->bucket != NULL;
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
+		mirror->side[s].slot = SLOT_NONE;
+		mirror->side[s].node = touched(BELT_SLOTS * sizeof(struct mirror_node));
+		mirror->side[s].ring = touched(MIRROR_RING);
+		all = all && mirror->side[s].node != NULL && mirror->side[s].ring != NULL;
+	}
+	if (!all) {
+		mirror_destroy(mirror);
+		return NULL;
+	}
+	for (uint32_t b = 0; b < buckets; b++)
+		mirror->bucket[b].wanted = map[b / 64] >> (b % 64) & 1u;
+	return mirror;
+}
+
+/* ---- begin ---- */
+
+static uint32_t service_of(const struct supervisor *sup, uint32_t group)
+{
+	return (uint32_t)__builtin_ctz(group_services(sup, group));
+}
+
+static int check_worker(const struct supervisor *sup, uint32_t worker, enum shadow_side side, char *why, size_t bytes)
+{
+	const struct worker *w = &sup->worker[worker];
+	const struct worker_slot *s = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
+
+	if (s == NULL || s->shadow != side || !slot_usable(sup, w->slot))
+		return refuse(EAGAIN, why, bytes, "%s does not serve as a shadow yet: wait, or see `batonctl status` why not",
+			      w->name);
+	if ((s->ready.shadow & READY_SHADOW) == 0)
+		return refuse(ENOTSUP, why, bytes,
+			      "plugin %s %s does not declare that it may run as a shadow: set .shadow = 1 in its descriptor if "
+			      "it has no effect but on its records, replies and messages, or leave the shadow step out",
+			      s->ready.plugin_name, s->ready.version);
+	return 0;
+}
+
+static int check_size(const struct supervisor *sup, uint32_t group, const uint64_t *map, char *why, size_t bytes)
+{
+	const struct state_group *g = &sup->primary->state.header->group[group];
+	uint64_t one = bucket_bytes(g), count = 0;
+
+	for (uint32_t b = 0; b < g->buckets; b++)
+		count += map[b / 64] >> (b % 64) & 1u;
+	if (count == 0)
+		return refuse(EINVAL, why, bytes, "no bucket is to be shadowed: raise the sample");
+	if (one > BUCKET_MOST)
+		return refuse(E2BIG, why, bytes,
+			      "a bucket of group %s has %" PRIu64 " KiB of records; its worker could not copy more than %u KiB "
+			      "between two packets: more `buckets` of the service make them smaller",
+			      g->name, one >> 10, BUCKET_MOST >> 10);
+	if (count * one * SHADOW_SIDES > PAGES_MOST)
+		return refuse(E2BIG, why, bytes,
+			      "%" PRIu64 " buckets of %" PRIu64 " KiB, twice, are more than %llu MiB: lower the sample", count,
+			      one >> 10, PAGES_MOST >> 20);
+	return 0;
+}
+
+static int check(const struct supervisor *sup, uint32_t group, const uint64_t *map, uint32_t candidate, uint32_t control,
+		 char *why, size_t bytes)
+{
+	const struct shadow *shadow = sup->shadow[group];
+	int rc;
+
+	if (shadow != NULL && shadow->phase == SHADOW_ENDING)
+		return refuse(EAGAIN, why, bytes, "the shadow before is not over yet: wait");
+	if (shadow != NULL && shadow->phase != SHADOW_IDLE)
+		return refuse(EBUSY, why, bytes, "group %s has a shadow already", sup->primary->config.group[group].name);
+	if (sup->primary->config.io_cores != 1)
+		return refuse(ENOTSUP, why, bytes,
+			      "%u I/O lcores: in which order a worker has handled what two of them gave it, nobody can tell, and a "
+			      "shadow must do the same; leave the shadow step out, or use one I/O lcore",
+			      sup->primary->config.io_cores);
+	if (__builtin_popcount(group_services(sup, group)) != 1)
+		return refuse(ENOTSUP, why, bytes, "a shadow is of one service, group %s has several, or none",
+			      sup->primary->config.group[group].name);
+	if ((rc = check_size(sup, group, map, why, bytes)) != 0 ||
+	    (rc = check_worker(sup, candidate, SHADOW_CANDIDATE, why, bytes)) != 0)
+		return rc;
+	return control < sup->workers ? check_worker(sup, control, SHADOW_CONTROL, why, bytes) : 0;
+}
+
+int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, uint32_t candidate_worker,
+		 uint32_t control_worker, bool digest, char *why, size_t bytes)
+{
+	int rc = check(sup, group, map, candidate_worker, control_worker, why, bytes);
+
+	if (rc != 0)
+		return rc;
+	struct shadow *shadow = sup->shadow[group] != NULL ? sup->shadow[group] : malloc(sizeof(*shadow));
+	uint32_t service = service_of(sup, group), buckets = sup->primary->config.service[service].buckets;
+	struct mirror *mirror = mirror_create(service, group, buckets, map, digest);
+	if (shadow == NULL || mirror == NULL) {
+		if (sup->shadow[group] == NULL)
+			free(shadow);
+		mirror_destroy(mirror);
+		return refuse(ENOMEM, why, bytes, "no memory for a shadow of %u buckets", buckets);
+	}
+	*shadow = (struct shadow){
+		.phase = SHADOW_PREPARING, .service = service, .mirror = mirror, .slot = {SLOT_NONE, SLOT_NONE},
+	};
+	memcpy(shadow->map, map, (buckets + 63) / 64 * sizeof(*map));
+	memcpy(shadow->worker[0], sup->worker[candidate_worker].name, BATON_NAME_BYTES);
+	if (control_worker < sup->workers)
+		memcpy(shadow->worker[1], sup->worker[control_worker].name, BATON_NAME_BYTES);
+	sup->shadow[group] = shadow;
+	log_info("group %s: shadow of %s begins%s%s", sup->primary->config.group[group].name, shadow->worker[0],
+		 shadow->worker[1][0] ? ", control " : "", shadow->worker[1]);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+/* They have no way to the group's records, and must not be given buckets as they are. */
+static void dismiss(struct supervisor *sup, const char *name)
+{
+	uint32_t worker = name[0] ? worker_find(sup, name) : sup->workers;
+
+	if (worker == sup->workers)
+		return;
+	struct worker *w = &sup->worker[worker];
+	w->shadow = SHADOW_NONE;
+	if (w->slot != SLOT_NONE && sup->slot[w->slot].shadow != SHADOW_NONE && slot_usable(sup, w->slot))
+		slot_event(sup, w->slot, EVENT_STOP);
+}
+
+void shadow_end(struct supervisor *sup, uint32_t group)
+{
+	struct shadow *shadow = sup->shadow[group];
+
+	if (shadow == NULL || shadow->phase == SHADOW_IDLE || shadow->phase == SHADOW_ENDING)
+		return;
+	if (shadow->phase == SHADOW_ON)
+		datapath_mirror_end(sup->primary->dp, shadow->mirror);
+	else
+		atomic_store_explicit(&shadow->mirror->released, 1, memory_order_relaxed); /* nobody else has it */
+	shadow->phase = SHADOW_ENDING;
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		dismiss(sup, shadow->worker[s]);
+	log_info("group %s: shadow ends", sup->primary->config.group[group].name);
+}
+
+bool shadow_active(const struct supervisor *sup, uint32_t group)
+{
+	return sup->shadow[group] != NULL && sup->shadow[group]->phase != SHADOW_IDLE;
+}
+
+static bool any_shadow_slot(const struct supervisor *sup, uint32_t group)
+{
+	for (uint32_t i = 0; i < sup->slots; i++)
+		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].shadow != SHADOW_NONE &&
+		    sup->worker[sup->slot[i].worker].group == group)
+			return true;
+	return false;
+}
+
+static void poll_ending(struct supervisor *sup, uint32_t group, struct shadow *shadow)
+{
+	/* acquire: pairs with the release in mirror_end() */
+	if (shadow->mirror != NULL && atomic_load_explicit(&shadow->mirror->released, memory_order_acquire) != 0) {
+		shadow_take_samples(shadow);
+		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+			shadow->counts[s] = shadow->mirror->side[s].counts;
+		mirror_destroy(shadow->mirror);
+		shadow->mirror = NULL;
+	}
+	if (shadow->mirror != NULL || any_shadow_slot(sup, group))
+		return;
+	take_pages(sup, group);
+	shadow->phase = SHADOW_IDLE;
+}
+
+/* ---- turn by turn ---- */
+
+static void poll_preparing(struct supervisor *sup, uint32_t group, struct shadow *shadow)
+{
+	uint64_t one = bucket_bytes(&sup->primary->state.header->group[group]) + sizeof(struct bucket_word), given = 0;
+
+	for (; shadow->prepared < shadow->mirror->buckets && given < PREPARE_BYTES; shadow->prepared++) {
+		if (!shadow->mirror->bucket[shadow->prepared].wanted)
+			continue;
+		int rc = give_pages(sup, group, shadow->prepared);
+		if (rc != 0) {
+			log_error("group %s: no memory for the records of its shadow: %s; lower the sample",
+				  sup->primary->config.group[group].name, strerror(-rc));
+			shadow->mirror->buckets = 0;
+			shadow_end(sup, group);
+			return;
+		}
+		given += one * SHADOW_SIDES;
+	}
+	if (shadow->prepared < shadow->mirror->buckets)
+		return;
+	shadow->phase = SHADOW_ON;
+	datapath_mirror_begin(sup->primary->dp, shadow->mirror);
+}
+
+/* The worker of a side, and whoever replaces it when it has died. */
+static void join(struct supervisor *sup, struct shadow *shadow, uint32_t s)
+{
+	uint32_t worker = shadow->worker[s][0] ? worker_find(sup, shadow->worker[s]) : sup->workers;
+
+	if (worker == sup->workers)
+		return;
+	uint32_t slot = sup->worker[worker].slot;
+	if (slot == SLOT_NONE || !slot_usable(sup, slot) || sup->slot[slot].shadow != s + SHADOW_CANDIDATE ||
+	    (slot == shadow->slot[s] && sup->slot[slot].incarnation == shadow->incarnation[s]))
+		return;
+	shadow->slot[s] = slot;
+	shadow->incarnation[s] = sup->slot[slot].incarnation;
+	shadow->mirror->side[s].digest = (sup->slot[slot].ready.shadow & READY_DIGEST) != 0;
+	datapath_mirror_join(sup->primary->dp, shadow->mirror, s, slot);
+}
+
+void shadow_poll(struct supervisor *sup)
+{
+	for (uint32_t g = 0; g < sup->primary->config.groups; g++) {
+		struct shadow *shadow = sup->shadow[g];
+
+		if (shadow == NULL || shadow->phase == SHADOW_IDLE)
+			continue;
+		if (shadow->phase == SHADOW_PREPARING)
+			poll_preparing(sup, g, shadow);
+		else if (shadow->phase == SHADOW_ENDING)
+			poll_ending(sup, g, shadow);
+		if (shadow->phase != SHADOW_ON)
+			continue;
+		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+			join(sup, shadow, s);
+		shadow_take_samples(shadow);
+	}
+}
+
+void shadow_fini(struct supervisor *sup)
+{
+	for (uint32_t g = 0; g < BATON_MAX_GROUPS; g++) {
+		/* An I/O lcore that has not let go still works in it: the process is about to end anyway. */
+		if (sup->shadow[g] != NULL && !sup->primary->running)
+			mirror_destroy(sup->shadow[g]->mirror);
+		free(sup->shadow[g]);
+	}
+	if (sup->shadow_fd >= 0)
+		close(sup->shadow_fd);
+}

@@ -1,0 +1,127 @@
+/* The mirror of an I/O lcore: what workers of a service settled is offered once more, to a candidate and to a control that
+ * work on copies of the records, and what they make of it is compared with what production did. Nothing of theirs is sent.
+ *
+ * Mirrored is what has been *reaped*, in that order: a death or a move of production's workers changes nothing here, for
+ * what they left unsettled has not happened yet. A bucket is in step with a side from the reap of its snapshot entry on,
+ * until a copy is dropped, a difference is found, or a tick cannot be told exactly; then another snapshot is posted, when
+ * the side has settled all it had of the bucket, and not before the last one was MIRROR_SNAPSHOT_NS ago.
+ *
+ * All memory is made by the main lcore before the order and given back after the I/O lcore has let go. Bounded work a turn:
+ * copies as far as there is credit for them, MIRROR_REAP a side, a snapshot, MIRROR_LOOK buckets looked at. */
+#ifndef BATON_PRIMARY_MIRROR_H
+#define BATON_PRIMARY_MIRROR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi.h"
+#include "belt.h"
+#include "shadow_region.h"
+
+/* Entries copied: so many at once, after that one a MIRROR_COPY_NS, or a tenth of the lcore's time; the rest is dropped. */
+#define MIRROR_COPIES      1024u
+#define MIRROR_COPY_NS     1000u
+#define MIRROR_REAP        64u
+#define MIRROR_LOOK        64u
+#define MIRROR_SNAPSHOT_NS 1000000u
+#define MIRROR_RING        (1u << 20) /* bytes of requests and replies kept for a side */
+#define MIRROR_BYTES       256u /* of each that are shown */
+#define MIRROR_SAMPLES     64u
+
+/* What production made of an entry: all that is compared. */
+struct mirror_outcome {
+	uint32_t verdict; /* enum of baton_verdict, without a length */
+	uint32_t len;     /* of the reply */
+	uint32_t cells;   /* posted and sent */
+	uint64_t cells_hash; /* of their heads and bytes */
+};
+
+/* An entry on its way through a side's belt, by position. */
+struct mirror_node {
+	struct mirror_outcome production;
+	uint64_t ring_end;  /* ring is free up to here when it is over */
+	uint32_t request_at, reply_at, shadow_at; /* offsets in the ring; shadow_at: of BELT_COMPARE */
+	uint32_t shadow_verdict, shadow_len;      /* likewise */
+	uint16_t len;       /* of the request */
+	uint16_t epoch;     /* of the bucket, when it was offered */
+	uint8_t kind;       /* of the entry it stands for */
+};
+
+/* w, r: I/O lcore */
+struct mirror_bucket {
+	uint8_t wanted;  /* in the map of the shadow */
+	uint8_t in_step; /* bit per side */
+	uint8_t asked;   /* bit per side: in the snapshot entry that is in a belt; 0: there is none */
+	uint8_t slot;    /* whose belt that is */
+	uint16_t epoch[SHADOW_SIDES]; /* changes with each difference: what was offered before is not compared any more */
+	uint64_t asked_at; /* its position */
+	uint64_t last[SHADOW_SIDES]; /* position behind its last entry in the side's belt */
+};
+
+/* w: I/O lcore  r: main lcore, each word whole; monotonic but for in_step */
+struct mirror_counts {
+	uint64_t mirrored, dropped, left_step, compared, differed;
+	uint64_t in_step; /* buckets now */
+	uint64_t ignored; /* of a bucket that had differed before */
+	uint64_t untold;  /* differences for which the main lcore had no place */
+};
+
+struct mirror_side {
+	uint32_t slot; /* SLOT_NONE: nobody, or dead */
+	bool digest;   /* its plugin names fields. w: main lcore before the order */
+	uint64_t from; /* position of the first entry that is ours */
+	uint64_t ring_head, ring_tail;
+	struct mirror_counts counts;
+	struct mirror_node *node; /* BELT_SLOTS */
+	uint8_t *ring;            /* MIRROR_RING */
+};
+
+/* A difference. w: I/O lcore  r: main lcore */
+struct mirror_sample {
+	uint64_t time_ns;
+	uint32_t side, bucket, kind;
+	uint32_t request_len, reply_len[2], verdict[2], cells[2]; /* 0: production's, 1: the side's */
+	bool cells_differ; /* in number or bytes */
+	bool digested;     /* fields are the plugin's */
+	uint32_t fields;   /* that differ; the first COMPARE_FIELDS stand in field */
+	struct belt_field field[COMPARE_FIELDS];
+	uint8_t request[MIRROR_BYTES], reply[2][MIRROR_BYTES];
+};
+
+struct mirror {
+	/* w: main lcore before the order  r: I/O lcore */
+	uint32_t service, group, buckets;
+	bool digest;
+	struct mirror_bucket *bucket;
+	/* w: I/O lcore */
+	uint32_t next_bucket; /* looked at next */
+	uint64_t asked_ns;    /* when the last snapshot was posted */
+	uint32_t credit;      /* copies that may be made now, one for all sides */
+	uint64_t credited_ns; /* when it was last given */
+	struct mirror_side side[SHADOW_SIDES];
+	_Atomic uint32_t released; /* w: I/O lcore: it knows nothing of this any more  r: main lcore */
+	_Atomic uint32_t head baton_aligned(64); /* of samples  w: I/O lcore  r: main lcore */
+	_Atomic uint32_t tail baton_aligned(64); /* w: main lcore  r: I/O lcore */
+	struct mirror_sample sample[MIRROR_SAMPLES];
+};
+
+struct io_lcore;
+struct order;
+
+/* Orders of the main lcore. */
+void mirror_begin(struct io_lcore *io, struct mirror *mirror);
+void mirror_join(struct io_lcore *io, struct mirror *mirror, uint32_t side, uint32_t slot);
+void mirror_end(struct io_lcore *io, struct mirror *mirror);
+
+/* The first `count` settled entries of a belt whose slot feeds a mirror are about to be reaped; `cells` outbound cells
+ * wait. */
+void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells);
+/* What nobody waits for. */
+bool mirror_is_full(const struct io_lcore *io, const struct mirror *mirror);
+/* Every turn in which there are shadow workers: reaps their belts, posts snapshots. */
+void mirror_turn(struct io_lcore *io);
+/* Instead of taking entries back: a shadow worker's are forgotten. */
+void mirror_slot_dies(struct io_lcore *io, uint32_t slot);
+
+#endif

@@ -1,0 +1,577 @@
+/* The mirror with real workers' loops over belts in memory: production's workers in slots 0 and 1, the candidate in 2, the
+ * control in 3. The plugin counts per key, answers with count, time and chance, posts to other buckets, sends, and is ticked. */
+#define _GNU_SOURCE
+#define idle_wait worker_idle_wait /* two processes have one of the name */
+#define idle_sleep worker_idle_sleep
+#include "workers/runtime/loop.c"
+#undef idle_wait
+#undef idle_sleep
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "datapath_rig.h"
+#include "fake.h"
+
+#define BUCKETS   64u
+#define SLOTS     4u
+#define CANDIDATE 2u
+#define CONTROL   3u
+#define PERIOD    20000000u
+#define KEYS      256u
+
+/* ---- the plugin ---- */
+
+struct record {
+	uint64_t count, time_ns, ticks, told;
+};
+
+struct request {
+	uint32_t key; /* steers */
+	uint32_t what; /* WHAT_* bits */
+	uint64_t count, time_ns, chance; /* of the reply */
+	uint64_t noise; /* of the reply: nothing that its digest names */
+};
+#define WHAT_POST  1u
+#define WHAT_SEND  2u
+#define WHAT_ERROR 4u
+
+static uint64_t clock_of_its_own; /* what no plugin may use */
+static bool noisy, hide_noise;
+
+static struct record *record_of(struct baton_ctx *ctx, uint64_t key)
+{
+	struct record *record = baton_find(ctx, key);
+
+	record = record != NULL ? record : baton_insert(ctx, key);
+	assert_non_null(record);
+	assert_true(baton_save(ctx, record, sizeof(*record)));
+	return record;
+}
+
+static baton_verdict answer(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data, uint64_t wrong)
+{
+	struct request request;
+
+	assert_true(packet->len >= sizeof(request));
+	memcpy(&request, data, sizeof(request));
+	struct record *record = record_of(ctx, request.key);
+	record->count++;
+	record->time_ns = ctx->time_ns;
+	request.count = record->count + wrong;
+	request.time_ns = ctx->time_ns + record->ticks;
+	request.chance = baton_random(ctx) + record->told;
+	request.noise = noisy ? clock_of_its_own++ : 0;
+	memcpy(data, &request, sizeof(request));
+	if (request.what & WHAT_POST)
+		assert_true(baton_post(ctx, (request.key * 7 + (uint32_t)record->count) % BUCKETS, &request.count, 16));
+	if (request.what & WHAT_SEND)
+		assert_true(baton_send(ctx, ctx->peer, &request, offsetof(struct request, noise)));
+	return request.what & WHAT_ERROR ? baton_reply_error(sizeof(request)) : baton_reply(sizeof(request));
+}
+
+static baton_verdict packet_right(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
+{
+	return answer(ctx, packet, data, 0);
+}
+
+static uint32_t wrong_every = 16;
+static baton_verdict packet_wrong(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
+{
+	static uint32_t seen;
+
+	return answer(ctx, packet, data, ++seen % wrong_every == 0 ? 1000 : 0);
+}
+
+static void told(struct baton_ctx *ctx, const struct baton_packet *packet, const uint8_t *data)
+{
+	assert_int_equal(packet->len, 16);
+	record_of(ctx, 1000 + ctx->bucket)->told += data[0];
+	for (uint32_t iter = 0;;) {
+		uint64_t key;
+		struct record *record = baton_next(ctx, &iter, &key);
+
+		if (record == NULL)
+			return;
+		assert_true(baton_save(ctx, record, sizeof(*record)));
+		record->told += packet->time_ns % 7 + data[0];
+	}
+}
+
+static void ticked(struct baton_ctx *ctx, uint64_t number)
+{
+	for (uint32_t iter = 0;;) {
+		uint64_t key;
+		struct record *record = baton_next(ctx, &iter, &key);
+
+		if (record == NULL)
+			return;
+		assert_true(baton_save(ctx, record, sizeof(*record)));
+		record->ticks += number % 100 + baton_random(ctx) % 3;
+	}
+}
+
+static void digest(struct baton_digest *out, const uint8_t *reply, uint32_t len)
+{
+	struct request request;
+
+	baton_field(out, "length", len);
+	if (len < sizeof(request))
+		return;
+	memcpy(&request, reply, sizeof(request));
+	baton_field(out, "count", (int64_t)request.count);
+	baton_field_real(out, "time", (double)request.time_ns);
+	baton_field(out, "chance", (int64_t)request.chance);
+	if (!hide_noise)
+		baton_field(out, "noise", (int64_t)request.noise);
+}
+
+#define PLUGIN(which) { \
+	.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), .name = "test", .version = "1", \
+	.key = BATON_KEY_PAYLOAD, .key_length = 4, .schema = 1, .record_size = sizeof(struct record), \
+	.max_undo_bytes = 4096, .packet = which, .tick = ticked, .message = told, .max_posts = 1, .max_sends = 1, \
+	.shadow = 1, .digest = digest }
+static const struct baton_plugin right = PLUGIN(packet_right), wrong = PLUGIN(packet_wrong);
+
+/* ---- the world ---- */
+
+void worker_idle_wait(struct loop *loop)
+{
+	(void)loop; /* the test turns the loops itself */
+}
+
+static struct rig rig;
+static struct loop loops[SLOTS];
+static struct mirror mirror;
+static struct mirror_bucket bucket[BUCKETS];
+static int region = -1;
+static uint64_t seed, now_ns;
+static uint32_t sent, came;
+
+static struct io_lcore *io(void) { return rig.dp->io[0]; }
+
+static void start_worker(uint32_t slot, const struct baton_plugin *plugin)
+{
+	struct loop *l = &loops[slot];
+	bool shadow = slot >= CANDIDATE;
+
+	memset(&l->txn, 0, sizeof(l->txn));
+	state_slot_begin(&rig.state, slot, shadow ? BATON_MAX_GROUPS : 0);
+	assert_int_equal(shadow_attach(&l->shadow, region, rig.state.header, 0, shadow ? slot - 1 : 0), 0);
+	assert_int_equal(txn_bind(&l->txn, &rig.state, slot, 0, plugin->max_undo_bytes, 77), 0);
+	if (shadow)
+		shadow_bind(&l->txn, &l->shadow, slot - CANDIDATE);
+	assert_int_equal(loop_init(l, plugin, &rig.belt[0][slot], state_control(&rig.state, slot)->commit, 1, BUCKETS,
+				   stats_worker_page(&rig.stats, slot), 1000000000, true), 0);
+	datapath_slot_shadow(rig.dp, slot, shadow);
+	datapath_slot_attach(rig.dp, slot, 0);
+	for (uint32_t i = 0; !datapath_slot_attached(rig.dp, slot); i++) {
+		assert_true(i < 1000);
+		io_turn(io());
+	}
+}
+
+/* Frames that have left: every one is an answer of production's, or what it sent. */
+static void count_frames(void)
+{
+	struct rte_mbuf *mbuf;
+
+	for (; rte_ring_dequeue(rig.tx[0], (void **)&mbuf) == 0; came++)
+		rte_pktmbuf_free(mbuf);
+}
+
+static void turns(uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		now_ns += 20000;
+		rig_time(&rig, now_ns);
+		io_turn(io());
+	}
+	count_frames();
+}
+
+static void run(uint32_t slot)
+{
+	while (loop_turn(&loops[slot]) != 0)
+		;
+}
+
+static void inject(uint32_t key, uint32_t what, uint32_t extra)
+{
+	uint8_t bytes[sizeof(struct request) + 1200] = {0};
+	struct request request = {.key = key, .what = what};
+
+	memcpy(bytes, &request, sizeof(request));
+	rig_inject(&rig, 0, rig_frame(&rig, 0, bytes, (uint32_t)sizeof(request) + extra));
+	sent += 1 + (what & WHAT_SEND ? 1 : 0);
+}
+
+static void move_buckets(uint32_t from, uint32_t to, uint64_t map)
+{
+	struct move_report report;
+	int id = datapath_move(rig.dp, &(struct move_order){.from = from, .to = to, .map = &map});
+
+	assert_true(id > 0);
+	for (uint32_t i = 0; !datapath_move_done(rig.dp, id, &report); i++) {
+		assert_true(i < 10000);
+		turns(1);
+		for (uint32_t s = 0; s < SLOTS; s++)
+			if (io()->slot[s].attached)
+				run(s);
+	}
+}
+
+static void begin_mirror(bool digested)
+{
+	mirror = (struct mirror){.buckets = BUCKETS, .bucket = bucket, .digest = digested};
+	memset(bucket, 0, sizeof(bucket));
+	for (uint32_t b = 0; b < BUCKETS; b++)
+		bucket[b].wanted = 1;
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
+		mirror.side[s].slot = SLOT_NONE;
+		mirror.side[s].digest = true;
+		mirror.side[s].node = calloc(BELT_SLOTS, sizeof(struct mirror_node));
+		mirror.side[s].ring = calloc(1, MIRROR_RING);
+		assert_true(mirror.side[s].node != NULL && mirror.side[s].ring != NULL);
+	}
+	datapath_mirror_begin(rig.dp, &mirror);
+	datapath_mirror_join(rig.dp, &mirror, 0, CANDIDATE);
+	datapath_mirror_join(rig.dp, &mirror, 1, CONTROL);
+}
+
+static void world(const struct baton_plugin *candidate, bool digested)
+{
+	rig_create_for(&rig, 1, SLOTS, BUCKETS, sizeof(struct record));
+	rig.config.group[0].tick_period_ns = PERIOD;
+	rig.config.group[0].tick_catch_up = 4;
+	rig_restart(&rig);
+	now_ns = 1700000000ull * 1000000000ull;
+	rig_time(&rig, now_ns);
+	region = memfd_create("shadow", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(region, (off_t)shadow_region_bytes(rig.state.header)), 0);
+	sent = came = 0;
+	noisy = hide_noise = false;
+	wrong_every = 16;
+	start_worker(0, &right);
+	start_worker(1, &right);
+	move_buckets(SLOT_NONE, 0, 0xffffffffull);
+	move_buckets(SLOT_NONE, 1, ~0xffffffffull);
+	start_worker(CANDIDATE, candidate);
+	start_worker(CONTROL, &right);
+	begin_mirror(digested);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	datapath_mirror_end(rig.dp, &mirror);
+	turns(200);
+	assert_int_equal(atomic_load(&mirror.released), 1);
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
+		free(mirror.side[s].node);
+		free(mirror.side[s].ring);
+	}
+	for (uint32_t i = 0; i < SLOTS; i++)
+		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+			if (loops[i].shadow.side[s].words != NULL)
+				munmap(loops[i].shadow.side[s].words, shadow_region_bytes(rig.state.header) / 2);
+	close(region);
+	rig_destroy(&rig);
+	return 0;
+}
+
+/* Everybody works, in an order that chance gives, until all have done everything. */
+static void traffic(uint32_t packets, uint64_t workers)
+{
+	for (uint32_t i = 0; i < packets; i++) {
+		uint32_t key = fake_below(&seed, KEYS);
+
+		inject(key, fake_below(&seed, 8) == 0 ? fake_below(&seed, 8) : 0, fake_below(&seed, 16) == 0 ? fake_below(&seed, 1200) : 0);
+		for (uint32_t n = fake_below(&seed, 4); n > 0; n--) {
+			uint32_t slot = fake_below(&seed, SLOTS);
+
+			turns(1);
+			if (workers >> slot & 1u)
+				loop_turn(&loops[slot]);
+		}
+	}
+	for (uint32_t n = 0; n < 200; n++) {
+		turns(1);
+		for (uint32_t s = 0; s < SLOTS; s++)
+			if (workers >> s & 1u)
+				run(s);
+	}
+}
+
+static uint32_t in_step(uint32_t side)
+{
+	uint32_t count = 0;
+
+	for (uint32_t b = 0; b < BUCKETS; b++)
+		count += bucket[b].in_step >> side & 1u;
+	assert_int_equal(count, mirror.side[side].counts.in_step);
+	return count;
+}
+
+static void wait_in_step(uint64_t workers)
+{
+	for (uint32_t i = 0; in_step(0) != BUCKETS || in_step(1) != BUCKETS; i++) {
+		assert_true(i < 100000);
+		turns(1);
+		for (uint32_t s = 0; s < SLOTS; s++)
+			if (workers >> s & 1u)
+				run(s);
+	}
+}
+
+static const struct mirror_counts *counts(uint32_t side) { return &mirror.side[side].counts; }
+
+/* Nothing of a shadow has left, nothing of production's has not; records are what production made of them alone. */
+static void players_noticed_nothing(void)
+{
+	const struct CoreStats *page = stats_io(&rig.stats, 0);
+
+	assert_int_equal(came, sent);
+	assert_int_equal(page->messages_lost, 0);
+	assert_int_equal(page->messages_posted, page->messages_settled);
+	assert_int_equal(io()->ledger.in_belts, 0);
+}
+
+#define ALL 0xfu
+
+/* ---- claims ---- */
+
+static void equal_versions_never_differ(void **state)
+{
+	(void)state;
+	world(&right, false);
+	traffic(3000, ALL);
+	wait_in_step(ALL);
+	traffic(9000, ALL);
+	assert_true(counts(0)->compared > 5000 && counts(1)->compared > 5000);
+	assert_int_equal(counts(0)->differed, 0);
+	assert_int_equal(counts(1)->differed, 0);
+	assert_int_equal(counts(0)->dropped, 0);
+	players_noticed_nothing();
+}
+
+static void a_wrong_reply_is_shown_and_its_bucket_begins_anew(void **state)
+{
+	(void)state;
+	world(&wrong, false);
+	wait_in_step(ALL);
+	traffic(3000, ALL);
+	assert_true(counts(0)->differed > 10);
+	assert_true(counts(0)->left_step >= counts(0)->differed);
+	assert_int_equal(counts(1)->differed, 0);
+	const struct mirror_sample *sample = &mirror.sample[0];
+	struct request request, production, theirs;
+	memcpy(&request, sample->request, sizeof(request));
+	memcpy(&production, sample->reply[0], sizeof(request));
+	memcpy(&theirs, sample->reply[1], sizeof(request));
+	assert_int_equal(request.count, 0);
+	assert_int_equal(theirs.key, request.key);
+	assert_int_equal(theirs.count, production.count + 1000);
+	assert_int_equal(theirs.chance, production.chance);
+	wrong_every = 1u << 30;
+	wait_in_step(ALL);
+	uint64_t differed = counts(0)->differed, compared = counts(0)->compared;
+	traffic(2000, ALL);
+	assert_int_equal(counts(0)->differed, differed);
+	assert_true(counts(0)->compared > compared + 1000);
+	players_noticed_nothing();
+}
+
+static void a_digest_names_the_field(void **state)
+{
+	(void)state;
+	world(&wrong, true);
+	wait_in_step(ALL);
+	traffic(2000, ALL);
+	assert_true(counts(0)->differed > 10);
+	/* one that was sent besides differs in that, too, which no digest speaks of */
+	const struct mirror_sample *sample = &mirror.sample[0];
+	while (!sample->digested && sample != &mirror.sample[MIRROR_SAMPLES - 1])
+		sample++;
+	assert_true(sample->digested);
+	assert_int_equal(sample->fields, 1);
+	assert_string_equal(sample->field[0].name, "count");
+	assert_int_equal(sample->field[0].shadow, sample->field[0].production + 1000);
+	players_noticed_nothing();
+}
+
+static void what_no_digest_names_is_no_difference(void **state)
+{
+	(void)state;
+	world(&right, true);
+	noisy = hide_noise = true;
+	wait_in_step(ALL);
+	traffic(2000, ALL);
+	assert_true(counts(0)->compared > 1000);
+	assert_int_equal(counts(0)->differed, 0);
+	assert_int_equal(counts(0)->left_step, 0);
+	assert_int_equal(counts(1)->differed, 0);
+}
+
+static void a_plugin_that_differs_from_itself_makes_noise(void **state)
+{
+	(void)state;
+	world(&right, false);
+	noisy = true;
+	wait_in_step(ALL);
+	traffic(2000, ALL);
+	/* every packet; messages are answered to nobody */
+	assert_true(counts(0)->differed > 50 && counts(1)->differed > 50);
+	assert_true(counts(0)->differed > counts(0)->compared * 3 / 4);
+	assert_true(counts(1)->differed > counts(1)->compared * 3 / 4);
+	players_noticed_nothing();
+}
+
+/* The shadows settle nothing: their belts fill. */
+static void a_shadow_that_stands_still_holds_nobody_up(void **state)
+{
+	(void)state;
+	world(&right, false);
+	wait_in_step(ALL);
+	traffic(2 * BELT_SLOTS, 3);
+	assert_true(counts(0)->dropped >= 1 && counts(1)->dropped >= 1);
+	assert_int_equal(counts(0)->compared, 0);
+	assert_true(in_step(0) < BUCKETS);
+	players_noticed_nothing();
+	/* what it had is still right, and it finds its way back */
+	wait_in_step(ALL);
+	traffic(1000, ALL);
+	assert_true(counts(0)->compared > BELT_SLOTS / 2);
+	assert_int_equal(counts(0)->differed, 0);
+	players_noticed_nothing();
+}
+
+static void a_dead_shadow_is_forgotten_and_replaced(void **state)
+{
+	uint32_t orphans;
+
+	(void)state;
+	world(&right, false);
+	wait_in_step(ALL);
+	traffic(500, 3 | 1u << CONTROL); /* the candidate's entries are in its belt */
+	assert_true(belt_depth(&io()->slot[CANDIDATE].belt) > 100);
+	datapath_slot_look(rig.dp, CANDIDATE, 0, io()->slot[CANDIDATE].belt.reaped);
+	datapath_slot_dead(rig.dp, CANDIDATE);
+	for (uint32_t i = 0; !datapath_slot_recovered(rig.dp, CANDIDATE, &orphans); i++) {
+		assert_true(i < 1000);
+		turns(1);
+	}
+	struct slot_death death;
+	datapath_slot_death(rig.dp, CANDIDATE, &death);
+	assert_true(death.found && death.exact && death.entry.kept >= 4);
+	assert_int_equal(orphans, 0);
+	assert_int_equal(in_step(0), 0);
+	assert_int_equal(in_step(1), BUCKETS);
+	traffic(500, 3 | 1u << CONTROL);
+	assert_int_equal(counts(1)->differed, 0);
+	players_noticed_nothing();
+	start_worker(CANDIDATE, &right);
+	datapath_mirror_join(rig.dp, &mirror, 0, CANDIDATE);
+	wait_in_step(ALL);
+	uint64_t compared = counts(0)->compared;
+	traffic(1000, ALL);
+	assert_true(counts(0)->compared > compared + 500);
+	assert_int_equal(counts(0)->differed, 0);
+	players_noticed_nothing();
+}
+
+/* What it left is redelivered, in production; the shadows have seen none of it yet. */
+static void a_death_and_a_move_of_production_change_nothing(void **state)
+{
+	uint32_t orphans;
+
+	(void)state;
+	world(&right, false);
+	wait_in_step(ALL);
+	traffic(500, ALL);
+	for (uint32_t i = 0; i < 50; i++)
+		inject(i, 0, 0);
+	turns(20);
+	assert_true(belt_depth(&io()->slot[0].belt) > 10);
+	loop_turn(&loops[0]);
+	datapath_slot_dead(rig.dp, 0);
+	for (uint32_t i = 0; !datapath_slot_recovered(rig.dp, 0, &orphans); i++) {
+		assert_true(i < 1000);
+		turns(1);
+	}
+	assert_int_equal(orphans, 32);
+	int id = datapath_move(rig.dp, &(struct move_order){.from = 0, .to = 1});
+	struct move_report report;
+	for (uint32_t i = 0; !datapath_move_done(rig.dp, id, &report); i++) {
+		assert_true(i < 10000);
+		turns(1);
+		run(1);
+	}
+	traffic(1000, ALL & ~1u);
+	start_worker(0, &right);
+	move_buckets(1, 0, 0xffffull);
+	traffic(1000, ALL);
+	assert_true(counts(0)->compared > 1500);
+	assert_int_equal(counts(0)->differed, 0);
+	assert_int_equal(counts(1)->differed, 0);
+	players_noticed_nothing();
+}
+
+/* Bits of `done` that no honest worker writes: it is to be fenced, and is reaped no more. */
+static void a_shadow_that_lies_is_fenced(void **state)
+{
+	(void)state;
+	world(&right, false);
+	wait_in_step(ALL);
+	atomic_store(&state_control(&rig.state, CANDIDATE)->commit[0].done, io()->slot[CANDIDATE].belt.offered + 5);
+	traffic(100, 3 | 1u << CONTROL);
+	assert_int_equal(datapath_slot_to_fence(rig.dp), CANDIDATE);
+	assert_int_equal(datapath_fence_why(rig.dp, CANDIDATE), FENCE_DONE);
+	players_noticed_nothing();
+	/* as its death would leave it */
+	atomic_store(&state_control(&rig.state, CANDIDATE)->commit[0].done, io()->slot[CANDIDATE].belt.offered);
+}
+
+/* The mirror works in the records of the region alone. */
+static void production_has_the_records_it_would_have_had(void **state)
+{
+	struct record record;
+	uint64_t sum = 0;
+
+	(void)state;
+	world(&wrong, false);
+	traffic(3000, ALL);
+	for (uint32_t key = 0; key < KEYS; key++)
+		for (uint32_t b = 0; b < BUCKETS; b++)
+			if (state_read_record(&rig.state, 0, b, key, &record, sizeof(record)) == 0)
+				sum += record.count;
+	assert_int_equal(sum, 3000);
+	players_noticed_nothing();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(equal_versions_never_differ, tear_down),
+		cmocka_unit_test_teardown(a_wrong_reply_is_shown_and_its_bucket_begins_anew, tear_down),
+		cmocka_unit_test_teardown(a_digest_names_the_field, tear_down),
+		cmocka_unit_test_teardown(what_no_digest_names_is_no_difference, tear_down),
+		cmocka_unit_test_teardown(a_plugin_that_differs_from_itself_makes_noise, tear_down),
+		cmocka_unit_test_teardown(a_shadow_that_stands_still_holds_nobody_up, tear_down),
+		cmocka_unit_test_teardown(a_dead_shadow_is_forgotten_and_replaced, tear_down),
+		cmocka_unit_test_teardown(a_death_and_a_move_of_production_change_nothing, tear_down),
+		cmocka_unit_test_teardown(a_shadow_that_lies_is_fenced, tear_down),
+		cmocka_unit_test_teardown(production_has_the_records_it_would_have_had, tear_down),
+	};
+
+	rig_eal();
+	seed = fake_seed("test_mirror") | 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

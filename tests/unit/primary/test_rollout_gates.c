@@ -1,0 +1,111 @@
+/* What follows of what a rollout's gates say, on the supervisor's rig: counts by worker slot in, buckets out. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "rollout_rig.h"
+
+static const struct config_step timed[] = {
+	{ .kind = STEP_WEIGHT, .permille = 100 }, { .kind = STEP_PAUSE, .ns = 1000000 },
+	{ .kind = STEP_WEIGHT, .permille = 1000 },
+};
+
+static void gate_of_drops(void)
+{
+	struct config_analysis *a = &rig.primary->config.rollout[0].analysis;
+
+	plan(3, timed);
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		a->gate[i] = (struct config_gate){ .max = NAN, .max_delta = NAN, .max_ratio = NAN };
+	a->interval_ns = 20000000;
+	a->min_packets = 100;
+	a->failure_limit = a->of = 2;
+	a->gate[GATE_DROPS].on = true;
+	a->gate[GATE_DROPS].max_delta = 0.001;
+}
+
+/* So many packets more of all workers of the role, so many of them dropped. */
+static void handled(enum worker_role role, uint64_t packets, uint64_t dropped)
+{
+	for (uint32_t i = 0; i < rig.primary->supervisor->workers; i++) {
+		const struct worker *w = rig_worker(i);
+
+		if (w->role != role || w->slot == SLOT_NONE)
+			continue;
+		rig.primary->stats.slot[w->slot].packets += packets;
+		rig.primary->stats.slot[w->slot].refused += dropped;
+	}
+}
+
+static void without_traffic_the_weight_stays(void **unused)
+{
+	(void)unused;
+	gate_of_drops();
+	start("r2.so");
+	wait_until(r()->why[0] || r()->weight == 1000 || r()->at == AT_IDLE);
+	assert_int_equal(r()->weight, 100);
+	assert_non_null(strstr(r()->why, "too little traffic"));
+	for (uint32_t i = 0; i < 200; i++)
+		rig_turn();
+	assert_int_equal(r()->at, AT_PAUSE);
+	has(6, 6);
+}
+
+static void a_candidate_that_drops_packets_is_rolled_back(void **unused)
+{
+	(void)unused;
+	gate_of_drops();
+	uint32_t turns = 0; /* enough for a hundred windows */
+	start("r2.so");
+	wait_until((handled(ROLE_CANDIDATE, 200, 40), handled(ROLE_CONTROL, 200, 0),
+		    r()->at == AT_DEGRADED || r()->at == AT_IDLE || ++turns > 10000));
+	assert_int_equal(r()->at, AT_DEGRADED);
+	assert_string_equal(r()->gate, "drop_ratio");
+	assert_int_equal(r()->bars, 1);
+	only_the_groups_own();
+}
+
+static void one_that_drops_none_is_promoted(void **unused)
+{
+	(void)unused;
+	gate_of_drops();
+	start("r2.so");
+	wait_until((handled(ROLE_CANDIDATE, 200, 0), handled(ROLE_CONTROL, 200, 0), r()->at == AT_DEGRADED ||
+		    r()->at == AT_IDLE));
+	assert_int_equal(r()->at, AT_IDLE);
+	only_the_groups_own();
+}
+
+/* on_failure: pause. An operator decides; a crash still does not wait for one. */
+static void a_failing_gate_may_hold_instead(void **unused)
+{
+	(void)unused;
+	gate_of_drops();
+	rig.primary->config.rollout[0].pause_on_failure = true;
+	start("r2.so");
+	wait_until((handled(ROLE_CANDIDATE, 200, 40), handled(ROLE_CONTROL, 200, 0),
+		    r()->paused || r()->at == AT_DEGRADED || r()->at == AT_IDLE));
+	assert_true(r()->paused);
+	assert_int_equal(rollout_state_of(r()), ROLLOUT_PAUSED);
+	has(6, 6);
+	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
+	wait_until(r()->at == AT_DEGRADED);
+	only_the_groups_own();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(without_traffic_the_weight_stays),
+		TEST(a_candidate_that_drops_packets_is_rolled_back),
+		TEST(one_that_drops_none_is_promoted),
+		TEST(a_failing_gate_may_hold_instead),
+	};
+
+	fake_zygote_main(argc, argv);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
