@@ -112,7 +112,7 @@ static void save_word(uint32_t bucket, uint8_t noise)
 static void check_header_of(const uint8_t *noise, uint64_t at, size_t n)
 {
 	static struct state_header header;
-	const struct wanted wanted = {"fuzz", groups, 2, SLOTS, BELTS, bytes_of_file};
+	struct wanted wanted = {"fuzz", groups, 2, SLOTS, BELTS, bytes_of_file};
 	char why[200];
 
 	header = sound;

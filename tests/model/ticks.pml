@@ -96,7 +96,7 @@ proctype Worker(byte w)
 		:: up[w] && kind == TICK && b < BUCKETS ->  /* workers/runtime/loop.c:run_tick */
 			if
 			:: d_step { up[w] && owns[w].bucket[b] ->
-				/* workers/runtime/loop.c:tick_bucket */
+				/* workers/runtime/loop.c:loop_tick_bucket */
 #ifdef M_NO_CATCH_UP
 				n = what;
 #else

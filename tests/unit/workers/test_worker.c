@@ -317,6 +317,7 @@ static void a_shadow_has_copies_and_not_the_records(void **state)
 	region = memfd_create("shadow", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(region, (off_t)shadow_region_bytes(&host.header)), 0);
 	spawn.shadow = 2;
+#ifndef BATON_DEBUG /* verify mode runs a call in a place of its own first, whose records stand elsewhere */
 	start_probe();
 	uint8_t *copies = (uint8_t *)(uintptr_t)ask(0, 4, 0);
 	uint64_t records_at, bytes, byte = 0;
@@ -325,6 +326,7 @@ static void a_shadow_has_copies_and_not_the_records(void **state)
 	assert_int_equal(pread(region, &byte, 1, (off_t)(records_at + 5)), 1);
 	assert_int_equal(byte, RUNS);
 	assert_int_equal(stop_worker(), 0);
+#endif
 	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
 		uint8_t before = *there[i];
 
