@@ -255,6 +255,8 @@ static void take_geometry(struct wanted *wanted, const struct state_header *head
 		    file->bucket_slots != want->bucket_slots || file->record_size == 0 || want->record_size == 0 ||
 		    want->record_size > state_room(file))
 			continue;
+		if (file->stride == 0 || file->records_bytes != (uint64_t)file->buckets * file->bucket_slots * file->stride)
+			continue; /* damaged: compare() finds what differs */
 		if (want->schema == file->schema && want->record_size != file->record_size)
 			continue; /* one of the two is wrong about the schema: compare_group() says so */
 		want->stride = file->stride;

@@ -112,7 +112,8 @@ static void save_word(uint32_t bucket, uint8_t noise)
 static void check_header_of(const uint8_t *noise, uint64_t at, size_t n)
 {
 	static struct state_header header;
-	struct wanted wanted = {"fuzz", groups, 2, SLOTS, BELTS, bytes_of_file};
+	struct state_group asked[2] = {groups[0], groups[1]}; /* takes over what fits of the file's */
+	struct wanted wanted = {"fuzz", asked, 2, SLOTS, BELTS, bytes_of_file};
 	char why[200];
 
 	header = sound;
@@ -128,8 +129,10 @@ static void check_header_of(const uint8_t *noise, uint64_t at, size_t n)
 			     (uint64_t)header.group[i].buckets * header.group[i].bucket_slots * header.group[i].stride ==
 				     (header.group[i].record_size == 0 ? 0 : header.group[i].records_bytes));
 	if (check_header(&header, bytes_of_file, &wanted) == 0)
-		must(header.group[0].stride == groups[0].stride && header.group[OWN].stride == groups[OWN].stride &&
-		     header.group[OWN].records_at == groups[OWN].records_at && header.bytes == bytes_of_file);
+		must(header.group[0].stride == asked[0].stride && header.group[OWN].stride == asked[OWN].stride &&
+		     header.group[OWN].records_at == asked[OWN].records_at && header.bytes == bytes_of_file &&
+		     (uint64_t)BUCKETS * asked[OWN].bucket_slots * asked[OWN].stride == asked[OWN].records_bytes &&
+		     asked[OWN].records_at + asked[OWN].records_bytes <= bytes_of_file);
 	(void)unfinished(&header);
 }
 

@@ -31,8 +31,9 @@ worker_maps_its_own_pages_only() {
 		equal "belts" "$(grep "^/dev/hugepages/baton-$INSTANCE-[0-9a-f]*map_" "$WORK/maps" | cut -d' ' -f2-)" "0 $PAGE"
 		# its page, and its histogram of cycles
 		equal "stats" "$(grep "^/memfd:baton.$INSTANCE.stats " "$WORK/maps" | cut -d' ' -f3 | sort -n | xargs)" "4096 12288"
-		grep -v "^$state $group " "$WORK/maps" >>"$WORK/private"
-		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|^/memfd:baton.$INSTANCE.stats " "$WORK/maps")" ""
+		# copies for shadows, of its group as are the records, and without a page while there is none
+		grep -v "^$state $group \|^/memfd:baton-shadow " "$WORK/maps" >>"$WORK/private"
+		equal "other shared mappings" "$(grep -v "^$state \|/baton-$INSTANCE-[0-9a-f]*map_\|^/memfd:baton.$INSTANCE.stats \|^/memfd:baton-shadow " "$WORK/maps")" ""
 	done < <(workers)
 	equal "pages that two workers have" "$(sort "$WORK/private" | uniq -d)" ""
 	equal "private pages" "$(wc -l <"$WORK/private")" $((WORKERS * 4))

@@ -1,7 +1,7 @@
 # The plugin test library: all that a plugin's test needs beside the plugin itself and cmocka, in one archive.
 TEST_LIBRARY := $(B)/libbaton-test.a
 TEST_LIBRARY_OBJ := $(call objects,$(SRC_harness) shared/journal.c \
-	$(patsubst %,workers/runtime/%.c,outbox sandbox table verify verify_say verify_shadow verify_statics))
+	$(patsubst %,workers/runtime/%.c,digest outbox sandbox table verify verify_say verify_shadow verify_statics))
 
 $(TEST_LIBRARY): $(TEST_LIBRARY_OBJ)
 	$(call say,AR,$@)
