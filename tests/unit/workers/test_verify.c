@@ -123,7 +123,9 @@ static void a_record_that_depends_on_more_is_found(void **state)
 	load("bad_clock", 16);
 	baton_test_send(&t, "abcdR", 5);
 	says("run again, a record differs: bucket ");
-	says(", offset 8 is ");
+	const char *at = strstr(baton_test_finding(&t), ", offset ");
+	assert_non_null(at);
+	assert_in_range(atoi(at + 9), 8, 15); /* of a clock's eight bytes the lowest may be the same by chance */
 	unload();
 }
 
