@@ -139,7 +139,7 @@ fuzz_program() {
 	local runs="--runs ${FUZZ_RUNS:-$3} --seed"
 	echo "$2_bears_any_input well $program $runs $first"
 	echo "$2_bears_any_other_input well $program $runs $((first + 1))"
-	for rule in $(sed -n "/SABOTAGE_OF_$1(X)/{n;s/^\tX(\(.*\))\$/\1/;s/) X(/ /g;p}" tests/fuzz/sabotage.h); do
+	for rule in $(sed -n "/^#define SABOTAGE_OF_$1(X)/{n;s/^\tX(\(.*\))\$/\1/;s/) X(/ /g;p}" tests/fuzz/sabotage.h); do
 		echo "broken_on_purpose_is_found_$rule found $program $runs $first --break $rule"
 	done
 }
@@ -147,7 +147,8 @@ fuzz() {
 	local began=$EPOCHREALTIME
 	echo "# fuzz tests"
 	jobs fuzz_job < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000;
-		fuzz_program worker workers_words 10000)
+		fuzz_program worker workers_words 10000; fuzz_program frames packet_path 10000; fuzz_program config configuration 10000
+		fuzz_program wire wire 3000)
 	echo "# fuzz tests took $(since "$began")"
 }
 

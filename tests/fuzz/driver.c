@@ -189,8 +189,8 @@ static void run_one(void)
 static void run_seeds(void)
 {
 	for (const struct fuzz_seed *s = fuzz_seeds; s->text; s++) {
-		memcpy(input, s->text, s->bytes);
-		input_bytes = s->bytes;
+		input_bytes = s->bytes ? s->bytes : strlen(s->text);
+		memcpy(input, s->text, input_bytes);
 		run_one();
 		keep(input, input_bytes);
 	}

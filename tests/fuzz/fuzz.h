@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 struct fuzz_seed {
 	const char *text;
-	size_t bytes;
+	size_t bytes; /* 0: up to its NUL */
 };
 #define FUZZ_SEED(literal) { literal, sizeof(literal) - 1 }
 

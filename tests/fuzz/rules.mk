@@ -20,8 +20,18 @@ FUZZ_LIBS_belt = $(DPDK_LIBS) -lrte_net_ring -lcmocka -lseccomp
 FUZZ_SRC_worker := tests/fuzz/fuzz_worker.c $(addprefix primary/control/,worker_hear.c worker_life.c plugin_info.c process.c) \
 	workers/zygote/message.c
 
+# Frames, as an I/O lcore classifies them; configurations; and what players send, as the game takes it.
+FUZZ_SRC_frames := $(patsubst %/fuzz_belt.c,%/fuzz_frames.c,$(FUZZ_SRC_belt))
+FUZZ_LIBS_frames = $(FUZZ_LIBS_belt)
+FUZZ_SRC_config := tests/fuzz/fuzz_config.c $(SRC_config) shared/rollout_names.c
+FUZZ_SRC_wire := tests/fuzz/fuzz_wire.c $(wildcard workers/plugins/game/*.c) $(SRC_harness) $(addprefix shared/,journal.c wire.c) \
+	$(patsubst %,workers/runtime/%.c,digest outbox sandbox table verify verify_say verify_shadow verify_statics)
+FUZZ_LIBS_wire := -lcmocka
+
+FUZZ_PROGRAMS := command state belt worker frames config wire
 .PHONY: fuzz fuzz-programs
-fuzz-programs: $(F)/fuzz-command $(F)/fuzz-state $(F)/fuzz-belt $(F)/fuzz-worker
+fuzz-programs: $(FUZZ_PROGRAMS:%=$(F)/fuzz-%)
+$(F)/obj/tests/fuzz/fuzz_config.o $(F)/cov/tests/fuzz/fuzz_config.o: $(wildcard config/*.yaml)
 
 $(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O2 -fno-sanitize=all
 $(F)/obj/%.o: FUZZ_COVERAGE = -fsanitize-coverage=trace-pc
@@ -34,7 +44,7 @@ $(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
 endef
-$(foreach p,command state belt worker,$(eval $(call fuzz_program,$p)))
+$(foreach p,$(FUZZ_PROGRAMS),$(eval $(call fuzz_program,$p)))
 
 # Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
 $(F)/cov/%.o: %.c
@@ -53,12 +63,14 @@ endef
 FUZZ_LOOK_state := journal|state|state_verify|state_open
 FUZZ_LOOK_worker := worker_hear|plugin_info|message
 FUZZ_LOOK_belt  := reap|emit|message|outbound|death|judge
-$(foreach p,state belt worker,$(eval $(call fuzz_coverage,$p)))
+FUZZ_LOOK_frames := classify|complete|rx|local
+FUZZ_LOOK_config := check|rollout_check|items|walk|rollout_walk|value|number|scan
+FUZZ_LOOK_wire := attack|fight|heartbeat|hit|interest|move|player|subscribe
+FUZZ_COVERED := $(filter-out command,$(FUZZ_PROGRAMS))
+$(foreach p,$(FUZZ_COVERED),$(eval $(call fuzz_coverage,$p)))
 .PHONY: fuzz-coverage
-fuzz-coverage:           ## lines that the fuzz programs of state file, belt and worker's words reach, by source (FUZZ_RUNS=20000)
-	$(Q)$(MAKE) --no-print-directory fuzz-coverage-state
-	$(Q)$(MAKE) --no-print-directory fuzz-coverage-belt
-	$(Q)$(MAKE) --no-print-directory fuzz-coverage-worker
+fuzz-coverage:           ## lines that the fuzz programs reach, by source (FUZZ_RUNS=20000)
+	$(Q)for p in $(FUZZ_COVERED); do $(MAKE) --no-print-directory fuzz-coverage-$$p || exit; done
 
 # libFuzzer, where there is clang with it: finds more in an hour than the driver does.
 $(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c $(wildcard tests/fuzz/*.h)
