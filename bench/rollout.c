@@ -1,5 +1,5 @@
-/* bench-rollout: takes the group of a running batond to a candidate again and again, ends the candidate by a fault while
- * it has its first weight, and prints what the players noticed of the way back.
+/* bench-rollout: takes the group of a running batond to a candidate again and again, ends the candidate by a fault
+ * while it has its first weight, and prints what the players noticed of the way back.
  *
  * Where the candidate is when the fault comes is not chosen: it comes a random while after the weight has been reached,
  * by SIGSEGV, which a worker takes as one of its own (workers/runtime/crash.c). When death was seen and stable was
@@ -29,7 +29,8 @@ struct orders {
 	char *ctl, *instance, *candidate;
 };
 
-/* batonctl -i INSTANCE rollout VERB game [--to FILE]. Returns 0 or 1; what it says of a refusal is on standard error. */
+/* batonctl -i INSTANCE rollout VERB game [--to FILE]. Returns 0 or 1; what it says of a refusal is on standard
+ * error. */
 static int order(const struct orders *o, char *verb)
 {
 	char group[] = GROUP;

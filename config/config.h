@@ -112,7 +112,8 @@ struct config_group {
 	uint64_t stall_wall_ns;    /* the same, whoever had the CPU; 0: never */
 	uint32_t restart_burst;     /* crashes within restart_window_ns that spend the budget; 0: never spent */
 	uint64_t restart_window_ns;
-	uint64_t restart_delay_ns, restart_delay_most_ns; /* before a second replacement; doubles up to the other; that 0: none */
+	uint64_t restart_delay_ns;      /* before a second replacement; doubles up to restart_delay_most_ns */
+	uint64_t restart_delay_most_ns; /* 0: none */
 	uint64_t park_max_age_ns;   /* packets wait so long for a group without workers; 0: for ever */
 	uint64_t recovery_ns;       /* from a death until the buckets are served: what pending lists must hold */
 	uint64_t good_after_ns;     /* a version that ran so long without a crash is fallen back to */

@@ -3,7 +3,8 @@
  * Like a NIC descriptor ring in which the worker is the device: the primary offers entries, the worker takes a burst,
  * writes verdicts and replies in place, settles the burst with one store of `done`, and the primary reaps in order.
  * Positions are 64 bits and never restart (protocol.md R4). The primary keeps a private shadow of every slot and
- * believes nothing the worker can write but `done`, `filled`, verdicts and reply lengths, each read once and checked. */
+ * believes nothing the worker can write but `done`, `filled`, verdicts and reply lengths, each read once and
+ * checked. */
 #ifndef BATON_SHARED_BELT_H
 #define BATON_SHARED_BELT_H
 
@@ -38,7 +39,7 @@ enum belt_kind {
 	BELT_SNAPSHOT,    /* copy a bucket's records for a shadow: struct belt_snapshot, in shadow_region.h, as are */
 	BELT_SHADOW_TICK, /* struct belt_shadow_tick: to a shadow worker alone */
 	BELT_COMPARE,     /* struct belt_compare: likewise */
-	BELT_CONVERT = 12, /* struct belt_buckets: records of buckets that nobody owns to schema `schema`; on one belt alone */
+	BELT_CONVERT = 12, /* struct belt_buckets: records of buckets that nobody owns to `schema`; on one belt alone */
 };
 /* Added to the kind in a slot: a worker may have died of the entry, which is therefore run alone. */
 #define BELT_SUSPECT 0x80u
@@ -171,7 +172,8 @@ int belt_check(const struct belt *belt, uint32_t lcore, uint32_t worker);
 /* Goes on from the commit words: positions outlive incarnations and primaries. */
 void belt_producer_init(struct belt_producer *p, struct belt *belt, struct belt_commit *commit,
 			struct belt_shadow *shadow);
-/* After the worker's end, whatever it wrote there: a successor that finds `offered` elsewhere takes what nobody filled. */
+/* After the worker's end, whatever it wrote there: a successor that finds `offered` elsewhere takes what nobody
+ * filled. */
 void belt_publish_again(struct belt_producer *p);
 
 /* Entries in the belt: offered and not reaped. */
@@ -215,7 +217,8 @@ static inline void belt_prefetch_medium(const struct belt *belt, uint32_t at, ui
 struct belt_peer {
 	uint64_t word[2];
 };
-static_assert(sizeof(struct belt_peer) == sizeof(struct baton_peer) && offsetof(struct baton_peer, mac) == 8, "two words");
+static_assert(sizeof(struct belt_peer) == sizeof(struct baton_peer) && offsetof(struct baton_peer, mac) == 8,
+	      "two words");
 
 static inline struct belt_peer belt_peer(uint32_t ip, uint16_t udp_port, uint16_t vlan, uint64_t mac, uint8_t port,
 					 uint8_t service)
@@ -237,9 +240,9 @@ static inline uint8_t *belt_offer_cell(struct belt_producer *p, uint32_t at, enu
 	return p->belt->long_cells[cell];
 }
 
-/* What the primary keeps of the entry at index `at`, and what the worker is told of it, but for its bytes. The peer comes
- * as the two words it is in memory, and the header is put together in two as well: a struct filled field by field would be
- * copied before those stores have left the store buffer, and wait for them. */
+/* What the primary keeps of the entry at index `at`, and what the worker is told of it, but for its bytes. The peer
+ * comes as the two words it is in memory, and the header is put together in two as well: a struct filled field by field
+ * would be copied before those stores have left the store buffer, and wait for them. */
 static inline void belt_write_header(const struct belt_producer *p, uint32_t at, const struct belt_shadow *shadow,
 				     struct belt_peer peer)
 {
@@ -250,8 +253,9 @@ static inline void belt_write_header(const struct belt_producer *p, uint32_t at,
 	memcpy(&p->belt->slots[at].packet, header, sizeof(header));
 	memcpy(&p->belt->peer[at], &peer, sizeof(peer));
 }
-static_assert(offsetof(struct baton_packet, kind) == 2 && offsetof(struct baton_packet, flags) == 3 && BELT_SMALL == 0 &&
-	      offsetof(struct baton_packet, bucket) == 4 && offsetof(struct baton_packet, time_ns) == 8, "two words");
+static_assert(offsetof(struct baton_packet, kind) == 2 && offsetof(struct baton_packet, flags) == 3 &&
+	      BELT_SMALL == 0 && offsetof(struct baton_packet, bucket) == 4 &&
+	      offsetof(struct baton_packet, time_ns) == 8, "two words");
 
 /* Writes one entry; the worker sees it after belt_publish(). The caller has checked belt_fits() and filled `shadow`
  * (kind, bucket, len, time, service, cookie); control entries have a peer of zeroes.
@@ -327,8 +331,8 @@ static inline const struct belt_shadow *belt_settled_at(const struct belt_produc
 	return shadow;
 }
 
-/* Outbound cells that wait: of settled entries and, behind those, of others. Call it after belt_settled(), which has read
- * `done`. Returns -EBADMSG if the word is not one an honest worker can write. */
+/* Outbound cells that wait: of settled entries and, behind those, of others. Call it after belt_settled(), which has
+ * read `done`. Returns -EBADMSG if the word is not one an honest worker can write. */
 static inline int belt_out_waiting(const struct belt_producer *p)
 {
 	/* acquire: pairs with the release of `filled` in belt_settle() */

@@ -117,7 +117,8 @@ static bool undo_is_sound(const struct journal *journal, uint32_t at, uint32_t u
 	if (undo->offset & JOURNAL_WORD)
 		return (offset < area->words_bytes || BATON_SABOTAGE(undo_bounds_believed)) &&
 		       undo->len <= sizeof(struct bucket_word) - offset % sizeof(struct bucket_word);
-	return (offset < area->records_bytes || BATON_SABOTAGE(undo_bounds_believed)) && undo->len <= area->stride - (offset & (area->stride - 1));
+	return (offset < area->records_bytes || BATON_SABOTAGE(undo_bounds_believed)) &&
+	       undo->len <= area->stride - (offset & (area->stride - 1));
 }
 
 /* Finds the last sound record, JOURNAL_NONE if there is none. Returns 0 or -EBADMSG if others follow it. */

@@ -19,7 +19,8 @@ void residence_take(struct stats *stats, uint32_t slot, const char *group, const
 uint64_t *residence_open(const struct stats *stats, uint32_t lcore, uint32_t slot);
 
 /* Monitor: adds to `version` what the lcore has counted in the lane for the version `id`, nothing as long as it has not
- * taken the lane over; and to `all` what it has ever counted there, of the same reading: the difference is of others. */
+ * taken the lane over; and to `all` what it has ever counted there, of the same reading: the difference is of
+ * others. */
 void residence_add(uint64_t version[STATS_HIST_BUCKETS], uint64_t all[STATS_HIST_BUCKETS], const struct stats *stats,
 		   uint32_t lcore, uint32_t lane, uint32_t id);
 

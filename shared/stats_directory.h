@@ -1,4 +1,5 @@
-/* Directories in the header of CoreStats: workers, versions, ports, groups, rollouts. An entry is read and written whole.
+/* Directories in the header of CoreStats: workers, versions, ports, groups, rollouts. An entry is read and written
+ * whole.
  *
  * w: primary's main lcore, seq odd while it writes  r: monitors. See core_stats.h for the file they stand in. */
 #ifndef BATON_SHARED_STATS_DIRECTORY_H

@@ -74,27 +74,33 @@ double report_sum(const struct report *r, const char *kind, const char *key)
 	return sum;
 }
 
+uint32_t report_put_quantiles(FILE *out, const struct report *r, const char *kind, const char *what)
+{
+	double value[REPORT_LINES];
+	uint32_t count = 0;
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_us", what);
+	for (uint32_t i = 0; i < r->count; i++)
+		count += line_is(r->line[i], kind) && line_value(r->line[i], key, &value[count]);
+	if (count != 0)
+		fprintf(out, "%s_p50_us=%.2f %s_p99_us=%.2f ", what, judge_quantile(value, count, 0.5), what,
+			judge_quantile(value, count, 0.99));
+	return count;
+}
+
 int report_gaps(const struct report *r, FILE *out)
 {
-	static const char *const key[] = { "gap", "restart_gap", "told", "move", "restart" };
-	double value[REPORT_LINES], unseen = report_sum(r, "handover", "unseen");
+	static const char *const what[] = { "gap", "restart_gap", "told", "move", "restart" };
 
-	for (size_t k = 0; k < sizeof(key) / sizeof(key[0]); k++) {
-		char name[32];
-		uint32_t count = 0;
-		snprintf(name, sizeof(name), "%s_us", key[k]);
-		for (uint32_t i = 0; i < r->count; i++)
-			count += line_is(r->line[i], "handover") && line_value(r->line[i], name, &value[count]);
-		if (count == 0)
+	for (size_t i = 0; i < sizeof(what) / sizeof(what[0]); i++)
+		if (report_put_quantiles(out, r, "handover", what[i]) == 0)
 			return -ENODATA;
-		fprintf(out, "%s%s_p50_us=%.2f %s_p99_us=%.2f", k == 0 ? "" : " ", key[k], judge_quantile(value, count, 0.5),
-			key[k], judge_quantile(value, count, 0.99));
-	}
-	fprintf(out, " unseen=%.0f\n", unseen);
+	fprintf(out, "unseen=%.0f\n", report_sum(r, "handover", "unseen"));
 	return 0;
 }
 
-void report_put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
+static void put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
 		       const char *key, int digits)
 {
 	double value;
@@ -105,8 +111,15 @@ void report_put_median(FILE *out, const struct report *r, const char *name, cons
 		fprintf(out, ",\"%s\":null", name);
 }
 
+void report_put_medians(FILE *out, const struct report *r, enum bench_state state, const struct report_figure *figure,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		put_median(out, r, figure[i].name, figure[i].kind, state, figure[i].key, figure[i].digits);
+}
+
 void report_put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
-		     enum bench_state state)
+		     enum bench_state state, bool pingpong)
 {
 	bool disturbed = false, any = false;
 
@@ -116,7 +129,8 @@ void report_put_head(FILE *out, const struct report *r, const char *bench, const
 	}
 	fprintf(out, any ? "{\"bench\":\"%s\",\"state\":\"%s\"" : "{\"bench\":\"%s\",\"state\":null", bench,
 		judge_name(state));
-	report_put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
+	if (pingpong)
+		put_median(out, r, "pingpong_ns", kind[0], state, "before_pingpong_ns", 1);
 	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
 }
 
@@ -140,23 +154,28 @@ double report_put_faults(FILE *out, const struct report *r, const char *const *k
 int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight)
 {
 	static const char *const kind[] = { "offload", "software", "residence", "control" };
+	static const struct report_figure speed[] = {
+		{ "mpps", "offload", "mpps", 2 },
+		{ "mpps_sw", "software", "mpps", 2 },
+		{ "worker_cycles", "offload", "worker_cycles", 1 },
+		{ "io_cycles", "offload", "io_cycles", 1 },
+	}, time[] = {
+		{ "p50_ns", "residence", "p50_ns", 0 },
+		{ "p90_ns", "residence", "p90_ns", 0 },
+		{ "p99_ns", "residence", "p99_ns", 0 },
+		{ "residence_mpps", "residence", "mpps", 3 },
+		{ "control_p50_ns", "control", "rtt_p50_ns", 0 },
+		{ "control_p90_ns", "control", "rtt_p90_ns", 0 },
+		{ "control_p99_ns", "control", "rtt_p99_ns", 0 },
+		{ "worker_burst", "offload", "worker_burst", 1 },
+	};
 	enum bench_state state = report_majority(r, kind, 4);
 
-	report_put_head(out, r, "pipeline", kind, 4, state);
+	report_put_head(out, r, "pipeline", kind, 4, state, true);
 	fprintf(out, ",\"frame_bytes\":%u", frame_bytes);
-	report_put_median(out, r, "mpps", "offload", state, "mpps", 2);
-	report_put_median(out, r, "mpps_sw", "software", state, "mpps", 2);
-	report_put_median(out, r, "worker_cycles", "offload", state, "worker_cycles", 1);
-	report_put_median(out, r, "io_cycles", "offload", state, "io_cycles", 1);
+	report_put_medians(out, r, state, speed, sizeof(speed) / sizeof(speed[0]));
 	fprintf(out, ",\"in_flight\":%u", in_flight);
-	report_put_median(out, r, "p50_ns", "residence", state, "p50_ns", 0);
-	report_put_median(out, r, "p90_ns", "residence", state, "p90_ns", 0);
-	report_put_median(out, r, "p99_ns", "residence", state, "p99_ns", 0);
-	report_put_median(out, r, "residence_mpps", "residence", state, "mpps", 3);
-	report_put_median(out, r, "control_p50_ns", "control", state, "rtt_p50_ns", 0);
-	report_put_median(out, r, "control_p90_ns", "control", state, "rtt_p90_ns", 0);
-	report_put_median(out, r, "control_p99_ns", "control", state, "rtt_p99_ns", 0);
-	report_put_median(out, r, "worker_burst", "offload", state, "worker_burst", 1);
+	report_put_medians(out, r, state, time, sizeof(time) / sizeof(time[0]));
 	double faults = report_put_faults(out, r, kind, 3);
 	fprintf(out, "}\n");
 	return faults != 0;
@@ -165,21 +184,23 @@ int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uin
 int report_handover(const struct report *r, FILE *out)
 {
 	static const char *const kind[] = { "handover", "control" };
+	static const struct report_figure figure[] = {
+		{ "gap_p50_us", "handover", "gap_p50_us", 2 },
+		{ "gap_p99_us", "handover", "gap_p99_us", 2 },
+		{ "control_p50_us", "control", "gap_p50_us", 2 },
+		{ "control_p99_us", "control", "gap_p99_us", 2 },
+		{ "told_p50_us", "handover", "told_p50_us", 2 }, /* what the data path itself reports */
+		{ "told_p99_us", "handover", "told_p99_us", 2 },
+		{ "restart_gap_p50_us", "handover", "restart_gap_p50_us", 2 },
+		{ "restart_gap_p99_us", "handover", "restart_gap_p99_us", 2 },
+		{ "restart_p50_us", "handover", "restart_p50_us", 0 }, /* all of it, the start of the process included */
+	};
 	enum bench_state state = report_majority(r, kind, 2);
 
-	report_put_head(out, r, "handover", kind, 2, state);
+	report_put_head(out, r, "handover", kind, 2, state, true);
 	fprintf(out, ",\"moves\":%.0f", report_sum(r, "handover", "moves"));
 	double faults = report_put_faults(out, r, kind, 1);
-	report_put_median(out, r, "gap_p50_us", "handover", state, "gap_p50_us", 2);
-	report_put_median(out, r, "gap_p99_us", "handover", state, "gap_p99_us", 2);
-	report_put_median(out, r, "control_p50_us", "control", state, "gap_p50_us", 2);
-	report_put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
-	/* told: what the data path itself reports; restart: the whole operation, starting the new process included */
-	report_put_median(out, r, "told_p50_us", "handover", state, "told_p50_us", 2);
-	report_put_median(out, r, "told_p99_us", "handover", state, "told_p99_us", 2);
-	report_put_median(out, r, "restart_gap_p50_us", "handover", state, "restart_gap_p50_us", 2);
-	report_put_median(out, r, "restart_gap_p99_us", "handover", state, "restart_gap_p99_us", 2);
-	report_put_median(out, r, "restart_p50_us", "handover", state, "restart_p50_us", 0);
+	report_put_medians(out, r, state, figure, sizeof(figure) / sizeof(figure[0]));
 	fprintf(out, ",\"unseen\":%.0f}\n", report_sum(r, "handover", "unseen"));
 	return faults != 0;
 }
@@ -218,17 +239,16 @@ int report_kill(const struct report *r, FILE *out)
 	static const char *const kind[] = { "kill", "cold", "control" };
 	static const char *const found[] = { "kills", "with_unsettled", "redelivered", "records_undone" };
 	static const char *const never[] = { "lost", "duplicated", "reordered", "drift" };
+	static const struct report_figure figure[] = {
+		{ "gap_p50_us", "kill", "gap_p50_us", 2 },
+		{ "gap_p99_us", "kill", "gap_p99_us", 2 },
+		{ "cold_gap_p99_us", "cold", "gap_p99_us", 2 },
+		{ "control_p99_us", "control", "gap_p99_us", 2 },
+	};
 	enum bench_state state = report_majority(r, kind, 3);
-	bool disturbed = false, any = false;
 	double wrong = of_both(r, "wrong") + of_both(r, "dropped");
 
-	for (uint32_t i = 0; i < 3; i++) {
-		disturbed |= report_rounds(r, kind[i], state) < ROUNDS;
-		any |= report_rounds(r, kind[i], state) != 0;
-	}
-	fprintf(out, any ? "{\"bench\":\"kill\",\"state\":\"%s\"" : "{\"bench\":\"kill\",\"state\":null",
-		judge_name(state));
-	fprintf(out, ",\"disturbed\":%s", disturbed ? "true" : "false");
+	report_put_head(out, r, "kill", kind, 3, state, false);
 	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++)
 		fprintf(out, ",\"%s\":%.0f", found[i], of_both(r, found[i]));
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
@@ -236,10 +256,7 @@ int report_kill(const struct report *r, FILE *out)
 		fprintf(out, ",\"%s\":%.0f", never[i], sum);
 		wrong += sum;
 	}
-	report_put_median(out, r, "gap_p50_us", "kill", state, "gap_p50_us", 2);
-	report_put_median(out, r, "gap_p99_us", "kill", state, "gap_p99_us", 2);
-	report_put_median(out, r, "cold_gap_p99_us", "cold", state, "gap_p99_us", 2);
-	report_put_median(out, r, "control_p99_us", "control", state, "gap_p99_us", 2);
+	report_put_medians(out, r, state, figure, sizeof(figure) / sizeof(figure[0]));
 	fprintf(out, "}\n");
 	return wrong != 0;
 }

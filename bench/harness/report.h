@@ -35,6 +35,9 @@ bool report_median(const struct report *r, const char *kind, enum bench_state st
 /* Sum over all rounds of the kind, disturbed or not: for what must never happen. */
 double report_sum(const struct report *r, const char *kind, const char *key);
 
+/* Prints WHAT_p50_us=… WHAT_p99_us=… and a blank: over the WHAT_us of all lines of the kind. Returns how many have one. */
+uint32_t report_put_quantiles(FILE *out, const struct report *r, const char *kind, const char *what);
+
 /* Quantiles over the lines of single handovers of a round. Prints key=value pairs. Returns 0 or -ENODATA. */
 int report_gaps(const struct report *r, FILE *out);
 
@@ -44,12 +47,19 @@ int report_kills(const struct report *r, FILE *out, const char *kind);
 /* The same over the lines of single crashes of a candidate. */
 int report_crashes(const struct report *r, FILE *out);
 
-/* Parts of the object a bench ends with: name, state and whether enough rounds were undisturbed; "name":value, the median,
- * null if there is none; sums over all rounds of the kinds of what must never happen, returned as one sum. */
+/* A figure of the object a bench ends with: its name there, and what it is the median of. */
+struct report_figure {
+	const char *name, *kind, *key;
+	int digits; /* behind the point */
+};
+
+/* Parts of that object: name, state, the probe's median if asked for, whether enough rounds were undisturbed;
+ * "name":value, of medians, null if there is none; sums over all rounds of the kinds of what must never happen,
+ * returned as one sum. */
 void report_put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
-		     enum bench_state state);
-void report_put_median(FILE *out, const struct report *r, const char *name, const char *kind, enum bench_state state,
-		       const char *key, int digits);
+		     enum bench_state state, bool pingpong);
+void report_put_medians(FILE *out, const struct report *r, enum bench_state state, const struct report_figure *figure,
+			size_t count);
 double report_put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds);
 
 /* The last line of a bench. Returns 0, or 1 if something happened that never may (lost, duplicated, ...). */

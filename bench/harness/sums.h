@@ -17,9 +17,9 @@ void nap(long ns);
 void sums_take(const struct stats *stats, struct sums *s);
 /* Attaches and waits until traffic is answered and caches are warm. Returns 0 or 1. */
 int sums_attach(struct stats *stats, const char *instance);
-/* The longest time without a reply that ended after `tsc`, of any I/O lcore's players; from: gen_gaps of each before it.
- * Shorter ones than the generator notes count as its threshold: never too good. *unseen is set if some were overwritten
- * before they were read. */
+/* The longest time without a reply that ended after `tsc`, of any I/O lcore's players; from: gen_gaps of each before
+ * it. Shorter ones than the generator notes count as its threshold: never too good. *unseen is set if some were
+ * overwritten before they were read. */
 double sums_longest_gap_us(const struct stats *stats, const uint64_t *from, uint64_t tsc, bool *unseen);
 /* What must hold in any bench: every reply right, every malformed frame counted under its reason, nothing else dropped.
  * Prints the counts. Returns 0 or 1. */

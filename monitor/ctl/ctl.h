@@ -84,12 +84,25 @@ int ctl_find_socket(struct ctl_options *o, FILE *err);
 int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
 	    FILE *err);
 
-/* Says on `err` what the daemon refused, as JSON if asked for. Returns the exit code that its code stands for. */
+/* Says on `err` what the daemon refused and, line by line, which errors a configuration has; as JSON if asked for.
+ * Returns the exit code that its code stands for. */
 int ctl_refused(const struct ctl_options *o, const json_t *reply, FILE *err);
 
 /* One line on `err`, as JSON if asked for. Returns `code`. */
 int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+int64_t ctl_now_ms(void); /* CLOCK_MONOTONIC */
+void ctl_wait_ms(uint64_t ms);
+
+/* ctl_status.c */
+int ctl_status(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_ping(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_worker_list(const struct ctl_options *o, FILE *out, FILE *err);
+int ctl_worker_restart(const struct ctl_options *o, FILE *out, FILE *err);
+
+/* ctl_stats.c */
+int ctl_stats(const struct ctl_options *o, FILE *out, FILE *err);
 
 /* ctl_config.c */
 int ctl_config_reload(const struct ctl_options *o, FILE *out, FILE *err);
@@ -146,10 +159,6 @@ int ctl_rollout_explain(const struct ctl_options *o, FILE *out, FILE *err);
 int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err);
 /* ctl_shadow.c */
 int ctl_rollout_diff(const struct ctl_options *o, FILE *out, FILE *err);
-
-/* ctl_commands.c: a version as the daemon is to read it: a path made absolute. */
-json_t *ctl_version_value(const char *version);
-void ctl_wait_ms(uint64_t ms);
 
 /* ctl_print.c */
 void ctl_print_json(FILE *out, const json_t *reply);

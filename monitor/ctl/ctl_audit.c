@@ -3,26 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl_reply.h"
 #include "tail.h"
 
-#define ANSWER_MS  10000u
 #define LINES_MOST 1000u /* the daemon gives no more */
 #define FILE_BYTES (4u << 20)
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-/* Names of users and processes are what somebody chose: they must not drive a terminal. */
-static void put(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f ? '?' : *text, out);
-}
 
 /* ---- orders of lines ---- */
 
@@ -72,19 +57,19 @@ static void put_who(FILE *out, const json_t *order)
 	const char *user = text_of(order, "user"), *login = text_of(order, "login"), *process = text_of(order, "process");
 
 	if (user[0])
-		put(out, user);
+		ctl_put(out, user);
 	else if (json_is_integer(uid))
 		fprintf(out, "uid %lld", (long long)json_integer_value(uid));
 	else
 		fputs("batond", out);
 	if (login[0] && strcmp(login, user) != 0) {
 		fputs(" (login ", out);
-		put(out, login);
+		ctl_put(out, login);
 		fputc(')', out);
 	}
 	if (json_is_integer(pid)) {
 		fputs(" by ", out);
-		put(out, process[0] ? process : "pid");
+		ctl_put(out, process[0] ? process : "pid");
 		fprintf(out, "[%lld]", (long long)json_integer_value(pid));
 	}
 	if (text_of(order, "signal")[0])
@@ -100,7 +85,7 @@ static void put_args(FILE *out, const json_t *order)
 		fprintf(out, " %s", text);
 	else if (text_of(order, "args_cut")[0]) {
 		fputc(' ', out);
-		put(out, text_of(order, "args_cut"));
+		ctl_put(out, text_of(order, "args_cut"));
 		fputs("...", out);
 	}
 	free(text);
@@ -114,30 +99,29 @@ static void put_result(FILE *out, const json_t *order)
 		fputs("not ended: it is under way, or batond died meanwhile", out);
 		return;
 	}
-	put(out, text_of(order, "result"));
+	ctl_put(out, text_of(order, "result"));
 	if (json_is_number(duration))
 		fprintf(out, " after %.1f ms", json_number_value(duration));
 	if (text_of(order, "reason")[0]) {
 		fputs(": ", out);
-		put(out, text_of(order, "reason"));
+		ctl_put(out, text_of(order, "reason"));
 	}
 }
 
 /* What a rollout did by itself, or was told to. */
 static void put_rollout(FILE *out, const json_t *line)
 {
-	put(out, text_of(line, "by"));
+	ctl_put(out, text_of(line, "by"));
 	fputs("  rollout ", out);
-	put(out, text_of(line, "group"));
+	ctl_put(out, text_of(line, "group"));
 	fputc(' ', out);
-	put(out, text_of(line, "what"));
-	fprintf(out, ", step %lld of %lld, %lld permille, version ", (long long)json_integer_value(json_object_get(line, "step")),
-		(long long)json_integer_value(json_object_get(line, "steps")),
-		(long long)json_integer_value(json_object_get(line, "weight")));
-	put(out, text_of(line, "version"));
+	ctl_put(out, text_of(line, "what"));
+	fprintf(out, ", step %lld of %lld, %lld permille, version ", number_of(line, "step"), number_of(line, "steps"),
+		number_of(line, "weight"));
+	ctl_put(out, text_of(line, "version"));
 	if (text_of(line, "why")[0]) {
 		fputs(": ", out);
-		put(out, text_of(line, "why"));
+		ctl_put(out, text_of(line, "why"));
 	}
 	fputc('\n', out);
 }
@@ -154,9 +138,8 @@ static void print(FILE *out, const json_t *orders)
 
 		for (size_t g = 0; g < 2; g++)
 			if (json_is_integer(json_object_get(order, gaps[g].key)))
-				fprintf(out, "(%lld %s)\n", (long long)json_integer_value(json_object_get(order, gaps[g].key)),
-					gaps[g].words);
-		put(out, text_of(order, "time"));
+				fprintf(out, "(%lld %s)\n", number_of(order, gaps[g].key), gaps[g].words);
+		ctl_put(out, text_of(order, "time"));
 		fputs("  ", out);
 		if (strcmp(text_of(order, "event"), "rollout") == 0) {
 			put_rollout(out, order);
@@ -164,7 +147,7 @@ static void print(FILE *out, const json_t *orders)
 		}
 		put_who(out, order);
 		fputs("  ", out);
-		put(out, text_of(order, "verb"));
+		ctl_put(out, text_of(order, "verb"));
 		put_args(out, order);
 		fputs("  ", out);
 		put_result(out, order);
@@ -210,7 +193,7 @@ static int from_file(const struct ctl_options *o, uint32_t wanted, json_t **repl
 
 static int from_daemon(const struct ctl_options *o, uint32_t wanted, json_t **reply, FILE *err)
 {
-	int rc = ctl_ask(o, "audit", json_pack("{s:i}", "last", (int)wanted), ANSWER_MS, reply, err);
+	int rc = ctl_ask_ok(o, "audit", json_pack("{s:i}", "last", (int)wanted), CTL_ANSWER_MS, reply, err);
 
 	if (rc == CTL_UNREACHABLE && !o->json)
 		fprintf(err, "batonctl: what it left can be read by `batonctl audit --file " BATON_AUDIT_PATH_FMT "`\n",
@@ -226,11 +209,6 @@ int ctl_audit(const struct ctl_options *o, FILE *out, FILE *err)
 
 	if (rc != CTL_OK)
 		return rc;
-	if (!json_is_true(json_object_get(reply, "ok"))) {
-		rc = ctl_refused(o, reply, err);
-		json_decref(reply);
-		return rc;
-	}
 	json_t *orders = orders_of(json_object_get(reply, "lines"), o->last);
 	json_object_del(reply, "lines");
 	json_object_set(reply, "orders", orders);
@@ -238,9 +216,9 @@ int ctl_audit(const struct ctl_options *o, FILE *out, FILE *err)
 		ctl_print_json(out, reply);
 	else
 		print(out, orders);
-	if (!o->json && json_integer_value(json_object_get(reply, "unreadable")) > 0)
-		fprintf(err, "batonctl: %lld lines of %s are no JSON objects\n",
-			(long long)json_integer_value(json_object_get(reply, "unreadable")), text_of(reply, "file"));
+	if (!o->json && number_of(reply, "unreadable") > 0)
+		fprintf(err, "batonctl: %lld lines of %s are no JSON objects\n", number_of(reply, "unreadable"),
+			text_of(reply, "file"));
 	json_decref(orders);
 	json_decref(reply);
 	return CTL_OK;

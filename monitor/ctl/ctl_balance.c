@@ -1,24 +1,7 @@
 /* batonctl balance status|on|off. */
 #include <string.h>
 
-#include "ctl.h"
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static double real_of(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
+#include "ctl_reply.h"
 
 /* What a verdict means, for whoever reads it for the first time. */
 static const char *verdict_text(const char *verdict)
@@ -82,40 +65,27 @@ static void print_group(FILE *out, const json_t *group)
 		fprintf(out, "  latest move, %.0f s ago: %s\n", real_of(group, "last_s_ago"), text_of(group, "last"));
 }
 
-static int ask(const struct ctl_options *o, const char *command, FILE *out, FILE *err)
+static void print_groups(FILE *out, const json_t *reply)
 {
-	json_t *args = json_object(), *reply = NULL, *group, *name;
-	size_t index;
+	ctl_print_each(out, reply, "groups", print_group);
+}
 
-	if (o->target) {
-		name = json_string(o->target);
-		json_object_set_new(args, "group", name ? name : json_string("?")); /* no UTF-8: it names nothing */
-	}
-	int rc = ctl_ask(o, command, args, CTL_ANSWER_MS, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		json_array_foreach(json_object_get(reply, "groups"), index, group)
-			print_group(out, group);
-	json_decref(reply);
-	return rc;
+static int order(const struct ctl_options *o, const char *command, FILE *out, FILE *err)
+{
+	return ctl_order(o, command, ctl_group_args(o), CTL_ANSWER_MS, print_groups, out, err);
 }
 
 int ctl_balance_status(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	return ask(o, "balance.status", out, err);
+	return order(o, "balance.status", out, err);
 }
 
 int ctl_balance_on(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	return ask(o, "balance.on", out, err);
+	return order(o, "balance.on", out, err);
 }
 
 int ctl_balance_off(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	return ask(o, "balance.off", out, err);
+	return order(o, "balance.off", out, err);
 }

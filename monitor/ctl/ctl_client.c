@@ -15,12 +15,20 @@
 
 #define FRAME_MAX (1u << 20)
 
-static int64_t now_ms(void)
+int64_t ctl_now_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void ctl_wait_ms(uint64_t ms)
+{
+	struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
 }
 
 int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const char *format, ...)
@@ -63,11 +71,10 @@ static int connect_to(const char *path)
 /* The same, but waits in a queue at the door that is full. */
 static int connect_by(const char *path, int64_t deadline_ms)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
 	int fd = connect_to(path);
 
-	while (fd == -EAGAIN && now_ms() < deadline_ms) {
-		nanosleep(&pause, NULL);
+	while (fd == -EAGAIN && ctl_now_ms() < deadline_ms) {
+		ctl_wait_ms(2);
 		fd = connect_to(path);
 	}
 	return fd == -EAGAIN ? -ETIMEDOUT : fd;
@@ -147,7 +154,7 @@ static int transfer(int fd, void *data, size_t len, bool out, int64_t deadline_m
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		int64_t left = deadline_ms - now_ms();
+		int64_t left = deadline_ms - ctl_now_ms();
 		struct pollfd p = { .fd = fd, .events = out ? POLLOUT : POLLIN };
 		if (left <= 0)
 			return -ETIMEDOUT;
@@ -209,7 +216,7 @@ static int not_connected(const struct ctl_options *o, int rc, FILE *err)
 int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
 	    FILE *err)
 {
-	int64_t deadline = now_ms() + (int64_t)timeout_ms;
+	int64_t deadline = ctl_now_ms() + (int64_t)timeout_ms;
 	json_t *request = json_pack("{s:s, s:o}", "command", command, "args", args);
 	int fd = connect_by(o->socket, deadline), rc = fd;
 
@@ -243,14 +250,19 @@ int ctl_refused(const struct ctl_options *o, const json_t *reply, FILE *err)
 	};
 	const char *code = json_string_value(json_object_get(reply, "code"));
 	const char *error = json_string_value(json_object_get(reply, "error"));
+	const json_t *errors = json_object_get(reply, "errors"), *line;
 	enum ctl_exit exit_code = CTL_FAILED;
+	size_t index;
 
 	for (size_t i = 0; code && i < sizeof(exits) / sizeof(exits[0]); i++)
 		if (!strcmp(code, exits[i].code))
 			exit_code = exits[i].exit;
-	if (o->json)
+	if (o->json) {
 		ctl_print_json(err, reply);
-	else
-		fprintf(err, "batonctl: %s\n", error ? error : "refused without a reason");
+		return exit_code;
+	}
+	json_array_foreach(errors, index, line) /* of a configuration: as compilers print them */
+		fprintf(err, "%s\n", json_string_value(line) ? json_string_value(line) : "?");
+	fprintf(err, "batonctl: %s\n", error ? error : "refused without a reason");
 	return exit_code;
 }

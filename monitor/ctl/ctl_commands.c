@@ -1,215 +1,17 @@
 /* The commands of batonctl, one row each. */
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "ctl.h"
-#include "exporter/prom.h"
-#include "render.h"
-#include "sample.h"
-#include "snapshot.h"
 #include "version.h"
-
-static bool is_ok(const json_t *reply)
-{
-	return json_is_true(json_object_get(reply, "ok"));
-}
-
-/* Asks and prints. status: its exit code is the verdict. */
-static int ask_and_print(const struct ctl_options *o, const char *command, void (*print)(FILE *, const json_t *),
-			 FILE *out, FILE *err)
-{
-	json_t *reply = NULL;
-	int rc = ctl_ask(o, command, json_object(), CTL_ANSWER_MS, &reply, err);
-
-	/* Up, but not able to answer: for whoever watches it, it cannot be reached. */
-	if (rc == CTL_TIMEOUT)
-		rc = CTL_UNREACHABLE;
-	if (rc != CTL_OK)
-		return rc;
-	if (!is_ok(reply))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		print(out, reply);
-	if (rc == CTL_OK && strcmp(command, "status") == 0) {
-		const char *verdict = json_string_value(json_object_get(reply, "verdict"));
-		rc = verdict && !strcmp(verdict, "ok") ? 0 : verdict && !strcmp(verdict, "warn") ? 1 : 2;
-	}
-	json_decref(reply);
-	return rc;
-}
-
-static int run_status(const struct ctl_options *o, FILE *out, FILE *err)
-{
-	return ask_and_print(o, "status", ctl_print_status, out, err);
-}
-
-static void print_ping(FILE *out, const json_t *reply)
-{
-	const char *instance = json_string_value(json_object_get(reply, "instance"));
-
-	const char *role = json_string_value(json_object_get(reply, "role"));
-
-	fprintf(out, "%s: batond answers, pid %lld, %s%s%s\n", instance ? instance : "?",
-		(long long)json_integer_value(json_object_get(reply, "pid")),
-		json_is_true(json_object_get(reply, "ready")) ? "ready" : "not ready yet", role ? "; you are " : "",
-		role ? (strcmp(role, "operator") == 0 ? "an operator" : "a viewer") : "");
-}
-
-static int run_ping(const struct ctl_options *o, FILE *out, FILE *err)
-{
-	return ask_and_print(o, "ping", print_ping, out, err);
-}
-
-static void print_list(FILE *out, const json_t *reply)
-{
-	ctl_print_workers(out, json_object_get(reply, "workers"));
-}
-
-static int run_worker_list(const struct ctl_options *o, FILE *out, FILE *err)
-{
-	return ask_and_print(o, "worker.list", print_list, out, err);
-}
-
-/* A path is the daemon's to open, and it stands elsewhere. */
-json_t *ctl_version_value(const char *version)
-{
-	char path[PATH_MAX], here[PATH_MAX];
-	json_t *value;
-
-	if (strchr(version, '/') == NULL)
-		value = json_string(version);
-	else if (realpath(version, path))
-		value = json_string(path);
-	else if (version[0] == '/' || !getcwd(here, sizeof(here)))
-		value = json_string(version);
-	else
-		value = json_sprintf("%s/%s", here, version);
-	return value ? value : json_string("?");
-}
-
-static int run_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)
-{
-	json_t *args = json_object(), *reply = NULL;
-
-	if (json_object_set_new(args, "target", json_string(o->target))) {
-		json_decref(args);
-		return ctl_fail(o, CTL_NOT_FOUND, err, "no worker or group has such a name");
-	}
-	if (o->version)
-		json_object_set_new(args, "version", ctl_version_value(o->version));
-	if (o->accept_one_way)
-		json_object_set_new(args, "accept_one_way", json_true());
-	int rc = ctl_ask(o, "worker.restart", args, o->timeout_ms, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	if (is_ok(reply) && o->json)
-		ctl_print_json(out, reply);
-	else if (!o->json)
-		ctl_print_restart(out, reply); /* also those that were through before one failed */
-	if (!is_ok(reply))
-		rc = ctl_refused(o, reply, err);
-	json_decref(reply);
-	return rc;
-}
-
-/* ---- stats: from the counters themselves, which needs no rights and no daemon that answers ---- */
-
-/* -s names a socket; the file has the instance's name. */
-static int learn_instance(struct ctl_options *o, FILE *err)
-{
-	json_t *reply = NULL;
-	int rc = o->instance[0] ? CTL_OK : ctl_ask(o, "ping", json_object(), CTL_ANSWER_MS, &reply, err);
-
-	if (rc == CTL_OK && reply) {
-		const char *name = json_string_value(json_object_get(reply, "instance"));
-		snprintf(o->instance, sizeof(o->instance), "%.31s", name ? name : "");
-		json_decref(reply);
-	}
-	return rc;
-}
-
-void ctl_wait_ms(uint64_t ms)
-{
-	struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&t, &t) && errno == EINTR)
-		;
-}
-
-/* Prometheus takes the difference of two scrapes itself: one sample is enough. */
-static int show_prom(struct source *source, FILE *out)
-{
-	struct sample *now = sample_create();
-	struct snapshot *s = malloc(sizeof(*s));
-	int rc = now && s ? CTL_OK : CTL_FAILED;
-
-	if (rc == CTL_OK) {
-		source_take(source, now);
-		snapshot_derive(s, NULL, now);
-		prom_write(out, s);
-	}
-	free(now);
-	free(s);
-	return rc;
-}
-
-static int show(const struct ctl_options *o, struct source *source, FILE *out)
-{
-	struct sample *base = sample_create(), *now = sample_create();
-	struct snapshot *s = malloc(sizeof(*s));
-	int rc = base && now && s ? CTL_OK : CTL_FAILED;
-
-	if (rc == CTL_OK) {
-		source_take(source, base);
-		ctl_wait_ms(o->interval_ms);
-		source_take(source, now);
-		snapshot_derive(s, base, now);
-		if (!o->json)
-			render_text(out, s);
-		else if (render_json(out, s))
-			rc = CTL_FAILED;
-	}
-	free(base);
-	free(now);
-	free(s);
-	return rc;
-}
-
-static int run_stats(const struct ctl_options *given, FILE *out, FILE *err)
-{
-	struct ctl_options o = *given;
-	struct source source;
-	int rc = learn_instance(&o, err);
-
-	if (rc != CTL_OK)
-		return rc;
-	rc = source_open(&source, o.instance);
-	if (rc == -EPROTO)
-		return ctl_fail(&o, CTL_FAILED, err,
-				"%s: its counters are of another version: use the batonctl of that batond",
-				o.instance);
-	if (rc)
-		return ctl_fail(&o, CTL_UNREACHABLE, err, "%s: no counters to be had: %s: is batond running?",
-				o.instance, strerror(-rc));
-	rc = o.prom ? show_prom(&source, out) : show(&o, &source, out);
-	source_close(&source);
-	return rc;
-}
 
 const struct ctl_command ctl_commands[] = {
 	{ "status", NULL, NULL, "", "is it well? The exit code says so",
 	  "Prints the verdict, what is wrong in sentences, and the workers.\n"
 	  "Exit code: 0 ok, 1 warn, 2 critical, 3 no daemon reached.",
-	  run_status },
+	  ctl_status },
 	{ "worker", "list", NULL, "", "workers, their processes and versions",
 	  "One line for each worker, then for each process that is no worker's serving one: standby, retiring, dead.",
-	  run_worker_list },
+	  ctl_worker_list },
 	{ "worker", "restart", "NAME|GROUP", "vta", "hot restart or upgrade, under traffic",
 	  "Starts a new process beside each worker in turn, moves all its buckets to it, and lets the old one go.\n"
 	  "Returns when that is done; prints the buckets moved and the longest gap. If the new version cannot start,\n"
@@ -221,7 +23,7 @@ const struct ctl_command ctl_commands[] = {
 	  "group's `plugin`, the file it runs now, a file of its `versions`, or PLUGIN-V.so beside the group's `plugin`,\n"
 	  "if its descriptor says V; any other *.so there that is of the same plugin and says V. If several of those\n"
 	  "differ, or none says V, nothing is restarted, and the versions that were found are listed.",
-	  run_worker_restart },
+	  ctl_worker_restart },
 	{ "worker", "start", "GROUP|GROUP.N", "t", "add a worker to a group, or take a drained one back",
 	  "GROUP: starts one worker more, with the lowest free number, and waits until it is ready. GROUP.N: that one,\n"
 	  "new or drained. Then the group's buckets are shared evenly among its workers that are not drained, under\n"
@@ -358,7 +160,7 @@ const struct ctl_command ctl_commands[] = {
 	  "Prints what baton-top shows, once. Reads the counters themselves: needs no rights with -i.\n\n"
 	  "  batonctl -i NAME stats --prom >baton.prom.new && mv baton.prom.new baton.prom\n"
 	  "                       for the textfile collector of Prometheus' node exporter",
-	  run_stats },
+	  ctl_stats },
 	{ "audit", NULL, NULL, "lf", "who ordered what, and how it ended",
 	  "One line for each order of the audit log, the latest last: when it ended, whose it was, what was asked, the\n"
 	  "result. An order that has begun and not ended is under way, or batond died meanwhile.\n\n"
@@ -390,7 +192,7 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl quarantine replay NAME                      does it still kill?\n"
 	  "  batonctl quarantine replay NAME --version ./fixed.so",
 	  ctl_quarantine_replay },
-	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", run_ping },
+	{ "ping", NULL, NULL, "", "does it answer?", "Exit code: 0 it answers, 3 no daemon reached.", ctl_ping },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL },
 };
 

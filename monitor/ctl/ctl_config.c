@@ -2,43 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl_reply.h"
 #include "explain.h"
-
-#define ANSWER_MS 10000u
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-/* The reasons first, one a line, as compilers print them; with --json they are in the reply. */
-static int refused(const struct ctl_options *o, const json_t *reply, FILE *err)
-{
-	const json_t *errors = json_object_get(reply, "errors");
-
-	for (size_t i = 0; !o->json && i < json_array_size(errors); i++) {
-		const char *line = json_string_value(json_array_get(errors, i));
-
-		fprintf(err, "%s\n", line ? line : "?");
-	}
-	return ctl_refused(o, reply, err);
-}
-
-/* CTL_OK and a reply that says ok, or the exit code after words on `err`. */
-static int ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
-	       FILE *err)
-{
-	int rc = ctl_ask(o, command, args, timeout_ms, reply, err);
-
-	if (rc == CTL_OK && !json_is_true(json_object_get(*reply, "ok"))) {
-		rc = refused(o, *reply, err);
-		json_decref(*reply);
-	}
-	return rc;
-}
 
 static void print_changes(const json_t *changes, FILE *out)
 {
@@ -53,7 +18,7 @@ static void print_changes(const json_t *changes, FILE *out)
 int ctl_config_reload(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
-	int rc = ask(o, "config.reload", json_pack("{s:b}", "wait", (int)o->wait), o->timeout_ms, &reply, err);
+	int rc = ctl_ask_ok(o, "config.reload", json_pack("{s:b}", "wait", (int)o->wait), o->timeout_ms, &reply, err);
 
 	if (rc != CTL_OK)
 		return rc;
@@ -75,7 +40,7 @@ int ctl_config_reload(const struct ctl_options *o, FILE *out, FILE *err)
 int ctl_config_diff(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
-	int rc = ask(o, "config.diff", json_object(), ANSWER_MS, &reply, err);
+	int rc = ctl_ask_ok(o, "config.diff", json_object(), CTL_ANSWER_MS, &reply, err);
 
 	if (rc != CTL_OK)
 		return rc;
@@ -92,7 +57,8 @@ int ctl_config_diff(const struct ctl_options *o, FILE *out, FILE *err)
 int ctl_config_show(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	json_t *reply = NULL;
-	int rc = ask(o, "config.show", json_pack("{s:b}", "effective", (int)o->effective), ANSWER_MS, &reply, err);
+	json_t *args = json_pack("{s:b}", "effective", (int)o->effective);
+	int rc = ctl_ask_ok(o, "config.show", args, CTL_ANSWER_MS, &reply, err);
 
 	if (rc != CTL_OK)
 		return rc;

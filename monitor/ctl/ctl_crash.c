@@ -1,31 +1,10 @@
 /* batonctl crash: what workers died of. */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl_reply.h"
 
 #define LABEL 10 /* columns of what stands in front of a line of `show` */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
-
-/* Texts come from plugins and players: they must not drive a terminal. */
-static void put(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < 0x20 || (unsigned char)*text >= 0x7f ? '?' : *text, out);
-}
 
 static void put_label(FILE *out, const char *label)
 {
@@ -38,7 +17,7 @@ static void put_line(FILE *out, const char *label, const char *text)
 	if (!text[0])
 		return;
 	put_label(out, label);
-	put(out, text);
+	ctl_put(out, text);
 	fputc('\n', out);
 }
 
@@ -68,36 +47,39 @@ static void print_list(FILE *out, const json_t *rows)
 			int width = c == 0 ? 6 : c == 1 ? 19 : c == 2 ? worker : version, len = (int)strlen(cell[c]);
 
 			fprintf(out, "%*s", c == 0 && len < width ? width - len : 0, "");
-			put(out, cell[c]);
+			ctl_put(out, cell[c]);
 			fprintf(out, "%*s  ", c != 0 && len < width ? width - len : 0, "");
 		}
-		put(out, text_of(row, "what"));
+		ctl_put(out, text_of(row, "what"));
 		fputc('\n', out);
 	}
 }
 
+static void print_crashes(FILE *out, const json_t *reply)
+{
+	const json_t *rows = json_object_get(reply, "crashes");
+
+	if (json_array_size(rows) == 0)
+		fprintf(out, "no worker has died but as ordered\n");
+	else
+		print_list(out, rows);
+}
+
 int ctl_crash_list(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *reply = NULL;
-	int rc = ctl_ask(o, "crash.list", json_pack("{s:i}", "last", (int)o->last), CTL_ANSWER_MS, &reply, err);
+	json_t *args = json_pack("{s:i}", "last", (int)o->last), *reply;
+	int rc = ctl_ask_ok(o, "crash.list", args, CTL_ANSWER_MS, &reply, err);
 
 	if (rc != CTL_OK)
 		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else if (json_array_size(json_object_get(reply, "crashes")) == 0)
-		fprintf(out, "no worker has died but as ordered\n");
-	else
-		print_list(out, json_object_get(reply, "crashes"));
-	if (rc == CTL_OK && !o->json && number_of(reply, "lost") > 0) {
+	ctl_print_reply(o, reply, print_crashes, out);
+	if (!o->json && number_of(reply, "lost") > 0) {
 		fprintf(err, "batonctl: %lld records could not be written to ", number_of(reply, "lost"));
-		put(err, text_of(reply, "directory"));
+		ctl_put(err, text_of(reply, "directory"));
 		fputc('\n', err);
 	}
 	json_decref(reply);
-	return rc;
+	return CTL_OK;
 }
 
 /* ---- show ---- */
@@ -106,13 +88,13 @@ static void put_place(FILE *out, const char *label, const json_t *place)
 {
 	put_label(out, label);
 	if (text_of(place, "function")[0]) {
-		put(out, text_of(place, "function"));
+		ctl_put(out, text_of(place, "function"));
 		fprintf(out, "+0x%llx (", (unsigned long long)number_of(place, "offset"));
 	}
-	put(out, text_of(place, "module")[0] ? text_of(place, "module") : text_of(place, "address"));
+	ctl_put(out, text_of(place, "module")[0] ? text_of(place, "module") : text_of(place, "address"));
 	if (text_of(place, "file_address")[0]) {
 		fputc(' ', out);
-		put(out, text_of(place, "file_address"));
+		ctl_put(out, text_of(place, "file_address"));
 	} else {
 		fputs(", where nothing is loaded", out);
 	}
@@ -127,10 +109,10 @@ static void put_code(FILE *out, const json_t *crash)
 
 	if (text_of(crash, "code")[0]) {
 		put_label(out, "code");
-		put(out, text_of(crash, "code"));
+		ctl_put(out, text_of(crash, "code"));
 		if (text_of(crash, "code_words")[0]) {
 			fputs(": ", out);
-			put(out, text_of(crash, "code_words"));
+			ctl_put(out, text_of(crash, "code_words"));
 		}
 		fputc('\n', out);
 	}
@@ -176,10 +158,10 @@ static void put_entry(FILE *out, const json_t *entry)
 	bool packet = json_object_get(entry, "bucket") != NULL;
 
 	put_label(out, "entry");
-	put(out, text_of(entry, "kind"));
+	ctl_put(out, text_of(entry, "kind"));
 	if (text_of(entry, "service")[0]) {
 		fputs(" of service ", out);
-		put(out, text_of(entry, "service"));
+		ctl_put(out, text_of(entry, "service"));
 	}
 	if (packet)
 		fprintf(out, ", bucket %lld, %lld bytes, %lld deaths before", number_of(entry, "bucket"),
@@ -192,7 +174,7 @@ static void put_entry(FILE *out, const json_t *entry)
 	if (game) {
 		put_label(out, "game");
 		if (text_of(game, "type")[0])
-			put(out, text_of(game, "type"));
+			ctl_put(out, text_of(game, "type"));
 		else
 			fprintf(out, "type %lld", number_of(game, "packet_type"));
 		fprintf(out, " of player %lld, sequence %lld, packet_size %lld\n", number_of(game, "player"),
@@ -215,28 +197,28 @@ static void print_crash(FILE *out, const json_t *reply)
 	const json_t *crash = json_object_get(reply, "crash"), *entry = json_object_get(crash, "entry");
 
 	fprintf(out, "crash %lld: ", number_of(crash, "id"));
-	put(out, text_of(crash, "what"));
+	ctl_put(out, text_of(crash, "what"));
 	fputc('\n', out);
 	put_label(out, "when");
-	put(out, text_of(crash, "time"));
+	ctl_put(out, text_of(crash, "time"));
 	fprintf(out, ", %.3f s after its start\n", json_number_value(json_object_get(crash, "uptime_s")));
 	put_label(out, "worker");
-	put(out, text_of(crash, "worker"));
+	ctl_put(out, text_of(crash, "worker"));
 	fprintf(out, ", pid %lld, slot %lld, incarnation %lld\n", number_of(crash, "pid"), number_of(crash, "slot"),
 		number_of(crash, "incarnation"));
 	put_label(out, "plugin");
-	put(out, text_of(crash, "plugin"));
+	ctl_put(out, text_of(crash, "plugin"));
 	fputs(text_of(crash, "version")[0] ? " " : "", out);
-	put(out, text_of(crash, "version"));
+	ctl_put(out, text_of(crash, "version"));
 	fputs(", build ", out);
-	put(out, text_of(crash, "build_id")[0] ? text_of(crash, "build_id") : "unknown");
+	ctl_put(out, text_of(crash, "build_id")[0] ? text_of(crash, "build_id") : "unknown");
 	fputs(", ", out);
-	put(out, text_of(crash, "file"));
+	ctl_put(out, text_of(crash, "file"));
 	fputc('\n', out);
 	put_label(out, "cause");
-	put(out, text_of(crash, "cause"));
+	ctl_put(out, text_of(crash, "cause"));
 	fputs(": ", out);
-	put(out, text_of(crash, "words"));
+	ctl_put(out, text_of(crash, "words"));
 	fputc('\n', out);
 	put_code(out, crash);
 	if (entry)
@@ -265,19 +247,9 @@ static json_t *args_of(const char *target)
 
 int ctl_crash_show(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *args = args_of(o->target), *reply = NULL;
+	json_t *args = args_of(o->target);
 
 	if (!args)
 		return ctl_fail(o, CTL_USAGE, err, "give a number, as `batonctl crash list` has it, or last");
-	int rc = ctl_ask(o, "crash.show", args, CTL_ANSWER_MS, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		print_crash(out, reply);
-	json_decref(reply);
-	return rc;
+	return ctl_order(o, "crash.show", args, CTL_ANSWER_MS, print_crash, out, err);
 }

@@ -8,10 +8,14 @@
 
 #define WORDS_MOST 32u
 
-enum { OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
-       OPTION_BUCKETS = 'B', OPTION_GROUP = 'G', OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n', OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e',
-       OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f', OPTION_SEED = 'S', OPTION_PLUGIN = 'P', OPTION_BUCKET = 'b',
-       OPTION_KEY = 'k', OPTION_END = 'E', OPTION_TO = 'o', OPTION_REPLACE = 'R', OPTION_ONE_WAY = 'a', OPTION_FULL = 'F', OPTION_WATCH = 'W' };
+/* Letters in ctl_command.options. */
+enum {
+	OPTION_INSTANCE = 'i', OPTION_SOCKET = 's', OPTION_JSON = 'j', OPTION_HELP = 'h', OPTION_SHOW_VERSION = 'V',
+	OPTION_BUCKETS = 'B', OPTION_GROUP = 'G', OPTION_VERSION = 'v', OPTION_TIMEOUT = 't', OPTION_INTERVAL = 'n',
+	OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f',
+	OPTION_SEED = 'S', OPTION_PLUGIN = 'P', OPTION_BUCKET = 'b', OPTION_KEY = 'k', OPTION_END = 'E',
+	OPTION_TO = 'o', OPTION_REPLACE = 'R', OPTION_ONE_WAY = 'a', OPTION_FULL = 'F', OPTION_WATCH = 'W',
+};
 
 static const struct option_row {
 	const char *name;
@@ -35,7 +39,8 @@ static const struct option_row {
 	{ "last", OPTION_LAST, 0, "N", "so many, the latest (default 20, at most 500)" },
 	{ "file", OPTION_FILE, 0, "PATH", "read this file; asks no daemon" },
 	{ "seed", OPTION_SEED, 0, "N", "of the made-up entries: 0 to 4294967295 (default 1)" },
-	{ "plugin", OPTION_PLUGIN, 0, "FILE.so", "whose verify looks at the records of its size (default: what the groups run)" },
+	{ "plugin", OPTION_PLUGIN, 0, "FILE.so",
+	  "whose verify looks at the records of its size (default: what the groups run)" },
 	{ "bucket", OPTION_BUCKET, 0, "B", "keep this bucket, or these: 17 or 0-255,300; may be given again" },
 	{ "key", OPTION_KEY, 0, "KEY", "keep this player's bucket, as for `buckets find`; may be given again" },
 	{ "buckets", OPTION_BUCKETS, 0, "LIST", "these buckets: 17 or 0-255,300 or 0-1022/2" },

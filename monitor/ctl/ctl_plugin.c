@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "ask.h"
-#include "ctl.h"
+#include "ctl_lines.h"
+#include "ctl_reply.h"
+#include "ctl_values.h"
 #include "plugin_report.h"
 
 #define DESCRIBE_MS 5000 /* as batond */
@@ -48,10 +50,10 @@ static int print_report(const struct ctl_options *o, const char *file, const str
 	json_t *line;
 
 	if (o->json) {
-		json_t *name = json_string(file);
+		json_t *name = ctl_word(file);
 		json_t *object = json_pack("{s:i, s:b, s:i, s:o, s:i, s:i, s:O}", "schema", 1, "ok", code == CTL_OK,
-					   "exit_code", code, "file", name != NULL ? name : json_string("?"), "errors",
-					   (int)r->count[PLUGIN_ERROR], "warnings", (int)r->count[PLUGIN_WARN], "checks", r->lines);
+					   "exit_code", code, "file", name, "errors", (int)r->count[PLUGIN_ERROR],
+					   "warnings", (int)r->count[PLUGIN_WARN], "checks", r->lines);
 		ctl_print_json(out, object);
 		json_decref(object);
 		return code;
@@ -92,11 +94,6 @@ static void check_file(struct plugin_report *r, const struct plugin_elf *e)
 
 /* ---- the descriptor ---- */
 
-static long long number(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
-
 static const char *text(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));
@@ -108,7 +105,7 @@ static const char *text(const json_t *object, const char *key)
  * behind an undo header of 16 (baton.h). */
 static void check_sizes(struct plugin_report *r, const json_t *d)
 {
-	long long record = number(d, "record_size"), undo = number(d, "max_undo_bytes");
+	long long record = number_of(d, "record_size"), undo = number_of(d, "max_undo_bytes");
 	long long insertion = 32 + ((record + 7) & ~7ll);
 
 	if (record != 0 && undo == 0)
@@ -121,7 +118,7 @@ static void check_sizes(struct plugin_report *r, const json_t *d)
 			   insertion);
 	else if (record == 0 && undo != 0)
 		plugin_say(r, PLUGIN_WARN, "undo", ".max_undo_bytes is %lld, but it has no records: set it to 0", undo);
-	if (number(d, "schema") == 0)
+	if (number_of(d, "schema") == 0)
 		plugin_say(r, PLUGIN_WARN, "schema", ".schema is 0: start with 1, and raise it when the layout of a record "
 			"changes");
 }
@@ -162,14 +159,14 @@ static bool check_descriptor(struct plugin_report *r, const char *zygote, const 
 		return false;
 	}
 	plugin_say(r, PLUGIN_OK, "descriptor", "%s, version %s, plugin ABI %lld; callbacks %s", text(d, "name"),
-		   text(d, "version"), number(d, "abi"), text(d, "callbacks"));
+		   text(d, "version"), number_of(d, "abi"), text(d, "callbacks"));
 	if (strcmp(text(d, "key"), "payload") == 0)
-		plugin_say(r, PLUGIN_OK, "key", "%lld bytes at %lld of the payload", number(d, "key_length"), number(d,
-			"key_offset"));
+		plugin_say(r, PLUGIN_OK, "key", "%lld bytes at %lld of the payload", number_of(d, "key_length"),
+			   number_of(d, "key_offset"));
 	else
 		plugin_say(r, PLUGIN_OK, "key", "%s", text(d, "key"));
 	plugin_say(r, PLUGIN_OK, "records", "%lld bytes each, schema %lld; at most %lld undo bytes a call",
-		   number(d, "record_size"), number(d, "schema"), number(d, "max_undo_bytes"));
+		   number_of(d, "record_size"), number_of(d, "schema"), number_of(d, "max_undo_bytes"));
 	check_sizes(r, d);
 	json_decref(d);
 	return true;
@@ -180,8 +177,7 @@ static bool check_descriptor(struct plugin_report *r, const char *zygote, const 
 /* What the other process said, line by line. */
 struct trial {
 	struct plugin_report *report;
-	char line[4096];
-	size_t len;
+	struct ctl_lines lines;
 	char stage[16];
 	long long entry, bytes;
 	bool over; /* it came to its own end */
@@ -190,28 +186,32 @@ struct trial {
 
 static void take_done(struct trial *t, const json_t *o)
 {
-	long long undone = number(o, "undone");
+	long long undone = number_of(o, "undone");
 
 	t->over = true;
 	plugin_say(t->report, PLUGIN_OK, "entries",
 		   "%lld datagrams (%lld answered, %lld dropped), %lld messages and %lld ticks, each run, undone and run "
-		   "again; at most %lld undo bytes", number(o, "packets"), number(o, "replies"), number(o, "drops"),
-		   number(o, "messages"), number(o, "ticks"), number(o, "undo_bytes"));
+		   "again; at most %lld undo bytes", number_of(o, "packets"), number_of(o, "replies"), number_of(o, "drops"),
+		   number_of(o, "messages"), number_of(o, "ticks"), number_of(o, "undo_bytes"));
 	if (undone != 0)
 		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, and were undone and "
 			   "dropped: raise it", undone);
 }
 
-static void take_object(struct trial *t, const json_t *o)
+static void take(void *arg, json_t *o)
 {
+	struct trial *t = arg;
+
+	if (t->over)
+		return;
 	if (json_object_get(o, "stage") != NULL) {
 		snprintf(t->stage, sizeof(t->stage), "%.15s", text(o, "stage"));
-		t->entry = number(o, "entry");
-		t->bytes = number(o, "bytes");
+		t->entry = number_of(o, "entry");
+		t->bytes = number_of(o, "bytes");
 	} else if (json_object_get(o, "log") != NULL && t->logs++ < 8) {
 		plugin_say(t->report, PLUGIN_OK, "log", "%s", text(o, "log"));
-	} else if (json_object_get(o, "init") != NULL && number(o, "init") != 0) {
-		long long rc = number(o, "init");
+	} else if (json_object_get(o, "init") != NULL && number_of(o, "init") != 0) {
+		long long rc = number_of(o, "init");
 		t->over = true;
 		plugin_say(t->report, PLUGIN_WARN, "init", "refuses to start without settings: %lld (%s); no entry was "
 			"tried", rc,
@@ -226,24 +226,6 @@ static void take_object(struct trial *t, const json_t *o)
 		plugin_say(t->report, PLUGIN_ERROR, t->stage[0] != 0 ? t->stage : "load", "%s", text(o, "finding"));
 	} else if (json_is_true(json_object_get(o, "done"))) {
 		take_done(t, o);
-	}
-}
-
-static void take(void *arg, const char *bytes, size_t count)
-{
-	struct trial *t = arg;
-
-	for (size_t i = 0; i < count && !t->over; i++) {
-		if (bytes[i] != '\n') {
-			if (t->len < sizeof(t->line))
-				t->line[t->len++] = bytes[i];
-			continue;
-		}
-		json_t *o = json_loadb(t->line, t->len, 0, NULL);
-		if (json_is_object(o))
-			take_object(t, o);
-		json_decref(o);
-		t->len = 0;
 	}
 }
 
@@ -278,8 +260,8 @@ static void check_callbacks(struct plugin_report *r, const char *zygote, const c
 	char seed[24];
 	char *argv[] = {(char *)(uintptr_t)zygote, (char *)(uintptr_t) "--seed", seed, (char *)(uintptr_t) "--try",
 			(char *)(uintptr_t)file, NULL};
-	struct trial trial = {.report = r};
-	struct ask ask = {.take = take, .arg = &trial};
+	struct trial trial = {.report = r, .lines = {.object = take, .arg = &trial}};
+	struct ask ask = {.take = ctl_lines_take, .arg = &trial.lines};
 	int status = 0, limit = limit_ms < TRY_MS ? limit_ms : TRY_MS;
 
 	snprintf(seed, sizeof(seed), "%" PRIu64, o->seed);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl_reply.h"
 
 #define COLUMNS_MOST 16u
 #define CELL_BYTES   48u
@@ -13,18 +13,6 @@ void ctl_print_json(FILE *out, const json_t *reply)
 
 	fprintf(out, "%s\n", text ? text : "{}");
 	free(text);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
 }
 
 /* ---- tables ---- */

@@ -11,45 +11,22 @@
 
 #include "ask.h"
 #include "config.h"
-#include "ctl.h"
+#include "ctl_lines.h"
+#include "ctl_reply.h"
+#include "ctl_values.h"
 
 #define REPLAY_MS 5000
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
 
 static const char *or_dash(const char *text)
 {
 	return text[0] ? text : "-";
 }
 
-/* Takes the reference to args. Returns CTL_OK and the reply, which is ok. */
-static int ask(const struct ctl_options *o, const char *command, json_t *args, json_t **reply, FILE *err)
-{
-	int rc = ctl_ask(o, command, args, CTL_ANSWER_MS, reply, err);
-
-	if (rc == CTL_OK && !json_is_true(json_object_get(*reply, "ok"))) {
-		rc = ctl_refused(o, *reply, err);
-		json_decref(*reply);
-		*reply = NULL;
-	}
-	return rc;
-}
-
 static json_t *name_args(const struct ctl_options *o)
 {
-	json_t *args = json_object(), *name = json_string(o->target);
+	json_t *args = json_object();
 
-	json_object_set_new(args, "name", name ? name : json_string("?"));
+	json_object_set_new(args, "name", ctl_word(o->target));
 	return args;
 }
 
@@ -83,17 +60,7 @@ static void print_list(FILE *out, const json_t *reply)
 
 int ctl_quarantine_list(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *reply = NULL;
-	int rc = ask(o, "quarantine.list", json_object(), &reply, err);
-
-	if (rc != CTL_OK)
-		return rc;
-	if (o->json)
-		ctl_print_json(out, reply);
-	else
-		print_list(out, reply);
-	json_decref(reply);
-	return CTL_OK;
+	return ctl_order(o, "quarantine.list", json_object(), CTL_ANSWER_MS, print_list, out, err);
 }
 
 /* ---- show ---- */
@@ -124,10 +91,11 @@ static void print_bytes(FILE *out, const char *hex)
 	}
 }
 
-static void print_entry(FILE *out, const json_t *entry)
+static void print_shown(FILE *out, const json_t *reply)
 {
-	static const char *const keys[] = { "entry", "deaths", "signal", "address", "worker", "plugin", "version", "build_id",
-					    "file", "service", "bucket", "time" };
+	const json_t *entry = json_object_get(reply, "entry");
+	static const char *const keys[] = { "entry", "deaths", "signal", "address", "worker", "plugin", "version",
+					    "build_id", "file", "service", "bucket", "time" };
 
 	fprintf(out, "%s\n", text_of(entry, "name"));
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -143,25 +111,14 @@ static void print_entry(FILE *out, const json_t *entry)
 
 int ctl_quarantine_show(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *reply = NULL;
-	int rc = ask(o, "quarantine.show", name_args(o), &reply, err);
-
-	if (rc != CTL_OK)
-		return rc;
-	if (o->json)
-		ctl_print_json(out, reply);
-	else
-		print_entry(out, json_object_get(reply, "entry"));
-	json_decref(reply);
-	return CTL_OK;
+	return ctl_order(o, "quarantine.show", name_args(o), CTL_ANSWER_MS, print_shown, out, err);
 }
 
 /* ---- replay ---- */
 
 /* What the other process said. */
 struct replay {
-	char line[8192];
-	size_t len;
+	struct ctl_lines lines;
 	json_t *fault, *result, *refused, *plugin; /* objects; NULL: it did not say so */
 	json_t *logs;
 	char reply[2 * 2048 + 1];
@@ -169,8 +126,9 @@ struct replay {
 	char stage[16];
 };
 
-static void take_object(struct replay *r, json_t *o)
+static void take(void *arg, json_t *o)
 {
+	struct replay *r = arg;
 	const char *part = json_string_value(json_object_get(o, "reply"));
 
 	if (json_object_get(o, "stage"))
@@ -188,24 +146,6 @@ static void take_object(struct replay *r, json_t *o)
 	else if (part && strlen(part) < sizeof(r->reply) - r->reply_len) {
 		memcpy(r->reply + r->reply_len, part, strlen(part) + 1);
 		r->reply_len += strlen(part);
-	}
-}
-
-static void take(void *arg, const char *bytes, size_t count)
-{
-	struct replay *r = arg;
-
-	for (size_t i = 0; i < count; i++) {
-		if (bytes[i] != '\n') {
-			if (r->len < sizeof(r->line))
-				r->line[r->len++] = bytes[i];
-			continue;
-		}
-		json_t *o = json_loadb(r->line, r->len, 0, NULL);
-		if (json_is_object(o))
-			take_object(r, o);
-		json_decref(o);
-		r->len = 0;
 	}
 }
 
@@ -282,7 +222,8 @@ static void print_outcome(FILE *out, const json_t *o, const char *file)
 	} else if (strcmp(how, "stalled") == 0) {
 		fprintf(out, "did not return within %lld ms, in its %s\n", number_of(o, "after_ms"), text_of(o, "stage"));
 	} else if (strcmp(how, "exited") == 0) {
-		fprintf(out, "ended the process, exit status %lld, in its %s\n", number_of(o, "exit_status"), text_of(o, "stage"));
+		fprintf(out, "ended the process, exit status %lld, in its %s\n", number_of(o, "exit_status"),
+			text_of(o, "stage"));
 	} else {
 		fprintf(out, "%s: %s\n", how, text_of(o, "error"));
 	}
@@ -315,9 +256,9 @@ static void build(struct command_line *c, const char *program, const json_t *rep
 	const json_t *time = json_object_get(entry, "time_ns");
 	char number[24];
 	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(time));
-	snprintf(c->entry, sizeof(c->entry), "%s:%lld:%lld:%s:%s:%s:%s", text_of(entry, "entry"), number_of(entry, "bucket"),
-		 number_of(reply, "buckets"), json_is_string(time) ? json_string_value(time) : number, ip, port,
-		 text_of(entry, "payload"));
+	snprintf(c->entry, sizeof(c->entry), "%s:%lld:%lld:%s:%s:%s:%s", text_of(entry, "entry"),
+		 number_of(entry, "bucket"), number_of(reply, "buckets"),
+		 json_is_string(time) ? json_string_value(time) : number, ip, port, text_of(entry, "payload"));
 	c->argv[n++] = (char *)(uintptr_t) "--entry";
 	c->argv[n++] = c->entry;
 	c->argv[n++] = (char *)(uintptr_t) "--replay";
@@ -330,10 +271,12 @@ static int run(const struct ctl_options *o, const char *program, const json_t *r
 	struct command_line *line = calloc(1, sizeof(*line));
 	struct replay *r = calloc(1, sizeof(*r));
 	uint32_t limit = o->timeout_ms < REPLAY_MS ? (uint32_t)o->timeout_ms : REPLAY_MS;
-	struct ask asked = {.take = take, .arg = r};
+	struct ask asked = {.take = ctl_lines_take, .arg = r ? &r->lines : NULL};
 	int status = 0, rc = line && r ? 0 : -ENOMEM, code = CTL_FAILED;
 
 	if (rc == 0) {
+		r->lines.object = take;
+		r->lines.arg = r;
 		r->logs = json_array();
 		build(line, program, reply);
 		rc = ask_begin(&asked, line->argv, (int)limit);
@@ -370,15 +313,14 @@ int ctl_quarantine_replay(const struct ctl_options *o, FILE *out, FILE *err)
 	if (o->version) {
 		/* A path is ours to open. */
 		const char *version = strchr(o->version, '/') && realpath(o->version, path) ? path : o->version;
-		json_t *value = json_string(version);
-		json_object_set_new(args, "version", value ? value : json_string("?"));
+		json_object_set_new(args, "version", ctl_word(version));
 	}
-	int rc = ask(o, "quarantine.replay", args, &reply, err);
+	int rc = ctl_ask_ok(o, "quarantine.replay", args, CTL_ANSWER_MS, &reply, err);
 	if (rc != CTL_OK)
 		return rc;
 	if (ask_find("baton-zygote", "BATON_ZYGOTE", program, sizeof(program)) != 0)
-		rc = ctl_fail(o, CTL_FAILED, err, "no program baton-zygote beside batonctl: install it there or set BATON_ZYGOTE "
-			      "to its path");
+		rc = ctl_fail(o, CTL_FAILED, err, "no program baton-zygote beside batonctl: install it there or set "
+			      "BATON_ZYGOTE to its path");
 	else if (access(text_of(reply, "run"), R_OK) != 0)
 		rc = ctl_fail(o, errno == EACCES ? CTL_DENIED : CTL_NOT_FOUND, err, "%s: %s; --version names another plugin",
 			      text_of(reply, "run"), strerror(errno));

@@ -1,21 +1,10 @@
 /* batonctl worker start|stop|drain|debug and buckets show|find|move. */
 #include <string.h>
 
-#include "ctl.h"
+#include "ctl_reply.h"
+#include "ctl_values.h"
 
 #define RANGES_WIDTH 96 /* a line of ranges is broken behind a comma */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
 
 static void print_result(FILE *out, const json_t *reply)
 {
@@ -37,39 +26,12 @@ static void print_result(FILE *out, const json_t *reply)
 			json_is_true(json_object_get(share, "drained")) ? ", drained" : "");
 }
 
-/* Asks for an operation, waits for its end, prints what it did. Takes the reference to args. */
-static int order(const struct ctl_options *o, const char *command, json_t *args,
-		 void (*print)(FILE *, const json_t *), FILE *out, FILE *err)
-{
-	json_t *reply = NULL;
-	int rc = ctl_ask(o, command, args, o->timeout_ms, &reply, err);
-
-	if (rc != CTL_OK)
-		return rc;
-	if (!json_is_true(json_object_get(reply, "ok")))
-		rc = ctl_refused(o, reply, err);
-	else if (o->json)
-		ctl_print_json(out, reply);
-	else
-		print(out, reply);
-	json_decref(reply);
-	return rc;
-}
-
-/* A word that is no UTF-8 names nothing. */
-static json_t *word(const char *text)
-{
-	json_t *value = json_string(text);
-
-	return value ? value : json_string("?");
-}
-
 static int order_worker(const struct ctl_options *o, const char *command, FILE *out, FILE *err)
 {
 	json_t *args = json_object();
 
-	json_object_set_new(args, "target", word(o->target));
-	return order(o, command, args, print_result, out, err);
+	json_object_set_new(args, "target", ctl_word(o->target));
+	return ctl_order(o, command, args, o->timeout_ms, print_result, out, err);
 }
 
 int ctl_worker_start(const struct ctl_options *o, FILE *out, FILE *err)
@@ -118,23 +80,23 @@ int ctl_worker_debug(const struct ctl_options *o, FILE *out, FILE *err)
 		return ctl_fail(o, CTL_USAGE, err, o->end ? "--end takes neither --bucket nor --key"
 							  : "--bucket: shorten the list, by ranges such as 0-255");
 	}
-	json_object_set_new(args, "target", word(o->target));
+	json_object_set_new(args, "target", ctl_word(o->target));
 	json_object_set_new(args, "end", json_boolean(o->end));
 	if (o->buckets)
-		json_object_set_new(args, "buckets", word(buckets));
+		json_object_set_new(args, "buckets", ctl_word(buckets));
 	for (uint32_t i = 0; i < o->keys; i++)
-		json_array_append_new(keys, word(o->key[i]));
+		json_array_append_new(keys, ctl_word(o->key[i]));
 	json_object_set_new(args, "keys", keys);
-	return order(o, "worker.debug", args, o->end ? print_result : print_debug, out, err);
+	return ctl_order(o, "worker.debug", args, o->timeout_ms, o->end ? print_result : print_debug, out, err);
 }
 
 int ctl_buckets_move(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	json_t *args = json_object();
 
-	json_object_set_new(args, "buckets", word(o->target));
-	json_object_set_new(args, "target", word(o->second));
-	return order(o, "buckets.move", args, print_result, out, err);
+	json_object_set_new(args, "buckets", ctl_word(o->target));
+	json_object_set_new(args, "target", ctl_word(o->second));
+	return ctl_order(o, "buckets.move", args, o->timeout_ms, print_result, out, err);
 }
 
 static void print_ranges(FILE *out, const char *ranges)
@@ -174,43 +136,16 @@ static void print_service(FILE *out, const json_t *service)
 	}
 }
 
-/* Asks. What is refused, and what is to be JSON, is printed here; *reply: what is left to print, which the caller gives
- * back, or NULL. Returns the exit code. */
-static int ask_rows(const struct ctl_options *o, const char *command, json_t *args, json_t **reply, FILE *out,
-		    FILE *err)
+static void print_services(FILE *out, const json_t *reply)
 {
-	json_t *said = NULL;
-	int rc = ctl_ask(o, command, args, CTL_ANSWER_MS, &said, err);
-
-	*reply = NULL;
-	if (rc != CTL_OK)
-		return rc;
-	if (json_is_true(json_object_get(said, "ok")) && !o->json) {
-		*reply = said;
-		return CTL_OK;
-	}
-	if (!json_is_true(json_object_get(said, "ok")))
-		rc = ctl_refused(o, said, err);
-	else
-		ctl_print_json(out, said);
-	json_decref(said);
-	return rc;
+	ctl_print_each(out, reply, "services", print_service);
+	if (text_of(reply, "operation")[0])
+		fprintf(out, "`%s` is under way\n", text_of(reply, "operation"));
 }
 
 int ctl_buckets_show(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *args = json_object(), *reply, *service;
-	size_t index;
-
-	if (o->target)
-		json_object_set_new(args, "group", word(o->target));
-	int rc = ask_rows(o, "buckets.show", args, &reply, out, err);
-	json_array_foreach(json_object_get(reply, "services"), index, service)
-		print_service(out, service);
-	if (reply && text_of(reply, "operation")[0])
-		fprintf(out, "`%s` is under way\n", text_of(reply, "operation"));
-	json_decref(reply);
-	return rc;
+	return ctl_order(o, "buckets.show", ctl_group_args(o), CTL_ANSWER_MS, print_services, out, err);
 }
 
 /* ---- find ---- */
@@ -242,11 +177,15 @@ static void print_found(FILE *out, const json_t *row)
 	fputc('\n', out);
 }
 
+static void print_all_found(FILE *out, const json_t *reply)
+{
+	ctl_print_each(out, reply, "keys", print_found);
+}
+
 int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err)
 {
 	bool named = !is_key(o->words[0]);
-	json_t *args, *keys, *reply, *row;
-	size_t index;
+	json_t *args, *keys;
 
 	if (named && o->word_count == 1)
 		return ctl_fail(o, CTL_USAGE, err, "give keys behind '%s': numbers such as 123 or 0x7b, or the client's "
@@ -254,13 +193,9 @@ int ctl_buckets_find(const struct ctl_options *o, FILE *out, FILE *err)
 	args = json_object();
 	keys = json_array();
 	if (named)
-		json_object_set_new(args, "service", word(o->words[0]));
+		json_object_set_new(args, "service", ctl_word(o->words[0]));
 	for (uint32_t i = named; i < o->word_count; i++)
-		json_array_append_new(keys, word(o->words[i]));
+		json_array_append_new(keys, ctl_word(o->words[i]));
 	json_object_set_new(args, "keys", keys);
-	int rc = ask_rows(o, "buckets.find", args, &reply, out, err);
-	json_array_foreach(json_object_get(reply, "keys"), index, row)
-		print_found(out, row);
-	json_decref(reply);
-	return rc;
+	return ctl_order(o, "buckets.find", args, CTL_ANSWER_MS, print_all_found, out, err);
 }

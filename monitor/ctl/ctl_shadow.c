@@ -1,21 +1,5 @@
 /* batonctl rollout diff: what the shadow of a rollout found. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "ctl.h"
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
+#include "ctl_reply.h"
 
 static void print_value(FILE *out, const json_t *value)
 {
@@ -61,29 +45,19 @@ static void print_row(FILE *out, const json_t *row)
 	print_outcome(out, text_of(row, "side"), json_object_get(row, "shadow"));
 }
 
+static void print_diff(FILE *out, const json_t *reply)
+{
+	json_t *diff = json_object_get(reply, "diff"), *row;
+	const char *name;
+
+	print_counts(out, json_object_get(diff, "counts"));
+	json_object_foreach(json_object_get(diff, "fields"), name, row)
+		fprintf(out, "%-24s %lld of the candidate's, %lld of the noise\n", name, number_of(row, "candidate"),
+			number_of(row, "noise"));
+	ctl_print_each(out, diff, "sample", print_row);
+}
+
 int ctl_rollout_diff(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	json_t *args = json_object(), *reply = NULL, *row, *diff;
-	const char *name;
-	size_t index;
-
-	json_object_set_new(args, "group", json_string(o->target));
-	int rc = ctl_ask(o, "rollout.diff", args, CTL_ANSWER_MS, &reply, err);
-	if (rc != CTL_OK)
-		return rc;
-	diff = json_object_get(reply, "diff");
-	if (!json_is_true(json_object_get(reply, "ok"))) {
-		rc = ctl_refused(o, reply, err);
-	} else if (o->json) {
-		ctl_print_json(out, reply);
-	} else {
-		print_counts(out, json_object_get(diff, "counts"));
-		json_object_foreach(json_object_get(diff, "fields"), name, row)
-			fprintf(out, "%-24s %lld of the candidate's, %lld of the noise\n", name, number_of(row, "candidate"),
-				number_of(row, "noise"));
-		json_array_foreach(json_object_get(diff, "sample"), index, row)
-			print_row(out, row);
-	}
-	json_decref(reply);
-	return rc;
+	return ctl_order(o, "rollout.diff", ctl_group_args(o), CTL_ANSWER_MS, print_diff, out, err);
 }

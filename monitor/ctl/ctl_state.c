@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "ask.h"
-#include "ctl.h"
+#include "ctl_lines.h"
+#include "ctl_reply.h"
+#include "ctl_values.h"
 #include "state_verify.h"
 
-#define ANSWER_MS     10000u
 #define FINDINGS_MOST 1000u /* listed; all are counted */
 
 struct verify_run {
@@ -36,8 +37,8 @@ struct verify_run {
 
 /* ---- findings ---- */
 
-static void add(struct verify_run *run, const char *group, int64_t slot, int64_t bucket, int64_t record, const char *key,
-		const char *text)
+static void add(struct verify_run *run, const char *group, int64_t slot, int64_t bucket, int64_t record,
+		const char *key, const char *text)
 {
 	json_t *o = json_object();
 
@@ -91,46 +92,29 @@ static void take_record(void *arg, uint32_t group, uint32_t bucket, uint32_t rec
 struct listener {
 	struct verify_run *run;
 	uint32_t group;
-	char line[1024];
-	size_t len;
+	struct ctl_lines lines;
 	bool has, done;
 };
 
-static void hear_object(struct listener *l, const json_t *o)
+static void hear(void *arg, json_t *o)
 {
-	const char *key = json_string_value(json_object_get(o, "key")), *text = json_string_value(json_object_get(o, "text"));
+	struct listener *l = arg;
+	const char *key = json_string_value(json_object_get(o, "key"));
+	const char *text = json_string_value(json_object_get(o, "text"));
 
 	if (json_is_true(json_object_get(o, "has")))
 		l->has = true;
 	else if (json_object_get(o, "done") != NULL)
 		l->done = true;
 	else if (text != NULL && key != NULL)
-		add(l->run, l->run->state.header->group[l->group].name, -1, json_integer_value(json_object_get(o, "bucket")),
-		    json_integer_value(json_object_get(o, "record")), key, text);
-}
-
-static void hear(void *arg, const char *bytes, size_t count)
-{
-	struct listener *l = arg;
-
-	for (size_t i = 0; i < count; i++) {
-		if (bytes[i] != '\n') {
-			if (l->len < sizeof(l->line))
-				l->line[l->len++] = bytes[i];
-			continue;
-		}
-		json_t *o = json_loadb(l->line, l->len, 0, NULL);
-		if (json_is_object(o))
-			hear_object(l, o);
-		json_decref(o);
-		l->len = 0;
-	}
+		add(l->run, l->run->state.header->group[l->group].name, -1, number_of(o, "bucket"), number_of(o, "record"), key,
+		    text);
 }
 
 static void ask_plugin(struct verify_run *run, uint32_t group, const char *zygote)
 {
-	struct listener l = {.run = run, .group = group};
-	struct ask ask = {.take = hear, .arg = &l};
+	struct listener l = {.run = run, .group = group, .lines = {.object = hear, .arg = &l}};
+	struct ask ask = {.take = ctl_lines_take, .arg = &l.lines};
 	char text[200], *argv[] = {(char *)(uintptr_t)zygote, (char *)(uintptr_t) "--verify", run->plugin[group], NULL};
 	int status = 0, ms = run->o->timeout_ms < INT_MAX ? (int)run->o->timeout_ms : INT_MAX;
 
@@ -198,14 +182,14 @@ static uint64_t records_of(const struct verify_run *run)
 static void print_json(const struct verify_run *run, int code, FILE *out)
 {
 	const struct state_header *h = run->state.header;
-	json_t *groups = json_array(), *name = json_string(run->file);
+	json_t *groups = json_array(), *name = ctl_word(run->file);
 
 	for (uint32_t g = 0; g < h->groups; g++)
 		json_array_append_new(groups, json_pack("{s:s, s:i, s:I, s:o}", "name", h->group[g].name, "buckets",
 			(int)h->group[g].buckets, "records", (json_int_t)run->verify.records[g], "looked_at_by",
 			run->looked[g] != NULL ? json_string(run->looked[g]) : json_null()));
-	json_t *o = json_pack("{s:i, s:b, s:i, s:o, s:b, s:o, s:I, s:I, s:O}", "schema", 1, "ok", code == CTL_OK, "exit_code",
-			      code, "file", name ? name : json_string("?"), "live", run->live, "groups", groups, "wrong",
+	json_t *o = json_pack("{s:i, s:b, s:i, s:o, s:b, s:o, s:I, s:I, s:O}", "schema", 1, "ok", code == CTL_OK,
+			      "exit_code", code, "file", name, "live", run->live, "groups", groups, "wrong",
 			      (json_int_t)run->wrong, "busy_buckets", (json_int_t)run->verify.busy, "findings", run->findings);
 	ctl_print_json(out, o);
 	json_decref(o);
@@ -213,7 +197,8 @@ static void print_json(const struct verify_run *run, int code, FILE *out)
 
 static void print_finding(const json_t *f, FILE *out)
 {
-	const char *group = json_string_value(json_object_get(f, "group")), *key = json_string_value(json_object_get(f, "key"));
+	const char *group = json_string_value(json_object_get(f, "group"));
+	const char *key = json_string_value(json_object_get(f, "key"));
 	const json_t *slot = json_object_get(f, "slot"), *bucket = json_object_get(f, "bucket");
 	const json_t *record = json_object_get(f, "record");
 
@@ -258,7 +243,8 @@ static int report(const struct verify_run *run, FILE *out)
 
 /* ---- the file ---- */
 
-/* --plugin is for the groups whose records are of its size, which it says itself; here: for all, the others refuse it. */
+/* --plugin is for the groups whose records are of its size, which it says itself; here: for all, the others refuse
+ * it. */
 static void use_plugin(struct verify_run *run, const char *plugin)
 {
 	for (uint32_t g = 0; g < BATON_MAX_GROUPS; g++)
@@ -317,16 +303,10 @@ static int ask_daemon(struct verify_run *run, char *path, size_t bytes)
 	int rc = ctl_find_socket(&o, run->err);
 
 	if (rc == CTL_OK)
-		rc = ctl_ask(&o, "state.info", json_object(), ANSWER_MS, &reply, run->err);
+		rc = ctl_ask_ok(&o, "state.info", json_object(), CTL_ANSWER_MS, &reply, run->err);
 	if (rc != CTL_OK)
 		return rc;
-	if (!json_is_true(json_object_get(reply, "ok"))) {
-		rc = ctl_refused(&o, reply, run->err);
-		json_decref(reply);
-		return rc;
-	}
-	const char *file = json_string_value(json_object_get(reply, "file"));
-	snprintf(path, bytes, "%s", file ? file : "");
+	snprintf(path, bytes, "%s", text_of(reply, "file"));
 	json_array_foreach(json_object_get(reply, "groups"), i, group) {
 		const char *plugin = json_string_value(json_object_get(group, "plugin"));
 		if (i < BATON_MAX_GROUPS && plugin)

@@ -1,9 +1,11 @@
-/* Values of options: times, counts, names; what is no value is told with what is one. */
+/* Values of options: times, counts, names; what is no value is told with what is one. And as batond is to read them. */
 #include "ctl_values.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int ctl_parse_time(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint64_t *ms)
 {
@@ -60,4 +62,32 @@ int ctl_parse_seed(const struct ctl_options *o, FILE *err, const char *text, uin
 	}
 	*seed = value;
 	return 0;
+}
+
+/* ---- for batond ---- */
+
+json_t *ctl_word(const char *text)
+{
+	json_t *value = json_string(text);
+
+	return value ? value : json_string("?");
+}
+
+json_t *ctl_path_value(const char *path)
+{
+	char here[PATH_MAX];
+
+	if (path[0] == '/' || !getcwd(here, sizeof(here)))
+		return ctl_word(path);
+	json_t *value = json_sprintf("%s/%s", here, path);
+	return value ? value : json_string("?");
+}
+
+json_t *ctl_version_value(const char *version)
+{
+	char path[PATH_MAX];
+
+	if (strchr(version, '/') == NULL)
+		return ctl_word(version);
+	return realpath(version, path) ? ctl_word(path) : ctl_path_value(version);
 }

@@ -122,7 +122,8 @@ struct sums {
 	uint64_t counter[COUNTER_COUNT], drop[DROP_COUNT], dropped, arrived;
 };
 
-/* What workers count, too. The others are the primary's alone: a plugin that scribbles on its page must not change them. */
+/* What workers count, too. The others are the primary's alone: a plugin that scribbles on its page must not change
+ * them. */
 static bool of_workers_too(uint32_t counter)
 {
 	return (counter >= COUNTER_processed && counter <= COUNTER_sleeps) || counter == COUNTER_undone ||

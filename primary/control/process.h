@@ -41,8 +41,8 @@ void process_reap_pid(pid_t pid);
  * gives back its locks and pages. False also if there is none. A guess: the pid may name another one by now. */
 bool process_is_dying(pid_t pid);
 
-/* CPU time of a child that nobody has reaped, and whether it is stopped, traced or asleep, not running nor waiting for a
- * CPU; false if that cannot be told. Returns 0 or -errno: it has ended. */
+/* CPU time of a child that nobody has reaped, and whether it is stopped, traced or asleep, not running nor waiting for
+ * a CPU; false if that cannot be told. Returns 0 or -errno: it has ended. */
 int process_clock(pid_t pid, uint64_t *cpu_ns, bool *blocked);
 
 /* True if it has been stopped by a signal, or is traced. */

@@ -70,7 +70,8 @@ static void begin(struct supervisor *sup, enum scale_kind kind, uint32_t worker,
 		 kind == SCALE_START ? "starts, or takes its share again" : kind == SCALE_DRAIN ? "is drained" :
 		 kind == SCALE_STOP ? "is drained and stopped" :
 		 kind == SCALE_DEBUG ? "gives its buckets away, to be debugged" :
-		 kind == SCALE_WEIGHT ? "and the others of its group take what the rollout's weight gives them" : "is given buckets");
+		 kind == SCALE_WEIGHT ? "and the others of its group take what the rollout's weight gives them" :
+		 "is given buckets");
 }
 
 int scale_begin_weight(struct supervisor *sup, uint32_t group, restart_done_fn done, uint64_t token, char *why,

@@ -9,6 +9,7 @@
 #include "abi.h"
 
 struct primary;
+struct supervisor;
 
 #define STATUS_SAMPLES   12u         /* so many seconds are looked back */
 #define STATUS_SAMPLE_NS 1000000000ull
@@ -31,6 +32,9 @@ void status_poll(struct primary *primary, struct status_history *history);
 
 /* verdict (ok, warn, critical), sentences, instance, zygote, ports, workers, ledger, control socket. */
 json_t *status_build(struct primary *primary);
+/* Add to a reply: zygote, what is under way and what was done; ledger, recovery, control socket, audit log, crash records. */
+void status_add_supervisor(json_t *reply, const struct supervisor *sup);
+void status_add_books(json_t *reply, const struct primary *primary);
 /* name, device, interface (of the kernel, "" if there is none) and state (up, no_link, gone) of each port. */
 json_t *status_ports(const struct primary *primary);
 /* One row for each worker, then for each other incarnation (standby, retiring, dead). */

@@ -1,6 +1,6 @@
 /* Workers and their slots, as the files of the supervisor share them: supervisor.c (what every worker needs, turn by
- * turn), worker_slot.c and worker_hear.c (one incarnation), transfer.c (buckets from slot to slot), restart.c and
- * scale.c (the operations), worker_table.c (workers come and go). Main lcore only. */
+ * turn), worker_spawn.c, worker_slot.c and worker_hear.c (one incarnation), transfer.c (buckets from slot to slot),
+ * restart.c and scale.c (the operations), worker_table.c (workers come and go). Main lcore only. */
 #ifndef BATON_PRIMARY_SUPERVISOR_H
 #define BATON_PRIMARY_SUPERVISOR_H
 
@@ -155,6 +155,17 @@ struct supervisor {
 /* Applies the life table: changes the state, acts, publishes. An event that means nothing in the state is logged. */
 void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event);
 
+/* Brings the slot's entry in the stats directory up to date. */
+void slot_publish(const struct supervisor *sup, uint32_t slot);
+/* Alive, attached on every lcore, able to own buckets. */
+bool slot_usable(const struct supervisor *sup, uint32_t slot);
+/* epoll names the slot and which of its two descriptors. Returns 0 or -errno. */
+int slot_watch(struct supervisor *sup, uint32_t slot, int fd);
+/* Closes *fd, if it is one, and makes it -1. */
+void slot_close(int *fd);
+
+/* ---- worker_spawn.c ---- */
+
 /* Starts an incarnation of `worker` from the plugin at `path` in a free slot, with the settings and CPUs of `config`
  * (NULL: of the configuration in force). Returns 0 and the slot, -EAGAIN if no slot is free, -ENOTCONN without a
  * zygote, or -errno; `why` says what to do. */
@@ -170,11 +181,6 @@ int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *pa
 void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker);
 /* CPU of the worker's processes; -1: any. */
 int32_t slot_cpu(const struct supervisor *sup, uint32_t worker);
-
-/* Brings the slot's entry in the stats directory up to date. */
-void slot_publish(const struct supervisor *sup, uint32_t slot);
-/* Alive, attached on every lcore, able to own buckets. */
-bool slot_usable(const struct supervisor *sup, uint32_t slot);
 
 /* ---- worker_hear.c ---- */
 

@@ -1,7 +1,6 @@
-/* One incarnation of a worker: its start, the actions of its life table, its entry in the stats directory. */
+/* One incarnation of a worker: the actions of its life table, its entry in the stats directory. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +9,7 @@
 
 #include "crash_record.h"
 #include "gate_collect.h"
-#include "hash.h"
 #include "log.h"
-#include "plugin_image.h"
 #include "process.h"
 #include "residence.h"
 #include "rollout.h"
@@ -26,14 +23,14 @@ static const char *name_of(const struct supervisor *sup, uint32_t slot)
 }
 
 /* epoll names the slot and which of its two descriptors. */
-static int watch(struct supervisor *sup, uint32_t slot, int fd)
+int slot_watch(struct supervisor *sup, uint32_t slot, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = slot } };
 
 	return epoll_ctl(sup->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static void close_fd(int *fd)
+void slot_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd); /* leaves the epoll set by itself: nobody else has a copy */
@@ -98,9 +95,9 @@ static void act_note_pid(struct supervisor *sup, uint32_t slot)
 	if (s->pidfd >= 0 || s->pid <= 0)
 		return;
 	s->pidfd = process_open(s->pid); /* nobody has reaped it: see slots_reap_strays() */
-	if (s->pidfd < 0 || watch(sup, slot, s->pidfd)) {
+	if (s->pidfd < 0 || slot_watch(sup, slot, s->pidfd)) {
 		snprintf(s->words, sizeof(s->words), "no pidfd for pid %d: raise the limit of open files", (int)s->pid);
-		close_fd(&s->pidfd);
+		slot_close(&s->pidfd);
 		s->pid = 0;
 	} else if (s->kill_wanted) {
 		send_kill(sup, slot);
@@ -164,9 +161,9 @@ static void bury(struct supervisor *sup, uint32_t slot)
 {
 	struct worker_slot *s = &sup->slot[slot];
 
-	close_fd(&s->socket);
-	close_fd(&s->pidfd);
-	close_fd(&s->image);
+	slot_close(&s->socket);
+	slot_close(&s->pidfd);
+	slot_close(&s->image);
 	s->deadline_ns = 0;
 	s->recovered = false;
 	s->orphans = 0;
@@ -213,8 +210,8 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 		lost(sup, slot);
 		return;
 	}
-	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words; but
-	 * those of a crash stand before what the budget says to it. */
+	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words;
+	 * but those of a crash stand before what the budget says to it. */
 	w->crashes++;
 	gate_book_death(sup, s->worker, false);
 	quarantine_death(sup, slot);
@@ -283,163 +280,4 @@ void slot_event(struct supervisor *sup, uint32_t slot, enum worker_event event)
 	s->state = step.next;
 	action[step.action](sup, slot);
 	slot_publish(sup, slot);
-}
-
-/* ---- starting ---- */
-
-static void fill_spawn(const struct supervisor *sup, uint32_t slot, const struct config_group *group,
-		       struct zygote_spawn *spawn)
-{
-	const struct primary *primary = sup->primary;
-	const struct worker_slot *s = &sup->slot[slot];
-	const struct worker *w = &sup->worker[s->worker];
-	uint32_t services = group_services(sup, w->group);
-	uint32_t service = services ? (uint32_t)__builtin_ctz(services) : 0;
-
-	*spawn = (struct zygote_spawn){
-		.slot = slot,
-		.incarnation = s->incarnation,
-		.group = w->group,
-		.service = service,
-		.io_lcores = primary->config.io_cores,
-		.cpu = s->cpu,
-		.busy_poll = primary->config.poll == POLL_BUSY,
-		.buckets = primary->config.service[service].buckets,
-		.key = primary->setup.key[service].key,
-		/* The same for all workers of the state file, so that an entry handled again draws the same numbers;
-		 * not the salt of the steering hash itself, which plugins have no business to know. */
-		.seed_salt = hash_mix64(primary->state.header->salt ^ 0x6261746f6e726e64ull),
-		.shadow = s->shadow,
-		.settings = group->settings,
-	};
-	snprintf(spawn->name, sizeof(spawn->name), "%s", s->name);
-	snprintf(spawn->plugin, sizeof(spawn->plugin), "%s", s->path);
-	memcpy(spawn->setting, group->setting, sizeof(spawn->setting));
-}
-
-static uint32_t free_slot(const struct supervisor *sup)
-{
-	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state == WORKER_NONE)
-			return i;
-	return SLOT_NONE;
-}
-
-static int32_t cpu_of(const struct config_group *group, const struct worker *w)
-{
-	return group->core_count ? (int32_t)group->cores[w->index % group->core_count] : -1;
-}
-
-int32_t slot_cpu(const struct supervisor *sup, uint32_t worker)
-{
-	const struct worker *w = &sup->worker[worker];
-
-	return cpu_of(&sup->primary->config.group[w->group], w);
-}
-
-/* The worker has named its page before it was ready; from then on we do: one writer at a time. */
-void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
-{
-	struct worker_slot *s = &sup->slot[slot];
-	struct CoreStats *page = stats_worker_page(&sup->primary->stats, slot);
-
-	s->standby = false;
-	s->worker = worker;
-	s->serves_ns = process_now_ns();
-	gate_book_adopt(sup, slot);
-	memcpy(s->name, sup->worker[worker].name, sizeof(s->name));
-	memcpy(page->name, s->name, sizeof(s->name));
-	slot_publish(sup, slot);
-}
-
-static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const char *path,
-		    const struct config_group *config, uint32_t *slot, char *why, size_t bytes)
-{
-	struct worker *w = &sup->worker[worker];
-	const struct config_group *group = config ? config : &sup->primary->config.group[w->group];
-	struct zygote_spawn spawn;
-	uint32_t at = free_slot(sup);
-	int image, rc;
-	const struct budget *budget = &sup->budget[w->group];
-	const struct good_version *good = &budget->good[budget->back];
-	int kept = rollout_image(sup, worker, path);
-
-	if (at == SLOT_NONE) {
-		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
-		return -EAGAIN;
-	}
-	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
-		kept = good->image;
-	if (kept >= 0) {
-		image = fcntl(kept, F_DUPFD_CLOEXEC, 3);
-		rc = image < 0 ? -errno : 0;
-		if (rc)
-			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
-	} else {
-		rc = plugin_image_open(path, &image, why, bytes);
-	}
-	if (rc)
-		return rc;
-	/* the slot is free: its journal is empty, so it names no record of the old group */
-	/* What a shadow writes into its control block's journal names no record at all. */
-	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, w->shadow && !standby ? BATON_MAX_GROUPS : w->group);
-	crash_note_clear(&state_control(&sup->primary->state, at)->crash); /* before there is a worker that could write one */
-	sup->slot[at] = (struct worker_slot){
-		.worker = worker, .incarnation = incarnation, .cpu = cpu_of(group, w), .socket = -1, .pidfd = -1,
-		.spawned_ns = process_now_ns(), .serves_ns = process_now_ns(), .standby = standby,
-		.zygote_deaths = sup->zygote.deaths, .shadow = standby ? SHADOW_NONE : w->shadow,
-	};
-	crash_record_born(sup, at);
-	gate_book_start(sup, at);
-	snprintf(sup->slot[at].path, sizeof(sup->slot[at].path), "%s", path);
-	if (standby)
-		snprintf(sup->slot[at].name, sizeof(sup->slot[at].name), "%.23s.standby", group->name);
-	else
-		memcpy(sup->slot[at].name, w->name, sizeof(sup->slot[at].name));
-	fill_spawn(sup, at, group, &spawn);
-	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
-	sup->slot[at].image = image;
-	if (rc == 0)
-		rc = watch(sup, at, sup->slot[at].socket);
-	if (rc) {
-		snprintf(why, bytes,
-			 rc == -ENOTCONN ? "the zygote and its spare are dead: wait until there is a new one%s"
-					 : "cannot ask the zygote: %s",
-			 rc == -ENOTCONN ? "" : strerror(-rc));
-		close_fd(&sup->slot[at].image);
-		close_fd(&sup->slot[at].socket); /* a worker that was asked for after all finds nobody and leaves */
-		return rc;
-	}
-	sup->slot[at].deadline_ns = sup->slot[at].spawned_ns + sup->primary->config.start_timeout_ns;
-	slot_event(sup, at, EVENT_SPAWNED);
-	*slot = at;
-	return 0;
-}
-
-int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
-	       uint32_t *slot, char *why, size_t bytes)
-{
-	return spawn_in(sup, worker, false, path, config, slot, why, bytes);
-}
-
-int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
-			 size_t bytes)
-{
-	int rc = spawn_in(sup, worker, true, path, NULL, slot, why, bytes);
-
-	if (rc == 0) {
-		struct worker_slot *s = &sup->slot[*slot];
-
-		s->converter = true;
-		s->generation = UINT32_MAX; /* of no standbys */
-		snprintf(s->name, sizeof(s->name), "%.20s.converter",
-			 sup->primary->config.group[sup->worker[worker].group].name);
-		slot_publish(sup, *slot);
-	}
-	return rc;
-}
-
-int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)
-{
-	return spawn_in(sup, worker, true, sup->group_path[sup->worker[worker].group], NULL, slot, why, bytes);
 }

@@ -80,9 +80,9 @@ static void child_exec(const char *path, char *const *argv, const int *fds, int 
 static int start_process(struct zygote_client *client, bool without_eal)
 {
 	const struct zygote_args *args = &client->args;
-	const int kept[5] = { -1, args->state_fd, args->stats_fd, args->shadow_fd, args->pages_fd }, count = without_eal ? 5 : 4;
+	const int kept[5] = { -1, args->state_fd, args->stats_fd, args->shadow_fd, args->pages_fd };
 	char io_lcores[16], slots[16], parent[16], cpu[16];
-	int ours = -1, theirs = -1, high[5] = { -1, -1, -1, -1, -1 }, rc;
+	int ours = -1, theirs = -1, high[5] = { -1, -1, -1, -1, -1 }, count = without_eal ? 5 : 4, rc;
 	bool all = true;
 
 	snprintf(io_lcores, sizeof(io_lcores), "%u", args->io_lcores);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <x86intrin.h>
 
-/* Folds a sum to 16 bits: 0 only if all that was summed is 0. The halves are added twice, in both orders: the upper half
- * of that is their sum, and the carry of the lower one is the carry that has to go round. */
+/* Folds a sum to 16 bits: 0 only if all that was summed is 0. The halves are added twice, in both orders: the upper
+ * half of that is their sum, and the carry of the lower one is the carry that has to go round. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
 	sum += sum << 32 | sum >> 32;

@@ -17,7 +17,8 @@
 
 /* Some drivers say BAD for packets that never left the host (veth, TAP: checksum unfinished), never GOOD for wrong
  * ones: only GOOD is believed, everything else is computed. */
-static inline bool ip_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip, uint32_t ihl)
+static inline bool ip_checksum_ok(const struct port *port, const struct rte_mbuf *mbuf,
+				  const struct rte_ipv4_hdr *ip, uint32_t ihl)
 {
 	if (port->rx_ip_checksum && (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 		return true;
@@ -65,8 +66,8 @@ static inline uint64_t next_time(const struct io_lcore *io)
 }
 
 /* Service, key, bucket: what the packet will be offered with. Its tag is the caller's. */
-static inline bool classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf, const struct rte_ipv4_hdr *ip,
-			 uint32_t at, uint32_t udp_len, struct belt_shadow *packet)
+static inline bool classify_udp(struct io_lcore *io, struct port *port, struct rte_mbuf *mbuf,
+				const struct rte_ipv4_hdr *ip, uint32_t at, uint32_t udp_len, struct belt_shadow *packet)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(mbuf, const uint8_t *);
 	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(const void *)(frame + at);

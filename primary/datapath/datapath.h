@@ -72,7 +72,7 @@ struct move_order {
 };
 struct move_report {
 	uint32_t buckets;  /* moved */
-	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first reap from the new */
+	uint64_t gap_ns;   /* longest over the lcores: last packet of the old owner reaped or parked, to first of the new */
 	uint64_t parked;   /* packets that waited */
 	uint64_t granted_tsc, replied_tsc; /* the last lcore's grant, and first reply of the new owner; 0: none */
 	bool failed;       /* the target died before the move ended: buckets are orphans of the target now */
@@ -86,11 +86,11 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
  * owner is the one that is waited for. */
 bool datapath_move_granted(struct datapath *dp, int id);
 
-/* A move that was asked to hold: true once nobody owns its buckets, or works on them. The main lcore may then change their
- * records, or have them changed; packets wait meanwhile. */
+/* A move that was asked to hold: true once nobody owns its buckets, or works on them. The main lcore may then change
+ * their records, or have them changed; packets wait meanwhile. */
 bool datapath_move_held(const struct datapath *dp, int id);
-/* Has the worker in `slot`, which need not own anything, convert the records of all buckets of the held move to a schema.
- * Again with another slot if it dies, once that is recovered. */
+/* Has the worker in `slot`, which need not own anything, convert the records of all buckets of the held move to a
+ * schema. Again with another slot if it dies, once that is recovered. */
 void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema);
 bool datapath_converted(const struct datapath *dp, int id);
 /* The move goes on. back: to the old owner, alive or dead, as if it had never begun. */
@@ -105,7 +105,8 @@ bool datapath_moving(const struct datapath *dp, uint32_t service, struct move_or
 /* Asks the slot's worker for a sign of life: an entry on one of its belts that it has but to settle. */
 void datapath_slot_ping(struct datapath *dp, uint32_t slot);
 
-/* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its end. */
+/* Orders the slot's worker to leave: BELT_STOP as its last entry. It must own nothing. The caller then waits for its
+ * end. */
 void datapath_slot_stop(struct datapath *dp, uint32_t slot);
 
 /* What is known of the end of the slot's worker, before datapath_slot_dead() tells of it. Else nothing is suspect. */

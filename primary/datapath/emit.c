@@ -25,7 +25,8 @@ static uint32_t sends_most(uint8_t kind)
 	return kind == BELT_MESSAGE || kind == BELT_PACKET ? BATON_SENDS_MOST : kind == BELT_TICK ? BELT_OUT_CELLS : 0;
 }
 
-static bool emit_message(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head, const uint8_t *data)
+static bool emit_message(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head,
+			 const uint8_t *data)
 {
 	if (head->len == 0 || head->len > BATON_MESSAGE_MOST || head->bucket > io->steering[view->service].mask)
 		return false;
@@ -34,7 +35,8 @@ static bool emit_message(struct io_lcore *io, const struct slot_view *view, cons
 	return message_post(io, view->service, head->bucket, data, head->len);
 }
 
-static bool emit_packet(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head, const uint8_t *data)
+static bool emit_packet(struct io_lcore *io, const struct slot_view *view, const struct cell_head *head,
+			const uint8_t *data)
 {
 	if (head->len == 0 || head->len > BATON_SEND_MOST)
 		return false;

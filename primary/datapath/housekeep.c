@@ -1,4 +1,5 @@
-/* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and when idle. */
+/* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and
+ * when idle. */
 #include "lcore.h"
 #include "residence.h"
 

@@ -1,4 +1,5 @@
-/* Doorbells and idleness: the only system calls of an I/O lcore, made when a worker may be asleep or nothing is to do. */
+/* Doorbells and idleness: the only system calls of an I/O lcore, made when a worker may be asleep or nothing is to
+ * do. */
 #include <linux/futex.h>
 #include <rte_interrupts.h>
 #include <sched.h>
@@ -83,9 +84,9 @@ void tell_main(const struct io_lcore *io)
 	sched_yield();
 }
 
-/* A busy lcore gives nothing away while its workers answer. If they have not for QUIET_US, one may be dead, and the main
- * lcore, which hears of it, be waiting for this CPU: where there are fewer CPUs than threads that poll, a thread that
- * is woken is made to wait for the end of a time slice, some ms, but gets the CPU of one that yields at once. */
+/* A busy lcore gives nothing away while its workers answer. If they have not for QUIET_US, one may be dead, and the
+ * main lcore, which hears of it, be waiting for this CPU: where there are fewer CPUs than threads that poll, a thread
+ * that is woken is made to wait for the end of a time slice, some ms, but gets the CPU of one that yields at once. */
 void busy_wait(struct io_lcore *io)
 {
 	if (io->ledger.in_belts + io->ledger.pending != 0 && io->tsc - io->reaped_tsc > io->quiet_tsc)

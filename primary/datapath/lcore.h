@@ -35,7 +35,8 @@
 /* Pending lists: one per service for the move under way, one per slot for the orphans of a dead worker. */
 #define LIST_MOVE(service) (1u + (service))
 #define LIST_ORPHANS(slot) (1u + BATON_MAX_SERVICES + (slot))
-/* and one per slot for messages that found its belt full. Its buckets are the slot's: a move or a death takes them out. */
+/* and one per slot for messages that found its belt full. Its buckets are the slot's: a move or a death takes them
+ * out. */
 #define LIST_BACKLOG(slot) (1u + BATON_MAX_SERVICES + BATON_MAX_WORKERS + (slot))
 #define LISTS (1u + BATON_MAX_SERVICES + 2u * BATON_MAX_WORKERS)
 
@@ -196,7 +197,8 @@ struct io_lcore {
 	struct rte_mempool *pool;
 	struct CoreStats *stats;
 	uint64_t tsc_hz, ring_gap_tsc, quiet_tsc;
-	uint16_t *port_to_service;  /* UDP port (network order) -> service + 1, 0: none, 0xffff: several, look at the address */
+	/* UDP port (network order) -> service + 1, 0: none, 0xffff: several, look at the address */
+	uint16_t *port_to_service;
 
 	/* the lcore's own */
 	struct io_clock clock;

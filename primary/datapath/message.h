@@ -1,5 +1,5 @@
-/* Messages between buckets, on their way: from the outbound ring of the worker that posted one to the belt of its bucket's
- * owner. Between the two it is a node of this pool, private to the I/O lcore like the buffers of packets. */
+/* Messages between buckets, on their way: from the outbound ring of the worker that posted one to the belt of its
+ * bucket's owner. Between the two it is a node of this pool, private to the I/O lcore like the buffers of packets. */
 #ifndef BATON_PRIMARY_MESSAGE_H
 #define BATON_PRIMARY_MESSAGE_H
 
@@ -9,8 +9,8 @@
 #include "belt.h"
 #include "tick.h"
 
-/* Beyond so many of a service under way the lcore offers no more packets that arrive for it: each of them might post more.
- * Of a service: one whose messages never end, or whose worker has stopped, takes nothing from the others. */
+/* Beyond so many of a service under way the lcore offers no more packets that arrive for it: each of them might post
+ * more. Of a service: one whose messages never end, or whose worker has stopped, takes nothing from the others. */
 #define MESSAGES_MOST 16384u
 
 struct message {
@@ -21,9 +21,9 @@ struct message {
 };
 static_assert(sizeof(struct message) == 128, "two lines");
 
-/* Sized so that none is ever dropped for lack of room: at most MESSAGES_MOST of each service when a packet arrives for it;
- * then BATON_POSTS_MOST for every packet that may be under way (a buffer each) and every tick entry that may be open. A
- * message gives its own node back before it posts its one successor. */
+/* Sized so that none is ever dropped for lack of room: at most MESSAGES_MOST of each service when a packet arrives for
+ * it; then BATON_POSTS_MOST for every packet that may be under way (a buffer each) and every tick entry that may be
+ * open. A message gives its own node back before it posts its one successor. */
 struct message_pool {
 	struct message *node, *free;
 	uint32_t capacity;
@@ -36,7 +36,8 @@ struct message_pool {
 struct io_lcore;
 struct slot_view;
 
-/* Returns 0 or -ENOMEM. Pages come as messages need them, and the last one freed is used first: most hosts touch few. */
+/* Returns 0 or -ENOMEM. Pages come as messages need them, and the last one freed is used first: most hosts touch
+ * few. */
 static inline int message_pool_init(struct message_pool *pool, uint32_t services, uint32_t buffers, uint32_t slots)
 {
 	*pool = (struct message_pool){
@@ -67,8 +68,8 @@ static inline void message_free(struct message_pool *pool, struct message *messa
 		pool->full &= ~(1u << message->service);
 }
 
-/* Copies what a worker posted and sends it on its way. Returns false if there is no node: the worker posted more than it
- * may. data: in the worker's pages; bucket and len are checked. */
+/* Copies what a worker posted and sends it on its way. Returns false if there is no node: the worker posted more than
+ * it may. data: in the worker's pages; bucket and len are checked. */
 bool message_post(struct io_lcore *io, uint8_t service, uint32_t bucket, const uint8_t *data, uint32_t len);
 
 /* Offers messages that found the belt of their owner full, oldest first. */

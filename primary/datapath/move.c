@@ -2,9 +2,10 @@
  *
  *   PRIMING -> REVOKING -> WAITING -> GRANTING -> DRAINING -> WATCHING -> NONE
  *
- * wake the new owner, and go on as before until it is awake; stop offering and park; a revoke as last entry on the old owner's belt; when the revokes of *all* lcores are reaped
- * (or the old owner is dead, rolled back and taken over) a grant on the new owner's belt, then the parked packets, then
- * direct offers again (protocol.md R5 to R7). The lcore never waits: each turn does what can be done. */
+ * wake the new owner, and go on as before until it is awake; stop offering and park; a revoke as last entry on the old
+ * owner's belt; when the revokes of *all* lcores are reaped (or the old owner is dead, rolled back and taken over) a
+ * grant on the new owner's belt, then the parked packets, then direct offers again (protocol.md R5 to R7). The lcore
+ * never waits: each turn does what can be done. */
 #include "lcore.h"
 
 #define PRIME_MOST_NS 20000000u
@@ -12,8 +13,8 @@
 #define CONVERT_BUCKETS 512u        /* of one entry: small buckets, and */
 #define CONVERT_BYTES   (4u << 20)  /* large ones */
 #define CONVERTS_OPEN   8u
-/* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming
- * than it can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
+/* The new owner has had the buckets for so long, and still more waits for them than it has taken: with more coming than
+ * it can take that would never end. Longer than a belt and a pending list take to be handled by an owner that can. */
 #define MOVE_LATE_NS 1000000000ull
 
 bool move_is_late(const struct io_lcore *io, uint32_t service, uint32_t list)

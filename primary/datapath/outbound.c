@@ -18,8 +18,8 @@ static uint32_t source_of(const struct port_network *net, const struct steering 
 
 	if (service->ip != 0)
 		return network_has(net, service->ip) ? service->ip : 0;
-	/* What the client has written to, or neither it nor a NAT between knows who this is. 0 may mean that the plugin made
-	 * this peer up: then what is near to it, which is the first address as often as not. */
+	/* What the client has written to, or neither it nor a NAT between knows who this is. 0 may mean that the plugin
+	 * made this peer up: then what is near to it, which is the first address as often as not. */
 	if (place != 0)
 		return place < net->addresses ? net->address[place].ip : 0;
 	if (!rte_is_zero_ether_addr((const struct rte_ether_addr *)(const void *)to->mac))

@@ -1,9 +1,10 @@
-/* Pending lists: packets and messages of buckets that move, in order of arrival, as the shadows they will be offered with.
+/* Pending lists: packets and messages of buckets that move, in order of arrival, as the shadows they will be offered
+ * with.
  *
- * All lists of an I/O lcore share one pool of nodes, one for every buffer and every message of the lcore, allocated before
- * the first packet, so that a whole list changes hands in O(1) and a packet that was offered once always finds a place.
- * What may arrive and wait is limited apart (memory.pending), for each service and each list: park.h. Private to the
- * lcore. */
+ * All lists of an I/O lcore share one pool of nodes, one for every buffer and every message of the lcore, allocated
+ * before the first packet, so that a whole list changes hands in O(1) and a packet that was offered once always finds a
+ * place. What may arrive and wait is limited apart (memory.pending), for each service and each list: park.h. Private to
+ * the lcore. */
 #ifndef BATON_PRIMARY_PENDING_H
 #define BATON_PRIMARY_PENDING_H
 
@@ -111,8 +112,8 @@ static inline bool pending_append(struct pending_pool *pool, struct pending *lis
 	return true;
 }
 
-/* In front of what waits: for unsettled entries of a dead worker (attempts > 0), which are older; call with the youngest
- * first. The pool has a node for each of them, so it never fails for them. */
+/* In front of what waits: for unsettled entries of a dead worker (attempts > 0), which are older; call with the
+ * youngest first. The pool has a node for each of them, so it never fails for them. */
 static inline bool pending_prepend(struct pending_pool *pool, struct pending *list, const struct belt_shadow *packet)
 {
 	uint32_t at = pending_node_take(pool, packet);

@@ -7,8 +7,8 @@
 #define SLOTS_AHEAD 12u /* entries whose slots, with the worker until now, are asked for before they are reaped */
 
 /* Not a plain reply. True if it is an error reply, which leaves like any other. */
-static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const struct belt_shadow *shadow, uint32_t verdict,
-						   struct slot_view *view)
+static __attribute__((noinline)) bool reap_verdict(struct io_lcore *io, const struct belt_shadow *shadow,
+						   uint32_t verdict, struct slot_view *view)
 {
 	static const uint8_t reason[BATON_VERDICT_COUNT] = {
 		[BATON_DROP_MALFORMED] = DROP_malformed, [BATON_DROP_RUNT] = DROP_runt, [BATON_DROP_REFUSED] = DROP_refused,
@@ -84,8 +84,9 @@ static inline void count_load(struct io_lcore *io, const struct belt_producer *b
 	}
 }
 
-/* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for what
- * is settled: beyond it the worker is writing. Of a medium cell the lines the request had: a reply is never longer. */
+/* Asks for a slot that the worker had, to write to, because the next thing that happens to it is an offer. Only for
+ * what is settled: beyond it the worker is writing. Of a medium cell the lines the request had: a reply is never
+ * longer. */
 static inline void prefetch_slot(const struct belt_producer *belt, uint32_t nth)
 {
 	uint32_t at = (uint32_t)(belt->reaped + nth) & BELT_MASK;
@@ -119,8 +120,8 @@ static void message_reaped(struct io_lcore *io, uint32_t slot, const struct belt
 	}
 }
 
-/* Cells stand in the order of their causes: one whose cause has been reaped without it names none that is under way, nor
- * does one of an entry that the worker has yet to be offered. */
+/* Cells stand in the order of their causes: one whose cause has been reaped without it names none that is under way,
+ * nor does one of an entry that the worker has yet to be offered. */
 static void end_cells(struct slot_view *view, uint32_t waiting)
 {
 	belt_out_publish(&view->belt);

@@ -18,8 +18,8 @@ static void mark(struct slot_view *view, const struct belt_shadow *entry)
 		belt_mark_suspect(&view->belt);
 }
 
-/* Copies the payload of a packet, or a message, into the slot's belt. Returns false if there is no room; the caller still
- * owns it. */
+/* Copies the payload of a packet, or a message, into the slot's belt. Returns false if there is no room; the caller
+ * still owns it. */
 bool offer_entry(struct io_lcore *io, uint32_t slot, const struct belt_shadow *entry)
 {
 	struct slot_view *view = &io->slot[slot];
@@ -105,7 +105,8 @@ static void park(struct io_lcore *io, uint32_t entry, const struct belt_shadow *
 }
 
 /* What cannot be offered now: its bucket moves, has no owner, the owner's belt is full, or messages have the room. */
-static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint32_t entry, const struct belt_shadow *packet)
+static __attribute__((noinline)) void steer_otherwise(struct io_lcore *io, uint32_t entry,
+						      const struct belt_shadow *packet)
 {
 	if (!message_room(&io->message, packet->service))
 		return drop_packet(io, packet->cookie, DROP_message_room);

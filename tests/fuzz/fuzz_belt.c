@@ -1,6 +1,6 @@
-/* What the primary reads of a belt: commit words, verdicts, lengths, outbound cells, and all else that stands in memory a
- * worker may write. Real I/O lcore, real frames, a port of rings; worker 0 is the input, worker 1 is honest. An input is
- * a list of what happens:
+/* What the primary reads of a belt: commit words, verdicts, lengths, outbound cells, and all else that stands in memory
+ * a worker may write. Real I/O lcore, real frames, a port of rings; worker 0 is the input, worker 1 is honest. An input
+ * is a list of what happens:
  *
  *   'p' key len[2]          a request arrives              't'  the lcore turns
  *   'h' n                   worker 0 settles up to n honestly, with a reply
@@ -8,11 +8,11 @@
  *   'f' n, 'F' filled[8]    the same of outbound cells     'm' cause kind bucket len[2] how   an outbound cell, counted
  *   'b' at[4] n bytes       in the belt, anywhere          'o' n   worker 1 settles up to n
  *   'M' n, as 'm'           n such cells
- *   'x'                     worker 0 dies and has a successor   'X' named belt[4] position  the same, by a fault of its own:
- *                           an entry is blamed, the one that its note names
+ *   'x'                     worker 0 dies and has a successor
+ *   'X' named belt[4] position   the same, by a fault of its own: an entry is blamed, the one that its note names
  *
- * Whatever it was: the lcore neither crashes nor hangs; who lies is fenced and what it does not touch goes on; at the end
- * every buffer is home, every message gone, and each frame that left is one the port may send. */
+ * Whatever it was: the lcore neither crashes nor hangs; who lies is fenced and what it does not touch goes on; at the
+ * end every buffer is home, every message gone, and each frame that left is one the port may send. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,14 +112,16 @@ static void move(uint32_t from, uint32_t to, const uint64_t *map)
 	}
 }
 
-/* A death as the supervisor has it, and a successor in the same slot. What was settled counts, what was not comes again. */
+/* A death as the supervisor has it, and a successor in the same slot. What was settled counts, what was not comes
+ * again. */
 static void die(const struct death_blame *blame)
 {
 	struct death_report report;
 	struct slot_death death;
 	uint32_t orphans = 0;
 
-	belt_consumer_init(&worker[0], rig.belt[0][0], &state_control(&rig.state, 0)->commit[0]); /* no use of it until then */
+	/* no use of it until then */
+	belt_consumer_init(&worker[0], rig.belt[0][0], &state_control(&rig.state, 0)->commit[0]);
 	(void)datapath_slot_to_fence(rig.dp);
 	datapath_slot_blame(rig.dp, 0, blame);
 	datapath_slot_look(rig.dp, 0, blame->named ? blame->belt : BATON_MAX_IO_LCORES, blame->position);
@@ -311,15 +313,16 @@ static void come_to_rest(void)
 	take_sent();
 }
 
-/* What no honest worker writes has been noticed, as soon as the lcore has looked: at entries that wait, and once all are
- * settled at cells that are nobody's. */
+/* What no honest worker writes has been noticed, as soon as the lcore has looked: at entries that wait, and once all
+ * are settled at cells that are nobody's. */
 static void liars_are_fenced(void)
 {
 	const struct slot_view *view = &io()->slot[0];
 	const struct belt_commit *commit = worker[0].commit;
 
 	turn();
-	must(belt_depth(&view->belt) == 0 || view->fence || commit->done - view->belt.reaped <= view->belt.published - view->belt.reaped);
+	must(belt_depth(&view->belt) == 0 || view->fence ||
+	     commit->done - view->belt.reaped <= view->belt.published - view->belt.reaped);
 	if (view->fence || belt_depth(&view->belt) == 0)
 		return;
 	settle(0, BELT_SLOTS);
@@ -373,10 +376,15 @@ const struct fuzz_seed fuzz_seeds[] = {
 	{NULL, 0},
 };
 const struct fuzz_seed fuzz_words[] = {
-	FUZZ_SEED("p\1\0\0"), FUZZ_SEED("p\2\100\0"), FUZZ_SEED("p\3\0\4"), FUZZ_SEED("t"), FUZZ_SEED("h\1"), FUZZ_SEED("h\377"), FUZZ_SEED("x"),
-	FUZZ_SEED("v\0\1\0\4\0"), FUZZ_SEED("v\0\2\0\4\0"), FUZZ_SEED("v\0\1\0\377\377"), FUZZ_SEED("v\1\4\0\0\0"), FUZZ_SEED("v\1\3\0\0\0"), FUZZ_SEED("d\1"),
-	FUZZ_SEED("d\377"), FUZZ_SEED("D"), FUZZ_SEED("F"), FUZZ_SEED("f\1"), FUZZ_SEED("m\0\1\3\20\0\0"), FUZZ_SEED("m\0\2\3\20\0\1"), FUZZ_SEED("m\1\2\3\20\0\0"),
-	FUZZ_SEED("b"), FUZZ_SEED("o\377"), FUZZ_SEED("X\1\0\0\0\0\0"), FUZZ_SEED("M\60\0\2\3\20\0\0"), FUZZ_SEED("M\4\0\1\11\20\0\0"), FUZZ_SEED("m\0\1\11\160\0\0"), FUZZ_SEED("m\0\2\3\0\5\3"), FUZZ_SEED("m\0\2\3\20\0\7"),
+	FUZZ_SEED("p\1\0\0"), FUZZ_SEED("p\2\100\0"), FUZZ_SEED("p\3\0\4"), FUZZ_SEED("t"), FUZZ_SEED("h\1"),
+	FUZZ_SEED("h\377"), FUZZ_SEED("x"),
+	FUZZ_SEED("v\0\1\0\4\0"), FUZZ_SEED("v\0\2\0\4\0"), FUZZ_SEED("v\0\1\0\377\377"), FUZZ_SEED("v\1\4\0\0\0"),
+	FUZZ_SEED("v\1\3\0\0\0"), FUZZ_SEED("d\1"),
+	FUZZ_SEED("d\377"), FUZZ_SEED("D"), FUZZ_SEED("F"), FUZZ_SEED("f\1"), FUZZ_SEED("m\0\1\3\20\0\0"),
+	FUZZ_SEED("m\0\2\3\20\0\1"), FUZZ_SEED("m\1\2\3\20\0\0"),
+	FUZZ_SEED("b"), FUZZ_SEED("o\377"), FUZZ_SEED("X\1\0\0\0\0\0"), FUZZ_SEED("M\60\0\2\3\20\0\0"),
+	FUZZ_SEED("M\4\0\1\11\20\0\0"), FUZZ_SEED("m\0\1\11\160\0\0"), FUZZ_SEED("m\0\2\3\0\5\3"),
+	FUZZ_SEED("m\0\2\3\20\0\7"),
 	{NULL, 0},
 };
 const size_t fuzz_longest = 1024;

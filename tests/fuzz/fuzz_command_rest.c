@@ -89,8 +89,8 @@ int scale_begin_drain(struct supervisor *sup, const char *target, bool stop, res
 	return begin_order(target, done, token, why, bytes);
 }
 
-int debug_begin(struct supervisor *sup, const char *target, const char *buckets, const json_t *keys, restart_done_fn done,
-		uint64_t token, char *why, size_t bytes)
+int debug_begin(struct supervisor *sup, const char *target, const char *buckets, const json_t *keys,
+		restart_done_fn done, uint64_t token, char *why, size_t bytes)
 {
 	(void)sup, (void)buckets;
 	must(keys == NULL || (json_is_array(keys) && json_array_size(keys) <= 1000));

@@ -53,8 +53,18 @@ json_t *reload_in_rollout(struct primary *p) { must(p); return NULL; }
 /* ---- balancing ---- */
 
 bool balance_holds(struct primary *p) { must(p); return false; }
-void balance_order(struct supervisor *sup, uint32_t group, bool on) { (void)on; must(sup && group < primary.config.groups); }
-json_t *balance_show(struct primary *p, const char *group) { must(p && (!group || strlen(group) < 1u << 20)); return reply_ok(); }
+
+void balance_order(struct supervisor *sup, uint32_t group, bool on)
+{
+	(void)on;
+	must(sup && group < primary.config.groups);
+}
+
+json_t *balance_show(struct primary *p, const char *group)
+{
+	must(p && (!group || strlen(group) < 1u << 20));
+	return reply_ok();
+}
 
 /* ---- snapshots ---- */
 
@@ -65,8 +75,8 @@ static int named(const struct supervisor *sup, const char *path, const char *gro
 	return -EINVAL;
 }
 
-int state_snapshot_begin(struct supervisor *sup, const char *path, const char *group, restart_done_fn done, uint64_t token,
-			 char *why, size_t bytes)
+int state_snapshot_begin(struct supervisor *sup, const char *path, const char *group, restart_done_fn done,
+			 uint64_t token, char *why, size_t bytes)
 {
 	(void)done, (void)token;
 	snprintf(why, bytes, "%.80s is refused", path);

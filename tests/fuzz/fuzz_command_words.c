@@ -23,7 +23,8 @@ const struct fuzz_seed fuzz_seeds[] = {
 	FUZZ_SEED("F\0{\"command\":\"worker.drain\",\"args\":{\"target\":\"game.0\"}}\0D\0"),
 	FUZZ_SEED("F\0{\"command\":\"quarantine.show\",\"args\":{\"name\":"
 		  "\"20260101T000000.000000000Z-g-1.pcapng\"}}\0"),
-	FUZZ_SEED("F\0{\"command\":\"worker.debug\",\"args\":{\"target\":\"game.0\",\"buckets\":\"1\",\"keys\":[\"7\"]}}\0D\0"),
+	FUZZ_SEED("F\0{\"command\":\"worker.debug\",\"args\":{\"target\":\"game.0\",\"buckets\":\"1\","
+		  "\"keys\":[\"7\"]}}\0D\0"),
 	{ NULL, 0 },
 };
 

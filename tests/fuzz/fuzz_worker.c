@@ -7,8 +7,8 @@
  *   's' state               the slot's process is in that state     'h'     the primary listens
  *   'c'                     the worker hangs up; another comes
  *
- * Whatever it was: what is kept of it are lines of text, a pid is taken once, who says what is said once again is killed, and
- * no descriptor stays. */
+ * Whatever it was: what is kept of it are lines of text, a pid is taken once, who says what is said once again is
+ * killed, and no descriptor stays. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,8 +86,8 @@ void crash_record_line(struct supervisor *s, uint32_t number, const char *line)
 	must_be_line(line, sizeof(slot->words));
 }
 
-void crash_record_death(struct supervisor *s, uint32_t number, const struct process_end *end, bool refused, char *detail,
-			size_t bytes)
+void crash_record_death(struct supervisor *s, uint32_t number, const struct process_end *end, bool refused,
+			char *detail, size_t bytes)
 {
 	(void)s;
 	(void)number;
@@ -103,7 +103,8 @@ void schema_info(const struct worker_ready *ready, struct plugin_info *info)
 	*info = (struct plugin_info){ .schema = ready->schema };
 }
 
-enum schema_way schema_check_group(const struct primary *p, uint32_t group, const struct plugin_info *info, char *why, size_t bytes)
+enum schema_way schema_check_group(const struct primary *p, uint32_t group, const struct plugin_info *info,
+				   char *why, size_t bytes)
 {
 	(void)why;
 	(void)bytes;
@@ -169,8 +170,8 @@ static void say_ready(const uint8_t *bytes, size_t at, size_t n)
 {
 	struct zygote_message message = honest(WORKER_READY);
 
-	message.ready = (struct worker_ready){ .abi = BATON_PLUGIN_ABI, .key = BATON_KEY_PAYLOAD, .key_length = 4, .schema = 1,
-					       .record_size = 16, .plugin_name = "game", .version = "1" };
+	message.ready = (struct worker_ready){ .abi = BATON_PLUGIN_ABI, .key = BATON_KEY_PAYLOAD, .key_length = 4,
+					       .schema = 1, .record_size = 16, .plugin_name = "game", .version = "1" };
 	memcpy((uint8_t *)&message.ready + at % (sizeof(message.ready) - n), bytes, n);
 	say(&message, sizeof(message));
 }
@@ -256,7 +257,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	primary.stats.page = page;
 	sup.slots = 1;
 	sup.workers = 1;
-	primary.plugin[0] = (struct plugin_info){ .key = BATON_KEY_PAYLOAD, .key_length = 4, .schema = 1, .record_size = 16 };
+	primary.plugin[0] = (struct plugin_info){ .key = BATON_KEY_PAYLOAD, .key_length = 4, .schema = 1,
+						    .record_size = 16 };
 	memcpy(primary.plugin[0].name, "game", 5);
 	memcpy(sup.worker[0].name, "game.0", 7);
 	come();
@@ -285,8 +287,10 @@ const struct fuzz_seed fuzz_seeds[] = {
 	{ NULL, 0 },
 };
 const struct fuzz_seed fuzz_words[] = {
-	FUZZ_SEED("h"), FUZZ_SEED("c"), FUZZ_SEED("y\0\0"), FUZZ_SEED("m\2\1a"), FUZZ_SEED("m\4\5abc\nd"), FUZZ_SEED("s\3"), FUZZ_SEED("s\6"),
-	FUZZ_SEED("f\3"), FUZZ_SEED("l\200"), FUZZ_SEED("r\20"), FUZZ_SEED("y\50\4a\n\377b"), FUZZ_SEED("m\3\2no"), FUZZ_SEED("m\1\4\1\0\0\0"),
+	FUZZ_SEED("h"), FUZZ_SEED("c"), FUZZ_SEED("y\0\0"), FUZZ_SEED("m\2\1a"), FUZZ_SEED("m\4\5abc\nd"),
+	FUZZ_SEED("s\3"), FUZZ_SEED("s\6"),
+	FUZZ_SEED("f\3"), FUZZ_SEED("l\200"), FUZZ_SEED("r\20"), FUZZ_SEED("y\50\4a\n\377b"),
+	FUZZ_SEED("m\3\2no"), FUZZ_SEED("m\1\4\1\0\0\0"),
 	{ NULL, 0 },
 };
 const size_t fuzz_longest = 1024;

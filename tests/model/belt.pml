@@ -367,7 +367,7 @@ start:	{
 #endif
 			m_out_taken = p_out
 		};
-		spawn = 1;                        /* primary/control/worker_slot.c:slot_spawn */
+		spawn = 1;                        /* primary/control/worker_spawn.c:slot_spawn */
 		turn()
 	} unless { pkilled };
 	d_step {

@@ -327,7 +327,7 @@ proctype Slot(byte s) /* the main lcore, as far as slot s is concerned: its turn
 		move_from = 0; move_to = 0; move_revoked = 0; move_ended = 0; move_rolled_back = 0; move_orphans = 0 }
 	/* primary/control/supervisor.c:poll_worker: what a dead and recovered slot owned goes to a live one */
 	:: d_step { !move_open && m_dead[m_owner] && m_recovered[m_owner] && MAY_GET(s) -> ask(s, 1) }
-	/* primary/datapath/datapath.c:datapath_slot_recovered, primary/control/worker_slot.c:slot_spawn: the slot is used again */
+	/* primary/datapath/datapath.c:datapath_slot_recovered, primary/control/worker_spawn.c:slot_spawn: the slot is used again */
 	:: d_step { m_dead[s] && m_recovered[s] && m_owner != s && !(move_open && (move_from == s || move_to == s)) ->
 		m_dead[s] = 0; m_recovered[s] = 0; up[s] = 1; owned[s] = 0;
 		post(ATTACH, s) } /* primary/datapath/datapath.c:datapath_slot_attach */

@@ -1,6 +1,6 @@
-/* The game with records of another layout, as a later version might have them: what is generated of its sources beside the
- * objects (rules.mk) has a player's position in front of the sequence. Migrates from schema 2, and back unless it is
- * built as game_oneway. */
+/* The game with records of another layout, as a later version might have them: what is generated of its sources beside
+ * the objects (rules.mk) has a player's position in front of the sequence. Migrates from schema 2, and back unless it
+ * is built as game_oneway. */
 #include "baton.h"
 #undef BATON_PLUGIN
 #define BATON_PLUGIN(...) static const struct baton_plugin usual __attribute__((unused)) = {__VA_ARGS__}

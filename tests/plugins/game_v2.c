@@ -21,7 +21,7 @@ enum fault { FAULTS(X) };
 
 #define FAULT_AT    40u
 #define FAULT_EVERY 8u
-#define LOSS_EVERY  32u /* a player waits for what is lost: of a candidate that loses more there would soon be no traffic */
+#define LOSS_EVERY  32u /* a player waits for what is lost: if more were, there would soon be no traffic */
 #define SLOW_CYCLES 20000u
 
 #ifndef FAULT
@@ -59,7 +59,8 @@ static void crash(void)
 	*(volatile int *)nowhere = 1;
 }
 
-/* The nanosecond's last 10 bits are of the time-stamp counter; a process never gives a time twice, nor an earlier one. */
+/* The nanosecond's last 10 bits are of the time-stamp counter; a process never gives a time twice, nor an earlier
+ * one. */
 static uint64_t own_time(uint64_t time_ns)
 {
 	static uint64_t last;

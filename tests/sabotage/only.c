@@ -1,4 +1,5 @@
-/* Linked in front of a program with a broken rule: of its tests only the one that must notice is run, the others cost time. */
+/* Linked in front of a program with a broken rule: of its tests only the one that must notice is run, the others cost
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

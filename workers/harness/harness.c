@@ -68,8 +68,8 @@ __attribute__((used)) static const struct {
 	bool (*send)(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len);
 	void (*field)(struct baton_digest *digest, const char *name, int64_t value);
 	void (*field_real)(struct baton_digest *digest, const char *name, double value);
-} offered = {baton_save_refused, baton_insert, baton_remove, baton_next, baton_bucket, baton_post, baton_send, baton_field,
-	     baton_field_real};
+} offered = {baton_save_refused, baton_insert, baton_remove, baton_next, baton_bucket, baton_post, baton_send,
+	     baton_field, baton_field_real};
 
 static void create(struct baton_test *t, const struct baton_plugin *plugin, uint32_t buckets, uint32_t bucket_slots,
 		   void *object)

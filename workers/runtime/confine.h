@@ -47,8 +47,8 @@ int confine_unmap(const struct confine_maps *maps, struct confine_range *keep, u
 int confine_cpu(int32_t cpu);
 /* Gives up the protection from the kernel's killer that was inherited; what was started to go even earlier stays so. */
 int confine_oom_score(void);
-/* Leaves no core dump: the kernel would write one before the process counts as dead, for as long as all its memory takes,
- * and its players would wait. Returns 0 or -errno. */
+/* Leaves no core dump: the kernel would write one before the process counts as dead, for as long as all its memory
+ * takes, and its players would wait. Returns 0 or -errno. */
 int confine_core(void);
 /* All dispositions and the mask as after exec, but SIGPIPE ignored. */
 void confine_signals(void);

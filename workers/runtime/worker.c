@@ -54,8 +54,8 @@ static struct confine_range range_of(const void *start, uint64_t bytes, uint64_t
 	return (struct confine_range){at, at + ((bytes + page - 1) & ~(page - 1))};
 }
 
-/* Belts, control block, words and records of the group (not of a shadow, which has copies), CoreStats page, cycles. Returns
- * their number; the last two are in 4 KiB pages, all others in huge pages. */
+/* Belts, control block, words and records of the group (not of a shadow, which has copies), CoreStats page, cycles.
+ * Returns their number; the last two are in 4 KiB pages, all others in huge pages. */
 static uint32_t own_ranges(const struct worker_host *host, const struct zygote_spawn *spawn, struct confine_range *own)
 {
 	const struct state_group *group = &host->header.group[spawn->group];

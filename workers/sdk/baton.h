@@ -65,8 +65,8 @@ struct baton_packet {
 	uint8_t flags; /* runtime's own */
 	uint16_t bucket;
 	uint16_t cell; /* runtime's own */
-	uint64_t time_ns; /* nanoseconds since the UNIX epoch: of a datagram its receive time, of a message the time when what
-	                   * posted it was settled; the same when handled again */
+	uint64_t time_ns; /* nanoseconds since the UNIX epoch: of a datagram its receive time, of a message the time when
+	                   * what posted it was settled; the same when handled again */
 };
 
 /* In front of every record; written by the runtime only. Readers in other processes use `seq` as a seqlock. */
@@ -90,8 +90,8 @@ struct baton_undo {
 #define BATON_MESSAGE_MOST 112u /* bytes of a message */
 #define BATON_SEND_MOST    1472u /* bytes of a packet's payload; the port's MTU may allow less */
 
-/* The worker's side of a transaction. Plugins read time_ns, bucket, buckets, worker, user, peer, posts and sends; the rest belongs to the runtime
- * and stands here so that the calls below can be inlined. */
+/* The worker's side of a transaction. Plugins read time_ns, bucket, buckets, worker, user, peer, posts and sends; the
+ * rest belongs to the runtime and stands here so that the calls below can be inlined. */
 struct baton_ctx {
 	uint64_t time_ns; /* time of the entry being handled */
 	uint64_t seed;    /* advanced by baton_random() */
@@ -204,12 +204,12 @@ static inline void baton_prefetch(const struct baton_ctx *ctx, uint32_t bucket, 
 }
 
 /* Inserts `key`, zero-filled, in the bucket of the entry; the record is already saved for the whole of its length.
- * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be absent.
- * Takes 32 + record_size undo bytes, rounded up to 8. */
+ * Returns the plugin's bytes, or NULL if the bucket is full (counted) or the undo bytes are spent. `key` must be
+ * absent. Takes 32 + record_size undo bytes, rounded up to 8. */
 void *baton_insert(struct baton_ctx *ctx, uint64_t key);
 
-/* Removes a record found in this bucket; its bytes stay readable until the entry ends. Returns false as baton_save does.
- * Takes at most BATON_UNDO_REMOVE undo bytes. */
+/* Removes a record found in this bucket; its bytes stay readable until the entry ends. Returns false as baton_save
+ * does. Takes at most BATON_UNDO_REMOVE undo bytes. */
 #define BATON_UNDO_REMOVE 72u
 bool baton_remove(struct baton_ctx *ctx, void *data);
 
@@ -225,23 +225,23 @@ static inline uint64_t baton_random(struct baton_ctx *ctx)
 	return z ^ (z >> 31);
 }
 
-/* The bucket of a steering key, for plugins whose key is in the payload: `key` is its bytes as a little-endian number, as
- * it is in baton_find() by convention. */
+/* The bucket of a steering key, for plugins whose key is in the payload: `key` is its bytes as a little-endian number,
+ * as it is in baton_find() by convention. */
 uint32_t baton_bucket(const struct baton_ctx *ctx, uint64_t key);
 
-/* Posts `len` bytes (1 to BATON_MESSAGE_MOST) to a bucket of this service, this one or another: once the entry is settled
- * its owner gets them, exactly once, through message(). Messages are not ordered among each other.
- * Returns false if the plugin's max_posts are spent (of a tick: see ctx->posts), or len or bucket are out of range: return
- * any verdict then; the runtime undoes the entry, drops it and counts it. */
+/* Posts `len` bytes (1 to BATON_MESSAGE_MOST) to a bucket of this service, this one or another: once the entry is
+ * settled its owner gets them, exactly once, through message(). Messages are not ordered among each other. Returns
+ * false if the plugin's max_posts are spent (of a tick: see ctx->posts), or len or bucket are out of range: return any
+ * verdict then; the runtime undoes the entry, drops it and counts it. */
 bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32_t len);
 
-/* Sends `len` bytes (1 to BATON_SEND_MOST) to a client, from the service's address and port, once the entry is settled; not
- * a reply, and after the reply if there is one. May be lost like any datagram; sent once unless the primary dies.
+/* Sends `len` bytes (1 to BATON_SEND_MOST) to a client, from the service's address and port, once the entry is settled;
+ * not a reply, and after the reply if there is one. May be lost like any datagram; sent once unless the primary dies.
  * Returns false if the plugin's max_sends are spent or len is out of range: nothing will be sent, the entry goes on. */
 bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *data, uint32_t len);
 
-/* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow, and of what it
- * says beyond 100 lines and 10 a second only the number is logged. */
+/* A line in the primary's log, prefixed with the worker's name. For init only: a handler that logs is slow, and of what
+ * it says beyond 100 lines and 10 a second only the number is logged. */
 void baton_log(struct baton_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* One `key: value` of the group's `settings:` in the configuration, as text; NULL if absent. For init only. */
@@ -283,9 +283,11 @@ struct baton_plugin {
 	uint32_t max_posts; /* most messages one entry posts, up to BATON_POSTS_MOST */
 	uint32_t max_sends; /* most packets one packet, message or tick of one bucket sends, up to BATON_SENDS_MOST */
 
-	/* Once per process, before any entry. Returns 0, or -errno to refuse to start (say why with baton_log). May be NULL. */
+	/* Once per process, before any entry. Returns 0, or -errno to refuse to start (say why with baton_log). May be
+	 * NULL. */
 	int (*init)(struct baton_ctx *ctx);
-	/* Called a few entries ahead of `packet` so that the record's lines arrive in time; must have no effect. May be NULL. */
+	/* Called a few entries ahead of `packet` so that the record's lines arrive in time; must have no effect. May be
+	 * NULL. */
 	void (*prefetch)(struct baton_ctx *ctx, const struct baton_packet *packet, const uint8_t *data);
 	/* One datagram: packet->len bytes at data; the reply, if any, is written over them and is never longer. */
 	baton_verdict (*packet)(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
@@ -294,12 +296,13 @@ struct baton_plugin {
 	/* One message for ctx->bucket: message->len bytes at data, as posted. May be NULL if nothing is posted. */
 	void (*message)(struct baton_ctx *ctx, const struct baton_packet *message, const uint8_t *data);
 
-	/* 1: may run as a shadow, in which everything it does is done to a copy of the records, compared and forgotten: it has
-	 * no effect but on its records, its reply and what it posts and sends. 0: it opens files, talks to others, ... */
+	/* 1: may run as a shadow, in which everything it does is done to a copy of the records, compared and forgotten: it
+	 * has no effect but on its records, its reply and what it posts and sends. 0: it opens files, talks to others,
+	 * ... */
 	uint32_t shadow;
-	/* What of a reply matters, field by field (baton_field()), for a shadow's comparison: two replies that differ in bytes
-	 * are alike if all their fields are. `len` bytes at `reply`, of this version or another: check them. Must have no
-	 * effect and depend on nothing else. May be NULL: bytes are compared. */
+	/* What of a reply matters, field by field (baton_field()), for a shadow's comparison: two replies that differ in
+	 * bytes are alike if all their fields are. `len` bytes at `reply`, of this version or another: check them. Must
+	 * have no effect and depend on nothing else. May be NULL: bytes are compared. */
 	void (*digest)(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
 	/* Older schemas that migrate() takes records from: `olders` of them. A group's buckets change their schema one by
 	 * one, each when a worker of another schema handles its first entry; the runtime saves, counts and commits, the
@@ -307,8 +310,8 @@ struct baton_plugin {
 	const struct baton_older *older;
 	uint32_t olders;
 	/* Converts one record in place from schema `from`: its older record_size bytes stand in front, zeroes up to the
-	 * plugin's own. Nothing may be saved, inserted, posted or sent. Returns false if that cannot be done, which ends the
-	 * worker: what it had converted of the bucket is undone, and the version is rolled back. */
+	 * plugin's own. Nothing may be saved, inserted, posted or sent. Returns false if that cannot be done, which ends
+	 * the worker: what it had converted of the bucket is undone, and the version is rolled back. */
 	bool (*migrate)(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t from);
 	/* The way back, to a schema whose `down` is 1, before the bucket goes to a worker of that schema. Without one the
 	 * step to this version is one way. */
@@ -322,10 +325,10 @@ struct baton_plugin {
 		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__ }
 extern const struct baton_plugin baton_plugin_descriptor __attribute__((visibility("default")));
 
-/* What a plugin may say of its records beside: `batonctl state verify` asks it about each one, in a process of its own and
- * never in a worker. ctx has bucket, buckets and baton_bucket(); there is nothing to find, save or post. Returns NULL if
- * such a record may stand there, else what is wrong in a few words. A plugin without one is one of which only the tables
- * are looked at. */
+/* What a plugin may say of its records beside: `batonctl state verify` asks it about each one, in a process of its own
+ * and never in a worker. ctx has bucket, buckets and baton_bucket(); there is nothing to find, save or post. Returns
+ * NULL if such a record may stand there, else what is wrong in a few words. A plugin without one is one of which only
+ * the tables are looked at. */
 struct baton_verify {
 	uint32_t size; /* sizeof(struct baton_verify) */
 	const char *(*record)(struct baton_ctx *ctx, uint64_t key, const void *data);

@@ -349,7 +349,8 @@ static void rollouts_are_told_of(void **state)
 #define ROLLOUT(name, more) "baton_rollout_" name "{baton=\"demo\",group=\"game\"" more "}"
 	assert_true(value_of(ROLLOUT("state", ",state=\"paused\"")) == 1);
 	assert_true(value_of(ROLLOUT("state", ",state=\"degraded\"")) == 0);
-	assert_true(value_of(ROLLOUT("info", ",stable=\"1.4.2\",candidate=\"1.5.0\",build_id=\"abc\",phase=\"pause\"")) == 1);
+	assert_true(value_of(ROLLOUT("info", ",stable=\"1.4.2\",candidate=\"1.5.0\",build_id=\"abc\","
+					     "phase=\"pause\"")) == 1);
 	assert_true(value_of(ROLLOUT("weight_ratio", "")) == 0.105);
 	assert_true(value_of(ROLLOUT("want_ratio", "")) == 0.5);
 	assert_true(value_of(ROLLOUT("step", "")) == 4 && value_of(ROLLOUT("steps", "")) == 9);

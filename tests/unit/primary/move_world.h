@@ -264,7 +264,8 @@ static void tell(const struct world *w, uint32_t player)
 				continue;
 			const struct payload *p = rte_pktmbuf_mtod_offset((struct rte_mbuf *)s->cookie, const struct payload *, 42);
 			if (p->player == player)
-				printf("  list %u: %u, bucket %u, entry %x\n", list, p->sequence, s->bucket, io->steering[0].entry[s->bucket]);
+				printf("  list %u: %u, bucket %u, entry %x\n", list, p->sequence, s->bucket,
+				       io->steering[0].entry[s->bucket]);
 		}
 	for (uint32_t slot = 0; slot < SLOTS; slot++)
 		for (uint64_t at = io->slot[slot].belt.reaped; at != io->slot[slot].belt.offered; at++) {

@@ -31,8 +31,8 @@ static inline void write_file(struct text t)
 	fprintf(out, "ports:\n- {name: p, device: net_null0, addresses: [10.77.0.1/24]}\nservices:\n"
 		     "- {name: a, port: 1, group: a, buckets: %u}\n- {name: b, port: 2, group: b, buckets: %u}\n",
 		FAKE_BUCKETS, FAKE_BUCKETS);
-	fprintf(out, "groups:\n- {name: a, standby: 0, plugin: %s%s%s}\n- {name: b, standby: 0, plugin: %s%s}\n", t.first_plugin, t.versions,
-		t.first, t.second_plugin, t.second);
+	fprintf(out, "groups:\n- {name: a, standby: 0, plugin: %s%s%s}\n- {name: b, standby: 0, plugin: %s%s}\n",
+		t.first_plugin, t.versions, t.first, t.second_plugin, t.second);
 	fprintf(out, "workers: {start_timeout: %s}\nlog: {level: %s}\n", t.timeout, t.level);
 	assert_int_equal(fclose(out), 0);
 }

@@ -177,7 +177,8 @@ static void a_kill_from_outside_and_a_fence_are_told_apart(void **unused)
 	fake.fence = rig_worker(1)->slot;
 	record = recorded(before + 1);
 	is(record, "cause", "fence");
-	assert_ptr_equal(strstr(text(record, "what"), "wrote what no honest worker writes into its belt: a verdict"), text(record, "what"));
+	assert_ptr_equal(strstr(text(record, "what"), "wrote what no honest worker writes into its belt: a verdict"),
+			 text(record, "what"));
 	json_decref(record);
 	wait_until(rig_settled());
 }

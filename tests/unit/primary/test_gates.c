@@ -79,17 +79,23 @@ static void too_little_traffic_of_control_is_no_failure_either(void **unused)
 	assert_int_equal(world_window(), GATES_INCONCLUSIVE);
 }
 
+/* A window that passes, then ten that would fail if this gate said so. */
+static void pass_though_spoilt(enum config_gate_id gate)
+{
+	gates_begin(&world.gates, &world.analysis, world.now_ns);
+	assert_int_equal(world_window(), GATES_PASS);
+	spoil(&world.candidate, gate);
+	if (gate == GATE_STALLS)
+		world.counts[0].crashes--;
+	assert_int_equal(world_windows(10), GATES_PASS);
+}
+
 static void a_gate_that_is_dry_says_so_and_fails_nothing(void **unused)
 {
 	for (enum config_gate_id gate = 0; gate < GATE_COUNT; gate++) {
 		world_setup(unused);
 		world.analysis.gate[gate].dry_run = true;
-		gates_begin(&world.gates, &world.analysis, world.now_ns);
-		assert_int_equal(world_window(), GATES_PASS);
-		spoil(&world.candidate, gate);
-		if (gate == GATE_STALLS)
-			world.counts[0].crashes--;
-		assert_int_equal(world_windows(10), GATES_PASS);
+		pass_though_spoilt(gate);
 		assert_int_equal(world.failed + world.inconclusive, 0);
 		assert_int_equal(result(gate)->verdict, GATE_DRY_FAIL);
 		assert_true(result(gate)->failures != 0);
@@ -102,12 +108,7 @@ static void a_gate_that_is_off_is_not_looked_at(void **unused)
 	for (enum config_gate_id gate = 0; gate < GATE_COUNT; gate++) {
 		world_setup(unused);
 		world.analysis.gate[gate].on = false;
-		gates_begin(&world.gates, &world.analysis, world.now_ns);
-		assert_int_equal(world_window(), GATES_PASS);
-		spoil(&world.candidate, gate);
-		if (gate == GATE_STALLS)
-			world.counts[0].crashes--;
-		assert_int_equal(world_windows(10), GATES_PASS);
+		pass_though_spoilt(gate);
 		assert_int_equal(result(gate)->verdict, GATE_OFF);
 	}
 }

@@ -1,5 +1,6 @@
-/* A worker that writes whatever it likes where it can, at random, beside an honest one of another service: after every turn
- * the ledger is exact, the honest one's clients get each reply once, and whoever is to be killed can be buried and replaced. */
+/* A worker that writes whatever it likes where it can, at random, beside an honest one of another service: after every
+ * turn the ledger is exact, the honest one's clients get each reply once, and whoever is to be killed can be buried and
+ * replaced. */
 #include <time.h>
 
 #include "messages_rig.h"

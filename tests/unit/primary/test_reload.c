@@ -88,38 +88,40 @@ static void version_put_there_by_hand_survives_other_settings(void **unused)
 	assert_string_equal(rig_slot(rig_worker(0)->slot)->ready.version, "2");
 }
 
-static void mistake_in_the_file_refuses_all_of_it(void **unused)
+static void refused_with_two_errors(struct text text)
 {
 	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
+
+	reload_with(text);
+	assert_false(ok());
+	assert_int_equal(size_of("errors"), 2);
+	expect_untouched(pid);
+}
+
+static void mistake_in_the_file_refuses_all_of_it(void **unused)
+{
 	struct text text = usual;
 
 	(void)unused;
 	text.timeout = "7s";
 	text.level = "nonsense";
 	text.first = ", setings: {}";
-	reload_with(text);
-	assert_false(ok());
-	assert_int_equal(size_of("errors"), 2);
+	refused_with_two_errors(text);
 	says("did you mean 'settings'?");
 	says("baton.yaml:14:14: error: log.level: expected one of");
-	expect_untouched(pid);
 }
 
 static void key_of_class_restart_refuses_all_of_it_by_name(void **unused)
 {
-	pid_t pid[2] = { rig_pid(0), rig_pid(1) };
 	struct text text = usual;
 
 	(void)unused;
 	text.timeout = "7s";
 	text.io_cores = "[0, 0]";
 	text.first = ", settings: {x: 1}, tick_period: 5s";
-	reload_with(text);
-	assert_false(ok());
-	assert_int_equal(size_of("errors"), 2);
+	refused_with_two_errors(text);
 	assert_non_null(strstr(row_text("errors", 0, NULL), "baton.yaml:3:17: error: eal.io_cores: needs a restart"));
 	assert_non_null(strstr(row_text("errors", 1, NULL), "groups[0].tick_period: needs a restart"));
-	expect_untouched(pid);
 }
 
 static void workers_that_cannot_follow_take_everything_back(void **unused)

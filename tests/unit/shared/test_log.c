@@ -210,8 +210,10 @@ static unsigned read_lines(int fd)
 	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
 		const char *body = strstr(line, "x warn: ");
 
-		lines += body != NULL && sscanf(body, "x warn: %u lines are missing here: standard error was not read", &missing) == 1 ?
-				 missing : 1;
+		int told = body != NULL &&
+			    sscanf(body, "x warn: %u lines are missing here: standard error was not read", &missing) == 1;
+
+		lines += told ? missing : 1;
 	}
 	return lines;
 }

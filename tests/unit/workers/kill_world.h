@@ -8,7 +8,10 @@
 	X(used_before_done) X(header_while_used) X(early_settle_without_header) X(save_after_write) X(tick_outside) \
 	X(done_before_filled) X(refused_keeps_cells) X(seq_not_counted_up) X(undo_under_even_word)
 #define X(name) SABOTAGE_##name,
-enum sabotage { SABOTAGES(X) SABOTAGE_COUNT, SABOTAGE_undo_bounds_believed /* no kill comes near it: a fuzz program */ };
+enum sabotage {
+	SABOTAGES(X) SABOTAGE_COUNT,
+	SABOTAGE_undo_bounds_believed, /* no kill comes near it: a fuzz program */
+};
 #undef X
 static enum sabotage sabotage;
 #ifndef BATON_SABOTAGE_RULE /* `make sabotage` has broken one already */

@@ -110,8 +110,8 @@ static int read_duration(struct baton_ctx *ctx, const char *key, const char *exa
 
 	if (text == NULL || (parse_duration(text, out_ns) == 0 && *out_ns >= 1000000))
 		return 0;
-	baton_log(ctx, "game: setting %s is '%s'; give a whole number and a unit (ns us ms s m h), 1ms to 168h, for example "
-		  "'%s'", key, text, example);
+	baton_log(ctx, "game: setting %s is '%s'; give a whole number and a unit (ns us ms s m h), 1ms to 168h, for "
+		  "example '%s'", key, text, example);
 	return -EINVAL;
 }
 
@@ -152,8 +152,8 @@ static int game_init(struct baton_ctx *ctx)
 		return -EINVAL;
 	ctx->user = &settings;
 	baton_log(ctx, "game: answers %s, %s, %s and %s; removes players idle for more than %llu ms",
-		  handlers[PLAYER_MOVE].name, handlers[PLAYER_ATTACK].name, handlers[HEARTBEAT].name, handlers[PLAYER_SUBSCRIBE].name,
-		  (unsigned long long)(settings.idle_ns / 1000000));
+		  handlers[PLAYER_MOVE].name, handlers[PLAYER_ATTACK].name, handlers[HEARTBEAT].name,
+		  handlers[PLAYER_SUBSCRIBE].name, (unsigned long long)(settings.idle_ns / 1000000));
 	return 0;
 }
 

@@ -302,9 +302,9 @@ static void a_kill_after_any_instruction_of_the_new_owner_gives_its_buckets_to_t
 	play("grant", SCENE_GRANT, 0, 40);
 }
 
-/* The worker has died after `k` instructions; its primary dies after each one of its recovery. The next one's roll back,
- * from whatever is left, ends where the first one's would have. Returns the number of states it began with; 0: the worker
- * left nothing to undo. */
+/* The worker has died after `k` instructions; its primary dies after each one of its recovery. The next one's roll
+ * back, from whatever is left, ends where the first one's would have. Returns the number of states it began with; 0:
+ * the worker left nothing to undo. */
 static uint32_t kill_the_primary(uint32_t k, uint32_t *kills)
 {
 	char complaint[320] = "";
