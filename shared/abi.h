@@ -12,7 +12,7 @@
 /* Raised whenever a struct that processes of one boot share, or the order of a protocol step between them, changes.
  * Primary, zygote and worker runtime must agree exactly. Plugins have a number of their own (BATON_PLUGIN_ABI), and so has
  * the state file (STATE_ABI), which outlives what made it. */
-#define BATON_ABI 6u
+#define BATON_ABI 7u
 
 /* Hard limits; `batond --limits` prints them. Memory is reserved for what is configured, not for these. */
 #define BATON_MAX_IO_LCORES 64u

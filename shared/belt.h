@@ -23,7 +23,7 @@
 #define BELT_INLINE        48u  /* bytes of an entry that its slot holds */
 #define BELT_MEDIUM_BYTES  128u /* that its slot's medium cell does: always there, allocated never */
 #define BELT_CELL_BYTES    2048u
-#define BELT_LONG_CELLS    340u /* what the page has room for; given to longer entries in order */
+#define BELT_LONG_CELLS    335u /* what the page has room for; given to longer entries in order */
 #define BELT_OUT_CELLS     256u
 #define BELT_CONTROL_SLOTS 64u /* never used by packets: a full belt must not hold up a revoke */
 #define BELT_CONTROL_CELLS 16u /* likewise for entries that need a long cell */
@@ -85,8 +85,11 @@ struct belt_out_cell {
 	uint16_t len;
 	uint8_t kind;         /* enum belt_out_kind */
 	uint8_t pad;
-	uint32_t bucket;      /* messages: who gets it */
-	struct baton_peer to; /* packets */
+	uint32_t bucket;      /* messages: who gets it; packets: who sent it, for a shadow's comparison alone */
+	union {
+		struct baton_peer to; /* packets */
+		uint32_t from;        /* messages: who posted it, likewise */
+	};
 	uint8_t data[BELT_CELL_BYTES - 32];
 };
 static_assert(sizeof(struct belt_out_cell) == BELT_CELL_BYTES, "outbound cell layout");
@@ -102,12 +105,20 @@ struct belt {
 	_Atomic uint64_t offered baton_aligned(64); /* positions below may be taken */
 	_Atomic uint64_t out_taken;                 /* outbound cells below have been taken and may be written again */
 	_Atomic uint32_t doorbell;                  /* futex; changes when the worker is to wake */
+	_Atomic uint32_t numbered;                  /* 1: bursts of this belt are to be stamped. Stored before what is offered */
 
 	/* w: worker  r: primary */
 	_Atomic uint32_t sleeping baton_aligned(64); /* 1: ring the doorbell after an offer */
 
+	/* Of I/O lcore 0's belt alone. w: worker, after it has settled  r: every I/O lcore: stamped bursts below and at it are
+	 * settled. Goes on over incarnations. */
+	_Atomic uint64_t bursts baton_aligned(64);
+
 	/* w: worker before it settles  r: primary after.  verdict | reply length << 16 */
 	uint32_t verdict[BELT_SLOTS] baton_aligned(64);
+	/* w: worker before the burst, if `numbered`  r: primary after it is settled.  Low half of the burst's number: in which
+	 * order a worker has handled what came over several belts (docs/decisions/010) */
+	uint32_t stamp[BELT_SLOTS] baton_aligned(64);
 	struct belt_slot slots[BELT_SLOTS] baton_aligned(128);
 	struct baton_peer peer[BELT_SLOTS]; /* as the slot's header; apart, so that four come in one line */
 	uint8_t medium[BELT_SLOTS][BELT_MEDIUM_BYTES] baton_aligned(128); /* as inl; of the slot with the same index */
@@ -115,7 +126,8 @@ struct belt {
 	struct belt_out_cell out[BELT_OUT_CELLS];
 };
 static_assert(sizeof(struct belt) <= BATON_HUGE_PAGE, "one huge page per belt");
-static_assert(offsetof(struct belt, offered) == 64 && offsetof(struct belt, sleeping) == 128, "a line per writer");
+static_assert(offsetof(struct belt, offered) == 64 && offsetof(struct belt, sleeping) == 128 &&
+	      offsetof(struct belt, bursts) == 192, "a line per writer");
 static_assert(BELT_LONG_CELLS >= 256 + BELT_CONTROL_CELLS, "long cells of packets");
 static_assert(BATON_MESSAGE_MOST <= BELT_MEDIUM_BYTES && BATON_MESSAGE_MOST % 16 == 0, "messages need no long cell");
 

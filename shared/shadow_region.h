@@ -30,12 +30,17 @@ struct belt_snapshot {
 /* Verdict word: it has been copied; any other: it has not. */
 #define SNAPSHOT_COPIED 0x20000u
 
-/* Payload of BELT_SHADOW_TICK: the tick as production was posted it, and for whom it has been run: bit i of `map` names
- * bucket tick.group + i * tick.groups. w: I/O lcore  r: shadow worker. Verdict as of BELT_TICK. */
+/* Payload of BELT_SHADOW_TICK: the tick as production was posted it (`tell` apart), and for whom it has been run: bit i of
+ * the first tick_map_bytes() of `map` names bucket tick.group + i * tick.groups. If `tell` is set a byte for each bucket of
+ * the group follows: messages that production had posted in this entry before it came to the bucket, which shortens what
+ * the bucket may post (ctx->posts). w: I/O lcore  r: shadow worker. Verdict as of BELT_TICK; behind: a bucket is not what it
+ * is in production. */
 struct belt_shadow_tick {
 	struct belt_tick tick;
-	uint8_t map[BATON_MAX_BUCKETS / TICK_GROUPS / 8];
+	uint64_t from; /* of struct belt_tick_told */
+	uint8_t map[BATON_MAX_BUCKETS / TICK_GROUPS / 8 * 9];
 };
+static_assert(sizeof(struct belt_shadow_tick) <= BELT_CELL_BYTES, "fits its cell");
 
 /* Payload of BELT_COMPARE: two replies to the same request, byte by byte behind each other. w: I/O lcore
  * r: shadow worker, which writes a struct belt_compared over it. */

@@ -25,9 +25,21 @@ struct belt_tick {
 	uint32_t group; /* buckets b with b % groups == group */
 	uint32_t groups;
 	uint32_t catch_up; /* numbers a bucket may run in this entry */
-	uint32_t pad;
+	uint32_t tell;     /* 1: there is room behind it for a struct belt_tick_told, which a shadow wants */
 };
 static_assert(sizeof(struct belt_tick) == 64, "needs no long cell, and whole steps of belt_copy()");
+
+/* What the worker has run, for a shadow to do the same: written over the room behind the tick. Bit i of a map names bucket
+ * group + i * groups; each has tick_map_bytes(). Neither bit: nothing was run in the bucket.
+ * w: worker, before it settles  r: I/O lcore 0 */
+struct belt_tick_told {
+	uint64_t from; /* last_tick of the buckets of the first map before: they ran the numbers behind it, up to the entry's */
+	uint8_t map[]; /* first those, then those that ran other numbers: what cannot be told exactly */
+};
+static inline uint32_t tick_map_bytes(uint32_t buckets, uint32_t groups)
+{
+	return (buckets / groups + 7) / 8;
+}
 
 /* Times before 1970, of numbers a bucket has missed for that long, are 0. */
 static inline uint64_t tick_time(const struct tick_times *times, uint64_t n)

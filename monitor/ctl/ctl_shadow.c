@@ -15,6 +15,8 @@ static void print_counts(FILE *out, const json_t *counts)
 {
 	fprintf(out, "%lld compared, %lld differed; noise: %lld compared, %lld differed\n", number_of(counts, "compared"),
 		number_of(counts, "differed"), number_of(counts, "noise_compared"), number_of(counts, "noise_differed"));
+	fprintf(out, "ticks among them: %lld compared, %lld differed\n", number_of(counts, "ticks_compared"),
+		number_of(counts, "ticks_differed"));
 	fprintf(out, "%lld mirrored, %lld copies dropped, %lld times out of step, %lld buckets in step\n",
 		number_of(counts, "mirrored"), number_of(counts, "dropped"), number_of(counts, "out_of_step"),
 		number_of(counts, "in_step"));

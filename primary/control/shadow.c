@@ -19,7 +19,6 @@
 /* Of both sides: pages of memory that nobody else has then. */
 #define PAGES_MOST (512ull << 20)
 #define PREPARE_BYTES (1u << 20) /* given pages to in one turn */
-#define LINE 64u
 
 /* ---- the region ---- */
 
@@ -73,57 +72,6 @@ static void take_pages(const struct supervisor *sup, uint32_t group)
 			log_warn("shadow of group %s: its memory stays until batond ends: %s",
 				 sup->primary->config.group[group].name, strerror(errno));
 	}
-}
-
-/* ---- the I/O lcore's memory ---- */
-
-/* Touched here, not by the lcore under packets. */
-static void *touched(size_t bytes)
-{
-	void *memory = aligned_alloc(LINE, (bytes + LINE - 1) & ~(size_t)(LINE - 1));
-
-	if (memory != NULL)
-		memset(memory, 0, bytes);
-	return memory;
-}
-
-static void mirror_destroy(struct mirror *mirror)
-{
-	if (mirror == NULL)
-		return;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
-		free(mirror->side[s].node);
-		free(mirror->side[s].ring);
-	}
-	free(mirror->bucket);
-	free(mirror);
-}
-
-static struct mirror *mirror_create(uint32_t service, uint32_t group, uint32_t buckets, const uint64_t *map, bool digest)
-{
-	struct mirror *mirror = touched(sizeof(*mirror));
-
-	if (mirror == NULL)
-		return NULL;
-	mirror->service = service;
-	mirror->group = group;
-	mirror->buckets = buckets;
-	mirror->digest = digest;
-	mirror->bucket = touched(buckets * sizeof(*mirror->bucket));
-	bool all = mirror->bucket != NULL;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
-		mirror->side[s].slot = SLOT_NONE;
-		mirror->side[s].node = touched(BELT_SLOTS * sizeof(struct mirror_node));
-		mirror->side[s].ring = touched(MIRROR_RING);
-		all = all && mirror->side[s].node != NULL && mirror->side[s].ring != NULL;
-	}
-	if (!all) {
-		mirror_destroy(mirror);
-		return NULL;
-	}
-	for (uint32_t b = 0; b < buckets; b++)
-		mirror->bucket[b].wanted = map[b / 64] >> (b % 64) & 1u;
-	return mirror;
 }
 
 /* ---- begin ---- */
@@ -180,11 +128,6 @@ static int check(const struct supervisor *sup, uint32_t group, const uint64_t *m
 		return refuse(EAGAIN, why, bytes, "the shadow before is not over yet: wait");
 	if (shadow != NULL && shadow->phase != SHADOW_IDLE)
 		return refuse(EBUSY, why, bytes, "group %s has a shadow already", sup->primary->config.group[group].name);
-	if (sup->primary->config.io_cores != 1)
-		return refuse(ENOTSUP, why, bytes,
-			      "%u I/O lcores: in which order a worker has handled what two of them gave it, nobody can tell, and a "
-			      "shadow must do the same; leave the shadow step out, or use one I/O lcore",
-			      sup->primary->config.io_cores);
 	if (__builtin_popcount(group_services(sup, group)) != 1)
 		return refuse(ENOTSUP, why, bytes, "a shadow is of one service, group %s has several, or none",
 			      sup->primary->config.group[group].name);
@@ -203,7 +146,7 @@ int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, ui
 		return rc;
 	struct shadow *shadow = sup->shadow[group] != NULL ? sup->shadow[group] : malloc(sizeof(*shadow));
 	uint32_t service = service_of(sup, group), buckets = sup->primary->config.service[service].buckets;
-	struct mirror *mirror = mirror_create(service, group, buckets, map, digest);
+	struct mirror *mirror = mirror_create(service, group, buckets, sup->primary->config.io_cores, map, digest);
 	if (shadow == NULL || mirror == NULL) {
 		if (sup->shadow[group] == NULL)
 			free(shadow);
@@ -247,7 +190,8 @@ void shadow_end(struct supervisor *sup, uint32_t group)
 	if (shadow->phase == SHADOW_ON)
 		datapath_mirror_end(sup->primary->dp, shadow->mirror);
 	else
-		atomic_store_explicit(&shadow->mirror->released, 1, memory_order_relaxed); /* nobody else has it */
+		/* nobody else has it */
+		atomic_store_explicit(&shadow->mirror->released, shadow->mirror->lcores, memory_order_relaxed);
 	shadow->phase = SHADOW_ENDING;
 	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 		dismiss(sup, shadow->worker[s]);
@@ -271,10 +215,12 @@ static bool any_shadow_slot(const struct supervisor *sup, uint32_t group)
 static void poll_ending(struct supervisor *sup, uint32_t group, struct shadow *shadow)
 {
 	/* acquire: pairs with the release in mirror_end() */
-	if (shadow->mirror != NULL && atomic_load_explicit(&shadow->mirror->released, memory_order_acquire) != 0) {
+	if (shadow->mirror != NULL &&
+	    atomic_load_explicit(&shadow->mirror->released, memory_order_acquire) == shadow->mirror->lcores) {
 		shadow_take_samples(shadow);
 		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 			shadow->counts[s] = shadow->mirror->side[s].counts;
+		shadow->fed_dropped = mirror_fed_dropped(shadow->mirror);
 		mirror_destroy(shadow->mirror);
 		shadow->mirror = NULL;
 	}

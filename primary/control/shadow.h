@@ -28,8 +28,10 @@ struct shadow_counts {
 	uint64_t mirrored;    /* packets, messages and ticks handed to the candidate */
 	uint64_t dropped;     /* copies there was no room for: each takes its bucket out of step */
 	uint64_t out_of_step; /* times a bucket was taken out of step, for whatever reason, on the candidate's side */
-	uint64_t compared, differed;             /* packets and messages: candidate against production */
+	/* candidate against production: packets, messages, and ticks of a bucket that posted or sent something */
+	uint64_t compared, differed;
 	uint64_t noise_compared, noise_differed; /* the same: control against production */
+	uint64_t ticks_compared, ticks_differed; /* of compared and differed */
 	uint64_t in_step;     /* gauge: buckets that are compared now, on the candidate's side */
 };
 
@@ -37,7 +39,7 @@ struct shadow_counts {
  * (slot_usable()) as shadows; control_worker may be sup->workers: no noise floor then. digest: replies that differ in
  * bytes are compared by the plugin's digest() where it has one.
  * Returns 0; -EAGAIN if a worker is not there yet or the shadow before is not over (ask again next turn); -ENOTSUP if the
- * candidate's or the stable plugin does not declare that it can run in shadow, or there is more than one I/O lcore;
+ * candidate's or the stable plugin does not declare that it can run in shadow;
  * -E2BIG if a bucket is too large to be copied between two entries; -EBUSY if the group has one already; -ENOMEM. `why`
  * says it in a line, with what to do. */
 int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, uint32_t candidate_worker,

@@ -30,11 +30,19 @@ struct shadow {
 	uint32_t incarnation[SHADOW_SIDES], slot[SHADOW_SIDES]; /* that has been told to the I/O lcore; SLOT_NONE: none */
 	struct mirror *mirror; /* ours; the I/O lcore works in it while the phase is ON, or ENDING and not released */
 	struct mirror_counts counts[SHADOW_SIDES]; /* of a mirror that is gone */
+	uint64_t fed_dropped;                      /* likewise */
 	uint32_t fields;
 	struct shadow_field field[SHADOW_FIELDS + 1]; /* the last: "other" */
 	uint64_t samples; /* ever; the newest SHADOW_SAMPLES are kept */
 	struct mirror_sample sample[SHADOW_SAMPLES];
 };
+
+/* map: of the buckets that are shadowed. NULL: no memory. */
+struct mirror *mirror_create(uint32_t service, uint32_t group, uint32_t buckets, uint32_t lcores, const uint64_t *map,
+			     bool digest);
+void mirror_destroy(struct mirror *mirror);
+/* Entries that an I/O lcore had no room for on their way to the one that mirrors: dropped for all sides. */
+uint64_t mirror_fed_dropped(const struct mirror *mirror);
 
 /* Takes what the I/O lcore has to tell: kept, and counted by field. */
 void shadow_take_samples(struct shadow *shadow);

@@ -22,18 +22,21 @@ void shadow_counts(const struct supervisor *sup, uint32_t group, struct shadow_c
 	if (shadow == NULL)
 		return;
 	const struct mirror_counts *candidate = &shadow->counts[0], *control = &shadow->counts[1];
+	uint64_t fed_dropped = shadow->mirror != NULL ? mirror_fed_dropped(shadow->mirror) : shadow->fed_dropped;
 	if (shadow->mirror != NULL) {
 		candidate = &shadow->mirror->side[0].counts;
 		control = &shadow->mirror->side[1].counts;
 	}
 	out->mirrored = read_once(&candidate->mirrored);
-	out->dropped = read_once(&candidate->dropped);
+	out->dropped = read_once(&candidate->dropped) + fed_dropped;
 	out->out_of_step = read_once(&candidate->left_step);
 	/* what differed was compared before: in this order, never more of the one than of the other */
 	out->differed = read_once(&candidate->differed);
 	out->compared = read_once(&candidate->compared);
 	out->noise_differed = read_once(&control->differed);
 	out->noise_compared = read_once(&control->compared);
+	out->ticks_differed = read_once(&candidate->ticks_differed);
+	out->ticks_compared = read_once(&candidate->ticks_compared);
 	out->in_step = shadow->phase == SHADOW_ON ? read_once(&candidate->in_step) : 0;
 }
 
@@ -79,6 +82,26 @@ static void add_field(struct mirror_sample *sample, uint64_t production, uint64_
 	snprintf(field->name, sizeof(field->name), "%s", name);
 }
 
+/* Of the first cell that differs. */
+static void find_tick_fields(struct mirror_sample *sample, uint32_t both)
+{
+	uint32_t at = 0;
+	char name[COMPARE_NAME];
+
+	if (sample->cells[0] != sample->cells[1])
+		add_field(sample, sample->cells[0], sample->cells[1], "tick: posted and sent");
+	if (sample->reply_len[0] != sample->reply_len[1])
+		add_field(sample, sample->reply_len[0], sample->reply_len[1], "tick: length");
+	while (at < both && sample->reply[0][at] == sample->reply[1][at])
+		at++;
+	if (at < both) {
+		snprintf(name, sizeof(name), "tick: byte %u", at);
+		add_field(sample, sample->reply[0][at], sample->reply[1][at], name);
+	} else if (sample->fields == 0) {
+		add_field(sample, 0, 0, both < sample->reply_len[0] ? "tick: bytes beyond 255" : "tick: to whom");
+	}
+}
+
 /* Without a digest: what can be said of bytes. */
 static void find_fields(struct mirror_sample *sample)
 {
@@ -86,6 +109,8 @@ static void find_fields(struct mirror_sample *sample)
 	char name[COMPARE_NAME];
 
 	sample->fields = 0;
+	if (sample->kind == BELT_TICK)
+		return find_tick_fields(sample, both);
 	if (sample->verdict[0] != sample->verdict[1])
 		add_field(sample, sample->verdict[0], sample->verdict[1], "verdict");
 	if (sample->reply_len[0] != sample->reply_len[1])
@@ -174,11 +199,17 @@ static json_t *row(const struct mirror_sample *sample)
 							value(field, field->production, field->absent == 1), "shadow",
 							value(field, field->shadow, field->absent == 2)));
 	}
-	return json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o}", "side", sample->side == 0 ? "candidate" : "control",
+	static const char *const kinds[] = {[BELT_PACKET] = "packet", [BELT_MESSAGE] = "message", [BELT_TICK] = "tick"};
+	json_t *out = json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o}", "side", sample->side == 0 ? "candidate" : "control",
 			 "time_ns", (json_int_t)sample->time_ns, "bucket", (int)sample->bucket, "kind",
-			 sample->kind == BELT_MESSAGE ? "message" : "packet", "request",
+			 kinds[sample->kind], "request",
 			 hex(sample->request, sample->request_len), "production", outcome(sample, 0), "shadow",
 			 outcome(sample, 1), "fields", fields);
+	if (sample->kind == BELT_TICK) {
+		json_object_set_new(out, "tick", json_integer((json_int_t)sample->tick));
+		json_object_set_new(out, "ordinal", json_integer((json_int_t)sample->ordinal));
+	}
+	return out;
 }
 
 static json_t *counts_row(const struct supervisor *sup, uint32_t group)
@@ -186,10 +217,11 @@ static json_t *counts_row(const struct supervisor *sup, uint32_t group)
 	struct shadow_counts c;
 
 	shadow_counts(sup, group, &c);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mirrored", (json_int_t)c.mirrored, "dropped",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mirrored", (json_int_t)c.mirrored, "dropped",
 			 (json_int_t)c.dropped, "out_of_step", (json_int_t)c.out_of_step, "compared", (json_int_t)c.compared,
 			 "differed", (json_int_t)c.differed, "noise_compared", (json_int_t)c.noise_compared, "noise_differed",
-			 (json_int_t)c.noise_differed, "in_step", (json_int_t)c.in_step);
+			 (json_int_t)c.noise_differed, "in_step", (json_int_t)c.in_step, "ticks_compared",
+			 (json_int_t)c.ticks_compared, "ticks_differed", (json_int_t)c.ticks_differed);
 }
 
 json_t *shadow_diff(const struct supervisor *sup, uint32_t group)

@@ -97,6 +97,8 @@ void death_take_over(struct io_lcore *io, uint32_t slot)
 		if (BATON_SABOTAGE(settled_cells_dropped))
 			view->belt.out_reaped = atomic_load_explicit(&view->belt.commit->filled, memory_order_acquire);
 		final_reap(io, slot);
+		if (baton_unlikely(view->mirror != NULL))
+			mirror_owner_dies(io, slot);
 		BATON_POINT(death_reaped);
 		death_note_entry(io, slot);
 		/* relaxed: published with the acknowledgement below */

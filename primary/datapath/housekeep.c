@@ -23,7 +23,7 @@ static void attach(struct io_lcore *io, const struct order *order)
 	if (io->dp->slot[order->slot].shadow) {
 		io->shadows |= 1ull << order->slot;
 	} else {
-		view->mirror = io->mirror[view->service];
+		mirror_slot_comes(io, order->slot);
 		io->attached |= 1ull << order->slot;
 	}
 	if (atomic_fetch_add_explicit(&io->dp->slot[order->slot].attach_acks, 1, memory_order_release) + 1 == io->io_lcores)

@@ -38,8 +38,7 @@ bool io_turn(struct io_lcore *io)
 	move_run(io);
 	steer_publish(io);
 	uint32_t reaped = reap_all(io);
-	if (baton_unlikely(io->shadows != 0))
-		mirror_turn(io);
+	bool mirrored = baton_unlikely(io->shadows != 0) && mirror_turn(io);
 	if (reaped != 0)
 		io->reaped_tsc = io->tsc;
 	if (io->dirty != 0)
@@ -50,7 +49,7 @@ bool io_turn(struct io_lcore *io)
 		housekeep(io);
 	if (io->to_ring != 0)
 		doorbell_ring(io);
-	end_turn(io, received + reaped != 0);
+	end_turn(io, received + reaped != 0 || mirrored);
 	return received + reaped != 0;
 }
 

@@ -1,10 +1,19 @@
 /* Mirror: what production has settled is copied to the shadows in step with it. See mirror.h; mirror_compare.c has what
- * becomes of the copies. */
+ * becomes of the copies, mirror_tick.c ticks, feed.c several I/O lcores. */
 #include "lcore.h"
 #include "mirror_parts.h"
 #include "way_back.h"
 
 /* ---- in step, out of step ---- */
+
+/* Whether the other lcores are to hand over what they reap of the bucket. Set before its snapshot is published: whoever
+ * reaps an entry that was handled after the snapshot finds it. */
+static void show_fed(struct mirror *m, const struct mirror_bucket *bucket)
+{
+	if (m->fed != NULL)
+		atomic_store_explicit(&m->fed[bucket - m->bucket], (bucket->in_step | bucket->asked) != 0,
+				      memory_order_relaxed);
+}
 
 void mirror_leave_step(struct mirror *m, uint32_t s, struct mirror_bucket *bucket)
 {
@@ -13,6 +22,15 @@ void mirror_leave_step(struct mirror *m, uint32_t s, struct mirror_bucket *bucke
 	bucket->in_step &= (uint8_t)~(1u << s);
 	stats_add(&m->side[s].counts.left_step, 1);
 	m->side[s].counts.in_step--;
+	show_fed(m, bucket);
+}
+
+void mirror_forget(struct mirror *m, struct mirror_bucket *bucket)
+{
+	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+		mirror_leave_step(m, s, bucket);
+	bucket->asked = 0;
+	show_fed(m, bucket);
 }
 
 static void enter_step(struct mirror *m, struct mirror_bucket *bucket, uint32_t sides)
@@ -22,7 +40,7 @@ static void enter_step(struct mirror *m, struct mirror_bucket *bucket, uint32_t 
 	bucket->in_step |= (uint8_t)sides;
 }
 
-static void drop_copy(struct mirror *m, uint32_t s, struct mirror_bucket *bucket)
+void mirror_drop_copy(struct mirror *m, uint32_t s, struct mirror_bucket *bucket)
 {
 	stats_add(&m->side[s].counts.dropped, 1);
 	if (!BATON_SABOTAGE(dropped_copy_stays_in_step))
@@ -59,18 +77,28 @@ static uint64_t mix(uint64_t hash, const void *data, uint32_t len)
 	return hash;
 }
 
-/* A worker that writes on meanwhile makes a difference of it, and no more than that. */
-void mirror_cells(struct mirror_cells *cells, uint64_t cause, struct mirror_outcome *out)
+const struct belt_out_cell *mirror_cell(struct mirror_cells *cells, uint64_t cause)
 {
 	for (; cells->left != 0; cells->left--, cells->at++) {
 		const struct belt_out_cell *cell = &cells->belt->belt->out[cells->at % BELT_OUT_CELLS];
 		uint64_t its = *(const volatile uint64_t *)&cell->cause;
-		uint32_t len = *(const volatile uint16_t *)&cell->len;
 
 		if (its > cause)
-			return;
-		if (its < cause)
-			continue;
+			return NULL;
+		if (its == cause)
+			return cell;
+	}
+	return NULL;
+}
+
+/* A worker that writes on meanwhile makes a difference of it, and no more than that. */
+void mirror_cells(struct mirror_cells *cells, uint64_t cause, struct mirror_outcome *out)
+{
+	const struct belt_out_cell *cell;
+
+	for (; (cell = mirror_cell(cells, cause)) != NULL; cells->left--, cells->at++) {
+		uint32_t len = *(const volatile uint16_t *)&cell->len;
+
 		out->cells++;
 		out->cells_hash = mix(out->cells_hash, &cell->len, offsetof(struct belt_out_cell, data) - sizeof(cell->cause));
 		out->cells_hash = mix(out->cells_hash, cell->data, len < sizeof(cell->data) ? len : sizeof(cell->data));
@@ -88,13 +116,6 @@ struct mirror_outcome mirror_outcome(uint32_t verdict, uint32_t request_len)
 }
 
 /* ---- copies ---- */
-
-struct settled {
-	const struct belt_shadow *shadow;
-	const uint8_t *payload, *reply;
-	struct belt_peer peer;
-	struct mirror_outcome outcome;
-};
 
 static bool copy_entry(struct io_lcore *io, struct mirror *m, uint32_t s, const struct settled *e)
 {
@@ -123,10 +144,9 @@ static bool copy_entry(struct io_lcore *io, struct mirror *m, uint32_t s, const 
 	return true;
 }
 
-static void mirror_entry(struct io_lcore *io, struct mirror *m, struct settled *e)
+/* Where request and way back stand: with what production still has. */
+static void look(struct settled *e)
 {
-	struct mirror_bucket *bucket = &m->bucket[e->shadow->bucket];
-
 	if (e->shadow->kind == BELT_PACKET) {
 		const uint8_t *frame = rte_pktmbuf_mtod((struct rte_mbuf *)e->shadow->cookie, const uint8_t *);
 
@@ -136,102 +156,31 @@ static void mirror_entry(struct io_lcore *io, struct mirror *m, struct settled *
 		e->payload = ((const struct message *)e->shadow->cookie)->data;
 		e->peer = (struct belt_peer){{0}};
 	}
+}
+
+void mirror_entry(struct io_lcore *io, struct mirror *m, const struct settled *e)
+{
+	struct mirror_bucket *bucket = &m->bucket[e->shadow->bucket];
+
 	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 		if ((bucket->in_step >> s & 1u) != 0 && !copy_entry(io, m, s, e))
-			drop_copy(m, s, bucket);
-	m->credit -= m->credit != 0;
-}
-
-/* ---- ticks ---- */
-
-/* The buckets of the group that this worker has just run the tick for, and that are in step. What cannot be told leaves:
- * a bucket that changes hands, or one that has not seen the number yet. */
-static uint32_t ticked(struct io_lcore *io, struct mirror *m, uint32_t s, uint32_t slot, struct belt_shadow_tick *tick)
-{
-	const struct steering *steering = &io->steering[m->service];
-	const struct bucket_word *words = state_words(io->dp->setup.state, m->group);
-	uint32_t groups = tick->tick.groups, count = 0;
-
-	memset(tick->map, 0, sizeof(tick->map));
-	for (uint32_t i = 0, b = tick->tick.group; b < m->buckets; i++, b += groups) {
-		struct mirror_bucket *bucket = &m->bucket[b];
-		uint32_t entry = steering->entry[b];
-
-		if ((bucket->in_step >> s & 1u) == 0 || (STEER_LIST(entry) == 0 && STEER_SLOT(entry) != slot))
-			continue;
-		/* nobody runs a tick of the bucket before this entry has been reaped */
-		if (STEER_LIST(entry) != 0 || *(const volatile uint64_t *)&words[b].last_tick < tick->tick.number) {
-			mirror_leave_step(m, s, bucket);
-			continue;
-		}
-		tick->map[i / 8] |= (uint8_t)(1u << i % 8);
-		count++;
-	}
-	return count;
-}
-
-static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const struct belt_shadow_tick *tick,
-		      const struct belt_shadow *shadow)
-{
-	struct mirror_side *side = &m->side[s];
-	struct slot_view *view = &io->slot[side->slot];
-	uint32_t bytes = (m->buckets / tick->tick.groups + 7) / 8;
-	struct belt_shadow entry = {
-		.time_ns = shadow->time_ns, .move = tick->tick.group, .kind = BELT_SHADOW_TICK, .service = shadow->service,
-		.len = (uint16_t)(offsetof(struct belt_shadow_tick, map) + bytes),
-	};
-
-	if (m->credit == 0 || !belt_fits(&view->belt, entry.len, false))
-		return false;
-	side->node[view->belt.offered & BELT_MASK] = (struct mirror_node){.ring_end = side->ring_head, .kind = BELT_TICK};
-	belt_offer(&view->belt, &entry, (struct belt_peer){{0}}, (const uint8_t *)tick);
-	io->dirty |= 1ull << side->slot;
-	stats_add(&side->counts.mirrored, 1);
-	return true;
-}
-
-static void mirror_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, const struct belt_shadow *shadow,
-			const uint8_t *data)
-{
-	struct belt_shadow_tick *tick = (void *)io->control;
-	uint32_t groups = io->steering[m->service].ticks.groups;
-
-	memcpy(&tick->tick, data, sizeof(tick->tick));
-	/* the worker may have written there: what we go by is our own */
-	tick->tick.group = shadow->move;
-	tick->tick.groups = groups;
-	if (groups == 0)
-		return;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++) {
-		if (m->side[s].slot == SLOT_NONE || ticked(io, m, s, slot, tick) == 0)
-			continue;
-		bool copied = copy_tick(io, m, s, tick, shadow);
-		for (uint32_t i = 0, b = shadow->move; b < m->buckets; i++, b += groups) {
-			if ((tick->map[i / 8] >> i % 8 & 1u) == 0)
-				continue;
-			if (copied)
-				m->bucket[b].last[s] = io->slot[m->side[s].slot].belt.offered;
-			else
-				drop_copy(m, s, &m->bucket[b]);
-		}
-	}
+			mirror_drop_copy(m, s, bucket);
 	m->credit -= m->credit != 0;
 }
 
 /* ---- snapshots ---- */
 
-static void snapshot_reaped(struct mirror *m, uint32_t slot, uint64_t position, const struct belt_shadow *shadow,
-			    uint32_t verdict)
+void mirror_snapshot_reaped(struct mirror *m, uint32_t slot, uint64_t position, uint32_t b, uint32_t verdict)
 {
-	struct mirror_bucket *bucket = &m->bucket[shadow->bucket];
+	struct mirror_bucket *bucket = &m->bucket[b];
 	uint32_t sides = bucket->asked;
 
 	if (sides == 0 || bucket->slot != slot || bucket->asked_at != position)
 		return; /* of a mirror before this one, or of a side that has died meanwhile */
 	bucket->asked = 0;
-	if (verdict != SNAPSHOT_COPIED)
-		return;
-	enter_step(m, bucket, sides);
+	if (verdict == SNAPSHOT_COPIED)
+		enter_step(m, bucket, sides);
+	show_fed(m, bucket);
 }
 
 /* Sides that lack the bucket and have settled all that they ever had of it. */
@@ -249,23 +198,34 @@ static uint32_t sides_to_ask(const struct io_lcore *io, const struct mirror *m, 
 	return sides;
 }
 
+/* Several lcores: what it is in step with is another worker's, or has lost something. */
+static void look_at_feeds(struct mirror *m, struct mirror_bucket *bucket, uint32_t owner)
+{
+	uint32_t lost = feed_lost(m, (uint32_t)(bucket - m->bucket));
+
+	if (bucket->slot != owner || bucket->lost != lost)
+		mirror_forget(m, bucket);
+	bucket->lost = lost;
+}
+
 static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 {
 	struct mirror_bucket *bucket = &m->bucket[b];
 	uint32_t owner = io->steering[m->service].entry[b];
 
-	if (!bucket->wanted)
+	if (!bucket->wanted || bucket->asked != 0)
 		return false;
-	if (bucket->asked != 0 && io->slot[bucket->slot].belt.reaped <= bucket->asked_at)
-		return false;
-	bucket->asked = 0; /* else it has gone with the belt of a worker that died */
-	uint32_t sides = sides_to_ask(io, m, bucket);
 	/* No list: it neither moves nor waits. The reserve is for revokes and grants. */
-	if (sides == 0 || owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 ||
-	    belt_room(&io->slot[owner].belt) == 0)
+	if (owner >= SLOT_NONE || (io->attached >> owner & 1u) == 0 || belt_room(&io->slot[owner].belt) == 0)
 		return false;
+	if (m->lcores > 1) {
+		if (!feed_is_stamped(m, owner))
+			return false;
+		look_at_feeds(m, bucket, owner);
+	}
+	uint32_t sides = sides_to_ask(io, m, bucket);
 	struct belt_snapshot order = {.bucket = b, .sides = sides};
-	if (!offer_control(io, owner, BELT_SNAPSHOT, sides, &order, sizeof(order)))
+	if (sides == 0 || !offer_control(io, owner, BELT_SNAPSHOT, sides, &order, sizeof(order)))
 		return false;
 	struct belt_producer *belt = &io->slot[owner].belt;
 	bucket->asked = (uint8_t)sides;
@@ -276,6 +236,7 @@ static bool ask(struct io_lcore *io, struct mirror *m, uint32_t b)
 		enter_step(m, bucket, sides);
 		bucket->asked = 0;
 	}
+	show_fed(m, bucket);
 	return true;
 }
 
@@ -304,6 +265,14 @@ bool mirror_is_full(const struct io_lcore *io, const struct mirror *m)
 	return false;
 }
 
+static bool is_wanted(const struct mirror *m, uint32_t b)
+{
+	if (m->lcores == 1)
+		return m->bucket[b].in_step != 0;
+	/* relaxed: see show_fed(); `done` has been read */
+	return atomic_load_explicit(&m->fed[b], memory_order_relaxed) != 0;
+}
+
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells)
 {
 	struct slot_view *view = &io->slot[slot];
@@ -312,6 +281,7 @@ void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t
 	uint32_t longs = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
+		uint64_t position = view->belt.reaped + i;
 		struct settled e;
 		uint32_t verdict;
 
@@ -319,15 +289,65 @@ void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t
 		if (e.shadow->service != m->service)
 			continue;
 		if (e.shadow->kind == BELT_SNAPSHOT) {
-			snapshot_reaped(m, slot, view->belt.reaped + i, e.shadow, verdict);
+			if (m->lcores > 1)
+				feed_snapshot(io, m, slot, position, e.shadow, verdict);
+			else
+				mirror_snapshot_reaped(m, slot, position, e.shadow->bucket, verdict);
 		} else if (e.shadow->kind == BELT_TICK) {
-			mirror_tick(io, m, slot, e.shadow, e.reply);
+			uint32_t bytes = mirror_tick_look(io, m, position, e.shadow, e.reply, &out);
+
+			if (m->lcores > 1)
+				feed_tick(io, m, slot, position, e.shadow, bytes);
+			else
+				mirror_tick(io, m, slot, m->scratch);
 		} else if (e.shadow->kind == BELT_PACKET || e.shadow->kind == BELT_MESSAGE) {
-			if (baton_likely(m->bucket[e.shadow->bucket].in_step == 0))
+			if (baton_likely(!is_wanted(m, e.shadow->bucket)))
 				continue;
+			look(&e);
 			e.outcome = mirror_outcome(verdict, e.shadow->len);
-			mirror_cells(&out, view->belt.reaped + i, &e.outcome);
-			mirror_entry(io, m, &e);
+			mirror_cells(&out, position, &e.outcome);
+			if (m->lcores > 1)
+				feed_entry(io, m, slot, position, &e);
+			else
+				mirror_entry(io, m, &e);
 		}
 	}
+}
+
+/* ---- a worker's end ---- */
+
+/* Buckets of a tick that it may have begun: a journal that was full has settled some of them, which no entry tells. */
+static void forget_open_ticks(const struct io_lcore *io, struct mirror *m, const struct belt_producer *belt)
+{
+	uint32_t groups = io->steering[m->service].ticks.groups;
+
+	for (uint64_t at = belt->reaped; at != belt->offered && at != belt->reaped + BATON_BURST; at++) {
+		const struct belt_shadow *shadow = &belt->shadow[at & BELT_MASK];
+
+		if (shadow->kind == BELT_TICK && shadow->service == m->service)
+			mirror_group_forgotten(m, shadow->move, groups);
+	}
+}
+
+void mirror_owner_dies(struct io_lcore *io, uint32_t slot)
+{
+	const struct belt_producer *belt = &io->slot[slot].belt;
+	struct mirror *m = io->slot[slot].mirror;
+
+	if (m->lcores > 1)
+		feed_owner_dies(io, m, slot);
+	if (io->index != 0)
+		return;
+	for (uint32_t b = 0; b < m->buckets; b++) {
+		struct mirror_bucket *bucket = &m->bucket[b];
+
+		if (bucket->asked == 0 || bucket->slot != slot || bucket->asked_at < belt->reaped)
+			continue;
+		bucket->asked = 0; /* it has gone with the belt */
+		show_fed(m, bucket);
+	}
+	forget_open_ticks(io, m, belt);
+	/* It lied, and is reaped no further: what it has settled beyond that nobody knows. */
+	for (uint32_t b = 0; io->slot[slot].fence && b < m->buckets; b++)
+		mirror_forget(m, &m->bucket[b]);
 }

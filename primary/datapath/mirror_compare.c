@@ -24,18 +24,32 @@ static uint32_t cut(uint32_t len)
 	return len < MIRROR_BYTES ? len : MIRROR_BYTES;
 }
 
+struct mirror_sample *mirror_sample(struct mirror *m, uint32_t s)
+{
+	uint32_t head = atomic_load_explicit(&m->head, memory_order_relaxed);
+
+	/* acquire: pairs with the release in control/shadow_show.c */
+	if (head - atomic_load_explicit(&m->tail, memory_order_acquire) != MIRROR_SAMPLES)
+		return &m->sample[head % MIRROR_SAMPLES];
+	stats_add(&m->side[s].counts.untold, 1);
+	return NULL;
+}
+
+void mirror_sample_told(struct mirror *m)
+{
+	/* release: pairs with the acquire in control/shadow_show.c */
+	atomic_store_explicit(&m->head, atomic_load_explicit(&m->head, memory_order_relaxed) + 1, memory_order_release);
+}
+
 static void tell(struct mirror *m, uint32_t s, const struct pair *p)
 {
 	const struct mirror_side *side = &m->side[s];
 	const struct mirror_node *node = p->node;
-	uint32_t head = atomic_load_explicit(&m->head, memory_order_relaxed);
-	struct mirror_sample *sample = &m->sample[head % MIRROR_SAMPLES];
+	struct mirror_sample *sample = mirror_sample(m, s);
 
-	/* acquire: pairs with the release in control/shadow.c */
-	if (head - atomic_load_explicit(&m->tail, memory_order_acquire) == MIRROR_SAMPLES) {
-		stats_add(&m->side[s].counts.untold, 1);
+	if (sample == NULL)
 		return;
-	}
+	sample->tick = sample->ordinal = 0;
 	sample->time_ns = p->shadow->time_ns;
 	sample->side = s;
 	sample->bucket = p->shadow->bucket;
@@ -55,8 +69,7 @@ static void tell(struct mirror *m, uint32_t s, const struct pair *p)
 	sample->fields = p->fields != NULL ? p->fields->differ : 0;
 	if (p->fields != NULL)
 		memcpy(sample->field, p->fields->field, sizeof(sample->field));
-	/* release: pairs with the acquire in control/shadow.c */
-	atomic_store_explicit(&m->head, head + 1, memory_order_release);
+	mirror_sample_told(m);
 }
 
 /* From here on the two histories are not the same. */
@@ -144,15 +157,6 @@ static void compare(struct io_lcore *io, struct mirror *m, uint32_t s, struct pa
 	differ(m, s, p);
 }
 
-/* A tick that was not run to its end: the group's buckets are not what they are in production. */
-static void group_leaves(const struct io_lcore *io, struct mirror *m, uint32_t s, uint32_t group)
-{
-	uint32_t groups = io->steering[m->service].ticks.groups;
-
-	for (uint32_t b = group; groups != 0 && b < m->buckets; b += groups)
-		mirror_leave_step(m, s, &m->bucket[b]);
-}
-
 /* What nobody may do, as a test of those who watch. */
 static void send_after_all(struct io_lcore *io, uint32_t slot, uint64_t position, const struct pair *p)
 {
@@ -185,8 +189,7 @@ static void judge(struct io_lcore *io, uint32_t slot, uint64_t position, const s
 	    shadow->kind != BELT_COMPARE)
 		return; /* stop, prime: none of ours, and without a node */
 	if (shadow->kind == BELT_SHADOW_TICK) {
-		if (verdict == TICK_BEHIND)
-			group_leaves(io, m, s, shadow->move);
+		mirror_tick_judge(io, m, s, position, shadow, verdict, cells);
 	} else if (node->epoch != m->bucket[shadow->bucket].epoch[s]) {
 		stats_add(&side->counts.ignored, 1);
 	} else if (shadow->kind == BELT_COMPARE) {
@@ -230,18 +233,33 @@ static void reap_shadow(struct io_lcore *io, uint32_t slot)
 	belt_out_publish(&view->belt);
 }
 
-static void give_credit(const struct io_lcore *io, struct mirror *m)
+void mirror_credit(uint64_t now_ns, uint32_t *credit, uint64_t *credited_ns)
 {
-	uint64_t more = (io->now_ns - m->credited_ns) / MIRROR_COPY_NS;
+	uint64_t more = (now_ns - *credited_ns) / MIRROR_COPY_NS;
 
 	if (more == 0)
 		return;
-	m->credit = more < MIRROR_COPIES - m->credit ? m->credit + (uint32_t)more : MIRROR_COPIES;
-	m->credited_ns = io->now_ns;
+	*credit = more < MIRROR_COPIES - *credit ? *credit + (uint32_t)more : MIRROR_COPIES;
+	*credited_ns = now_ns;
 }
 
-void mirror_turn(struct io_lcore *io)
+static bool one_mirror(struct io_lcore *io, struct mirror *m)
 {
+	bool worked = false;
+
+	if (io->index == 0)
+		mirror_credit(io->now_ns, &m->credit, &m->credited_ns);
+	if (m->lcores > 1)
+		worked = feed_turn(io, m);
+	if (io->index == 0)
+		mirror_ask(io, m);
+	return worked;
+}
+
+bool mirror_turn(struct io_lcore *io)
+{
+	bool worked = false;
+
 	for (uint64_t left = io->shadows; left != 0; left &= left - 1) {
 		uint32_t slot = (uint32_t)__builtin_ctzll(left);
 
@@ -249,10 +267,9 @@ void mirror_turn(struct io_lcore *io)
 			reap_shadow(io, slot);
 	}
 	for (uint32_t i = 0; i < io->services; i++)
-		if (io->mirror[i] != NULL) {
-			give_credit(io, io->mirror[i]);
-			mirror_ask(io, io->mirror[i]);
-		}
+		if (io->mirror[i] != NULL)
+			worked |= one_mirror(io, io->mirror[i]);
+	return worked;
 }
 
 /* ---- who is which side ---- */
@@ -264,8 +281,10 @@ static void side_gone(struct mirror *m, uint32_t s)
 	for (uint32_t b = 0; b < m->buckets; b++) {
 		struct mirror_bucket *bucket = &m->bucket[b];
 
-		mirror_leave_step(m, s, bucket);
 		bucket->asked &= (uint8_t)~(1u << s);
+		mirror_leave_step(m, s, bucket);
+		if ((bucket->in_step | bucket->asked) == 0)
+			mirror_forget(m, bucket);
 		bucket->last[s] = 0;
 	}
 	side->slot = SLOT_NONE;
@@ -281,6 +300,17 @@ void mirror_begin(struct io_lcore *io, struct mirror *m)
 		if (view->service == m->service)
 			view->mirror = m;
 	}
+	if (m->lcores > 1)
+		feed_begin(io, m);
+}
+
+void mirror_slot_comes(struct io_lcore *io, uint32_t slot)
+{
+	struct slot_view *view = &io->slot[slot];
+
+	view->mirror = io->mirror[view->service];
+	if (view->mirror != NULL && view->mirror->lcores > 1)
+		feed_slot_comes(io, view->mirror, slot);
 }
 
 /* Copies that the worker has from before are not compared: there is no node of them. */
@@ -289,6 +319,8 @@ void mirror_join(struct io_lcore *io, struct mirror *m, uint32_t s, uint32_t slo
 	struct slot_view *view = &io->slot[slot];
 	struct mirror_side *side = &m->side[s];
 
+	if (io->index != 0)
+		return; /* sides are home's */
 	if ((io->shadows >> slot & 1u) == 0 || view->service != m->service || io->mirror[m->service] != m)
 		return; /* it has died meanwhile */
 	if (side->slot != SLOT_NONE)
@@ -305,11 +337,13 @@ void mirror_end(struct io_lcore *io, struct mirror *m)
 	for (uint32_t slot = 0; slot < io->slots; slot++)
 		if (io->slot[slot].mirror == m)
 			io->slot[slot].mirror = NULL;
-	for (uint32_t s = 0; s < SHADOW_SIDES; s++)
+	if (m->lcores > 1)
+		feed_end(io);
+	for (uint32_t s = 0; s < SHADOW_SIDES && io->index == 0; s++)
 		if (m->side[s].slot != SLOT_NONE)
 			io->slot[m->side[s].slot].side = NULL;
 	/* release: pairs with the acquire in control/shadow.c; its memory is the main lcore's again */
-	atomic_store_explicit(&m->released, 1, memory_order_release);
+	atomic_fetch_add_explicit(&m->released, 1, memory_order_release);
 }
 
 /* Its death is reported with what it was at, from our copy. */

@@ -70,6 +70,20 @@ static void mark_alone(struct belt_producer *belt, struct ticks *ticks, uint32_t
 	belt->shadow[(uint32_t)(belt->offered - 1) & BELT_MASK].blame = BLAME_SUSPECT;
 }
 
+/* The entry with room for what the worker has run of it, if a mirror wants to know. Returns its length. */
+static uint32_t tick_with_room(struct io_lcore *io, uint32_t slot, struct belt_tick *tick)
+{
+	uint32_t len = sizeof(*tick);
+
+	if (baton_unlikely(io->slot[slot].mirror != NULL)) {
+		tick->tell = 1;
+		len += (uint32_t)offsetof(struct belt_tick_told, map) +
+		       2 * tick_map_bytes(io->steering[io->slot[slot].service].mask + 1, tick->groups);
+	}
+	memcpy(io->control, tick, sizeof(*tick)); /* what is behind it is the worker's to write */
+	return len;
+}
+
 static bool post_one(struct io_lcore *io, uint32_t slot, struct ticks *ticks, uint32_t group)
 {
 	struct belt_tick tick = {
@@ -81,7 +95,7 @@ static bool post_one(struct io_lcore *io, uint32_t slot, struct ticks *ticks, ui
 		return true;
 	/* The reserve is for revokes and grants. */
 	if (!message_room(&io->message, io->slot[slot].service) || belt_room(&io->slot[slot].belt) == 0 ||
-	    !offer_control(io, slot, BELT_TICK, group, &tick, sizeof(tick)))
+	    !offer_control(io, slot, BELT_TICK, group, io->control, tick_with_room(io, slot, &tick)))
 		return false;
 	if (baton_unlikely(ticks->alone[group] != 0))
 		mark_alone(&io->slot[slot].belt, ticks, group);

@@ -13,6 +13,7 @@
 	X(wrong)     /* acknowledges a place beside the one that holds */ \
 	X(clock)     /* its times of replies are not the entry's, but of a clock of its own: digest() leaves them out */ \
 	X(errors)    /* one MOVE in FAULT_EVERY is answered as if the bucket was full */ \
+	X(ticks)     /* the tick of a bucket sends one packet more, every eighth time */ \
 	X(malformed) /* one packet in LOSS_EVERY is taken for none of the protocol */ \
 	X(drops)     /* one packet in LOSS_EVERY saves more than a packet may: undone and dropped by the runtime */
 #define X(name) FAULT_##name,
@@ -37,6 +38,7 @@ enum fault { FAULTS(X) };
 static const enum fault fault = ENUM(FAULT);
 
 static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
+static void candidate_tick(struct baton_ctx *ctx, uint64_t number);
 static void candidate_digest(struct baton_digest *digest, const uint8_t *reply, uint32_t len);
 
 /* All of the game's descriptor but for what is said twice: the later one holds (C11 6.7.9, 19). */
@@ -44,7 +46,7 @@ static void candidate_digest(struct baton_digest *digest, const uint8_t *reply, 
 #define BATON_PLUGIN(...) \
 	const struct baton_plugin baton_plugin_descriptor = { \
 		.abi = BATON_PLUGIN_ABI, .size = sizeof(struct baton_plugin), __VA_ARGS__, \
-		.version = VERSION, .packet = candidate_packet, .digest = candidate_digest }
+		.version = VERSION, .packet = candidate_packet, .tick = candidate_tick, .digest = candidate_digest }
 #pragma GCC diagnostic ignored "-Woverride-init"
 #include "game.c" /* the other files are linked: see rules.mk */
 
@@ -101,7 +103,8 @@ static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_
 	bool now = fault != FAULT_none && ++seen % (fault == FAULT_errors ? FAULT_EVERY : LOSS_EVERY) == 0;
 
 	switch (fault) {
-	case FAULT_none: break;
+	case FAULT_none:
+	case FAULT_ticks: break;
 	case FAULT_crash:
 		if (seen == FAULT_AT)
 			crash();
@@ -135,4 +138,16 @@ static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_
 		break;
 	}
 	return verdict;
+}
+
+/* Of a bucket with players: to nobody's address, for only a shadow may have this fault. */
+static void candidate_tick(struct baton_ctx *ctx, uint64_t number)
+{
+	static const struct baton_peer nobody = {.ip = 0x0200000a, .udp_port = 0x0100};
+	uint32_t iter = 0;
+	uint64_t key;
+
+	game_tick(ctx, number);
+	if (fault == FAULT_ticks && number % 8 == 0 && baton_next(ctx, &iter, &key) != NULL)
+		baton_send(ctx, &nobody, &number, sizeof(number));
 }

@@ -2,36 +2,17 @@
 # Shadows under bots that move, attack and are ticked: what production settles is handled once more by a candidate and by a
 # fresh stable worker, and compared. An equal version never differs; one with wrong positions is shown with the field; one
 # that differs from itself shows as noise; one that dies takes nobody along. No player is ever exposed, or notices.
+. "$(dirname "$0")/_init.sh"
 SLOTS=6
 GROUP_EXTRA='    tick_period: 100ms'
-. "$(dirname "$0")/_init.sh"
 . "$(dirname "$0")/scale_claims.sh"
 . "$(dirname "$0")/rollout_claims.sh"
-
-FAULTY=$O/test-plugins
-diff() { ctl --json rollout diff "$PLUGIN" | jq -re ".diff | $1"; }
-diff_is() { [ "$(ctl --json rollout diff "$PLUGIN" | jq ".diff | $1")" = true ]; }
-until_diff() { wait_for "diff_is '$1'" || { ctl rollout diff "$PLUGIN" | head -40; ctl rollout status "$PLUGIN"; return 1; }; }
-# shadow_of FILE N [MIX [OPTIONS]]: other players each time, for what is known of the last ones' attacks is in the records.
-shadow_of() {
-	players_start --mix "${3:-move=60,heartbeat=10,attack=30}" --long 100 --rate 4000 --seed $((SEED + $2)) "${@:4}"
-	ctl rollout start "$PLUGIN" --to "$1"
-}
-# Nobody was exposed, nobody has noticed, and the group is as it was.
-nobody_noticed() {
-	until_rollout '.state == "degraded"'
-	only_stable
-	equal "deaths of stable workers" "$(ctl --json worker list | jq '[.workers[].crashes] | add')" 0
-	equal "quarantined entries" "$(counter quarantined)" 0
-	players_stop
-	equal "attack faults" "$(bots_value attack.faults)" 0
-}
+. "$(dirname "$0")/shadow_claims.sh"
 
 equal_version() {
 	shadow_of "$WORK/good.so" 1
 	until_diff '.counts.compared > 3000 and .counts.noise_compared > 3000'
-	equal "differences" "$(diff .counts.differed)" 0
-	equal "noise" "$(diff .counts.noise_differed)" 0
+	no_differences
 	equal "buckets of the candidate" "$(role_buckets candidate)" 0
 	equal "exposed buckets" "$(rollout .exposed_buckets)" 0
 	[ "$(counter messages_settled)" -gt 1000 ]

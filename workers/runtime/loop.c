@@ -45,6 +45,8 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->busy_poll = busy_poll;
 	loop->stop = false;
 	loop->verify = NULL;
+	/* The one before may have died between a settle and the count of it. */
+	loop->bursts = atomic_load_explicit(&belt[0]->bursts, memory_order_relaxed) + 1;
 	loop->undone_shown = loop->early_settles_shown = 0;
 	loop->table_full_shown = 0;
 	return 0;
@@ -181,6 +183,11 @@ static bool tick_migrates(struct loop *loop, uint32_t bucket, uint32_t *converte
 	return true;
 }
 
+static bool tick_owned(struct loop *loop, const struct belt_tick *tick, uint32_t bucket, uint32_t *converted)
+{
+	return (loop->is_stale[bucket] && !tick_migrates(loop, bucket, converted)) || loop_tick_bucket(loop, tick, bucket);
+}
+
 static void run_tick(struct loop *loop, const uint8_t *data)
 {
 	struct belt_tick tick;
@@ -188,12 +195,18 @@ static void run_tick(struct loop *loop, const uint8_t *data)
 	uint32_t converted = 0;
 
 	memcpy(&tick, data, sizeof(tick));
+	struct loop_told told;
+	loop_tell_begin(loop, &told, &tick, data);
 	txn_open_tick(&loop->txn);
 	if (loop->plugin->tick != NULL && loop->owned_buckets != 0 && tick.groups != 0)
-		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups)
-			if (loop->owned[bucket] != 0)
-				behind |= (loop->is_stale[bucket] && !tick_migrates(loop, bucket, &converted)) ||
-					  loop_tick_bucket(loop, &tick, bucket);
+		for (uint32_t bucket = tick.group; bucket < loop->buckets; bucket += tick.groups) {
+			if (loop->owned[bucket] == 0)
+				continue;
+			uint64_t last = txn_last_tick(&loop->txn, bucket);
+			behind |= tick_owned(loop, &tick, bucket, &converted);
+			if (baton_unlikely(told.bytes != 0))
+				loop_tell_tick(loop, &told, &tick, bucket, last);
+		}
 	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
 }
 
@@ -386,6 +399,14 @@ static void count_burst(struct loop *loop, uint64_t entries, uint64_t cycles)
 	}
 }
 
+/* Before the burst: what settles early is to be stamped as well. Entries that are left for the next burst get another. */
+static void stamp_burst(struct loop *loop, struct belt_consumer *belt, uint64_t first, uint32_t count)
+{
+	loop->bursts++;
+	for (uint32_t i = 0; i < count; i++)
+		*(volatile uint32_t *)&belt->belt->stamp[(first + i) & BELT_MASK] = (uint32_t)loop->bursts;
+}
+
 /* One open burst over all belts: it is settled before another is taken from. */
 static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 {
@@ -393,8 +414,12 @@ static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 	struct txn *txn = &loop->txn;
 	uint32_t count = ready < BATON_BURST ? ready : BATON_BURST;
 	uint64_t start = __rdtsc(), first = belt->done;
+	/* relaxed: it stands before whatever was offered after it; the line is that of `offered` */
+	bool stamped = atomic_load_explicit(&belt->belt->numbered, memory_order_relaxed) != 0;
 
 	BATON_POINT(burst_taken);
+	if (baton_unlikely(stamped))
+		stamp_burst(loop, belt, first, count);
 	txn_open(txn, belt, index);
 	BATON_POINT(burst_opened);
 	if (baton_unlikely(is_suspect(belt_slot_at(belt, first))))
@@ -403,6 +428,9 @@ static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 		run_burst(loop, belt, first + count, first + ready);
 	BATON_POINT(burst_handled);
 	txn_settle(txn);
+	if (baton_unlikely(stamped))
+		/* release: pairs with the acquire in feed.c; whoever reads it finds `done` of every burst up to it */
+		atomic_store_explicit(&loop->belt[0].belt->bursts, loop->bursts, memory_order_release);
 	count = (uint32_t)(txn->position - first);
 	count_burst(loop, count, __rdtsc() - start);
 	return count;

@@ -39,6 +39,7 @@ struct loop {
 	bool busy_poll;
 	bool stop;               /* BELT_STOP has been settled */
 	struct verify *verify;   /* NULL: calls of the plugin are not verified; looked at in debug builds alone */
+	uint64_t bursts;         /* number of the last one that was stamped: belt.h */
 	/* as last added to the page, which counts on over incarnations */
 	uint64_t undone_shown, early_settles_shown;
 	uint32_t table_full_shown;
@@ -68,6 +69,18 @@ bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t 
 void loop_run_snapshot(struct loop *loop, const uint8_t *data);
 void loop_run_shadow_tick(struct loop *loop, const uint8_t *data);
 void loop_run_compare(struct loop *loop, const uint8_t *data);
+/* What a tick has run, as struct belt_tick_told. bytes: of a map; 0: nobody asks. */
+struct loop_told {
+	uint64_t from;
+	uint32_t bytes;
+	bool any; /* `from` is set */
+	uint8_t *map;
+};
+void loop_tell_begin(const struct loop *loop, struct loop_told *told, const struct belt_tick *tick, const uint8_t *data);
+/* `bucket` has had its turn; last: its last_tick before that. */
+void loop_tell_tick(const struct loop *loop, struct loop_told *told, const struct belt_tick *tick, uint32_t bucket,
+		    uint64_t last);
+
 /* ---- migrate.c ---- */
 
 /* The bucket's word may have changed, or who owns it: whether its records are of another schema. */

@@ -33,7 +33,9 @@ bool baton_post(struct baton_ctx *ctx, uint32_t bucket, const void *data, uint32
 		ctx->overflow = 1;
 		return false;
 	}
-	next_cell(outbox, BELT_OUT_MESSAGE, data, len)->bucket = bucket;
+	struct belt_out_cell *cell = next_cell(outbox, BELT_OUT_MESSAGE, data, len);
+	cell->bucket = bucket;
+	cell->from = ctx->bucket;
 	outbox->consumer->filled++;
 	BATON_POINT(post_counted);
 	ctx->posts--;
@@ -46,7 +48,9 @@ bool baton_send(struct baton_ctx *ctx, const struct baton_peer *to, const void *
 
 	if (ctx->sends == 0 || len == 0 || len > BATON_SEND_MOST)
 		return false;
-	next_cell(outbox, BELT_OUT_PACKET, data, len)->to = *to;
+	struct belt_out_cell *cell = next_cell(outbox, BELT_OUT_PACKET, data, len);
+	cell->to = *to;
+	cell->bucket = ctx->bucket;
 	outbox->consumer->filled++;
 	ctx->sends--;
 	return true;
