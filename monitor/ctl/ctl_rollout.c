@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "ctl.h"
+#include "ctl_rollout.h"
 
 #define WATCH_MS 200u
 
@@ -13,104 +14,12 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-static long long number_of(const json_t *object, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(object, key));
-}
-
 /* A word that is no UTF-8 names nothing. */
 static json_t *word(const char *text)
 {
 	json_t *value = json_string(text);
 
 	return value ? value : json_string("?");
-}
-
-/* ---- printing ---- */
-
-static void print_permille(FILE *out, long long permille)
-{
-	fprintf(out, permille % 10 ? "%lld.%lld %%" : "%lld %%", permille / 10, permille % 10);
-}
-
-static void print_workers(FILE *out, const json_t *row, const char *role)
-{
-	const json_t *names = json_object_get(json_object_get(row, "workers"), role), *name;
-	size_t index;
-
-	json_array_foreach(names, index, name)
-		fprintf(out, "%s%s", index ? ", " : "  ", json_string_value(name) ? json_string_value(name) : "?");
-}
-
-static void print_version(FILE *out, const json_t *row, const char *which)
-{
-	const json_t *version = json_object_get(row, which);
-
-	if (!json_is_object(version))
-		return;
-	fprintf(out, "  %-10s %s, build %.12s", which, text_of(version, "version"),
-		text_of(version, "build_id")[0] ? text_of(version, "build_id") : "without id");
-	print_workers(out, row, which);
-	fputc('\n', out);
-}
-
-static void print_number(FILE *out, const char *name, const json_t *value)
-{
-	if (json_is_number(value))
-		fprintf(out, "  %s %.6g", name, json_number_value(value));
-}
-
-static void print_gate(FILE *out, const json_t *gate)
-{
-	fprintf(out, "  %-18s %-12s", text_of(gate, "name"), text_of(gate, "verdict"));
-	print_number(out, "candidate", json_object_get(gate, "value"));
-	print_number(out, "control", json_object_get(gate, "control"));
-	print_number(out, "limit", json_object_get(gate, "limit"));
-	fprintf(out, "  failures %lld%s%s\n", number_of(gate, "failures"), text_of(gate, "why")[0] ? "  " : "",
-		text_of(gate, "why"));
-}
-
-/* "game: progressing, pause, step 2 of 7, 1 %" */
-static void print_line(FILE *out, const json_t *row)
-{
-	const json_t *until = json_object_get(row, "until");
-
-	fprintf(out, "%s: %s", text_of(row, "group"), text_of(row, "state"));
-	if (number_of(row, "steps") > 0 && strcmp(text_of(row, "phase"), "idle") != 0) {
-		fprintf(out, ", %s, step %lld of %lld, ", text_of(row, "phase"), number_of(row, "step"),
-			number_of(row, "steps"));
-		print_permille(out, number_of(row, "weight"));
-		if (number_of(row, "want") != number_of(row, "weight")) {
-			fputs(", to be ", out);
-			print_permille(out, number_of(row, "want"));
-		}
-	}
-	if (json_is_number(until))
-		fprintf(out, ", %.0f s left", json_number_value(until));
-	if (text_of(row, "why")[0])
-		fprintf(out, ": %s", text_of(row, "why"));
-	fputc('\n', out);
-}
-
-static void print_row(FILE *out, const json_t *row)
-{
-	json_t *gate;
-	size_t index;
-
-	print_line(out, row);
-	if (number_of(row, "steps") == 0)
-		return;
-	print_version(out, row, "stable");
-	print_version(out, row, "candidate");
-	if (json_array_size(json_object_get(json_object_get(row, "workers"), "control")) > 0) {
-		fprintf(out, "  %-10s", "control");
-		print_workers(out, row, "control");
-		fputc('\n', out);
-	}
-	fprintf(out, "  %-10s %lld buckets%s\n", "exposed", number_of(row, "exposed_buckets"),
-		json_is_true(json_object_get(row, "one_way")) ? ", one way: what it writes stable cannot read" : "");
-	json_array_foreach(json_object_get(row, "gates"), index, gate)
-		print_gate(out, gate);
 }
 
 /* ---- orders ---- */
@@ -130,7 +39,7 @@ static int order(const struct ctl_options *o, const char *command, json_t *args,
 	else if (o->json)
 		ctl_print_json(out, reply);
 	else
-		print_row(out, json_object_get(reply, "rollout"));
+		ctl_rollout_print_row(out, json_object_get(reply, "rollout"));
 	json_decref(reply);
 	return rc;
 }
@@ -190,12 +99,6 @@ static bool is_state(const json_t *row, const char *state)
 	return strcmp(text_of(row, "state"), state) == 0;
 }
 
-/* It waits for an operator, not for the end of a timed pause. */
-static bool waits_for_operator(const json_t *row)
-{
-	return is_state(row, "paused") && !json_is_number(json_object_get(row, "until"));
-}
-
 /* The exit code for all of the rows: the worst. *over: there is nothing to wait for. */
 static int judge(const json_t *rows, bool *over)
 {
@@ -206,9 +109,9 @@ static int judge(const json_t *rows, bool *over)
 	*over = true;
 	json_array_foreach(rows, index, row) {
 		degraded = degraded || is_state(row, "degraded");
-		paused = paused || waits_for_operator(row);
+		paused = paused || ctl_rollout_waits(row);
 		*over = *over && (is_state(row, "healthy") || is_state(row, "none") || is_state(row, "degraded") ||
-				  waits_for_operator(row));
+				  ctl_rollout_waits(row));
 	}
 	return degraded ? CTL_DEGRADED : paused ? CTL_PAUSED : CTL_OK;
 }
@@ -257,7 +160,7 @@ static void print_rows(const struct ctl_options *o, const json_t *reply, bool li
 		ctl_print_json(out, reply);
 	} else {
 		json_array_foreach(json_object_get(reply, "rollouts"), index, row)
-			(lines ? print_line : print_row)(out, row);
+			(lines ? ctl_rollout_print_line : ctl_rollout_print_row)(out, row);
 	}
 	fflush(out);
 }
@@ -318,20 +221,6 @@ int ctl_rollout_status(const struct ctl_options *o, FILE *out, FILE *err)
 
 /* ---- history ---- */
 
-static void print_past(FILE *out, const json_t *past)
-{
-	time_t at = (time_t)json_number_value(json_object_get(past, "time"));
-	const json_t *from = json_object_get(past, "from"), *to = json_object_get(past, "to");
-	char when[32];
-	struct tm tm;
-
-	gmtime_r(&at, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(out, "%s  %s -> %s, build %.12s  %s by %s%s%s\n", when, text_of(from, "version"), text_of(to, "version"),
-		text_of(to, "build_id"), text_of(past, "result"), text_of(past, "by"), text_of(past, "why")[0] ? ": " : "",
-		text_of(past, "why"));
-}
-
 /* A question about the group. *reply: what is left to print, the caller's, or NULL. Returns the exit code. */
 static int question(const struct ctl_options *o, const char *command, json_t **reply, FILE *out, FILE *err)
 {
@@ -360,7 +249,7 @@ int ctl_rollout_history(const struct ctl_options *o, FILE *out, FILE *err)
 	int rc = question(o, "rollout.history", &reply, out, err);
 
 	json_array_foreach(json_object_get(reply, "history"), index, past)
-		print_past(out, past);
+		ctl_rollout_print_past(out, past);
 	json_decref(reply);
 	return rc;
 }
