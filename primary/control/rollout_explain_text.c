@@ -184,6 +184,6 @@ void rollout_explain_last(json_t *lines, const struct rollout_past *past)
 
 void rollout_explain_bar(json_t *lines, const char *group, const struct rollout_bar *bar)
 {
-	line(lines, "barred: build %.12s of version %s (%.80s): `batonctl rollout retry %s`, or build it anew",
+	line(lines, "barred: build %.12s of version %s (%.80s): build it anew; `rollout retry %s` unbars the latest",
 	     bar->version.build_id, bar->version.version, bar->why, group);
 }
