@@ -101,6 +101,10 @@ killed_candidate_is_gone() {
 	equal "whose doing" "$(rollout .gate)" crashes
 	equal "exit status of the status" "$(ctl rollout status "$PLUGIN" >"$WORK/status"; echo $?)" 6
 	grep -q "$name died" "$WORK/status"
+	grep -qE '^  crashes +FAIL +1 ' "$WORK/status" || { cat "$WORK/status"; return 1; }
+	ctl rollout history "$PLUGIN" | head -2 | grep -qF "gate crashes FAIL: 1, limit 0" || { ctl rollout history "$PLUGIN"; return 1; }
+	ctl rollout explain "$PLUGIN" >"$WORK/said"
+	grep -q "the last one, .* was rolled back: gate crashes at 1, limit 0: $name died" "$WORK/said" || { cat "$WORK/said"; return 1; }
 	only_stable
 	equal "deaths of stable workers" "$(ctl --json worker list | jq '[.workers[].crashes] | add')" 0
 	players_stop
