@@ -295,6 +295,7 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 		r->weight = r->step = 0;
 		r->snapshot[0] = '\0';
 	}
+	rollout_gates_free(r); /* what the last one's said is in the history */
 	memcpy(r->actor, r->wish.actor, sizeof(r->actor));
 	r->stable_fell_back = sup->budget[r->group].fell_back;
 	r->looked_ns = process_now_ns();

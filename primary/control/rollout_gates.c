@@ -231,6 +231,10 @@ void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
 	out->of = r->plan.analysis.of;
 	for (uint32_t i = 0; i < GATE_COUNT; i++)
 		out->gate[i] = (struct stats_gate){ .value = NAN, .control = NAN, .limit = NAN };
+	for (uint32_t i = 0; !r->gates && i < GATE_COUNT; i++) /* of a rollout that the last primary has ended */
+		if (strcmp(rollout_gate_name(i), r->fired.gate) == 0)
+			out->gate[i] = (struct stats_gate){ .verdict = STATS_GATE_FAIL, .failures = 1, .value = r->fired.value,
+							    .control = r->fired.control, .limit = r->fired.limit };
 	if (!r->gates)
 		return;
 	out->windows = r->gates->windows;

@@ -142,6 +142,13 @@ static void a_death_is_shown_as_the_gate_that_ended_it(void **unused)
 	assert_true(json_number_value(json_object_get(gate, "value")) == 1);
 	assert_true(json_number_value(json_object_get(gate, "limit")) == 0);
 	only_the_groups_own();
+	struct rollout_order o = order(NULL);
+	assert_null(rollout_retry(rig.primary, &o));
+	wait_until(r()->at != AT_CHECK && r()->at != AT_DEGRADED);
+	row = rollout_row(rig.primary->supervisor, r()); /* what the last one failed is not shown of the next one */
+	gate = gate_of(json_object_get(row, "gates"), "crashes");
+	assert_true(gate == NULL || strcmp(text(gate, "verdict"), "fail") != 0);
+	json_decref(row);
 }
 
 int main(int argc, char **argv)
