@@ -137,8 +137,8 @@ const char *rollout_event_name(enum rollout_event event)
 {
 	static const char *const name[EV_COUNT] = {
 		"order", "sound", "refused", "unfit", "ready_shadow", "ready_weight", "no_start", "moved", "to_workers",
-		"to_snapshot", "to_pause", "to_end", "pause", "resume", "promote", "full", "abort", "undo", "gate", "gate_pause",
-		"death", "deadline", "restarted", "empty", "empty_undone",
+		"to_snapshot", "to_pause", "to_end", "pause", "resume", "promote", "full", "abort", "undo", "gate",
+		"gate_pause", "death", "deadline", "restarted", "empty", "empty_undone",
 	};
 
 	return event < EV_COUNT ? name[event] : "unknown";
