@@ -13,7 +13,9 @@
 #define CONFIG_KEY_BYTES 64u
 #define CONFIG_CONTROL_MOST 500u /* permille: above that there is no control, the candidate has more than it could */
 
-enum config_step_kind { STEP_SHADOW, STEP_WEIGHT, STEP_PAUSE };
+#define CONFIG_SNAPSHOTS 100u /* of a group's rollouts that may be kept */
+
+enum config_step_kind { STEP_SHADOW, STEP_WEIGHT, STEP_PAUSE, STEP_SNAPSHOT };
 
 /* One step of a rollout; which members mean anything depends on its kind. */
 struct config_step {
@@ -21,6 +23,7 @@ struct config_step {
 	uint32_t permille; /* shadow: share of the buckets that is mirrored; weight: share that the candidate owns */
 	uint64_t ns;       /* shadow: for so long; pause: so long, 0: until an operator resumes */
 	bool digest;       /* shadow: compare by the plugin's digest(), else byte by byte */
+	uint32_t keep;     /* snapshot: so many of the group's latest are kept, this one among them */
 };
 
 struct config_gate {

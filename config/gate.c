@@ -243,6 +243,9 @@ void step_print(const struct config_step *step, FILE *out)
 	case STEP_PAUSE:
 		fprintf(out, "{pause: %s}", step->ns ? duration : "{}");
 		return;
+	case STEP_SNAPSHOT:
+		fprintf(out, "{snapshot: {keep: %u}}", step->keep);
+		return;
 	default:
 		fprintf(out, "{shadow: {sample: %s, for: %s, compare: %s}}", share_text(step->permille, share), duration,
 			step->digest ? "digest" : "bytes");

@@ -101,9 +101,13 @@ static json_t *steps_of(const struct schema_row *row)
 				   "additionalProperties", 0, "required", "for", "properties", "sample", pattern(SHARE),
 				   "for", pattern(TIME), "compare", "enum", "bytes", "digest");
 	json_t *resumed = json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);
+	const struct schema_row keep = { "keep", SCHEMA_INT, .min = 1, .max = CONFIG_SNAPSHOTS };
+	json_t *snapshot = json_pack("{s:s, s:b, s:{s:o}}", "type", "object", "additionalProperties", 0, "properties",
+				     "keep", integer(&keep));
 
-	return list_of(row, json_pack("{s:[o, o, o]}", "anyOf", single("weight", pattern(SHARE)),
-				      single("pause", any_of(pattern(TIME), resumed)), single("shadow", shadow)));
+	return list_of(row, json_pack("{s:[o, o, o, o]}", "anyOf", single("weight", pattern(SHARE)),
+				      single("pause", any_of(pattern(TIME), resumed)), single("shadow", shadow),
+				      single("snapshot", snapshot)));
 }
 
 static json_t *gate_schema(const struct schema_row *row)

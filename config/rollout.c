@@ -66,7 +66,7 @@ uint32_t config_rollout_extra(const struct config_rollout *rollout, uint32_t cou
 		uint32_t k = config_rollout_candidates(count, step->kind == STEP_WEIGHT ? step->permille : 0);
 		uint32_t extra = step->kind == STEP_WEIGHT && step->permille > CONFIG_CONTROL_MOST ? k : 2 * k;
 
-		if (step->kind != STEP_PAUSE && extra > most) {
+		if ((step->kind == STEP_SHADOW || step->kind == STEP_WEIGHT) && extra > most) {
 			most = extra;
 			*permille = step->kind == STEP_WEIGHT ? step->permille : 0;
 		}

@@ -67,11 +67,12 @@ static void check_candidate(struct loader *l, uint32_t r, const struct config_gr
 	      "a slash in it", hint[0] ? "" : known, "");
 }
 
-/* Shadow, then weights that rise, up to 100 %. The first mistake is the one that is told. */
+/* Shadow and snapshot, then weights that rise, up to 100 %. The first mistake is the one that is told. */
 static void check_order(struct loader *l, uint32_t r)
 {
 	const struct config_rollout *rollout = &l->config->rollout[r];
 	const struct config_step *last = NULL;
+	uint32_t snapshots = 0;
 	char share[16], other[16];
 
 	if (!loader_good(l, rollout->step))
@@ -82,6 +83,12 @@ static void check_order(struct loader *l, uint32_t r)
 		if (step->kind == STEP_SHADOW && last) {
 			wrong_step(l, step, "rollouts[%u].steps[%u]: shadow comes before every weight: at %s players have the "
 				   "candidate's replies already", r, i, share_text(last->permille, share));
+			return;
+		}
+		if (step->kind == STEP_SNAPSHOT && (last || snapshots++ > 0)) {
+			wrong_step(l, step, "rollouts[%u].steps[%u]: %s", r, i, !last ? "a rollout takes one snapshot" :
+				   "a snapshot comes before every weight: it is what there was before the candidate wrote "
+				   "anything");
 			return;
 		}
 		if (step->kind != STEP_WEIGHT)
@@ -140,9 +147,11 @@ static void check_slots(struct loader *l, uint32_t r, const struct config_group 
 	uint32_t needed = workers + standby + 1 + extra;
 	wrong(l, rollout->step,
 	      "rollouts[%u].steps: %s it takes %u workers of candidate%s beside %u workers, %u standbys and 1 slot for a "
-	      "restart: %u, and memory.worker_slots is %u: raise it to %u%s", r, at, extra,
+	      "restart: %u, and memory.worker_slots is %u: raise it to %u%s%s", r, at, extra,
 	      permille > CONFIG_CONTROL_MOST ? "" : " and control", workers, standby, needed, c->worker_slots, needed,
-	      needed > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count" : "");
+	      needed > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count" : "",
+	      rollout->accept_one_way || needed >= BATON_MAX_WORKERS ? "" :
+	      "; a candidate of another schema takes one more, which converts its records back if it dies");
 }
 
 void loader_check_rollouts(struct loader *l)

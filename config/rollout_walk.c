@@ -6,11 +6,14 @@
 
 #define SHOWN_STEP 192u
 #define SAMPLE_DEFAULT 100u /* permille */
+#define KEEP_DEFAULT 3u
 
-static const char *const step_keys[] = { "shadow", "weight", "pause", NULL };
+static const char *const step_keys[] = { "shadow", "weight", "pause", "snapshot", NULL };
 static const char *const shadow_keys[] = { "sample", "for", "compare", NULL };
+static const char *const snapshot_keys[] = { "keep", NULL };
 static const char *const compare_words[] = { "bytes", "digest", NULL };
 static const struct schema_row timed = { "for", SCHEMA_DURATION, .min = 1000000, .max = 7 * 24 * 3600000000000ull };
+static const struct schema_row kept = { "keep", SCHEMA_INT, .min = 1, .max = CONFIG_SNAPSHOTS };
 
 static yaml_node_t *node_of(struct loader *l, int index) { return yaml_document_get_node(l->document, index); }
 
@@ -116,6 +119,38 @@ static bool take_shadow(struct loader *l, yaml_node_t *node, const char *shown, 
 	return ok;
 }
 
+/* {snapshot: {}} or {snapshot: {keep: 5}} */
+static bool take_snapshot(struct loader *l, yaml_node_t *node, const char *shown, struct config_step *step)
+{
+	char found[SHOWN_BYTES], inner[SHOWN_STEP];
+	struct problem problem;
+	uint32_t seen = 0;
+	bool ok = true;
+
+	step->keep = KEEP_DEFAULT;
+	if (node->type != YAML_MAPPING_NODE) {
+		loader_error(l, place_of(node->start_mark), "%s: expected a section such as {keep: 3}, or {}, found %s",
+			     shown, loader_shown(node, found));
+		return false;
+	}
+	snprintf(inner, sizeof(inner), "%.150s.keep", shown);
+	for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
+		yaml_node_t *value = node_of(l, p->value);
+		int key = key_of(l, node_of(l, p->key), shown, snapshot_keys);
+		uint64_t keep;
+
+		ok = key >= 0 && key_once(l, node_of(l, p->key), shown, key, &seen) && ok;
+		const char *text = key < 0 ? NULL : loader_scalar(l, value, inner, "a number", "3");
+		bool good = text && number_parse(&kept, text, &keep, &problem) == 0;
+		if (text && !good)
+			bad(l, value, inner, problem.text);
+		if (good)
+			step->keep = (uint32_t)keep;
+		ok = ok && good;
+	}
+	return ok;
+}
+
 static bool take_step(struct loader *l, yaml_node_t *node, const char *shown, struct config_step *step)
 {
 	char found[SHOWN_BYTES], inner[SHOWN_STEP];
@@ -124,8 +159,8 @@ static bool take_step(struct loader *l, yaml_node_t *node, const char *shown, st
 
 	if (node->type != YAML_MAPPING_NODE) {
 		loader_error(l, place_of(node->start_mark),
-			     "%s: expected a step such as {weight: 10%%}, {pause: 5m}, {pause: {}} or {shadow: {for: 5m}}, "
-			     "found %s", shown, loader_shown(node, found));
+			     "%s: expected a step such as {weight: 10%%}, {pause: 5m}, {pause: {}}, {shadow: {for: 5m}} or "
+			     "{snapshot: {}}, found %s", shown, loader_shown(node, found));
 		return false;
 	}
 	for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
@@ -141,18 +176,22 @@ static bool take_step(struct loader *l, yaml_node_t *node, const char *shown, st
 			ok = take_share(l, value, inner, &step->permille) && ok;
 		else if (key == STEP_SHADOW)
 			ok = take_shadow(l, value, inner, step) && ok;
+		else if (key == STEP_SNAPSHOT)
+			ok = take_snapshot(l, value, inner, step) && ok;
 		/* {pause: {}} is until somebody resumes. */
 		else if (value->type != YAML_MAPPING_NODE || value->data.mapping.pairs.top > value->data.mapping.pairs.start)
 			ok = take_time(l, value, inner, &step->ns) && ok;
 	}
 	if (ok && (seen == 0 || (seen & (seen - 1)) != 0)) {
-		bad(l, node, shown, "a step is one of shadow, weight and pause: write the others as steps of their own");
+		bad(l, node, shown, "a step is one of shadow, weight, pause and snapshot: write the others as steps of "
+		    "their own");
 		ok = false;
 	}
 	return ok;
 }
 
-static_assert(STEP_SHADOW == 0 && STEP_WEIGHT == 1 && STEP_PAUSE == 2, "step_keys follow enum config_step_kind");
+static_assert(STEP_SHADOW == 0 && STEP_WEIGHT == 1 && STEP_PAUSE == 2 && STEP_SNAPSHOT == 3,
+	      "step_keys follow enum config_step_kind");
 
 bool loader_steps(struct loader *l, const struct schema_row *row, yaml_node_t *node, const char *shown, uint8_t *base)
 {

@@ -263,7 +263,8 @@ const struct schema_row schema[] = {
 	{ "rollouts[].steps", SCHEMA_STEPS, true, RELOAD_HOT, TIER_FIRST, 1, CONFIG_STEPS,
 	  .example = "[{shadow: {for: 5m, compare: digest}}, {weight: 1%}, {pause: 10m}, {weight: 50%}, {pause: {}}, "
 		     "{weight: 100%}]",
-	  ARRAY(config_rollout, step, steps), .help = "in this order: shadow, then weights that rise to 100%, pauses" },
+	  ARRAY(config_rollout, step, steps),
+	  .help = "in this order: shadow, snapshot, then weights that rise to 100%; pauses" },
 	{ "rollouts[].cohort", SCHEMA_KEYS, false, RELOAD_HOT, TIER_RARELY, 0, CONFIG_COHORT,
 	  .example = "[1001, 0x7b]", ARRAY(config_rollout, cohort, cohorts),
 	  .help = "players whose buckets move first, by their keys as batonctl buckets find takes them" },

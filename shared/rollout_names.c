@@ -14,6 +14,7 @@ const char *rollout_phase_name(uint32_t phase)
 {
 	static const char *const name[PHASE_COUNT] = {
 		"idle", "check", "start", "shadow", "weight", "pause", "complete", "rollback",
+		"snapshot",
 	};
 
 	return WORD(name, phase);

@@ -17,6 +17,7 @@ enum rollout_state {
 /* What it is about at the moment. */
 enum rollout_phase {
 	PHASE_IDLE = 0, PHASE_CHECK, PHASE_START, PHASE_SHADOW, PHASE_WEIGHT, PHASE_PAUSE, PHASE_COMPLETE, PHASE_ROLLBACK,
+	PHASE_SNAPSHOT, /* last: monitors are told by number */
 	PHASE_COUNT
 };
 
@@ -37,7 +38,7 @@ enum gate_unit { GATE_RATIO, GATE_NS, GATE_CYCLES_A_PACKET, GATE_NUMBER };
 
 /* "none", "healthy", "progressing", "paused", "degraded"; "?" for what is no state. So are the others. */
 const char *rollout_state_name(uint32_t state);
-/* "idle", "check", "start", "shadow", "weight", "pause", "complete", "rollback" */
+/* "idle", "check", "start", "shadow", "weight", "pause", "complete", "rollback", "snapshot" */
 const char *rollout_phase_name(uint32_t phase);
 /* As the key in rollouts[].analysis.gates: "drop_ratio", "latency_p99", ... */
 const char *rollout_gate_name(uint32_t gate);

@@ -123,6 +123,10 @@ static void put_rollout(FILE *out, const json_t *line)
 		fputs(": ", out);
 		ctl_put(out, text_of(line, "why"));
 	}
+	if (strcmp(text_of(line, "what"), "snapshot") == 0) {
+		fputs(": ", out);
+		ctl_put(out, text_of(line, "snapshot"));
+	}
 	fputc('\n', out);
 }
 

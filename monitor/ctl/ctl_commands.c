@@ -93,7 +93,8 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_rollout_undo },
 	{ "rollout", "explain", "GROUP", "", "what its steps would mean, before anything moves",
 	  "Buckets, players and packets that each step exposes, the fastest promotion, how long a bad gate takes to end it,\n"
-	  "windows that are too short to be judged, and the worker slots it takes; with the group's present traffic.",
+	  "windows that are too short to be judged, and the worker slots it takes; with the group's present traffic. Then how\n"
+	  "the last rollout ended, and which builds are barred.",
 	  ctl_rollout_explain },
 	{ "rollout", "history", "GROUP", "", "how the last rollouts ended", "The latest first.", ctl_rollout_history },
 	{ "rollout", "diff", "GROUP", "", "what the shadow's candidate did otherwise than production",

@@ -240,6 +240,19 @@ static bool deaths_fail(struct gates *gates, const struct gate_counts *candidate
 	return true;
 }
 
+void gates_death(struct gates *gates, bool stalled, uint32_t count, const char *why)
+{
+	const enum config_gate_id both[] = { GATE_CRASHES, GATE_STALLS }; /* a stall is a crash as well */
+
+	for (uint32_t i = 0; i < (stalled ? 2u : 1u); i++) {
+		struct gate_result *r = &gates->result[both[i]];
+
+		*r = (struct gate_result){ .verdict = GATE_FAIL, .value = count, .control = NAN, .failures = 1 };
+		snprintf(r->why, sizeof(r->why), "%s", why);
+	}
+	gates->guilty = stalled ? GATE_STALLS : GATE_CRASHES;
+}
+
 static bool storm(struct gates *gates)
 {
 	const struct config_gate *config = &gates->analysis.gate[GATE_MALFORMED];

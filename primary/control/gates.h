@@ -157,6 +157,10 @@ bool gates_due(const struct gates *gates, uint64_t now_ns);
 enum gates_say gates_poll(struct gates *gates, uint64_t now_ns, const struct gate_counts *candidate,
 			  const struct gate_counts *control);
 
+/* A candidate has died, or stalled, and whoever saw it does not wait for the next poll: what gates_result() says from
+ * here on. count: deaths. */
+void gates_death(struct gates *gates, bool stalled, uint32_t count, const char *why);
+
 /* Of the latest window; GATE_INCONCLUSIVE before the first, GATE_OFF if it is off. Never NULL. */
 const struct gate_result *gates_result(const struct gates *gates, enum config_gate_id gate);
 enum config_gate_id gates_guilty(const struct gates *gates);

@@ -52,6 +52,7 @@ void rollouts_fini(struct primary *primary)
 		if (!r)
 			continue;
 		rollout_drop_images(r);
+		rollout_home_free(r);
 		rollout_gates_free(r);
 		plugin_ask_cancel(&r->wish.ask);
 		version_find_cancel(&r->wish.find);
@@ -76,8 +77,8 @@ bool rollouts_busy(const struct primary *primary)
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		const struct rollout *r = rollout_of(primary, g);
 
-		if (r && (r->at == AT_CHECK || r->at == AT_START || r->at == AT_COMPLETE || r->at == AT_SETTLE ||
-			  r->at == AT_ROLLBACK || r->moving || r->wish.queued))
+		if (r && (r->at == AT_CHECK || r->at == AT_START || r->at == AT_SNAPSHOT || r->at == AT_COMPLETE ||
+			  r->at == AT_SETTLE || r->at == AT_ROLLBACK || r->moving || r->wish.queued))
 			return true;
 	}
 	return false;

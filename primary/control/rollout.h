@@ -5,7 +5,8 @@
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every
  * turn), rollout_workers.c (candidate and control), rollout_check.c (which file, and may it run), rollout_order.c (what
- * operators order), rollout_gates.c, rollout_store.c (the file), rollout_show.c (JSON, monitors). */
+ * operators order), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
+ * buckets are whose again), rollout_store.c (the file), rollout_show.c (JSON, monitors). */
 #ifndef BATON_PRIMARY_ROLLOUT_H
 #define BATON_PRIMARY_ROLLOUT_H
 
@@ -44,6 +45,11 @@ int rollout_image(const struct supervisor *sup, uint32_t worker, const char *pat
 bool rollout_refuse(const struct primary *primary, uint32_t group, char *why, size_t bytes);
 /* role[b]: which role (enum worker_role) is to own bucket b by the weight that is wanted now. */
 void rollout_roles(const struct supervisor *sup, uint32_t group, uint32_t service, uint8_t *role);
+/* home[b]: index of the group's own worker that bucket b goes back to when it is stable's again, SHARE_NOBODY: any.
+ * False: nothing is known. */
+bool rollout_homes(const struct supervisor *sup, uint32_t group, uint32_t service, uint8_t *home);
+/* Balancing has moved these buckets: they are at home where they are now. */
+void rollout_balanced(const struct supervisor *sup, uint32_t group, uint32_t service, const uint64_t *map);
 /* Workers of that role are to own anything now. */
 bool rollout_shares(const struct supervisor *sup, uint32_t group, uint32_t role);
 /* A reload has put another configuration in force: a candidate that is new in it is rolled out. */

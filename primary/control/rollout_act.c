@@ -28,7 +28,7 @@ static void answer(struct supervisor *sup, struct rollout *r, json_t *reply)
 	command_reply(sup->primary, r->wish.token, reply);
 }
 
-static void note_past(struct rollout *r, bool promoted)
+void rollout_note_past(struct rollout *r, bool promoted)
 {
 	if (r->pasts == ROLLOUT_HISTORY) {
 		memmove(&r->past[0], &r->past[1], (ROLLOUT_HISTORY - 1) * sizeof(r->past[0]));
@@ -39,6 +39,8 @@ static void note_past(struct rollout *r, bool promoted)
 				       .time_ns = rollout_wall_ns() };
 	memcpy(past->actor, r->actor, sizeof(past->actor));
 	memcpy(past->why, r->why, sizeof(past->why));
+	memcpy(past->snapshot, r->snapshot, sizeof(past->snapshot));
+	past->fired = r->fired;
 }
 
 /* ---- steps ---- */
@@ -52,7 +54,8 @@ void rollout_take_step(struct supervisor *sup, struct rollout *r)
 {
 	const struct config_step *step = step_of(r);
 
-	rollout_event(sup, r, !step ? EV_TO_END : step->kind == STEP_PAUSE ? EV_TO_PAUSE : EV_TO_WORKERS, "");
+	rollout_event(sup, r, !step ? EV_TO_END : step->kind == STEP_PAUSE ? EV_TO_PAUSE :
+		      step->kind == STEP_SNAPSHOT ? EV_TO_SNAPSHOT : EV_TO_WORKERS, "");
 }
 
 void rollout_advance(struct supervisor *sup, struct rollout *r)
@@ -77,6 +80,8 @@ static void act_step(struct supervisor *sup, struct rollout *r, const char *why)
 		r->until_ns = step && step->ns ? now + step->ns : 0;
 	else
 		r->start_ns = now + sup->primary->config.start_timeout_ns + 2 * WORKER_STOP_NS + 10000000000ull;
+	if (r->at == AT_SNAPSHOT)
+		rollout_snapshot_begin(r);
 	rollout_audit(sup->primary, r, r->at == AT_PAUSE ? "pause" : "step", "");
 }
 
@@ -125,12 +130,12 @@ static void act_resume(struct supervisor *sup, struct rollout *r, const char *wh
 	const struct config_step *step = step_of(r);
 
 	(void)why;
-	if (r->paused && r->gate[0]) /* it was the gate's doing: it gets another chance */
+	if (r->paused && r->fired.gate[0]) /* it was the gate's doing: it gets another chance */
 		rollout_gates_arm(sup, r);
 	else if (r->at == AT_PAUSE && step && step->ns == 0)
 		r->skip = true; /* what it waits for is this order */
 	r->paused = false;
-	r->gate[0] = r->why[0] = '\0';
+	r->fired.gate[0] = r->why[0] = '\0';
 	rollout_audit(sup->primary, r, "resumed", "");
 }
 
@@ -139,7 +144,7 @@ static void act_skip(struct supervisor *sup, struct rollout *r, const char *why)
 	(void)why;
 	r->skip = true;
 	r->paused = false;
-	r->gate[0] = r->why[0] = '\0';
+	r->fired.gate[0] = r->why[0] = '\0';
 	rollout_audit(sup->primary, r, "promoted_step", "");
 }
 
@@ -151,7 +156,7 @@ static void act_full(struct supervisor *sup, struct rollout *r, const char *why)
 
 static void act_hold(struct supervisor *sup, struct rollout *r, const char *why)
 {
-	if (r->paused && r->gate[0])
+	if (r->paused && r->fired.gate[0])
 		return; /* he knows */
 	r->paused = true;
 	snprintf(r->why, sizeof(r->why), "%s", why);
@@ -203,7 +208,7 @@ static void clear(struct rollout *r)
 static void act_degrade(struct supervisor *sup, struct rollout *r, const char *why)
 {
 	(void)why;
-	note_past(r, false);
+	rollout_note_past(r, false);
 	clear(r);
 	rollout_audit(sup->primary, r, "degraded", r->why);
 }
@@ -226,7 +231,7 @@ static void act_promoted(struct supervisor *sup, struct rollout *r, const char *
 	r->why[0] = '\0';
 	r->promoted = r->candidate;
 	memcpy(r->configured, sup->primary->config.group[r->group].plugin, sizeof(r->configured));
-	note_past(r, true);
+	rollout_note_past(r, true);
 	r->want = 0;
 	r->control = false;
 	r->moving = true;
@@ -241,7 +246,7 @@ static void act_finish(struct supervisor *sup, struct rollout *r, const char *wh
 
 	(void)why;
 	if (undone)
-		note_past(r, false);
+		rollout_note_past(r, false);
 	clear(r);
 	if (undone)
 		r->why[0] = '\0';
@@ -251,7 +256,7 @@ static void act_finish(struct supervisor *sup, struct rollout *r, const char *wh
 static void act_clear(struct supervisor *sup, struct rollout *r, const char *why)
 {
 	(void)why;
-	r->why[0] = r->gate[0] = '\0';
+	r->why[0] = r->fired.gate[0] = '\0';
 	rollout_audit(sup->primary, r, "undone", "");
 }
 
@@ -281,13 +286,16 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 	r->ever = true;
 	r->paused = r->paused && r->wish.resumed;
 	r->full = r->full && r->wish.resumed;
-	r->skip = r->undone = r->retiring = false;
+	r->skip = r->undone = r->retiring = r->homed = false;
 	r->candidate_deaths = 0;
 	r->moving = r->restarting = r->control = false;
-	r->why[0] = r->gate[0] = '\0';
+	r->why[0] = r->fired.gate[0] = '\0';
 	r->want = 0;
-	if (!r->wish.resumed)
+	if (!r->wish.resumed) {
 		r->weight = r->step = 0;
+		r->snapshot[0] = '\0';
+	}
+	rollout_gates_free(r); /* what the last one's said is in the history */
 	memcpy(r->actor, r->wish.actor, sizeof(r->actor));
 	r->stable_fell_back = sup->budget[r->group].fell_back;
 	r->looked_ns = process_now_ns();

@@ -82,20 +82,24 @@ static int choose_file(struct supervisor *sup, struct rollout *r, char *why, siz
 
 /* ---- may it ---- */
 
+/* converts: what the candidate has settled must be converted before stable can have it again. The candidate does that,
+ * but it may be dead: then a process of its version is started for it (convert.c). */
 static int refuse_slots(const struct supervisor *sup, const struct rollout *r, const struct config_rollout *plan,
-			char *why, size_t bytes)
+			bool converts, char *why, size_t bytes)
 {
 	uint32_t permille, extra, standbys = standbys_wanted(sup), needed;
-	char at[32];
+	char at[32], also[80] = "";
 
 	extra = config_rollout_extra(plan, rollout_count(sup, r->group, ROLE_STABLE), &permille);
-	needed = sup->workers + extra + standbys + 1;
+	needed = sup->workers + extra + standbys + 1 + (converts && !BATON_SABOTAGE(converter_has_no_slot));
 	if (needed <= sup->slots)
 		return 0;
 	snprintf(at, sizeof(at), "at %u.%u %%", permille / 10, permille % 10);
+	if (converts)
+		snprintf(also, sizeof(also), ", 1 to convert records of schema %u back if the candidate dies", r->info.schema);
 	snprintf(why, bytes, "too few worker slots: %u for workers, %u for candidate and control %s, %u for standbys, 1 "
-		 "for a restart are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers",
-		 sup->workers, extra, permille ? at : "in the shadow", standbys, needed, sup->slots, needed);
+		 "for a restart%s are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers",
+		 sup->workers, extra, permille ? at : "in the shadow", standbys, also, needed, sup->slots, needed);
 	return -ENOSPC;
 }
 
@@ -128,8 +132,8 @@ static int refuse_schema(struct supervisor *sup, struct rollout *r, const struct
 		return -EINVAL;
 	}
 	if (r->one_way && !accepted) {
-		snprintf(why, bytes, "there is no way back: %.150s; take `batonctl state snapshot FILE` and give "
-			 "--accept-one-way", said);
+		snprintf(why, bytes, "there is no way back: %.150s; take a snapshot, by a {snapshot: {}} step or "
+			 "`batonctl state snapshot FILE`, and give --accept-one-way", said);
 		return -EPERM;
 	}
 	return 0;
@@ -251,7 +255,7 @@ static int judge(struct supervisor *sup, struct rollout *r, char *why, size_t by
 	}
 	if ((rc = refuse_group(sup, r, why, bytes)) || (rc = refuse_build(r, &stable, why, bytes)) ||
 	    (rc = refuse_schema(sup, r, &info, w->accept_one_way || w->resumed || plan.accept_one_way, why, bytes)) ||
-	    (rc = refuse_slots(sup, r, &plan, why, bytes)))
+	    (rc = refuse_slots(sup, r, &plan, !r->one_way && !schema_takes(&info, r->info.schema), why, bytes)))
 		return rc;
 	take_over(sup, r, &stable, &plan);
 	return 0;

@@ -78,6 +78,7 @@ void rollout_sums(const struct config_rollout *rollout, const struct rollout_fac
 	}
 	out->most_workers = config_rollout_extra(rollout, facts->workers, &needs);
 	out->slots_needed = facts->workers + out->most_workers + facts->others;
+	out->slots_converting = out->slots_needed + (facts->records ? 1 : 0);
 }
 
 /* ---- JSON ---- */
@@ -86,7 +87,11 @@ static json_t *figure(double value) { return isnan(value) ? json_null() : json_r
 
 static const char *kind_name(enum config_step_kind kind)
 {
-	return kind == STEP_SHADOW ? "shadow" : kind == STEP_WEIGHT ? "weight" : "pause";
+	static const char *const name[] = {
+		[STEP_SHADOW] = "shadow", [STEP_WEIGHT] = "weight", [STEP_PAUSE] = "pause", [STEP_SNAPSHOT] = "snapshot",
+	};
+
+	return name[kind];
 }
 
 static json_t *step_json(const struct config_rollout *rollout, const struct rollout_sums *sums, uint32_t i)
@@ -102,6 +107,8 @@ static json_t *step_json(const struct config_rollout *rollout, const struct roll
 		reply_set_count(o, "sample", step->permille);
 		reply_set_text(o, "compare", step->digest ? "digest" : "bytes");
 	}
+	if (step->kind == STEP_SNAPSHOT)
+		reply_set_count(o, "keep", step->keep);
 	reply_set_count(o, "buckets", s->buckets);
 	json_object_set_new(o, "share_ratio", json_real(s->share));
 	reply_set_count(o, "candidates", s->candidates);
@@ -137,6 +144,7 @@ static json_t *slots_json(const struct rollout_facts *facts, const struct rollou
 	reply_set_count(o, "needed", sums->slots_needed);
 	reply_set_count(o, "have", facts->slots);
 	json_object_set_new(o, "enough", json_boolean(sums->slots_needed <= facts->slots));
+	reply_set_count(o, "needed_if_schema_differs", sums->slots_converting);
 	return o;
 }
 

@@ -18,6 +18,7 @@ struct rollout_facts {
 	uint32_t slots;    /* that there are */
 	uint64_t stall_ns; /* until a worker that settles nothing is killed; 0: never */
 	double pps;        /* packets of the service per second; NAN: not known */
+	bool records; /* the plugin keeps records, which a candidate may keep in another schema */
 	bool players_known, cohort_known;
 	uint64_t players;  /* records in use of the whole group */
 	uint32_t cohort_buckets; /* that hold the cohort */
@@ -46,6 +47,7 @@ struct rollout_sums {
 	double slowest_s;   /* the same if it fails only as often as it must: warmup + interval * of_windows */
 	uint32_t most_workers; /* of candidate and control, at once */
 	uint32_t slots_needed;
+	uint32_t slots_converting; /* the same for a candidate of another schema: one may be started to convert back */
 };
 
 void rollout_sums(const struct config_rollout *rollout, const struct rollout_facts *facts, struct rollout_sums *out);

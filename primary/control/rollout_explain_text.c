@@ -4,12 +4,14 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "reply.h"
+#include "rollout_inner.h"
 #include "schema.h"
 #include "value.h"
 
-#define WORD 32
+#define WORD ROLLOUT_STEP_WORD
 
 static void __attribute__((format(printf, 2, 3))) line(json_t *lines, const char *format, ...)
 {
@@ -48,7 +50,7 @@ static const char *count_text(double value, char out[WORD])
 	return out;
 }
 
-static const char *what_text(const struct config_step *step, char out[WORD])
+const char *rollout_step_text(const struct config_step *step, char out[ROLLOUT_STEP_WORD])
 {
 	char share[16], time[WORD];
 
@@ -57,6 +59,8 @@ static const char *what_text(const struct config_step *step, char out[WORD])
 		snprintf(out, WORD, "weight %s", share_text(step->permille, share));
 	else if (step->kind == STEP_SHADOW)
 		snprintf(out, WORD, "shadow %s", share_text(step->permille, share));
+	else if (step->kind == STEP_SNAPSHOT)
+		snprintf(out, WORD, "snapshot, %u kept", step->keep);
 	else
 		snprintf(out, WORD, step->ns ? "pause %s" : "pause until resumed", time);
 	return out;
@@ -71,8 +75,9 @@ static void put_steps(json_t *lines, const struct config_rollout *rollout, const
 	for (uint32_t i = 0; i < rollout->steps; i++) {
 		const struct rollout_step_sums *s = &sums->step[i];
 
-		line(lines, "%4u  %-20s %8u %8.2f%% %9s %7s %9s %11s%s", i + 1, what_text(&rollout->step[i], what), s->buckets,
-		     100 * s->share, count_text(s->players, players), count_text(s->pps, pps), time_text(s->least_s, least),
+		line(lines, "%4u  %-20s %8u %8.2f%% %9s %7s %9s %11s%s", i + 1,
+		     rollout_step_text(&rollout->step[i], what), s->buckets, 100 * s->share,
+		     count_text(s->players, players), count_text(s->pps, pps), time_text(s->least_s, least),
 		     count_text(s->bad_packets, bad), s->window_short ? "  (!)" : "");
 	}
 }
@@ -159,5 +164,26 @@ json_t *rollout_explain_text(const struct config_rollout *rollout, const struct 
 	line(lines, "worker slots: %u workers + %u of candidate and control + %u others (groups, standbys, a restart) = "
 	     "%u of %u%s", facts->workers, sums->most_workers, facts->others, sums->slots_needed, facts->slots,
 	     sums->slots_needed > facts->slots ? ": NOT ENOUGH, raise memory.worker_slots" : "");
+	if (sums->slots_converting > sums->slots_needed)
+		line(lines, "  %u if the candidate has another schema: one converts its records back if it dies%s",
+		     sums->slots_converting, sums->slots_converting > facts->slots ? ": NOT ENOUGH for that" : "");
 	return lines;
+}
+
+void rollout_explain_last(json_t *lines, const struct rollout_past *past)
+{
+	char gate[80] = "";
+
+	if (past->fired.gate[0] && strncmp(past->why, "gate ", 5) != 0)
+		snprintf(gate, sizeof(gate), "gate %s at %.4g, limit %.4g: ", past->fired.gate, past->fired.value,
+			 isnan(past->fired.limit) ? 0 : past->fired.limit);
+	line(lines, "the last one, to %s, build %.12s, was %s%s%s%.110s", past->to.version,
+	     past->to.build_id[0] ? past->to.build_id : "without id", past->promoted ? "promoted" : "rolled back",
+	     past->why[0] || gate[0] ? ": " : "", gate, past->why);
+}
+
+void rollout_explain_bar(json_t *lines, const char *group, const struct rollout_bar *bar)
+{
+	line(lines, "barred: build %.12s of version %s (%.80s): build it anew; `rollout retry %s` unbars the latest",
+	     bar->version.build_id, bar->version.version, bar->why, group);
 }

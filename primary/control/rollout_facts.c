@@ -5,6 +5,8 @@
 #include "baton.h"
 #include "reply.h"
 #include "rollout_explain.h"
+#include "rollout_explain_text.h"
+#include "rollout_inner.h"
 #include "share.h"
 #include "supervisor.h"
 
@@ -141,19 +143,39 @@ void rollout_facts(const struct primary *primary, uint32_t group, const struct c
 		out->workers += w->group == group && w->role == ROLE_STABLE && !w->gone;
 		out->others += w->group != group && !w->gone;
 	}
+	out->records = primary->state.header->group[group].record_size != 0;
 	out->pps = rate_of(sup, group);
 	count_players(primary, group, out);
 	look_at_cohort(primary, group, service, rollout, out);
+}
+
+/* How the last one ended, and which builds are barred: what a start would run into. */
+static void add_past(const struct primary *primary, uint32_t group, json_t *reply)
+{
+	const struct rollout *r = rollout_of(primary, group);
+	json_t *lines = json_object_get(reply, "text"), *barred = json_array();
+
+	json_object_set_new(reply, "last", r && r->pasts > 0 ? rollout_past_row(&r->past[r->pasts - 1]) : json_null());
+	if (r && r->pasts > 0)
+		rollout_explain_last(lines, &r->past[r->pasts - 1]);
+	for (uint32_t i = 0; r && i < r->bars; i++) {
+		json_array_append_new(barred, rollout_version_json(&r->barred[i].version));
+		rollout_explain_bar(lines, r->plan.name, &r->barred[i]);
+	}
+	json_object_set_new(reply, "barred", barred);
 }
 
 json_t *rollout_explain_group(const struct primary *primary, uint32_t group)
 {
 	struct config_rollout rollout;
 	struct rollout_facts facts;
+	json_t *reply;
 
 	if (!primary->supervisor)
 		return reply_error("failed", "the primary is stopping");
 	config_rollout_of(&primary->config, group, &rollout);
 	rollout_facts(primary, group, &rollout, &facts);
-	return rollout_explain_json(&rollout, &facts);
+	reply = rollout_explain_json(&rollout, &facts);
+	add_past(primary, group, reply);
+	return reply;
 }

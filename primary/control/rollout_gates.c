@@ -44,14 +44,24 @@ static uint32_t control_incarnations(const struct supervisor *sup, uint32_t grou
 	return sum;
 }
 
+/* Of the rollout; NULL: no memory. A first one is as gates_begin() leaves it. */
+static struct rollout_gates *gates_of(struct rollout *r)
+{
+	if (r->gates)
+		return r->gates;
+	r->gates = calloc(1, sizeof(*r->gates));
+	if (r->gates)
+		gates_begin(&r->gates->engine, &r->plan.analysis, process_now_ns());
+	return r->gates;
+}
+
 void rollout_gates_arm(struct supervisor *sup, struct rollout *r)
 {
-	struct rollout_gates *g = r->gates ? r->gates : calloc(1, sizeof(*g));
-	bool first = !r->gates || !g->armed;
+	struct rollout_gates *g = gates_of(r);
 
 	if (!g)
 		return; /* crashes and stalls need none of this */
-	r->gates = g;
+	bool first = !g->armed;
 	bool no_control = !r->control && !r->mirroring;
 	if (no_control && !g->no_control)
 		gates_control_gone(&g->engine);
@@ -107,6 +117,24 @@ static void collect(struct supervisor *sup, struct rollout *r, bool due)
 	g->candidate.noise_differed = shadow.noise_differed;
 }
 
+/* From here on it is this gate that ends the rollout, or holds it. */
+static void fired(struct rollout *r, enum config_gate_id gate, const struct gate_result *result)
+{
+	r->fired = (struct rollout_fired){ .value = result->value, .control = result->control, .limit = result->limit };
+	snprintf(r->fired.gate, sizeof(r->fired.gate), "%s", rollout_gate_name(gate));
+}
+
+void rollout_gates_death(struct rollout *r, uint32_t count)
+{
+	enum config_gate_id gate = r->death_was_stall ? GATE_STALLS : GATE_CRASHES;
+	const struct gate_result bare = { .value = count, .control = NAN };
+	struct rollout_gates *g = gates_of(r);
+
+	if (g && !BATON_SABOTAGE(death_not_shown_as_gate))
+		gates_death(&g->engine, r->death_was_stall, count, r->death);
+	fired(r, gate, g ? gates_result(&g->engine, gate) : &bare);
+}
+
 static void failed(struct supervisor *sup, struct rollout *r)
 {
 	enum config_gate_id gate = gates_guilty(&r->gates->engine);
@@ -117,7 +145,7 @@ static void failed(struct supervisor *sup, struct rollout *r)
 	if (BATON_SABOTAGE(failing_gate_ignored))
 		return;
 	snprintf(why, sizeof(why), "gate %s: %.120s", rollout_gate_name(gate), result->why);
-	snprintf(r->gate, sizeof(r->gate), "%s", rollout_gate_name(gate));
+	fired(r, gate, result);
 	rollout_event(sup, r, r->plan.pause_on_failure && !death ? EV_GATE_PAUSE : EV_GATE, why);
 }
 
@@ -150,9 +178,28 @@ static json_t *number(double value)
 	return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *rollout_fired_json(const struct rollout_fired *f)
+{
+	json_t *o = json_object();
+
+	reply_set_text(o, "name", f->gate);
+	reply_set_text(o, "verdict", rollout_verdict_name(GATE_FAIL));
+	json_object_set_new(o, "value", number(f->value));
+	json_object_set_new(o, "control", number(f->control));
+	json_object_set_new(o, "limit", number(f->limit));
+	return o;
+}
+
 json_t *rollout_gates_json(const struct rollout *r)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *last;
+
+	if (!r->gates && r->fired.gate[0]) { /* of a rollout that the last primary has ended */
+		last = rollout_fired_json(&r->fired);
+		reply_set_count(last, "failures", 1);
+		reply_set_text(last, "why", r->why);
+		json_array_append_new(list, last);
+	}
 
 	for (uint32_t i = 0; r->gates && i < GATE_COUNT; i++) {
 		const struct gate_result *result = gates_result(&r->gates->engine, (enum config_gate_id)i);
@@ -184,6 +231,10 @@ void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
 	out->of = r->plan.analysis.of;
 	for (uint32_t i = 0; i < GATE_COUNT; i++)
 		out->gate[i] = (struct stats_gate){ .value = NAN, .control = NAN, .limit = NAN };
+	for (uint32_t i = 0; !r->gates && i < GATE_COUNT; i++) /* of a rollout that the last primary has ended */
+		if (strcmp(rollout_gate_name(i), r->fired.gate) == 0)
+			out->gate[i] = (struct stats_gate){ .verdict = STATS_GATE_FAIL, .failures = 1, .value = r->fired.value,
+							    .control = r->fired.control, .limit = r->fired.limit };
 	if (!r->gates)
 		return;
 	out->windows = r->gates->windows;

@@ -26,6 +26,12 @@ struct rollout_bar {
 	char why[ROLLOUT_WHY];
 };
 
+/* The gate that ended it, or holds it, and what it saw; control and limit NAN: none. */
+struct rollout_fired {
+	char gate[32]; /* empty: no gate's doing */
+	double value, control, limit;
+};
+
 /* How one ended. */
 struct rollout_past {
 	struct rollout_version from, to;
@@ -33,6 +39,8 @@ struct rollout_past {
 	uint64_t time_ns;
 	char actor[ROLLOUT_ACTOR];
 	char why[ROLLOUT_WHY];
+	char snapshot[BATON_PATH_BYTES]; /* of before its first weight; empty: none. It may be removed by now */
+	struct rollout_fired fired;
 };
 
 /* What is being ordered: from the order to the answer. */
@@ -89,13 +97,19 @@ struct rollout {
 	char actor[ROLLOUT_ACTOR];    /* who started it */
 	char by[ROLLOUT_ACTOR];       /* who ordered what is done now */
 	char why[ROLLOUT_WHY];        /* it is paused or degraded, or waits; empty: nothing to say */
-	char gate[32];                /* whose doing it is; empty: no gate's */
+	struct rollout_fired fired;
 	int stable_image, candidate_image; /* -1: none yet */
 	uint32_t candidate_deaths;    /* not yet acted on */
 	bool death_was_stall;
 	char death[ROLLOUT_WHY];
 	uint64_t told_ns;             /* when monitors were told the last time */
 	bool stable_fell_back;        /* at its beginning */
+	uint32_t snap_serial;         /* of snapshot steps: whose answer it is */
+	bool snapped;                 /* the step has what it wants */
+	char snapping[BATON_PATH_BYTES]; /* being written; empty: not asked for */
+	char snapshot[BATON_PATH_BYTES]; /* whole, of this rollout or of the last one; empty: none */
+	bool homed;
+	uint8_t *home[BATON_MAX_SERVICES]; /* rollout_home.c; NULL: no memory, or not needed yet */
 	/* gates */
 	struct rollout_gates *gates;  /* rollout_gates.c */
 	/* what stays */
@@ -128,6 +142,8 @@ void rollout_rank(const struct supervisor *sup, const struct rollout *r, uint32_
 bool rollout_event(struct supervisor *sup, struct rollout *r, enum rollout_event event, const char *why);
 /* Does the next step of the plan, from its end on: the one after r->step. */
 void rollout_advance(struct supervisor *sup, struct rollout *r);
+/* It is over: into its history. */
+void rollout_note_past(struct rollout *r, bool promoted);
 /* The step at r->step is to be taken. */
 void rollout_take_step(struct supervisor *sup, struct rollout *r);
 
@@ -174,12 +190,26 @@ struct shadow_counts;
 void rollout_shadow_counts(const struct supervisor *sup, const struct rollout *r, struct shadow_counts *out);
 bool rollout_shadowed(const struct supervisor *sup, const struct rollout *r);
 
+/* rollout_home.c */
+/* Once a rollout, before its first weight and while nothing else moves buckets of the group. */
+void rollout_home_note(const struct supervisor *sup, struct rollout *r);
+void rollout_home_free(struct rollout *r);
+
+/* rollout_snapshot.c */
+/* The step is taken, and every turn of it. */
+void rollout_snapshot_begin(struct rollout *r);
+void rollout_snapshot_poll(struct supervisor *sup, struct rollout *r);
+
 /* rollout_gates.c */
 void rollout_gates_arm(struct supervisor *sup, struct rollout *r);
 void rollout_gates_disarm(struct rollout *r);
+/* So many candidates have died (r->death says how): shown as the gate that it is, before the roll back. */
+void rollout_gates_death(struct rollout *r, uint32_t count);
 void rollout_gates_poll(struct supervisor *sup, struct rollout *r);
 /* The gates do not keep it from leaving the step. */
 bool rollout_gates_passed(const struct rollout *r);
+/* One that fired, as a row of the gates has it. */
+json_t *rollout_fired_json(const struct rollout_fired *fired);
 json_t *rollout_gates_json(const struct rollout *r);
 /* That ended since the weight was reached, whatever they said. */
 uint32_t rollout_gates_windows(const struct rollout *r);
@@ -189,9 +219,13 @@ void rollout_gates_free(struct rollout *r);
 /* rollout_store.c. durable: wait until it is on the disk; only while nothing is under way. */
 void rollout_save(struct primary *primary, bool durable);
 void rollout_load(struct primary *primary);
+/* The directory that the file is in, and the one above it. */
+void rollout_make_directory(const char *path);
 
 /* rollout_show.c */
 enum rollout_state rollout_state_of(const struct rollout *r);
+/* A row of the history. */
+json_t *rollout_past_row(const struct rollout_past *past);
 json_t *rollout_row(const struct supervisor *sup, const struct rollout *r);
 json_t *rollout_version_json(const struct rollout_version *version);
 void rollout_publish(struct supervisor *sup, struct rollout *r);

@@ -204,7 +204,7 @@ static json_t *undo_now(struct primary *primary, struct rollout *r, const struct
 				   "it has just been promoted: wait a moment, then undo");
 	r->undone = r->at != AT_DEGRADED;
 	snprintf(why, sizeof(why), "undone by %s", r->by);
-	r->gate[0] = '\0';
+	r->fired.gate[0] = '\0';
 	if (r->at != AT_ROLLBACK)
 		rollout_event(primary->supervisor, r, EV_UNDO, why);
 	r->by[0] = '\0';
@@ -311,18 +311,8 @@ json_t *rollout_history(struct primary *primary, const char *group)
 		json_decref(rows);
 		return no_group(primary, group);
 	}
-	for (uint32_t i = r->pasts; i-- > 0;) {
-		const struct rollout_past *past = &r->past[i];
-		json_t *o = json_object();
-
-		json_object_set_new(o, "time", json_real((double)past->time_ns / 1e9));
-		json_object_set_new(o, "from", rollout_version_json(&past->from));
-		json_object_set_new(o, "to", rollout_version_json(&past->to));
-		reply_set_text(o, "result", past->promoted ? "promoted" : "rolled_back");
-		reply_set_text(o, "by", past->actor);
-		reply_set_text(o, "why", past->why);
-		json_array_append_new(rows, o);
-	}
+	for (uint32_t i = r->pasts; i-- > 0;)
+		json_array_append_new(rows, rollout_past_row(&r->past[i]));
 	reply = reply_ok();
 	json_object_set_new(reply, "history", rows);
 	return reply;

@@ -69,6 +69,7 @@ static void order(struct supervisor *sup, struct rollout *r)
 
 	if (r->ordered || process_now_ns() < r->retry_ns || !rollout_table_is_free(sup))
 		return;
+	rollout_home_note(sup, r);
 	sup->primary->rollouts->ordering = true;
 	if (r->moving)
 		rc = scale_begin_weight(sup, r->group, on_moved, r->group, why, sizeof(why));
@@ -107,6 +108,10 @@ static void poll_start(struct supervisor *sup, struct rollout *r)
 	char why[ROLLOUT_WHY] = "";
 	int rc = -EAGAIN;
 
+	if (step && step->kind == STEP_SNAPSHOT) { /* the first step, or taken up again: needs nobody */
+		rollout_take_step(sup, r);
+		return;
+	}
 	if (step && step->kind != STEP_SHADOW && rollout_shadowed(sup, r)) {
 		rollout_retire(sup, r, ROLE_CANDIDATE);
 		rollout_retire(sup, r, ROLE_CONTROL);
@@ -235,15 +240,16 @@ static void poll_rollback(struct supervisor *sup, struct rollout *r)
 
 static void look_at_deaths(struct supervisor *sup, struct rollout *r)
 {
+	uint32_t count = r->candidate_deaths;
 	char why[ROLLOUT_WHY];
 
-	if (r->candidate_deaths == 0)
+	if (count == 0)
 		return;
 	r->candidate_deaths = 0;
 	if (!rollout_at_risk(r->at))
 		return;
 	memcpy(why, r->death, sizeof(why));
-	snprintf(r->gate, sizeof(r->gate), "%s", rollout_gate_name(r->death_was_stall ? GATE_STALLS : GATE_CRASHES));
+	rollout_gates_death(r, count);
 	rollout_event(sup, r, EV_DEATH, why);
 }
 
@@ -286,6 +292,7 @@ void rollout_poll_one(struct supervisor *sup, struct rollout *r)
 {
 	static void (*const state[AT_COUNT])(struct supervisor *, struct rollout *) = {
 		[AT_CHECK] = rollout_check_poll, [AT_START] = poll_start,	[AT_SHADOW] = poll_shadow,
+		[AT_SNAPSHOT] = rollout_snapshot_poll,
 		[AT_WEIGHT] = poll_weight,	 [AT_PAUSE] = poll_pause,	[AT_COMPLETE] = poll_complete,
 		[AT_SETTLE] = poll_settle,	 [AT_ROLLBACK] = poll_rollback,
 	};

@@ -2,10 +2,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audit.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout_explain_text.h"
 #include "rollout_inner.h"
 #include "shadow.h"
 
@@ -107,6 +109,36 @@ static void set_build(json_t *o, const char *key, const struct rollout_version *
 	json_object_set_new(o, key, version->path[0] ? rollout_version_json(version) : json_null());
 }
 
+/* What it is at and what comes after it, in words: "weight 10%", "pause until resumed"; null: nothing. */
+static void set_step(json_t *o, const char *key, const struct rollout *r, uint32_t step)
+{
+	char text[ROLLOUT_STEP_WORD];
+
+	json_object_set_new(o, key, rollout_at_work(r->at) && step < r->plan.steps ?
+			    reply_text(rollout_step_text(&r->plan.step[step], text)) : json_null());
+}
+
+/* Null if it is not there any more. */
+static void set_snapshot(json_t *o, const char *path)
+{
+	json_object_set_new(o, "snapshot", path[0] && access(path, F_OK) == 0 ? reply_text(path) : json_null());
+}
+
+json_t *rollout_past_row(const struct rollout_past *past)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "time", json_real((double)past->time_ns / 1e9));
+	json_object_set_new(o, "from", rollout_version_json(&past->from));
+	json_object_set_new(o, "to", rollout_version_json(&past->to));
+	reply_set_text(o, "result", past->promoted ? "promoted" : "rolled_back");
+	reply_set_text(o, "by", past->actor);
+	reply_set_text(o, "why", past->why);
+	json_object_set_new(o, "gate", past->fired.gate[0] ? rollout_fired_json(&past->fired) : json_null());
+	set_snapshot(o, past->snapshot);
+	return o;
+}
+
 json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 {
 	const char *group = sup->primary->config.group[r->group].name;
@@ -127,10 +159,15 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 	json_object_set_new(o, "workers", workers);
 	json_object_set_new(o, "gates", rollout_gates_json(r));
 	reply_set_count(o, "windows", rollout_gates_windows(r));
+	reply_set_count(o, "failure_limit", r->plan.analysis.failure_limit);
+	reply_set_count(o, "of_windows", r->plan.analysis.of);
+	set_step(o, "doing", r, r->step);
+	set_step(o, "next", r, r->step + 1);
+	set_snapshot(o, r->snapshot);
 	json_object_set_new(o, "shadow", shadow_json(sup, r));
 	json_object_set_new(o, "until", until_json(r));
 	reply_set_text(o, "why", r->why);
-	reply_set_text(o, "gate", r->gate);
+	reply_set_text(o, "gate", r->fired.gate);
 	json_object_set_new(o, "one_way", json_boolean(r->one_way));
 	reply_set_count(o, "exposed_buckets", exposed(sup, r));
 	reply_set_text(o, "started_by", r->actor);
@@ -216,8 +253,10 @@ void rollout_audit(struct primary *primary, const struct rollout *r, const char 
 	reply_set_count(o, "steps", r->plan.steps);
 	reply_set_count(o, "weight", r->weight);
 	reply_set_count(o, "want", wanted(r));
-	if (r->gate[0])
-		reply_set_text(o, "gate", r->gate);
+	if (r->fired.gate[0])
+		reply_set_text(o, "gate", r->fired.gate);
+	if (r->snapshot[0])
+		reply_set_text(o, "snapshot", r->snapshot);
 	if (why[0])
 		reply_set_text(o, "why", why);
 	audit_note(primary, "rollout", o);

@@ -15,6 +15,8 @@
 	[EV_GATE_PAUSE] = GO(HOLD, at)
 #define NEXT \
 	[EV_TO_WORKERS] = GO(STEP, START), [EV_TO_PAUSE] = GO(STEP, PAUSE), [EV_TO_END] = GO(COMPLETE, COMPLETE)
+/* The same before the first weight. */
+#define NEXT_EARLY NEXT, [EV_TO_SNAPSHOT] = GO(STEP, SNAPSHOT)
 
 static const struct rollout_transition table[AT_COUNT][EV_COUNT] = {
 	[AT_IDLE] = {
@@ -32,12 +34,20 @@ static const struct rollout_transition table[AT_COUNT][EV_COUNT] = {
 		[EV_READY_SHADOW] = GO(SHADOW, SHADOW),
 		[EV_READY_WEIGHT] = GO(MOVE, WEIGHT),
 		[EV_NO_START] = GO(BACK, ROLLBACK),
+		[EV_TO_SNAPSHOT] = GO(STEP, SNAPSHOT), /* the first step is one: it needs no workers */
 	},
 	[AT_SHADOW] = {
 		ENDS,
 		HOLDS(SHADOW),
-		NEXT,
+		NEXT_EARLY,
 		[EV_PROMOTE] = GO(LEAVE, SHADOW),
+		[EV_NO_START] = GO(BACK, ROLLBACK),
+	},
+	[AT_SNAPSHOT] = {
+		ENDS,
+		HOLDS(SNAPSHOT),
+		NEXT,
+		[EV_PROMOTE] = GO(SKIP, SNAPSHOT), /* it is whole or it is none: there is nothing to leave early */
 		[EV_NO_START] = GO(BACK, ROLLBACK),
 	},
 	[AT_WEIGHT] = {
@@ -50,7 +60,7 @@ static const struct rollout_transition table[AT_COUNT][EV_COUNT] = {
 	[AT_PAUSE] = {
 		ENDS,
 		HOLDS(PAUSE),
-		NEXT,
+		NEXT_EARLY,
 		[EV_PROMOTE] = GO(LEAVE, PAUSE),
 	},
 	[AT_COMPLETE] = {
@@ -106,8 +116,8 @@ bool rollout_at_risk(enum rollout_at at)
 enum rollout_phase rollout_at_phase(enum rollout_at at)
 {
 	static const enum rollout_phase phase[AT_COUNT] = {
-		PHASE_IDLE, PHASE_CHECK, PHASE_START, PHASE_SHADOW, PHASE_WEIGHT, PHASE_PAUSE, PHASE_COMPLETE, PHASE_COMPLETE,
-		PHASE_ROLLBACK, PHASE_IDLE,
+		PHASE_IDLE, PHASE_CHECK, PHASE_START, PHASE_SHADOW, PHASE_SNAPSHOT, PHASE_WEIGHT, PHASE_PAUSE,
+		PHASE_COMPLETE, PHASE_COMPLETE, PHASE_ROLLBACK, PHASE_IDLE,
 	};
 
 	return at < AT_COUNT ? phase[at] : PHASE_IDLE;
@@ -116,7 +126,8 @@ enum rollout_phase rollout_at_phase(enum rollout_at at)
 const char *rollout_at_name(enum rollout_at at)
 {
 	static const char *const name[AT_COUNT] = {
-		"idle", "check", "start", "shadow", "weight", "pause", "complete", "settle", "rollback", "degraded",
+		"idle", "check", "start", "shadow", "snapshot", "weight", "pause", "complete", "settle", "rollback",
+		"degraded",
 	};
 
 	return at < AT_COUNT ? name[at] : "unknown";
@@ -126,8 +137,8 @@ const char *rollout_event_name(enum rollout_event event)
 {
 	static const char *const name[EV_COUNT] = {
 		"order", "sound", "refused", "unfit", "ready_shadow", "ready_weight", "no_start", "moved", "to_workers",
-		"to_pause", "to_end", "pause", "resume", "promote", "full", "abort", "undo", "gate", "gate_pause", "death",
-		"deadline", "restarted", "empty", "empty_undone",
+		"to_snapshot", "to_pause", "to_end", "pause", "resume", "promote", "full", "abort", "undo", "gate",
+		"gate_pause", "death", "deadline", "restarted", "empty", "empty_undone",
 	};
 
 	return event < EV_COUNT ? name[event] : "unknown";

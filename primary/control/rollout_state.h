@@ -12,6 +12,7 @@ enum rollout_at {
 	AT_CHECK,    /* the candidate's file is looked for and asked; nothing has moved */
 	AT_START,    /* the workers that the step needs come */
 	AT_SHADOW,
+	AT_SNAPSHOT, /* a copy of the group's records is written; the candidate owns nothing */
 	AT_WEIGHT,   /* buckets move; then the gates are waited for */
 	AT_PAUSE,
 	AT_COMPLETE, /* the candidate has everything: the group's own workers are restarted with its file */
@@ -28,9 +29,10 @@ enum rollout_event {
 	EV_UNFIT,        /* it may not, and the group was degraded, or nobody waits for the answer */
 	EV_READY_SHADOW, /* the workers of a shadow step are there */
 	EV_READY_WEIGHT, /* the workers of a weight are there */
-	EV_NO_START,     /* one of them cannot start */
+	EV_NO_START,     /* one of them cannot start; or there can be no snapshot */
 	EV_MOVED,        /* buckets are where the weight wants them */
 	EV_TO_WORKERS,   /* the step is over, the next one is a shadow or a weight */
+	EV_TO_SNAPSHOT,  /* the next one is a snapshot */
 	EV_TO_PAUSE,     /* the next one is a pause */
 	EV_TO_END,       /* there is none */
 	EV_PAUSE,        /* orders */

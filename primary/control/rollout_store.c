@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +30,19 @@ static json_t *steps_json(const struct config_rollout *plan)
 		json_object_set_new(o, "permille", json_integer(step->permille));
 		json_object_set_new(o, "ns", json_integer((json_int_t)step->ns));
 		json_object_set_new(o, "digest", json_boolean(step->digest));
+		json_object_set_new(o, "keep", json_integer(step->keep));
 		json_array_append_new(list, o);
 	}
 	return list;
+}
+
+/* NAN is null. */
+static void fired_to(json_t *o, const struct rollout_fired *fired)
+{
+	reply_set_text(o, "gate", fired->gate);
+	json_object_set_new(o, "gate_value", isfinite(fired->value) ? json_real(fired->value) : json_null());
+	json_object_set_new(o, "gate_control", isfinite(fired->control) ? json_real(fired->control) : json_null());
+	json_object_set_new(o, "gate_limit", isfinite(fired->limit) ? json_real(fired->limit) : json_null());
 }
 
 static json_t *past_json(const struct rollout_past *past)
@@ -44,6 +55,8 @@ static json_t *past_json(const struct rollout_past *past)
 	json_object_set_new(o, "time_ns", json_integer((json_int_t)past->time_ns));
 	reply_set_text(o, "by", past->actor);
 	reply_set_text(o, "why", past->why);
+	reply_set_text(o, "snapshot", past->snapshot);
+	fired_to(o, &past->fired);
 	return o;
 }
 
@@ -71,7 +84,8 @@ static json_t *group_json(const struct rollout *r)
 	reply_set_text(o, "configured", r->configured);
 	reply_set_text(o, "by", r->actor);
 	reply_set_text(o, "why", r->why);
-	reply_set_text(o, "gate", r->gate);
+	reply_set_text(o, "snapshot", r->snapshot);
+	fired_to(o, &r->fired);
 	for (uint32_t i = 0; i < r->bars; i++) {
 		json_t *bar = json_object();
 
@@ -89,8 +103,7 @@ static json_t *group_json(const struct rollout *r)
 
 /* ---- writing ---- */
 
-/* The last directory and the one above it. */
-static void make_directory(const char *path)
+void rollout_make_directory(const char *path)
 {
 	char dir[BATON_PATH_BYTES];
 
@@ -118,7 +131,7 @@ static int write_file(const char *path, const char *text, bool durable)
 	snprintf(part, sizeof(part), "%s.part", path);
 	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0 && errno == ENOENT) {
-		make_directory(path);
+		rollout_make_directory(path);
 		fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	}
 	if (fd < 0)
@@ -195,6 +208,21 @@ static void version_from(const json_t *o, const char *key, struct rollout_versio
 	text_to(from, "path", v->path, sizeof(v->path));
 }
 
+static double real_of(const json_t *o, const char *key)
+{
+	const json_t *value = json_object_get(o, key);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void fired_from(const json_t *o, struct rollout_fired *fired)
+{
+	text_to(o, "gate", fired->gate, sizeof(fired->gate));
+	fired->value = real_of(o, "gate_value");
+	fired->control = real_of(o, "gate_control");
+	fired->limit = real_of(o, "gate_limit");
+}
+
 static void lists_from(const json_t *o, struct rollout *r)
 {
 	const json_t *item;
@@ -218,6 +246,8 @@ static void lists_from(const json_t *o, struct rollout *r)
 		past->time_ns = number_of(item, "time_ns");
 		text_to(item, "by", past->actor, sizeof(past->actor));
 		text_to(item, "why", past->why, sizeof(past->why));
+		text_to(item, "snapshot", past->snapshot, sizeof(past->snapshot));
+		fired_from(item, &past->fired);
 	}
 }
 
@@ -232,8 +262,9 @@ static bool steps_from(const json_t *o, struct rollout *r)
 		struct config_step step = {
 			.kind = (enum config_step_kind)number_of(item, "kind"), .permille = (uint32_t)number_of(item, "permille"),
 			.ns = number_of(item, "ns"), .digest = truth_of(item, "digest"),
+			.keep = (uint32_t)number_of(item, "keep"),
 		};
-		if (r->plan.steps == CONFIG_STEPS || step.kind > STEP_PAUSE || step.permille > 1000)
+		if (r->plan.steps == CONFIG_STEPS || step.kind > STEP_SNAPSHOT || step.permille > 1000)
 			return false;
 		r->plan.step[r->plan.steps++] = step;
 	}
@@ -269,11 +300,18 @@ static void take_up(struct rollout *r, enum rollout_at at, bool sound)
 	}
 	if (at == AT_ROLLBACK || !sound) {
 		r->at = AT_DEGRADED;
+		if (at == AT_ROLLBACK)
+			rollout_note_past(r, false); /* as it would have been at the roll back's end */
 		r->weight = 0;
 		return;
 	}
 	if (r->step >= r->plan.steps) /* it was through: the last step once more */
 		r->step = r->plan.steps - 1;
+	if (BATON_SABOTAGE(resumed_a_step_further) && r->step + 1 < r->plan.steps)
+		r->step++;
+	if (BATON_SABOTAGE(resumed_at_the_weight_to_come))
+		for (uint32_t i = r->plan.steps; i-- > r->step;)
+			r->weight = r->plan.step[i].kind == STEP_WEIGHT ? r->plan.step[i].permille : r->weight;
 	r->at = AT_CHECK;
 	r->wish = (struct rollout_wish){ .resumed = true, .answered = true, .at_once = r->at_once, .retry = true };
 	memcpy(r->wish.to, candidate.path, sizeof(r->wish.to));
@@ -303,7 +341,8 @@ static void group_from(const json_t *o, struct rollout *r)
 	text_to(o, "configured", r->configured, sizeof(r->configured));
 	text_to(o, "by", r->actor, sizeof(r->actor));
 	text_to(o, "why", r->why, sizeof(r->why));
-	text_to(o, "gate", r->gate, sizeof(r->gate));
+	text_to(o, "snapshot", r->snapshot, sizeof(r->snapshot));
+	fired_from(o, &r->fired);
 	lists_from(o, r);
 	take_up(r, at, sound);
 }

@@ -289,6 +289,8 @@ static void note_transfer(struct supervisor *sup)
 	const struct move_report *report = &sup->worker[s->receiver].transfer.report;
 
 	s->receiver = SHARE_NOBODY;
+	if (s->kind == SCALE_BALANCE)
+		rollout_balanced(sup, sup->worker[s->worker].group, s->service, s->chosen);
 	s->report.buckets += report->buckets;
 	s->report.parked += report->parked;
 	if (report->gap_ns > s->report.gap_ns)

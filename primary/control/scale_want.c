@@ -51,15 +51,37 @@ static void members_of(const struct supervisor *sup, uint32_t group, uint64_t me
 	}
 }
 
-/* Which role a bucket goes to the weight says; within a role it goes to whoever makes shares even. */
+/* Of one role: part[i] is who has the i-th of `count` buckets, or is to have it by all means; in the end who is to. The
+ * group's own workers keep what they have; a version's new workers share evenly, unless balancing has been at work. */
+static void share_role(const struct scale *s, bool stable, uint32_t count, uint64_t members, uint8_t *part)
+{
+	uint32_t quota[BATON_MAX_WORKERS], have[BATON_MAX_WORKERS] = { 0 };
+
+	if (BATON_SABOTAGE(weight_evens_shares) || (!stable && !s->keeps)) {
+		share_even(part, count, members, part);
+		return;
+	}
+	for (uint32_t i = 0; stable && i < count; i++)
+		if (part[i] < BATON_MAX_WORKERS)
+			have[part[i]]++;
+	if (stable)
+		share_keep(have, count, members, SHARE_NOBODY, quota);
+	else
+		share_grow(s->had, count, members, quota);
+	share_by(part, count, members, quota, part);
+}
+
+/* Which role a bucket goes to the weight says. Within the group's own workers it goes home: where it was before the
+ * rollout, or where balancing has put it since. */
 static void share_by_weight(const struct supervisor *sup, uint32_t service, uint32_t group, const uint8_t *owner,
 			    uint8_t *want)
 {
-	static uint8_t role[BATON_MAX_BUCKETS], part[BATON_MAX_BUCKETS]; /* main lcore only */
+	static uint8_t role[BATON_MAX_BUCKETS], part[BATON_MAX_BUCKETS], home[BATON_MAX_BUCKETS]; /* main lcore only */
 	static uint32_t bucket[BATON_MAX_BUCKETS];
 	uint32_t buckets = sup->primary->config.service[service].buckets;
 	uint64_t members[ROLE_CONTROL + 1] = { 0 };
 
+	bool homes = rollout_homes(sup, group, service, home);
 	rollout_roles(sup, group, service, role);
 	members_of(sup, group, members);
 	memcpy(want, owner, buckets);
@@ -70,12 +92,12 @@ static void share_by_weight(const struct supervisor *sup, uint32_t service, uint
 			uint32_t mine = members[role[b]] ? role[b] : ROLE_STABLE;
 			if (mine != r)
 				continue;
-			part[count] = owner[b];
+			part[count] = r == ROLE_STABLE && homes && home[b] != SHARE_NOBODY ? home[b] : owner[b];
 			bucket[count++] = b;
 		}
 		if (count == 0 || members[r] == 0)
 			continue;
-		share_even(part, count, members[r], part);
+		share_role(&sup->scale, r == ROLE_STABLE && homes, count, members[r], part);
 		for (uint32_t i = 0; i < count; i++)
 			want[bucket[i]] = part[i];
 	}

@@ -38,14 +38,14 @@ uint32_t share_even(const uint8_t *owner, uint32_t buckets, uint64_t members, ui
 	return share_by(owner, buckets, members, quota, want);
 }
 
-void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t newcomer, uint32_t *quota)
+static void keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint64_t newcomers, uint32_t *quota)
 {
 	uint32_t count = (uint32_t)__builtin_popcountll(members), sum = 0, left = buckets, i;
-	uint64_t others = newcomer == SHARE_NOBODY ? members : members & ~(1ull << newcomer);
+	uint64_t others = members & ~newcomers;
 
 	memset(quota, 0, BATON_MAX_WORKERS * sizeof(*quota));
-	if (newcomer != SHARE_NOBODY)
-		left -= quota[newcomer] = others ? buckets / count : buckets;
+	for (uint64_t m = newcomers; m != 0; m &= m - 1)
+		left -= quota[__builtin_ctzll(m)] = others ? buckets / count : buckets;
 	for (uint64_t m = others; m != 0; m &= m - 1)
 		sum += had[__builtin_ctzll(m)];
 	uint32_t rest = left;
@@ -62,6 +62,21 @@ void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_
 		quota[__builtin_ctzll(m)] += more;
 		rest -= more;
 	}
+}
+
+void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t newcomer, uint32_t *quota)
+{
+	keep(had, buckets, members, newcomer == SHARE_NOBODY ? 0 : 1ull << newcomer, quota);
+}
+
+void share_grow(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t *quota)
+{
+	uint64_t newcomers = 0;
+
+	for (uint64_t m = members; m != 0; m &= m - 1)
+		if (had[__builtin_ctzll(m)] == 0)
+			newcomers |= m & -m;
+	keep(had, buckets, members, newcomers == members ? 0 : newcomers, quota);
 }
 
 uint32_t share_by(const uint8_t *owner, uint32_t buckets, uint64_t members, const uint32_t *quota, uint8_t *want)

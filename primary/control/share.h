@@ -24,6 +24,8 @@ uint32_t share_by(const uint8_t *owner, uint32_t buckets, uint64_t members, cons
  * an even sharing, the others what is left in the proportion of what they had; if that is more than they had (others
  * have left), each gets as many more. had[i]: buckets of worker i when the operation began. */
 void share_keep(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t newcomer, uint32_t *quota);
+/* The same when several come at once, who have nothing yet: each of them is to have as many as in an even sharing. */
+void share_grow(const uint32_t *had, uint32_t buckets, uint64_t members, uint32_t *quota);
 
 /* Reads a list of buckets and ranges, "17" or "0-255,300" or "0-1022/2" (every second), into map[buckets / 64, rounded
  * up]. Returns how many there are, or -EINVAL with one line in `why` that has the valid range. */

@@ -117,11 +117,40 @@ the_bots_found_nothing_wrong() {
 	bots_clean
 	counters_explain $(($(bots_value received) + $(bots_value probes)))
 }
+# Records of players who have gone are put back while balancing moves the buckets of others: exactly, and nobody notices.
+buckets_put_back_while_others_move_are_exact() {
+	local gone here mine moves
+	ctl balance off
+	ctl state snapshot "$WORK/a.snap" --group game >"$WORK/said"
+	bots_start --players $PLAYERS --seconds 3000 --connect-timeout 30 --seed $((SEED + 7))
+	served_on 1000
+	bots_stop
+	bots_wait
+	gone=$(SEED=$((SEED + 7)) player_buckets)
+	bots_start --players $PLAYERS --seconds 3000 --connect-timeout 30 --rate 3000 --seed $((SEED + 9))
+	served_on
+	here=$(SEED=$((SEED + 9)) player_buckets)
+	mine=$(comm -23 <(tr , '\n' <<<"$gone" | sort) <(tr , '\n' <<<"$here" | sort) | sort -n | paste -sd,)
+	ctl buckets move "$here" game.0 >"$WORK/said"
+	moves=$(balance .moves)
+	ctl balance on >"$WORK/said"
+	wait_for "[ \$(balance .moves) -gt $moves ]"
+	must_fail equal "records of who has gone" "$(records_of "$mine")" "$(records_in "$WORK/a.snap" "$mine")"
+	ctl state restore "$WORK/a.snap" --buckets "$mine" --group game
+	equal "records of who has gone" "$(records_of "$mine")" "$(records_in "$WORK/a.snap" "$mine")"
+	SEED=$((SEED + 9)) wait_for players_are_even
+	bots_stop
+	bots_wait || cat "$WORK/bots.err"
+	bots_clean
+}
+records_in() { "$BIN/test-snapshot" "$1" | grep -wE "^($(tr , '|' <<<"$2"))"; }
+records_of() { rm -f "$WORK/now.snap"; ctl state snapshot "$WORK/now.snap" --group game >"$WORK/said" && records_in "$WORK/now.snap" "$1"; }
 ledger_is_exact_after_balancing() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
 port_tap && batond_start || fatal "no batond"
 for name in nothing_is_measured_or_moved_while_it_is_off what_an_operator_placed_stays the_load_gets_even \
 	each_decision_is_in_the_audit_log off_is_off orders_in_the_middle_are_carried_out kills_in_between_lose_nothing \
-	cost_is_measured_too the_bots_found_nothing_wrong ledger_is_exact_after_balancing; do
+	cost_is_measured_too the_bots_found_nothing_wrong buckets_put_back_while_others_move_are_exact \
+	ledger_is_exact_after_balancing; do
 	claim "$name" "$name"
 done

@@ -101,6 +101,10 @@ killed_candidate_is_gone() {
 	equal "whose doing" "$(rollout .gate)" crashes
 	equal "exit status of the status" "$(ctl rollout status "$PLUGIN" >"$WORK/status"; echo $?)" 6
 	grep -q "$name died" "$WORK/status"
+	grep -qE '^  crashes +FAIL +1 ' "$WORK/status" || { cat "$WORK/status"; return 1; }
+	ctl rollout history "$PLUGIN" | head -2 | grep -qF "gate crashes FAIL: 1, limit 0" || { ctl rollout history "$PLUGIN"; return 1; }
+	ctl rollout explain "$PLUGIN" >"$WORK/said"
+	grep -q "the last one, .* was rolled back: gate crashes at 1, limit 0: $name died" "$WORK/said" || { cat "$WORK/said"; return 1; }
 	only_stable
 	equal "deaths of stable workers" "$(ctl --json worker list | jq '[.workers[].crashes] | add')" 0
 	players_stop
@@ -150,6 +154,60 @@ named_by_the_file() {
 	equal "lines of it in the audit log" "$(grep -c '"event":"rollout".*"what":"start".*"by":"configuration"' "/var/log/baton/$INSTANCE.audit")" 1
 	players_stop
 }
+SNAPSHOTS=/var/lib/baton/$INSTANCE/snapshots
+# Named wherever an operator looks for it; of those before it one is left.
+snapshot_comes_first() {
+	local file
+	start good
+	at_weight 100
+	file=$(rollout .snapshot)
+	[ -s "$file" ] || { echo "no snapshot: $file"; return 1; }
+	equal "snapshots that are kept" "$(ls "$SNAPSHOTS" | wc -l)" 2
+	ctl rollout status "$PLUGIN" >"$WORK/status" || true # it is paused, which is no 0
+	grep -qF "$file" "$WORK/status" || { cat "$WORK/status"; return 1; }
+	grep '"event":"rollout".*"what":"snapshot"' "/var/log/baton/$INSTANCE.audit" | tail -1 | grep -qF "$file"
+}
+records_of() {
+	rm -f "$WORK/now.snap"
+	ctl state snapshot "$WORK/now.snap" --group "$PLUGIN" >"$WORK/said" || { cat "$WORK/said"; return 1; }
+	"$BIN/test-snapshot" "$WORK/now.snap" | grep -v '^#'
+}
+put_back() { ctl state restore "$1" --buckets "0-$((BUCKETS - 1))" --group "$PLUGIN"; }
+# Paused at a weight, and again while the weight changes: either it is refused, or all is what it was.
+restored_at_a_weight() {
+	local file before rc=0
+	file=$(rollout .snapshot)
+	before=$("$BIN/test-snapshot" "$file" | grep -v '^#')
+	players_start
+	players_stop
+	must_fail equal records "$(records_of)" "$before"
+	put_back "$file"
+	equal records "$(records_of | cksum)" "$(cksum <<<"$before")"
+	equal weight "$(rollout .weight)" 100
+	players_start
+	players_stop
+	ctl rollout resume "$PLUGIN"
+	put_back "$file" >"$WORK/refused" 2>&1 || rc=$?
+	[ "$rc" = 0 ] || grep -q "under way" "$WORK/refused" || { cat "$WORK/refused"; return 1; }
+	at_weight 500
+	put_back "$file"
+	equal records "$(records_of | cksum)" "$(cksum <<<"$before")"
+	ctl rollout abort "$PLUGIN"
+	until_rollout '.state == "degraded"'
+	only_stable
+	equal records "$(records_of | cksum)" "$(cksum <<<"$before")"
+}
+nobody_without_snapshot() {
+	mv "$SNAPSHOTS" "$WORK/snapshots" && touch "$SNAPSHOTS" # no directory: nothing can be written there
+	start good
+	until_rollout '.state == "degraded"'
+	rollout .why | grep -q "no snapshot, so no player gets the candidate" || { rollout .why; return 1; }
+	equal "buckets that are exposed" "$(rollout .exposed_buckets)" 0
+	equal "barred builds" "$(rollout '.barred | length')" 0
+	only_stable
+	rm "$SNAPSHOTS"
+	ctl rollout undo "$PLUGIN"
+}
 # What stands in the file, not what was going to be.
 resumed_at_its_step() {
 	local pid
@@ -162,7 +220,7 @@ resumed_at_its_step() {
 	wait_for '[ -s "$WORK/batond.rc" ]'
 	batond_start "$WORK/baton.yaml" || return 1
 	at_weight 500
-	equal "step" "$(rollout .step)" 4
+	equal "step" "$(rollout .step)" 5
 	players_start
 	kill_worker "$(rollout .workers.candidate[0])"
 	until_rollout '.state == "degraded"'
@@ -176,4 +234,4 @@ resumed_at_its_step() {
 	refused 1 "was rolled back" rollout start "$PLUGIN" --to "$WORK/good.so"
 	only_stable
 }
-stopped_well() { batond_stop && ledger_balances; }
+stopped_well() { batond_stop && ledger_balances && rm -rf "/var/lib/baton/$INSTANCE"; }

@@ -16,6 +16,7 @@ static void everything_that_is_written_is_kept(void **state)
 	(void)state;
 	load_text(HEAD "  candidate: 1.5.0\n  cohort: [1001, 0x7b, \"10.0.0.1:4000\"]\n"
 		  "  steps:\n  - shadow: {for: 5m, compare: digest, sample: 5‰}\n  - {shadow: {for: 90s}}\n"
+		  "  - snapshot: {keep: 7}\n"
 		  "  - weight: 0.1%\n  - pause: 2m\n  - weight: 12.5%\n  - pause: {}\n  - weight: 100%\n  - pause: 1s\n"
 		  "  on_failure: pause\n  deadline: none\n  accept_one_way: true\n"
 		  "  analysis:\n    interval: 250ms\n    warmup: none\n    min_packets: 20k\n    failure_limit: 2\n"
@@ -31,9 +32,10 @@ static void everything_that_is_written_is_kept(void **state)
 	assert_string_equal(r->cohort[1], "0x7b");
 	assert_string_equal(r->cohort[2], "10.0.0.1:4000");
 	static const struct config_step want[] = {
-		{ STEP_SHADOW, 5, 300000000000, true }, { STEP_SHADOW, 100, 90000000000, false }, { STEP_WEIGHT, 1, 0, false },
-		{ STEP_PAUSE, 0, 120000000000, false }, { STEP_WEIGHT, 125, 0, false }, { STEP_PAUSE, 0, 0, false },
-		{ STEP_WEIGHT, 1000, 0, false }, { STEP_PAUSE, 0, 1000000000, false },
+		{ STEP_SHADOW, 5, 300000000000, true, 0 }, { STEP_SHADOW, 100, 90000000000, false, 0 },
+		{ STEP_SNAPSHOT, 0, 0, false, 7 }, { STEP_WEIGHT, 1, 0, false, 0 },
+		{ STEP_PAUSE, 0, 120000000000, false, 0 }, { STEP_WEIGHT, 125, 0, false, 0 }, { STEP_PAUSE, 0, 0, false, 0 },
+		{ STEP_WEIGHT, 1000, 0, false, 0 }, { STEP_PAUSE, 0, 1000000000, false, 0 },
 	};
 	assert_int_equal(r->steps, sizeof(want) / sizeof(want[0]));
 	for (uint32_t i = 0; i < r->steps; i++) {
@@ -41,6 +43,7 @@ static void everything_that_is_written_is_kept(void **state)
 		assert_int_equal(r->step[i].permille, want[i].permille);
 		assert_int_equal(r->step[i].ns, want[i].ns);
 		assert_int_equal(r->step[i].digest, want[i].digest);
+		assert_int_equal(r->step[i].keep, want[i].keep);
 	}
 	assert_true(r->pause_on_failure && r->accept_one_way && r->deadline_ns == 0);
 	const struct config_analysis *a = &r->analysis;
@@ -153,6 +156,13 @@ static void steps_go_from_shadow_to_the_whole(void **state)
 		    "rollouts[0].steps[1]: shadow comes before every weight: at 0.5% players have");
 	expect_step("[{weight: 10%}, {pause: {}}]", "[{", "rollouts[0].steps: the last weight must be 100%, not 10%");
 	expect_step("[{pause: {}}]", "[{", "rollouts[0].steps: the last weight must be 100%; there is none");
+	expect_step("[{weight: 10%}, {snapshot: {}}, {weight: 100%}]", "{snapshot",
+		    "rollouts[0].steps[1]: a snapshot comes before every weight");
+	expect_step("[{snapshot: {}}, {pause: 1s}, {snapshot: {}}, {weight: 100%}]", "{snapshot: {}}, {weight",
+		    "rollouts[0].steps[2]: a rollout takes one snapshot");
+	load_text(HEAD "  steps: [{shadow: {for: 1m}}, {pause: 1s}, {snapshot: {}}, {weight: 100%}, {pause: 1s}]\n");
+	expect_good();
+	assert_int_equal(outcome.config.rollout[0].step[2].keep, 3); /* unless it is written */
 	load_text(HEAD "  steps: [{shadow: {for: 1m}}, {pause: 1s}, {weight: 100%}, {pause: 1s}]\n");
 	expect_good();
 }
@@ -163,10 +173,11 @@ static void step_that_is_none_is_refused_at_its_place(void **state)
 	expect_step("[{wieght: 10%}, {weight: 100%}]", "wieght",
 		    "unknown key 'wieght' in rollouts[0].steps[0]; did you mean 'weight'?");
 	expect_step("[{hold: 10%}, {weight: 100%}]", "hold",
-		    "unknown key 'hold' in rollouts[0].steps[0]; known are: shadow weight pause");
+		    "unknown key 'hold' in rollouts[0].steps[0]; known are: shadow weight pause snapshot");
 	expect_step("[{weight: 10%, pause: 5m}, {weight: 100%}]", "{weight: 10%,",
-		    "rollouts[0].steps[0]: a step is one of shadow, weight and pause");
-	expect_step("[{}, {weight: 100%}]", "{}", "rollouts[0].steps[0]: a step is one of shadow, weight and pause");
+		    "rollouts[0].steps[0]: a step is one of shadow, weight, pause and snapshot");
+	expect_step("[{}, {weight: 100%}]", "{}",
+		    "rollouts[0].steps[0]: a step is one of shadow, weight, pause and snapshot");
 	expect_step("[10%, {weight: 100%}]", "10%", "rollouts[0].steps[0]: expected a step such as {weight: 10%}");
 	expect_step("[{weight: 10}, {weight: 100%}]", "10}",
 		    "rollouts[0].steps[0].weight: '10' needs its unit, for example '10%'");
@@ -186,6 +197,12 @@ static void step_that_is_none_is_refused_at_its_place(void **state)
 	expect_step("[{shadow: {for: 1m, smaple: 1%}}, {weight: 100%}]", "smaple",
 		    "unknown key 'smaple' in rollouts[0].steps[0].shadow; did you mean 'sample'?");
 	expect_step("[{shadow: 5m}, {weight: 100%}]", "5m}", "rollouts[0].steps[0].shadow: expected a section such as");
+	expect_step("[{snapshot: now}, {weight: 100%}]", "now",
+		    "rollouts[0].steps[0].snapshot: expected a section such as");
+	expect_step("[{snapshot: {keep: 0}}, {weight: 100%}]", "0}",
+		    "rollouts[0].steps[0].snapshot.keep: '0' is out of range");
+	expect_step("[{snapshot: {kept: 2}}, {weight: 100%}]", "kept",
+		    "unknown key 'kept' in rollouts[0].steps[0].snapshot; did you mean 'keep'?");
 	expect_step("[{weight: 1%, weight: 2%}, {weight: 100%}]", "weight: 2%",
 		    "duplicate key 'weight' in rollouts[0].steps[0]");
 }

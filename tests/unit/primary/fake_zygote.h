@@ -258,11 +258,36 @@ static inline int fake_describe(const char *path)
 	return 0;
 }
 
+/* --snapshot STATE FILE GROUP. STATE says how that goes: "full", "dies", "hangs", or well. */
+static inline int fake_snapshot(char **argv)
+{
+	int fd = open(argv[3], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, argv[4], strlen(argv[4])) < 0) {
+		fputs("cannot make it\n", stderr);
+		return 1;
+	}
+	close(fd);
+	if (!strcmp(argv[2], "dies"))
+		fake_crash();
+	if (!strcmp(argv[2], "hangs"))
+		fake_forever();
+	if (!strcmp(argv[2], "full")) {
+		unlink(argv[3]);
+		fputs("cannot write: is its file system full?\n", stderr);
+		return 1;
+	}
+	puts("{\"buckets\":64,\"records\":7}");
+	return 0;
+}
+
 /* Call first in main(): does not return in a process that was started as zygote. */
 static inline void fake_zygote_main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--describe"))
 		exit(fake_describe(argv[2]));
+	if (argc == 5 && !strcmp(argv[1], "--snapshot"))
+		exit(fake_snapshot(argv));
 	if (argc > 2 && !strcmp(argv[1], "--parent")) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fake_primary = atoi(argv[2]);

@@ -76,7 +76,7 @@ static void a_build_that_was_rolled_back_is_barred_until_retry(void **unused)
 	until_pause(100);
 	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
 	wait_until(r()->at == AT_DEGRADED);
-	assert_string_equal(r()->gate, "crashes");
+	assert_string_equal(r()->fired.gate, "crashes");
 	start("r2.so");
 	assert_int_equal(r()->at, AT_DEGRADED); /* and nothing has been started */
 	only_the_groups_own();
@@ -133,6 +133,35 @@ static void slots_that_are_missing_are_counted(void **unused)
 	assert_int_equal(rig.primary->supervisor->workers, RIG_WORKERS);
 }
 
+/* Stable cannot read what it writes, but it converts back; a dead candidate does not, a process of its version must. */
+static void a_candidate_of_another_schema_needs_a_slot_more(void **unused)
+{
+	static const struct config_step half[] = { { .kind = STEP_WEIGHT, .permille = 500 }, { .kind = STEP_PAUSE } };
+	struct rollout_order o = order(NULL);
+	char raw[250];
+
+	(void)unused;
+	plan(2, half);
+	snprintf(raw, sizeof(raw), "raw {\"abi\":%u,\"name\":\"fake\",\"version\":\"r3\",\"build_id\":\"33\","
+		 "\"key\":\"flow\",\"key_offset\":0,\"key_length\":0,\"schema\":%u,\"record_size\":%u,"
+		 "\"max_undo_bytes\":64,\"older\":[{\"schema\":%u,\"record_size\":%u,\"down\":true}]}",
+		 BATON_PLUGIN_ABI, FAKE_SCHEMA + 1, FAKE_RECORD, FAKE_SCHEMA, FAKE_RECORD);
+	assert_true(strlen(raw) < sizeof(raw) - 1);
+	rig_plugin("r3.so", raw);
+	rig.primary->supervisor->slots = 5; /* 2 workers, 2 of the rollout, 1 for a restart */
+	start("r3.so");
+	assert_int_equal(r()->at, AT_IDLE);
+	assert_false(r()->ever);
+	start("r2.so"); /* of the same schema: that is enough */
+	until_pause(500);
+	assert_true(ok(rollout_abort(rig.primary, &o)));
+	wait_until(r()->at == AT_DEGRADED);
+	rig.primary->supervisor->slots = RIG_SLOTS;
+	start("r3.so");
+	assert_string_equal(r()->candidate.version, "r3"); /* taken: what the fake does then is another matter */
+	wait_until(r()->at == AT_DEGRADED);
+}
+
 /* The next primary reads what this one has written. */
 static void the_next_primary_goes_on_at_its_step(void **unused)
 {
@@ -160,6 +189,95 @@ static void the_next_primary_goes_on_at_its_step(void **unused)
 	rollouts_fini(rig.primary);
 	rig.primary->rollouts = mine;
 	assert_true(ok(rollout_abort(rig.primary, &o)));
+	wait_until(r()->at == AT_DEGRADED);
+}
+
+/* Turns, and at no moment has the candidate more, or is to have more, than `most` permille. */
+static bool no_more_than(uint32_t most)
+{
+	assert_in_range(r()->weight, 0, most);
+	assert_in_range(r()->want, 0, most);
+	assert_in_range(owned_by_role(ROLE_CANDIDATE, 0), 0, (most * FAKE_BUCKETS + 500) / 1000);
+	return true;
+}
+
+static long read_all(const char *path, char *text, size_t bytes)
+{
+	FILE *file = fopen(path, "r");
+	size_t n = file ? fread(text, 1, bytes, file) : 0;
+
+	if (file)
+		fclose(file);
+	return (long)n;
+}
+
+/* What a killed primary leaves is its file; the next one starts with stable everywhere. */
+static void a_killed_rollout_comes_back_to_its_weight_and_no_further(void **unused)
+{
+	static char left[65536];
+	uint8_t before[FAKE_BUCKETS];
+	struct rollout_order o = order(NULL);
+	char path[BATON_PATH_BYTES];
+
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	assert_true(ok(rollout_resume(rig.primary, &o)));
+	until_pause(500);
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		before[b] = rig_worker(rig_slot(fake.owner[0][b])->worker)->role;
+	long bytes = read_all(rig_path(path, "rollout.json"), left, sizeof(left));
+	assert_in_range(bytes, 1, sizeof(left) - 1);
+	assert_true(ok(rollout_abort(rig.primary, &o)));
+	wait_until(r()->at == AT_DEGRADED);
+	only_the_groups_own();
+	rollouts_fini(rig.primary);
+	assert_int_equal(rollouts_init(rig.primary), 0);
+	FILE *file = fopen(rig_path(rig.primary->rollouts->path, "rollout.json"), "w");
+	assert_int_equal(fwrite(left, 1, (size_t)bytes, file), bytes);
+	assert_int_equal(fclose(file), 0);
+	rollout_load(rig.primary);
+	wait_until(no_more_than(500) && r()->at == AT_PAUSE && r()->weight == 500);
+	for (uint32_t i = 0; i < 100; i++) {
+		rig_turn();
+		no_more_than(500); /* it waits for an operator as it did before */
+	}
+	assert_int_equal(r()->at, AT_PAUSE);
+	assert_int_equal(r()->step, 3);
+	has(32, 32);
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++) /* the same players */
+		assert_int_equal(rig_worker(rig_slot(fake.owner[0][b])->worker)->role, before[b]);
+}
+
+/* The rollback that a kill cuts short is in the history all the same. */
+static void a_rollback_that_was_cut_short_is_history(void **unused)
+{
+	struct rollout_order o = order(NULL);
+
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	assert_true(ok(rollout_resume(rig.primary, &o)));
+	fake.hold_moves = true;
+	wait_until(r()->moving && rig.primary->supervisor->scale.receiver != SHARE_NOBODY);
+	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
+	wait_until(r()->at == AT_ROLLBACK);
+	struct rollouts *mine = rig.primary->rollouts;
+	rig.primary->rollouts = NULL;
+	assert_int_equal(rollouts_init(rig.primary), 0);
+	rig_path(rig.primary->rollouts->path, "rollout.json");
+	rollout_load(rig.primary);
+	assert_int_equal(r()->at, AT_DEGRADED);
+	assert_int_equal(r()->pasts, 1);
+	assert_string_equal(r()->past[0].fired.gate, "crashes");
+	assert_true(r()->past[0].fired.value == 1);
+	json_t *gates = rollout_gates_json(r()), *gate = json_array_get(gates, 0);
+	assert_string_equal(text(gate, "name"), "crashes");
+	assert_string_equal(text(gate, "verdict"), "fail");
+	json_decref(gates);
+	rollouts_fini(rig.primary);
+	rig.primary->rollouts = mine;
+	fake.hold_moves = false;
 	wait_until(r()->at == AT_DEGRADED);
 }
 
@@ -208,7 +326,10 @@ int main(int argc, char **argv)
 		TEST(an_abort_gives_everything_back),
 		TEST(other_operations_wait_for_its_end),
 		TEST(slots_that_are_missing_are_counted),
+		TEST(a_candidate_of_another_schema_needs_a_slot_more),
 		TEST(the_next_primary_goes_on_at_its_step),
+		TEST(a_killed_rollout_comes_back_to_its_weight_and_no_further),
+		TEST(a_rollback_that_was_cut_short_is_history),
 		TEST(a_candidate_with_other_records_is_refused),
 		TEST(a_dead_control_is_replaced),
 	};

@@ -10,7 +10,9 @@
 /* As long as the candidate has players, or its replies are compared with theirs. */
 static void gates_are_armed_as_long_as_the_candidate_has_players(void **state)
 {
-	static const enum rollout_at armed[] = { AT_START, AT_SHADOW, AT_WEIGHT, AT_PAUSE, AT_COMPLETE };
+	static const enum rollout_at armed[] = {
+		AT_START, AT_SHADOW, AT_SNAPSHOT, AT_WEIGHT, AT_PAUSE, AT_COMPLETE,
+	};
 	static const enum rollout_at asleep[] = { AT_IDLE, AT_CHECK, AT_SETTLE, AT_ROLLBACK, AT_DEGRADED };
 
 	(void)state;

@@ -24,10 +24,10 @@ static int make(void **state)
 	config_rollout_default(&config, 0, &rollout);
 	/* shadow 10 % 5 min, 1 %, 5 min, 10 %, 50 %, until resumed, 100 %, 10 min */
 	static const struct config_step step[] = {
-		{ STEP_SHADOW, 100, 300000000000, false }, { STEP_WEIGHT, 10, 0, false },
-		{ STEP_PAUSE, 0, 300000000000, false },
-		{ STEP_WEIGHT, 100, 0, false }, { STEP_WEIGHT, 500, 0, false }, { STEP_PAUSE, 0, 0, false },
-		{ STEP_WEIGHT, 1000, 0, false }, { STEP_PAUSE, 0, 600000000000, false },
+		{ STEP_SHADOW, 100, 300000000000, false, 0 }, { STEP_WEIGHT, 10, 0, false, 0 },
+		{ STEP_PAUSE, 0, 300000000000, false, 0 },
+		{ STEP_WEIGHT, 100, 0, false, 0 }, { STEP_WEIGHT, 500, 0, false, 0 }, { STEP_PAUSE, 0, 0, false, 0 },
+		{ STEP_WEIGHT, 1000, 0, false, 0 }, { STEP_PAUSE, 0, 600000000000, false, 0 },
 	};
 	memcpy(rollout.step, step, sizeof(step));
 	rollout.steps = 8;

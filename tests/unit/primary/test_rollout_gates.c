@@ -64,7 +64,7 @@ static void a_candidate_that_drops_packets_is_rolled_back(void **unused)
 	wait_until((handled(ROLE_CANDIDATE, 200, 40), handled(ROLE_CONTROL, 200, 0),
 		    r()->at == AT_DEGRADED || r()->at == AT_IDLE || ++turns > 10000));
 	assert_int_equal(r()->at, AT_DEGRADED);
-	assert_string_equal(r()->gate, "drop_ratio");
+	assert_string_equal(r()->fired.gate, "drop_ratio");
 	assert_int_equal(r()->bars, 1);
 	only_the_groups_own();
 }
@@ -97,6 +97,60 @@ static void a_failing_gate_may_hold_instead(void **unused)
 	only_the_groups_own();
 }
 
+/* The gate's row of the status, or NULL. The caller's list. */
+static json_t *gate_of(json_t *gates, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(gates, i, row)
+		if (strcmp(text(row, "name"), name) == 0)
+			return row;
+	return NULL;
+}
+
+/* What was shown of the last window is not what ended it. */
+static void a_death_is_shown_as_the_gate_that_ended_it(void **unused)
+{
+	struct config_analysis *a = &rig.primary->config.rollout[0].analysis;
+
+	(void)unused;
+	gate_of_drops();
+	a->gate[GATE_CRASHES] = a->gate[GATE_STALLS] = (struct config_gate){ .on = true, .immediate = true };
+	start("r2.so");
+	wait_until((handled(ROLE_CANDIDATE, 200, 0), handled(ROLE_CONTROL, 200, 0), r()->at == AT_DEGRADED ||
+		    (r()->at == AT_PAUSE && r()->weight == 100)));
+	assert_int_equal(r()->at, AT_PAUSE);
+	uint32_t candidate = a_worker(ROLE_CANDIDATE);
+	char name[BATON_NAME_BYTES];
+	memcpy(name, rig_worker(candidate)->name, sizeof(name));
+	kill(rig_pid(candidate), SIGKILL);
+	wait_until(r()->at == AT_DEGRADED);
+	json_t *row = rollout_row(rig.primary->supervisor, r()), *gate = gate_of(json_object_get(row, "gates"), "crashes");
+	assert_non_null(gate);
+	assert_string_equal(text(gate, "verdict"), "fail");
+	assert_true(json_number_value(json_object_get(gate, "value")) == 1);
+	assert_non_null(strstr(text(gate, "why"), name));
+	assert_string_equal(text(row, "gate"), "crashes");
+	json_decref(row);
+	struct stats_rollout told = { .windows = 0 };
+	rollout_gates_stats(r(), &told); /* and so is what monitors are told */
+	assert_int_equal(told.gate[GATE_CRASHES].verdict, STATS_GATE_FAIL);
+	row = json_array_get(json_object_get((said = rollout_history(rig.primary, "game")), "history"), 0);
+	gate = json_object_get(row, "gate");
+	assert_string_equal(text(gate, "name"), "crashes");
+	assert_true(json_number_value(json_object_get(gate, "value")) == 1);
+	assert_true(json_number_value(json_object_get(gate, "limit")) == 0);
+	only_the_groups_own();
+	struct rollout_order o = order(NULL);
+	assert_null(rollout_retry(rig.primary, &o));
+	wait_until(r()->at != AT_CHECK && r()->at != AT_DEGRADED);
+	row = rollout_row(rig.primary->supervisor, r()); /* what the last one failed is not shown of the next one */
+	gate = gate_of(json_object_get(row, "gates"), "crashes");
+	assert_true(gate == NULL || strcmp(text(gate, "verdict"), "fail") != 0);
+	json_decref(row);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +158,7 @@ int main(int argc, char **argv)
 		TEST(a_candidate_that_drops_packets_is_rolled_back),
 		TEST(one_that_drops_none_is_promoted),
 		TEST(a_failing_gate_may_hold_instead),
+		TEST(a_death_is_shown_as_the_gate_that_ended_it),
 	};
 
 	fake_zygote_main(argc, argv);

@@ -131,6 +131,33 @@ static void one_more_worker_takes_a_third_from_two(void **unused)
 	free(text);
 }
 
+/* Who comes with nothing gets an even share, the others keep their order: nobody who had more ends up with less. */
+static void several_newcomers_get_even_shares(void **unused)
+{
+	(void)unused;
+	for (uint32_t round = 0; round < 500; round++) {
+		uint32_t buckets = 256u << roll(4), had[BATON_MAX_WORKERS] = { 0 }, quota[BATON_MAX_WORKERS], sum = 0, olds = 0;
+		uint64_t members = some_members();
+		uint32_t n = (uint32_t)__builtin_popcountll(members);
+
+		for (uint64_t m = members; m != 0; m &= m - 1)
+			if (roll(2))
+				olds += (had[__builtin_ctzll(m)] = 1 + roll(buckets / n)) > 0;
+		share_grow(had, buckets, members, quota);
+		for (uint32_t i = 0; i < BATON_MAX_WORKERS; i++) {
+			sum += quota[i];
+			if (!(members >> i & 1))
+				assert_int_equal(quota[i], 0);
+			else if (had[i] == 0)
+				assert_in_range(quota[i], buckets / n, buckets / n + (olds == 0));
+			for (uint32_t o = 0; o < i; o++)
+				if (had[i] > 0 && had[o] > 0 && had[i] > had[o] + 1)
+					assert_true(quota[i] + 1 >= quota[o]);
+		}
+		assert_int_equal(sum, buckets);
+	}
+}
+
 /* ---- as text ---- */
 
 static void expect_text(const char *text, uint32_t buckets, const char *wanted)
@@ -251,6 +278,7 @@ int main(void)
 		cmocka_unit_test(steps_reckoned_anew_cost_no_bucket_more),
 		cmocka_unit_test(one_more_worker_takes_a_third_from_two),
 		cmocka_unit_test(uneven_shares_stay_in_proportion),
+		cmocka_unit_test(several_newcomers_get_even_shares),
 		cmocka_unit_test(sets_are_read_and_written_short),
 		cmocka_unit_test(what_is_no_set_is_refused_with_the_valid_range),
 		cmocka_unit_test(what_is_written_is_read_again),
