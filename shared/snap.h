@@ -54,6 +54,9 @@ struct snap {
 	const uint8_t *base;
 	uint64_t bytes;
 	const struct snap_head *head;
+	/* By group, as they stand in the file: where it begins, and where each of its buckets does. */
+	uint64_t group_at[BATON_MAX_GROUPS];
+	uint64_t *bucket_at[BATON_MAX_GROUPS];
 };
 /* Checks all of it. Returns 0, -EBADMSG (cut off or changed; none of ours) or -errno, with one line in `why`. */
 int snap_open(struct snap *s, const char *path, char *why, size_t bytes);
