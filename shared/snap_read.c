@@ -213,9 +213,11 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	}
 	log->group = group;
 	log->bucket = from->bucket;
+	BATON_POINT(restore_kept);
 	/* release: from here on the next primary undoes what follows */
 	atomic_store_explicit(&log->used, used, memory_order_release);
 	baton_compiler_fence();
+	BATON_POINT(restore_begun);
 	next = 0;
 	for (uint32_t slot = 0; slot < g->bucket_slots; slot++) {
 		struct baton_record *record = record_at(state, group, bucket, slot);
@@ -223,6 +225,7 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 
 		if (to != NULL && differs(record, to, g->stride)) {
 			set_record(record, to, g->stride);
+			BATON_POINT(restore_record);
 		} else if (to == NULL && record->state != BATON_RECORD_EMPTY) {
 			*(volatile uint32_t *)&record->state = BATON_RECORD_EMPTY;
 			*(volatile uint32_t *)&record->seq += 2u;
@@ -230,6 +233,7 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	}
 	bucket_word_store(word, from->schema == g->schema ? 0 : from->schema, 0, 0);
 	baton_compiler_fence();
+	BATON_POINT(restore_written);
 	atomic_store_explicit(&log->used, 0, memory_order_release);
 	return 0;
 }
@@ -251,9 +255,11 @@ bool state_restore_undo(const struct state *state)
 			const struct snap_record *r = (const void *)(log->undo + at);
 			if (r->slot < g->bucket_slots)
 				set_record(record_at(state, log->group, log->bucket, r->slot), r, g->stride);
+			BATON_POINT(restore_undo_one);
 		}
 		bucket_word_store(&state_words(state, log->group)[log->bucket], was.schema, was.to, was.at);
 	}
+	BATON_POINT(restore_undone);
 	atomic_store_explicit(&log->used, 0, memory_order_release);
 	return true;
 }

@@ -185,12 +185,14 @@ void convert_poll(struct supervisor *sup, uint32_t worker)
 	if (!c->hold || sup->stopping || !datapath_move_held(dp, t->id))
 		return;
 	if (c->deadline_ns == 0) {
+		BATON_POINT(convert_held);
 		c->deadline_ns = process_now_ns() + CONVERT_WAIT_NS;
 	}
 	if (c->asked && datapath_converted(dp, t->id)) {
 		c->hold = false;
 		log_info("%s: records converted to schema %u by slot %u", w->name, sup->slot[t->to].ready.schema, c->via);
 		datapath_move_release(dp, t->id, false);
+		BATON_POINT(convert_released);
 		return;
 	}
 	if (c->via != SLOT_NONE && via_is_lost(sup, c)) {

@@ -263,6 +263,7 @@ static void write_buckets(struct supervisor *sup)
 				 STATE_RESTORE_BYTES);
 		else
 			op->restored++;
+		BATON_POINT(restore_bucket);
 	}
 }
 
@@ -290,11 +291,13 @@ static void poll_restore(struct supervisor *sup)
 		return;
 	}
 	if (!op->written && (datapath_move_held(sup->primary->dp, op->move) || BATON_SABOTAGE(restore_under_its_owner))) {
+		BATON_POINT(restore_held);
 		write_buckets(sup);
 		op->written = true;
 		for (uint32_t i = 0; i < SHARE_WORDS; i++)
 			op->left[i] &= ~op->map[i];
 		datapath_move_release(sup->primary->dp, op->move, false);
+		BATON_POINT(restore_released);
 	}
 	if (!datapath_move_done(sup->primary->dp, op->move, &report))
 		return;

@@ -335,6 +335,7 @@ void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schem
 			atomic_store_explicit(&dp->move[i].converted, 0, memory_order_relaxed); /* post() publishes it */
 			post(dp, &(struct order){.kind = ORDER_CONVERT, .move = &dp->move[i], .slot = slot,
 						 .schema = schema});
+			BATON_POINT(convert_asked);
 		}
 }
 
