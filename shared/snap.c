@@ -217,6 +217,10 @@ int snap_write(const struct state *state, const char *path, const char *group, s
 	return rc;
 }
 
+uint64_t snap_sum(uint64_t sum, const void *data, size_t len)
+{
+	return check_sum(sum, data, len);
+}
 
 uint64_t snap_check_bucket(const struct snap_bucket *head, uint32_t stride)
 {

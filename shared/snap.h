@@ -70,6 +70,8 @@ const struct snap_bucket *snap_find(const struct snap *s, uint32_t index, uint32
 
 /* Of what stands in memory; to be compared with what the file says. */
 uint64_t snap_check_bucket(const struct snap_bucket *head, uint32_t stride);
+/* The checksum of all of these, going on from `sum`; 0 to begin with. */
+uint64_t snap_sum(uint64_t sum, const void *data, size_t len);
 uint64_t snap_check_head(const struct snap_head *head);
 
 /* Primary, while nobody owns the bucket: its records and schema become those of the snapshot. All of it or nothing, also

@@ -114,6 +114,9 @@ int datapath_create(struct datapath **out, const struct datapath_setup *setup)
 	if (dp == NULL)
 		return rc;
 	dp->setup = *setup;
+	dp->kept.bytes = malloc(KEPT_MOST);
+	if (dp->kept.bytes == NULL)
+		rc = -ENOMEM;
 	for (uint32_t i = 0; i < setup->config->services; i++) {
 		const struct config_service *service = &setup->config->service[i];
 		uint16_t *hit = &dp->port_to_service[rte_cpu_to_be_16(service->udp_port)];
@@ -155,6 +158,7 @@ void datapath_destroy(struct datapath *dp)
 	}
 	for (uint32_t i = 0; i < BATON_MAX_SERVICES; i++)
 		free(dp->owner[i]);
+	free(dp->kept.bytes);
 	free(dp);
 }
 
@@ -374,6 +378,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
+	atomic_store_explicit(&dp->slot[slot].left, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 	BATON_POINT(death_told);
 }
@@ -395,6 +400,8 @@ static void recover(struct datapath *dp, uint32_t slot)
 		death_done_on(dp, control, slot);
 	if (BATON_SABOTAGE(rolled_back_twice))
 		death_keep_journal(control);
+	if (BATON_SABOTAGE(records_kept_before_undo))
+		death_keep_records(dp, slot);
 	rc = BATON_SABOTAGE(death_without_undo) ? 0 : state_roll_back(dp->setup.state, slot, &report);
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
@@ -403,6 +410,8 @@ static void recover(struct datapath *dp, uint32_t slot)
 	death_done_on(dp, control, slot);
 	BATON_POINT(done_moved);
 	dp->slot[slot].report = report;
+	if (!BATON_SABOTAGE(records_kept_before_undo))
+		death_keep_records(dp, slot);
 	death_count(dp, slot, report.undone);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);

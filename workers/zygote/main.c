@@ -32,7 +32,7 @@ static void print_help(void)
 {
 	puts("usage: baton-zygote --describe FILE.so\n"
 	     "       baton-zygote [--seed N] --try FILE.so\n"
-	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY --replay FILE.so\n"
+	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY [--records <RECORDS] --replay FILE.so\n"
 	     "       baton-zygote --verify FILE.so <RECORDS\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
@@ -150,10 +150,14 @@ static int try(const char *path, uint64_t seed)
 	return confine_asked() != 0 ? 1 : try_plugin(path, seed);
 }
 
-static int replay(const char *path, const char *entry)
+static int replay(const char *path, const char *entry, bool records)
 {
 	if (entry == NULL) {
 		fprintf(stderr, "baton-zygote: --replay needs --entry before it\n");
+		return 2;
+	}
+	if (records && !replay_records()) {
+		fprintf(stderr, "baton-zygote: standard input is no block of records of this version\n");
 		return 2;
 	}
 	replay_watch(); /* the handlers are installed while that is allowed */
@@ -175,12 +179,13 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
-		{"replay", required_argument, NULL, 'R'},
+		{"records", no_argument, NULL, 'K'}, {"replay", required_argument, NULL, 'R'},
 		{"verify", required_argument, NULL, 'L'},
 		{"snapshot", required_argument, NULL, 'N'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
 	const char *entry = NULL;
+	bool records = false;
 	uint32_t seed = 1;
 	int option;
 
@@ -199,7 +204,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'T': exit(try(optarg, seed));
 		case 'E': entry = optarg; break;
 		case 'G': replay_setting(optarg); break;
-		case 'R': exit(replay(optarg, entry));
+		case 'K': records = true; break;
+		case 'R': exit(replay(optarg, entry, records));
 		case 'L': exit(look(optarg));
 		case 'N': exit(snapshot(optarg, argc - optind, argv + optind));
 		case 'h': print_help(); exit(0);

@@ -59,6 +59,8 @@ static struct fake {
 	bool has_report; /* the next one of the data path */
 	struct death_report report;
 	uint32_t parks; /* calls of datapath_slot_park() with an age */
+	const uint8_t *kept; /* what datapath_slot_kept() gives */
+	int kept_len;
 	int64_t imbalance;
 	uint64_t look[BATON_MAX_WORKERS];
 	uint32_t look_lcore[BATON_MAX_WORKERS];
@@ -385,6 +387,16 @@ bool datapath_death_report(struct datapath *dp, struct death_report *out)
 	*out = fake.report;
 	fake.has_report = false;
 	return true;
+}
+
+/* No fake worker changes a record. */
+int datapath_slot_kept(struct datapath *dp, uint32_t slot, uint32_t bucket, const uint8_t **bytes)
+{
+	(void)dp;
+	(void)slot;
+	(void)bucket;
+	*bytes = fake.kept;
+	return fake.kept_len;
 }
 
 void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)

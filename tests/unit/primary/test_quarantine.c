@@ -182,7 +182,7 @@ static void what_leaves_is_in_a_file(void **unused)
 	assert_int_equal(json_array_size(list), 1);
 	const char *name = text(json_array_get(list, 0), "name");
 	assert_true(quarantine_is_name(name));
-	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, name, &one), 0);
+	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, name, QUARANTINE_ENTRY, &one), 0);
 	assert_string_equal(text(one, "entry"), "packet");
 	assert_string_equal(text(one, "signal"), "SIGSEGV");
 	assert_string_equal(text(one, "address"), "unknown");
@@ -211,7 +211,7 @@ static void messages_are_kept_as_they_are(void **unused)
 	die_of(0, SIGSEGV);
 	judged();
 	list = listed();
-	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, text(json_array_get(list, 0), "name"), &one), 0);
+	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, text(json_array_get(list, 0), "name"), QUARANTINE_RECORDS, &one), 0);
 	assert_string_equal(text(one, "entry"), "message");
 	assert_string_equal(text(one, "payload"), text(one, "frame"));
 	json_decref(one);
