@@ -43,8 +43,14 @@ int kept_copy(const struct state *state, uint32_t group, uint32_t bucket, uint8_
 		at += g->stride;
 		head->records++;
 	}
-	head->check = sum_of(head);
 	return (int)at;
+}
+
+void kept_seal(uint8_t *bytes)
+{
+	struct kept_head *head = (void *)bytes;
+
+	head->check = sum_of(head);
 }
 
 static bool is_power_of_two(uint32_t n)

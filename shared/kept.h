@@ -27,10 +27,12 @@ struct kept_head {
 	uint64_t check;   /* of this head, the check 0, and the records */
 };
 
-/* Writes the bucket's records to `out`, of KEPT_MOST bytes, which is aligned to 8. Nobody may own the bucket. Returns the
- * bytes written, or -E2BIG: they are more than that, or the bucket has more than KEPT_SLOTS slots; -ENODATA: its group
+/* Writes the bucket's records to `out`, of KEPT_MOST bytes, which is aligned to 8; the checksum is kept_seal()'s, who may take
+ * his time. Nobody may own the bucket. Returns the bytes written, or -E2BIG: they are more than that, or the bucket has more than KEPT_SLOTS slots; -ENODATA: its group
  * keeps no records. */
 int kept_copy(const struct state *state, uint32_t group, uint32_t bucket, uint8_t *out);
+
+void kept_seal(uint8_t *bytes);
 
 /* Is it such a block, whole and unchanged? Then it may be walked without further checks: slots are in order and below
  * bucket_slots, which is a power of two, as stride is. bytes: aligned to 8. Returns 0 or -EBADMSG. */

@@ -70,8 +70,10 @@ int datapath_slot_kept(struct datapath *dp, uint32_t slot, uint32_t bucket, cons
 {
 	int len = dp->kept.slot == slot && dp->kept.bucket == bucket && dp->kept.len != 0 ? dp->kept.len : -ENOENT;
 
-	if (len > 0)
+	if (len > 0) {
+		kept_seal(dp->kept.bytes);
 		*bytes = dp->kept.bytes;
+	}
 	if (dp->kept.slot == slot)
 		dp->kept.len = 0;
 	return len;
