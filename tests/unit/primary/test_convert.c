@@ -320,20 +320,29 @@ static void both_die_and_what_is_left_is_served(void **unused)
 
 static void nobody_converts_before_the_dead_owner_is_undone(void **unused)
 {
-	uint32_t old = rig_worker(0)->slot;
+	uint32_t old = rig_worker(0)->slot, other = rig_worker(1)->slot;
 
 	(void)unused;
-	fake.hold_converts = true;
+	fake.hold_converts = fake.hold_undo = true;
 	begin_back();
-	fake.hold_undo = true;
 	kill(rig_slot(old)->pid, SIGKILL);
 	wait_until(rig_slot(old)->state == WORKER_DEAD);
 	for (int i = 0; i < 50; i++)
 		rig_turn();
 	assert_int_equal(fake.converts, 1);
+	/* Nor when it is another's who died of it. */
+	fake.hold_undo = false;
+	wait_until(fake.converts == 2);
+	assert_int_equal(fake.converted_by, other);
+	fake.hold_undo = true;
+	kill(rig_slot(other)->pid, SIGKILL);
+	wait_until(rig_slot(other)->state == WORKER_DEAD);
+	for (int i = 0; i < 50; i++)
+		rig_turn();
+	assert_int_equal(fake.converts, 2);
+	assert_int_equal(converters(), 0);
 	fake.hold_undo = fake.hold_converts = false;
 	wait_until(rig.reply != NULL);
-	assert_int_equal(fake.converts, 2);
 	settled();
 }
 
