@@ -1,7 +1,7 @@
-/* Records of one bucket as a block of bytes: what is kept beside an entry that killed its workers, so that it can be run again
- * on what it was about to see.
+/* Records of one bucket as a block of bytes: what is kept beside an entry that killed its workers, so that it can be
+ * run again on what it was about to see.
  *
- *	struct kept_head | records of it, used and gone ones: struct snap_record and the bytes of a record, stride - 16 */
+ *	struct kept_head | its records, used and gone ones: struct snap_record and stride - 16 bytes of a record */
 #ifndef BATON_SHARED_KEPT_H
 #define BATON_SHARED_KEPT_H
 
@@ -27,9 +27,9 @@ struct kept_head {
 	uint64_t check;   /* of this head, the check 0, and the records */
 };
 
-/* Writes the bucket's records to `out`, of KEPT_MOST bytes, which is aligned to 8; the checksum is kept_seal()'s, who may take
- * his time. Nobody may own the bucket. Returns the bytes written, or -E2BIG: they are more than that, or the bucket has more than KEPT_SLOTS slots; -ENODATA: its group
- * keeps no records. */
+/* Writes the bucket's records to `out`, of KEPT_MOST bytes, which is aligned to 8; the checksum is kept_seal()'s, who
+ * may take his time. Nobody may own the bucket. Returns the bytes written, or -E2BIG: they are more than that, or the
+ * bucket has more than KEPT_SLOTS slots; -ENODATA: its group keeps no records. */
 int kept_copy(const struct state *state, uint32_t group, uint32_t bucket, uint8_t *out);
 
 void kept_seal(uint8_t *bytes);

@@ -214,7 +214,8 @@ int pcapng_read(const uint8_t *file, size_t bytes, struct pcapng *out, char *com
 				return -EBADMSG;
 			has_packet = true;
 		}
-		if (type == BLOCK_OWN && has_packet && found.own == NULL && len >= 16 && get32(file + at + 8) <= len - 16) {
+		if (type == BLOCK_OWN && has_packet && found.own == NULL && len >= 16 &&
+		    get32(file + at + 8) <= len - 16) {
 			found.own_len = get32(file + at + 8);
 			found.own = file + at + 12;
 		}

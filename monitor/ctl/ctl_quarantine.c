@@ -335,7 +335,7 @@ static uint8_t digit(char c)
 	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-/* The records kept with the entry, in a file without a name to read from; -1: there are none, or they are not wanted. */
+/* The records kept with the entry, in a file without a name; -1: there are none, or they are not wanted. */
 static int records_fd(const struct ctl_options *o, const json_t *reply)
 {
 	const char *hex = text_of(json_object_get(reply, "entry"), "kept");

@@ -157,8 +157,8 @@ static int check_bucket(const struct supervisor *sup, const struct state_op *op,
 		schema_info(&sup->slot[slot].ready, &info);
 	if (schema_takes(&info, from->schema))
 		return 0;
-	return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which has it now, has "
-		      "schema %u and does not migrate from it", b, from->schema, info.version, info.schema);
+	return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which has it "
+		      "now, has schema %u and does not migrate from it", b, from->schema, info.version, info.schema);
 }
 
 static int check_buckets(const struct supervisor *sup, const struct state_op *op, char *why, size_t bytes)
@@ -290,7 +290,8 @@ static void poll_restore(struct supervisor *sup)
 			fail(sup, "buckets without a worker: see `batonctl status`; those before them are put back");
 		return;
 	}
-	if (!op->written && (datapath_move_held(sup->primary->dp, op->move) || BATON_SABOTAGE(restore_under_its_owner))) {
+	if (!op->written &&
+	    (datapath_move_held(sup->primary->dp, op->move) || BATON_SABOTAGE(restore_under_its_owner))) {
 		BATON_POINT(restore_held);
 		write_buckets(sup);
 		op->written = true;

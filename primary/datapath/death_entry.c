@@ -50,8 +50,8 @@ void death_note_entry(struct io_lcore *io, uint32_t slot)
 
 /* ---- main lcore ---- */
 
-/* Behind the roll back, and before whoever is to have the bucket next is granted it: what the entry was about to see. The
- * latest alone is there: of two at a time the first has none. */
+/* Behind the roll back, and before whoever is to have the bucket next is granted it: what the entry was about to see.
+ * The latest alone is there: of two at a time the first has none. */
 void death_keep_records(struct datapath *dp, uint32_t slot)
 {
 	/* relaxed: the acknowledgements have been acquired */

@@ -216,16 +216,16 @@ static int check_records(const struct baton_plugin *plugin, const struct entry *
 		return refuse_records("the records are of bucket %u of %u, the entry is of bucket %u of %u", kept->bucket,
 				      kept->buckets, e->bucket, e->buckets);
 	if (kept->to != 0)
-		return refuse_records("the records were on their way from schema %u to %u, half converted: --without-records "
-				      "runs the entry on empty ones", kept->schema, kept->to);
+		return refuse_records("the records were on their way from schema %u to %u, half converted: "
+				      "--without-records runs the entry on empty ones", kept->schema, kept->to);
 	if (kept->schema == plugin->schema)
 		return 0;
 	for (uint32_t i = 0; i < plugin->olders; i++)
 		if (plugin->older[i].schema == kept->schema)
 			*from = &plugin->older[i];
 	if (*from == NULL || plugin->migrate == NULL)
-		return refuse_records("the records kept are of schema %u; version %s has schema %u and does not migrate from it: "
-				      "--without-records runs the entry on empty ones", kept->schema, plugin->version,
+		return refuse_records("the records kept are of schema %u; version %s has schema %u and does not migrate "
+				      "from it: --without-records runs the entry on empty ones", kept->schema, plugin->version,
 				      plugin->schema);
 	return 0;
 }
@@ -300,7 +300,9 @@ int replay_entry(const char *path, const char *text)
 	if (run.kept != NULL && plugin.descriptor->record_size == 0)
 		run.kept = NULL; /* it has nowhere to look at them */
 	const struct baton_older *from = NULL;
-	if ((run.kept != NULL && check_records(plugin.descriptor, e, &from) != 0) || create_sandbox(plugin.descriptor, e) != 0)
+	if (run.kept != NULL && check_records(plugin.descriptor, e, &from) != 0)
+		return 1;
+	if (create_sandbox(plugin.descriptor, e) != 0)
 		return 1;
 	host_settings(&run.spawn);
 	try_say("{\"stage\":\"init\"}\n");

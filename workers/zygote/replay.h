@@ -1,5 +1,6 @@
 /* baton-zygote --replay: one entry run by a plugin, in a process of its own and without traffic, for
- * `batonctl quarantine replay`. Its bucket's records are those that were kept with it, if they are given; else empty. */
+ * `batonctl quarantine replay`. Its bucket's records are those that were kept with it, if they are given; else there are
+ * none. */
 #ifndef BATON_REPLAY_H
 #define BATON_REPLAY_H
 
@@ -11,7 +12,7 @@ void replay_setting(const char *text);
 /* Faults are said before they end the process. Before the process is confined. */
 void replay_watch(void);
 
-/* Takes the records from standard input: shared/kept.h. Before the process is confined. Returns false if they are none. */
+/* Takes the records from standard input (shared/kept.h), before the process is confined. False: they are none. */
 bool replay_records(void);
 
 /* Loads the plugin, calls its init with the settings, and handles the entry. entry: "packet" or "message", bucket,
