@@ -8,6 +8,7 @@
 #define BLOCK_SECTION   0x0a0d0d0au
 #define BLOCK_INTERFACE 1u
 #define BLOCK_PACKET    6u
+#define BLOCK_OWN       0x80426e31u /* of those for local use */
 #define BYTE_ORDER_MARK 0x1a2b3c4du
 
 #define OPT_END       0u
@@ -81,13 +82,30 @@ size_t pcapng_room(uint32_t kept)
 	return FIXED + 2 * NAME_MOST + PCAPNG_COMMENT_MOST + kept;
 }
 
+size_t pcapng_own_room(uint32_t own_len)
+{
+	return own_len == 0 ? 0 : 20 + (size_t)own_len;
+}
+
+static void put_own(struct writer *w, const struct pcapng *in)
+{
+	if (in->own_len == 0)
+		return;
+	open_block(w, BLOCK_OWN);
+	put32(w, in->own_len);
+	put(w, in->own, in->own_len);
+	pad(w);
+	close_block(w);
+}
+
 size_t pcapng_write(const struct pcapng *in, uint8_t *out, size_t room)
 {
 	struct writer w = {.out = out};
 	const uint8_t resolution = TSRESOL_NANO;
 	uint64_t whole_section = UINT64_MAX; /* length not given */
 
-	if (in->kept > PCAPNG_DATA_MOST || room < pcapng_room(in->kept))
+	if (in->kept > PCAPNG_DATA_MOST || in->own_len > PCAPNG_OWN_MOST ||
+	    room < pcapng_room(in->kept) + pcapng_own_room(in->own_len))
 		return 0;
 	open_block(&w, BLOCK_SECTION);
 	put32(&w, BYTE_ORDER_MARK);
@@ -116,6 +134,7 @@ size_t pcapng_write(const struct pcapng *in, uint8_t *out, size_t room)
 	put_text(&w, OPT_COMMENT, in->comment, PCAPNG_COMMENT_MOST);
 	put_option(&w, OPT_END, NULL, 0);
 	close_block(&w);
+	put_own(&w, in);
 	return w.at;
 }
 
@@ -177,7 +196,7 @@ static bool read_packet(const uint8_t *body, size_t len, struct pcapng *out, cha
 int pcapng_read(const uint8_t *file, size_t bytes, struct pcapng *out, char *comment, size_t comment_room)
 {
 	struct pcapng found = {.link = 0};
-	bool has_interface = false;
+	bool has_interface = false, has_packet = false;
 
 	if (bytes < 28 || get32(file) != BLOCK_SECTION || get32(file + 8) != BYTE_ORDER_MARK)
 		return -EBADMSG;
@@ -185,18 +204,25 @@ int pcapng_read(const uint8_t *file, size_t bytes, struct pcapng *out, char *com
 		uint32_t type = get32(file + at), len = get32(file + at + 4);
 
 		if (len < 12 || len % 4 != 0 || len > bytes - at || get32(file + at + len - 4) != len)
-			return -EBADMSG;
+			break; /* what stands before it is whole */
 		if (type == BLOCK_INTERFACE && !has_interface && len >= 20) {
 			found.link = get16(file + at + 8);
 			has_interface = true;
 		}
-		if (type == BLOCK_PACKET && has_interface) {
+		if (type == BLOCK_PACKET && has_interface && !has_packet) {
 			if (!read_packet(file + at + 8, len - 12, &found, comment, comment_room))
 				return -EBADMSG;
-			*out = found;
-			return 0;
+			has_packet = true;
+		}
+		if (type == BLOCK_OWN && has_packet && found.own == NULL && len >= 16 &&
+		    get32(file + at + 8) <= len - 16) {
+			found.own_len = get32(file + at + 8);
+			found.own = file + at + 12;
 		}
 		at += len;
 	}
-	return -EBADMSG;
+	if (!has_packet)
+		return -EBADMSG;
+	*out = found;
+	return 0;
 }

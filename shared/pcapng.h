@@ -20,16 +20,22 @@ struct pcapng {
 	uint64_t time_ns;      /* since the UNIX epoch */
 	uint32_t len, kept;    /* of the packet, and how many bytes of it `data` has */
 	const uint8_t *data;
+	/* A block of our own behind it, which others pass over; own_len 0: none. */
+	const uint8_t *own;
+	uint32_t own_len; /* PCAPNG_OWN_MOST at most */
 };
+#define PCAPNG_OWN_MOST (1u << 20)
 
-/* Bytes that pcapng_write() needs at most for `kept` bytes of data. */
+/* Bytes that pcapng_write() needs at most for `kept` bytes of data; beside them, for a block of ours. */
 size_t pcapng_room(uint32_t kept);
+size_t pcapng_own_room(uint32_t own_len);
 /* Returns the bytes written, 0 if `room` is too small or kept above PCAPNG_DATA_MOST. */
 size_t pcapng_write(const struct pcapng *in, uint8_t *out, size_t room);
 
 /* Finds the packet and its comment in a file of ours: of its first section, interface and packet; other blocks are
- * passed over. comment: at least PCAPNG_COMMENT_MOST + 1 bytes, ended by a NUL. out->data points into `file`; interface
- * and program stay NULL. Returns 0 or -EBADMSG: not such a file, or cut short. */
+ * passed over. So is a block of ours that is damaged; out->own points into `file`, to a multiple of 4. comment: at
+ * least PCAPNG_COMMENT_MOST + 1 bytes, ended by a NUL. out->data points into `file`; interface and program stay NULL.
+ * Returns 0 or -EBADMSG: not such a file, or cut short. */
 int pcapng_read(const uint8_t *file, size_t bytes, struct pcapng *out, char *comment, size_t comment_room);
 
 #endif

@@ -13,7 +13,10 @@
 /* X(name, when, what has just been done). When it is passed:
  *	RUN      by a worker, under traffic          DEATH    by the primary, when a worker has died
  *	START    by a worker that takes over         RESTART  by the primary, when buckets change their owner in order
- *	LEAVE    by a worker that hands over         BOOT     by the primary, at its start */
+ *	LEAVE    by a worker that hands over         BOOT     by the primary, at its start
+ *	CONVERT  by a worker, records change their   HOLD     by the primary, meanwhile
+ *	         schema                              RESTORE  by the primary, a snapshot's buckets are put back
+ *	SNAPSHOT by whoever writes one               UNDO     by the primary, at its start after such an end */
 #define POINTS(X) \
 	X(worker_forked, START, "it is a process of its own, and has done nothing yet") \
 	X(worker_confined, START, "what is not its own is unmapped, system calls are restricted") \
@@ -64,7 +67,28 @@
 	X(move_granted, RESTART, "the grants are on the new owner's belt") \
 	X(move_redelivering, DEATH, "a packet that waited is on the new owner's belt") \
 	X(move_ending, RESTART, "the move is over for the players") \
-	X(start_rolled_back, BOOT, "a slot of the last run is rolled back, others are not")
+	X(start_rolled_back, BOOT, "a slot of the last run is rolled back, others are not") \
+	X(convert_begun, CONVERT, "the bucket's word is saved, no record of it is converted") \
+	X(convert_record, CONVERT, "a record is converted, the bucket's word says it is not") \
+	X(convert_worded, CONVERT, "the word says so, nothing of it is settled") \
+	X(convert_all, CONVERT, "all buckets of the entry are converted, it is not settled") \
+	X(convert_held, HOLD, "the buckets are nobody's, who converts them is not chosen") \
+	X(convert_asked, HOLD, "the I/O lcores are told who converts them") \
+	X(convert_posted, HOLD, "the entries are on its belt") \
+	X(convert_reaped, HOLD, "they are settled, the main lcore does not know") \
+	X(convert_released, HOLD, "the move goes on") \
+	X(restore_held, RESTORE, "the buckets are nobody's, nothing is written") \
+	X(restore_kept, RESTORE, "what a bucket was is kept, and does not count") \
+	X(restore_begun, RESTORE, "it counts, nothing is written") \
+	X(restore_record, RESTORE, "a record is written, others are not") \
+	X(restore_written, RESTORE, "all of the bucket is, what it was still counts") \
+	X(restore_bucket, RESTORE, "a bucket is put back, others are not") \
+	X(restore_released, RESTORE, "the move goes on") \
+	X(restore_undo_one, UNDO, "a record is again what it was before a restore that was cut off") \
+	X(restore_undone, UNDO, "all of the bucket is, what it was still counts") \
+	X(snapshot_begun, SNAPSHOT, "the file is there and empty") \
+	X(snapshot_copied, SNAPSHOT, "a bucket is copied, others are not") \
+	X(snapshot_written, SNAPSHOT, "all are, the file is not synced")
 
 enum point {
 #define X(name, when, what) POINT_##name,

@@ -169,6 +169,7 @@ static int put_group(struct writer *w, const struct state *state, uint32_t group
 		head.check = check_sum(check_sum(0, &head, sizeof(head)), out, (size_t)head.records * g->stride);
 		put(w, &head, sizeof(head));
 		put(w, out, (size_t)head.records * g->stride);
+		BATON_POINT(snapshot_copied);
 		report->buckets++;
 		report->records += head.records;
 	}
@@ -201,10 +202,12 @@ int snap_write(const struct state *state, const char *path, const char *group, s
 		close(fd);
 		return refuse(ENOMEM, why, bytes, "cannot write %s", path);
 	}
+	BATON_POINT(snapshot_begun);
 	head.check = check_sum(0, &head, offsetof(struct snap_head, check));
 	put(&w, &head, sizeof(head));
 	for (uint32_t i = 0; i < head.groups && rc == 0; i++)
 		rc = put_group(&w, state, chosen[i], i, report, why, bytes);
+	BATON_POINT(snapshot_written);
 	w.failed = fflush(w.file) != 0 || fsync(fd) != 0 || w.failed;
 	if (fclose(w.file) != 0 || (rc == 0 && w.failed))
 		rc = refuse(EIO, why, bytes, "cannot write %s: is its file system full?", path);
@@ -214,6 +217,10 @@ int snap_write(const struct state *state, const char *path, const char *group, s
 	return rc;
 }
 
+uint64_t snap_sum(uint64_t sum, const void *data, size_t len)
+{
+	return check_sum(sum, data, len);
+}
 
 uint64_t snap_check_bucket(const struct snap_bucket *head, uint32_t stride)
 {

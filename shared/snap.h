@@ -54,6 +54,9 @@ struct snap {
 	const uint8_t *base;
 	uint64_t bytes;
 	const struct snap_head *head;
+	/* By group, as they stand in the file: where it begins, and where each of its buckets does. */
+	uint64_t group_at[BATON_MAX_GROUPS];
+	uint64_t *bucket_at[BATON_MAX_GROUPS];
 };
 /* Checks all of it. Returns 0, -EBADMSG (cut off or changed; none of ours) or -errno, with one line in `why`. */
 int snap_open(struct snap *s, const char *path, char *why, size_t bytes);
@@ -67,6 +70,8 @@ const struct snap_bucket *snap_find(const struct snap *s, uint32_t index, uint32
 
 /* Of what stands in memory; to be compared with what the file says. */
 uint64_t snap_check_bucket(const struct snap_bucket *head, uint32_t stride);
+/* The checksum of all of these, going on from `sum`; 0 to begin with. */
+uint64_t snap_sum(uint64_t sum, const void *data, size_t len);
 uint64_t snap_check_head(const struct snap_head *head);
 
 /* Primary, while nobody owns the bucket: its records and schema become those of the snapshot. All of it or nothing, also

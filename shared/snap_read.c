@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,27 +15,32 @@
 
 /* ---- reading ---- */
 
-/* The bucket at `at`, or NULL where the group ends. Bounds have been checked by snap_open(). */
-static const struct snap_bucket *bucket_at(const struct snap *s, uint64_t at, uint32_t index)
-{
-	const struct snap_bucket *b = (const void *)(s->base + at);
-
-	return s->bytes - at >= sizeof(*b) && b->group == index ? b : NULL;
-}
-
 static uint64_t bucket_bytes(const struct snap_bucket *b, const struct state_group *g)
 {
 	return sizeof(*b) + (uint64_t)b->records * g->stride;
 }
 
+/* Room for where its buckets are; false if there is none, or it has more than a group can have. */
+static bool make_index(struct snap *s, uint32_t index, const struct state_group *g)
+{
+	if (g->record_size == 0 || g->buckets == 0)
+		return true;
+	if (g->buckets > BATON_MAX_BUCKETS)
+		return false;
+	s->bucket_at[index] = malloc(g->buckets * sizeof(*s->bucket_at[index]));
+	return s->bucket_at[index] != NULL;
+}
+
 /* Walks one group from *at on; false if something in it is not what it was when it was written. */
-static bool walk_group(const struct snap *s, uint32_t index, uint64_t *at)
+static bool walk_group(struct snap *s, uint32_t index, uint64_t *at)
 {
 	const struct state_group *g = (const void *)(s->base + *at);
 	uint32_t next = 0;
 
-	if (s->bytes - *at < sizeof(*g) || g->stride < 64 || g->stride > 65536 || (g->stride & (g->stride - 1)) != 0)
+	if (s->bytes - *at < sizeof(*g) || g->stride < 64 || g->stride > 65536 || (g->stride & (g->stride - 1)) != 0 ||
+	    !make_index(s, index, g))
 		return false;
+	s->group_at[index] = *at;
 	*at += sizeof(*g);
 	for (; next < g->buckets && g->record_size != 0; next++) {
 		const struct snap_bucket *b = (const void *)(s->base + *at);
@@ -42,11 +48,13 @@ static bool walk_group(const struct snap *s, uint32_t index, uint64_t *at)
 		if (s->bytes - *at < sizeof(*b) || b->group != index || b->bucket != next || b->records > g->bucket_slots ||
 		    s->bytes - *at < bucket_bytes(b, g) || snap_check_bucket(b, g->stride) != b->check)
 			return false;
-		for (uint32_t i = 0; i < b->records; i++) {
+		for (uint32_t i = 0, slot = 0; i < b->records; i++) {
 			const struct snap_record *r = (const void *)((const uint8_t *)(b + 1) + (uint64_t)i * g->stride);
-			if (r->slot >= g->bucket_slots)
+			if (r->slot < slot || r->slot >= g->bucket_slots) /* in order: snap_restore() walks them once */
 				return false;
+			slot = r->slot + 1;
 		}
+		s->bucket_at[index][next] = *at;
 		*at += bucket_bytes(b, g);
 	}
 	return true;
@@ -87,38 +95,26 @@ int snap_open(struct snap *s, const char *path, char *why, size_t bytes)
 
 void snap_close(struct snap *s)
 {
+	for (uint32_t i = 0; i < BATON_MAX_GROUPS; i++)
+		free(s->bucket_at[i]);
 	if (s->base != NULL)
 		munmap((void *)(uintptr_t)s->base, s->bytes);
 	*s = (struct snap){.base = NULL};
 }
 
-/* Calls take() for each group; returns the first for which it is true. *behind: where its buckets begin. */
-static const struct state_group *group_by(const struct snap *s, const char *name, uint32_t wanted, uint32_t *index,
-					  uint64_t *behind)
+static const struct state_group *group_of(const struct snap *s, uint32_t index)
 {
-	uint64_t at = sizeof(*s->head);
-
-	for (uint32_t i = 0; i < s->head->groups; i++) {
-		const struct state_group *g = (const void *)(s->base + at);
-		const struct snap_bucket *b;
-
-		at += sizeof(*g);
-		if (name != NULL ? strncmp(name, g->name, sizeof(g->name)) == 0 : i == wanted) {
-			*index = i;
-			*behind = at;
-			return g;
-		}
-		while (at < s->bytes && (b = bucket_at(s, at, i)) != NULL)
-			at += bucket_bytes(b, g);
-	}
-	return NULL;
+	return (const void *)(s->base + s->group_at[index]);
 }
 
 const struct state_group *snap_group(const struct snap *s, const char *name, uint32_t *index)
 {
-	uint64_t behind;
-
-	return group_by(s, name, 0, index, &behind);
+	for (uint32_t i = 0; i < s->head->groups; i++)
+		if (strncmp(name, group_of(s, i)->name, sizeof(group_of(s, i)->name)) == 0) {
+			*index = i;
+			return group_of(s, i);
+		}
+	return NULL;
 }
 
 int snap_fits(const struct snap *s, const struct state *state, uint32_t group, char *why, size_t bytes)
@@ -139,16 +135,9 @@ int snap_fits(const struct snap *s, const struct state *state, uint32_t group, c
 
 const struct snap_bucket *snap_find(const struct snap *s, uint32_t index, uint32_t bucket)
 {
-	uint64_t at = 0;
-	const struct state_group *g = group_by(s, NULL, index, &index, &at);
-	const struct snap_bucket *b;
-
-	while (g != NULL && at < s->bytes && (b = bucket_at(s, at, index)) != NULL) {
-		if (b->bucket == bucket)
-			return b;
-		at += bucket_bytes(b, g);
-	}
-	return NULL;
+	if (index >= s->head->groups || s->bucket_at[index] == NULL || bucket >= group_of(s, index)->buckets)
+		return NULL;
+	return (const void *)(s->base + s->bucket_at[index][bucket]);
 }
 
 /* ---- putting back ---- */
@@ -224,9 +213,11 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	}
 	log->group = group;
 	log->bucket = from->bucket;
+	BATON_POINT(restore_kept);
 	/* release: from here on the next primary undoes what follows */
 	atomic_store_explicit(&log->used, used, memory_order_release);
 	baton_compiler_fence();
+	BATON_POINT(restore_begun);
 	next = 0;
 	for (uint32_t slot = 0; slot < g->bucket_slots; slot++) {
 		struct baton_record *record = record_at(state, group, bucket, slot);
@@ -234,6 +225,7 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 
 		if (to != NULL && differs(record, to, g->stride)) {
 			set_record(record, to, g->stride);
+			BATON_POINT(restore_record);
 		} else if (to == NULL && record->state != BATON_RECORD_EMPTY) {
 			*(volatile uint32_t *)&record->state = BATON_RECORD_EMPTY;
 			*(volatile uint32_t *)&record->seq += 2u;
@@ -241,6 +233,7 @@ int snap_restore(const struct state *state, uint32_t group, const struct snap_bu
 	}
 	bucket_word_store(word, from->schema == g->schema ? 0 : from->schema, 0, 0);
 	baton_compiler_fence();
+	BATON_POINT(restore_written);
 	atomic_store_explicit(&log->used, 0, memory_order_release);
 	return 0;
 }
@@ -262,9 +255,11 @@ bool state_restore_undo(const struct state *state)
 			const struct snap_record *r = (const void *)(log->undo + at);
 			if (r->slot < g->bucket_slots)
 				set_record(record_at(state, log->group, log->bucket, r->slot), r, g->stride);
+			BATON_POINT(restore_undo_one);
 		}
 		bucket_word_store(&state_words(state, log->group)[log->bucket], was.schema, was.to, was.at);
 	}
+	BATON_POINT(restore_undone);
 	atomic_store_explicit(&log->used, 0, memory_order_release);
 	return true;
 }

@@ -38,6 +38,7 @@ struct ctl_options {
 	uint64_t interval_ms;
 	bool wait, effective, end;
 	bool replace, accept_one_way, full, watch; /* rollout */
+	bool without_records; /* quarantine replay */
 	const char *bucket[CTL_CHOSEN], *key[CTL_CHOSEN]; /* into argv */
 	uint32_t buckets, keys;
 	bool prom;

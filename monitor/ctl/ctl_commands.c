@@ -184,9 +184,10 @@ const struct ctl_command ctl_commands[] = {
 	  ctl_quarantine_list },
 	{ "quarantine", "show", "NAME", "", "one of them, with its bytes",
 	  "What its comment says, and the payload. For operators: the bytes are a player's.", ctl_quarantine_show },
-	{ "quarantine", "replay", "NAME", "vt", "run it again, in a process without traffic",
-	  "Runs the entry in a process of its own, confined as a worker is, with the settings of its group and no records:\n"
-	  "nothing that serves players is touched. Prints the verdict and the reply, or the signal and where it was. Without\n"
+	{ "quarantine", "replay", "NAME", "vtN", "run it again, in a process without traffic",
+	  "Runs the entry in a process of its own, confined as a worker is, with the settings of its group, on a copy of its\n"
+	  "bucket's records as it was about to see them, kept with it; another version migrates them first, if it can.\n"
+	  "Nothing that serves players is touched. Prints the verdict and the reply, or the signal and where it was. Without\n"
 	  "--version by the file that the worker was started from, as that file is now; V may be a name of the group's\n"
 	  "`versions`, a version that runs, or a path. The plugin's code runs with your rights, at most for --timeout, and\n"
 	  "5 s. Exit code: 0 it was handled, 1 it was not.\n\n"

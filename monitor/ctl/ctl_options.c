@@ -15,6 +15,7 @@ enum {
 	OPTION_WAIT = 'w', OPTION_EFFECTIVE = 'e', OPTION_PROM = 'p', OPTION_LAST = 'l', OPTION_FILE = 'f',
 	OPTION_SEED = 'S', OPTION_PLUGIN = 'P', OPTION_BUCKET = 'b', OPTION_KEY = 'k', OPTION_END = 'E',
 	OPTION_TO = 'o', OPTION_REPLACE = 'R', OPTION_ONE_WAY = 'a', OPTION_FULL = 'F', OPTION_WATCH = 'W',
+	OPTION_NO_RECORDS = 'N',
 };
 
 static const struct option_row {
@@ -51,6 +52,7 @@ static const struct option_row {
 	{ "accept-one-way", OPTION_ONE_WAY, 0, NULL, "also to a version whose records no older one can have back" },
 	{ "full", OPTION_FULL, 0, NULL, "to the end: no more pauses, no waiting for gates to pass" },
 	{ "watch", OPTION_WATCH, 0, NULL, "print each change until it is over, or waits for an operator" },
+	{ "without-records", OPTION_NO_RECORDS, 0, NULL, "on empty records, not on those that were kept with the entry" },
 	{ "prom", OPTION_PROM, 0, NULL, "print Prometheus text: at once, without rates" },
 };
 #define OPTIONS (sizeof(option_table) / sizeof(option_table[0]))
@@ -104,6 +106,7 @@ static int set(struct ctl_options *o, FILE *err, const struct option_row *row, c
 	case OPTION_ONE_WAY: o->accept_one_way = true; return 0;
 	case OPTION_FULL: o->full = true; return 0;
 	case OPTION_WATCH: o->watch = true; return 0;
+	case OPTION_NO_RECORDS: o->without_records = true; return 0;
 	case OPTION_TO: o->version = value; return 0;
 	case OPTION_BUCKETS: o->bucket_list = value; return 0;
 	case OPTION_GROUP: o->group = value; return 0;

@@ -1,11 +1,13 @@
 /* batonctl quarantine list|show|replay: entries that kill workers. A replay runs here, in a process of baton-zygote
  * that is confined as a worker is, with the rights of who asks; batond only says what there is to run. */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,7 +209,8 @@ static void print_outcome(FILE *out, const json_t *o, const char *file)
 {
 	const char *how = text_of(o, "outcome");
 
-	fprintf(out, "%s, %s %s: ", file, or_dash(text_of(o, "plugin")), or_dash(text_of(o, "version")));
+	fprintf(out, "%s, %s %s, on %s records: ", file, or_dash(text_of(o, "plugin")), or_dash(text_of(o, "version")),
+		text_of(o, "records"));
 	if (strcmp(how, "handled") == 0) {
 		fprintf(out, "handled: %s, %lld bytes; %lld undo bytes, %lld messages, %lld packets\n", text_of(o, "verdict"),
 			number_of(o, "reply_bytes"), number_of(o, "undo_bytes"), number_of(o, "messages"),
@@ -231,12 +234,12 @@ static void print_outcome(FILE *out, const json_t *o, const char *file)
 
 /* argv of the process: the settings, the entry, the file. Its texts are the reply's, or stand in the arrays. */
 struct command_line {
-	char *argv[2 * CONFIG_SETTINGS + 8];
+	char *argv[2 * CONFIG_SETTINGS + 9];
 	char setting[CONFIG_SETTINGS][BATON_NAME_BYTES + CONFIG_VALUE_BYTES + 2];
 	char entry[3 * 2048 + 4096];
 };
 
-static void build(struct command_line *c, const char *program, const json_t *reply)
+static void build(struct command_line *c, const char *program, const json_t *reply, bool records)
 {
 	const json_t *entry = json_object_get(reply, "entry");
 	const char *key;
@@ -261,9 +264,34 @@ static void build(struct command_line *c, const char *program, const json_t *rep
 		 json_is_string(time) ? json_string_value(time) : number, ip, port, text_of(entry, "payload"));
 	c->argv[n++] = (char *)(uintptr_t) "--entry";
 	c->argv[n++] = c->entry;
+	if (records)
+		c->argv[n++] = (char *)(uintptr_t) "--records";
 	c->argv[n++] = (char *)(uintptr_t) "--replay";
 	c->argv[n++] = (char *)(uintptr_t)text_of(reply, "run");
 	c->argv[n] = NULL;
+}
+
+static uint8_t digit(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The records kept with the entry, in a file without a name; -1: there are none, or they are not wanted. */
+static int records_fd(const struct ctl_options *o, const json_t *reply)
+{
+	const char *hex = text_of(json_object_get(reply, "entry"), "kept");
+	size_t len = strlen(hex) / 2, at = 0;
+	uint8_t *bytes = o->without_records || len == 0 ? NULL : malloc(len);
+	int fd = bytes == NULL ? -1 : memfd_create("baton-records", MFD_CLOEXEC);
+
+	for (; fd >= 0 && at < len; at++)
+		bytes[at] = (uint8_t)(digit(hex[2 * at]) << 4 | digit(hex[2 * at + 1]));
+	if (fd >= 0 && (write(fd, bytes, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	free(bytes);
+	return fd;
 }
 
 static int run(const struct ctl_options *o, const char *program, const json_t *reply, FILE *out)
@@ -273,13 +301,14 @@ static int run(const struct ctl_options *o, const char *program, const json_t *r
 	uint32_t limit = o->timeout_ms < REPLAY_MS ? (uint32_t)o->timeout_ms : REPLAY_MS;
 	struct ask asked = {.take = ctl_lines_take, .arg = r ? &r->lines : NULL};
 	int status = 0, rc = line && r ? 0 : -ENOMEM, code = CTL_FAILED;
+	asked.in = records_fd(o, reply);
 
 	if (rc == 0) {
 		r->lines.object = take;
 		r->lines.arg = r;
 		r->logs = json_array();
-		build(line, program, reply);
-		rc = ask_begin(&asked, line->argv, (int)limit);
+		build(line, program, reply, asked.in >= 0);
+		rc = ask_begin_with(&asked, line->argv, (int)limit);
 		if (rc == 0)
 			rc = ask_wait(&asked, &status);
 		json_t *result = outcome(r, rc, status, limit);
@@ -288,7 +317,7 @@ static int run(const struct ctl_options *o, const char *program, const json_t *r
 		json_object_set_new(result, "ok", json_boolean(code == CTL_OK));
 		json_object_set(result, "file", json_object_get(reply, "run"));
 		json_object_set(result, "name", json_object_get(json_object_get(reply, "entry"), "name"));
-		json_object_set_new(result, "records", json_string("empty"));
+		json_object_set_new(result, "records", json_string(asked.in >= 0 ? "kept" : "empty"));
 		if (o->json)
 			ctl_print_json(out, result);
 		else
@@ -300,6 +329,8 @@ static int run(const struct ctl_options *o, const char *program, const json_t *r
 		json_decref(r->plugin);
 		json_decref(r->logs);
 	}
+	if (asked.in >= 0)
+		close(asked.in);
 	free(line);
 	free(r);
 	return code;

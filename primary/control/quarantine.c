@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "quarantine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kept.h"
 #include "log.h"
 #include "process.h"
 #include "quarantine_file.h"
@@ -171,11 +173,27 @@ static bool may_write(struct quarantine *q)
 	return true;
 }
 
+/* What is kept of the bucket's records, as a line of the comment. Returns the bytes in *own, 0: none. */
+static uint32_t records_of(const struct supervisor *sup, const struct death_report *r, const uint8_t **own, char *line,
+			   size_t bytes)
+{
+	int len = datapath_slot_kept(sup->primary->dp, r->slot, r->bucket, own);
+	const struct kept_head *head = (const void *)*own;
+
+	if (len > 0) {
+		snprintf(line, bytes, "records: %u of schema %u\n", head->records, head->schema);
+		return (uint32_t)len;
+	}
+	snprintf(line, bytes, "records: none%s\n", len == -E2BIG ? ", the bucket has more than is kept" :
+		 len == -ENODATA ? ", the group keeps none" : "");
+	return 0;
+}
+
 static int write_entry(struct supervisor *sup, const struct death_report *r, char name[QUARANTINE_NAME], char *why,
 		       size_t bytes)
 {
 	const struct config *config = &sup->primary->config;
-	char comment[PCAPNG_COMMENT_MOST + 1];
+	char comment[PCAPNG_COMMENT_MOST + 1], records[80];
 	bool message = r->kind == BELT_MESSAGE;
 	struct pcapng entry = {
 		.link = message ? PCAPNG_USER0 : PCAPNG_ETHERNET, .program = "batond " BATON_VERSION, .comment = comment,
@@ -183,7 +201,9 @@ static int write_entry(struct supervisor *sup, const struct death_report *r, cha
 		.len = r->len, .kept = r->kept, .data = r->data,
 	};
 
-	comment_of(sup, r, comment, sizeof(comment));
+	comment_of(sup, r, comment, sizeof(comment) - sizeof(records));
+	entry.own_len = records_of(sup, r, &entry.own, records, sizeof(records));
+	strcat(comment, records);
 	return quarantine_write(sup->primary, &entry, config->service[r->service].name, r->bucket, name, why, bytes);
 }
 
@@ -200,16 +220,11 @@ static void complain(struct supervisor *sup, const char *why)
 	log_error("quarantine: an entry is in no file: %s", why);
 }
 
-static void on_left(struct supervisor *sup, const struct death_report *r)
+static void keep(struct supervisor *sup, const struct death_report *r)
 {
 	struct quarantine *q = &sup->quarantine;
 	char name[QUARANTINE_NAME], why[400];
 
-	q->left++;
-	q->last_ns = process_now_ns();
-	sup->slot[r->slot].quarantined += r->deaths;
-	log_error("%s: a %s of bucket %u has ended %u worker%s: dropped and quarantined", q->death[r->slot].name,
-		  r->kind == BELT_MESSAGE ? "message" : "packet", r->bucket, r->deaths, r->deaths == 1 ? "" : "s");
 	if (!may_write(q)) {
 		complain(sup, "more than one a second");
 	} else if (write_entry(sup, r, name, why, sizeof(why)) != 0) {
@@ -221,6 +236,40 @@ static void on_left(struct supervisor *sup, const struct death_report *r)
 		memcpy(q->latest, name, sizeof(q->latest));
 		log_info("quarantine: `batonctl quarantine show %s` tells more", name);
 	}
+}
+
+static void on_left(struct supervisor *sup, const struct death_report *r)
+{
+	struct quarantine *q = &sup->quarantine;
+
+	q->left++;
+	q->last_ns = process_now_ns();
+	sup->slot[r->slot].quarantined += r->deaths;
+	log_error("%s: a %s of bucket %u has ended %u worker%s: dropped and quarantined", q->death[r->slot].name,
+		  r->kind == BELT_MESSAGE ? "message" : "packet", r->bucket, r->deaths, r->deaths == 1 ? "" : "s");
+	if (q->waits == QUARANTINE_WAITING)
+		keep(sup, r);
+	else
+		q->waiting[q->waits++] = *r;
+}
+
+/* Its worker is undone, or the slot is another's by now. */
+static bool is_undone(const struct supervisor *sup, uint32_t slot)
+{
+	return sup->slot[slot].state != WORKER_DEAD || datapath_slot_undone(sup->primary->dp, slot);
+}
+
+static void keep_waiting(struct supervisor *sup)
+{
+	struct quarantine *q = &sup->quarantine;
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < q->waits; i++)
+		if (is_undone(sup, q->waiting[i].slot))
+			keep(sup, &q->waiting[i]);
+		else
+			q->waiting[left++] = q->waiting[i];
+	q->waits = left;
 }
 
 static void on_report(struct supervisor *sup, const struct death_report *r)
@@ -246,4 +295,5 @@ void quarantine_poll(struct supervisor *sup)
 
 	while (datapath_death_report(sup->primary->dp, &report))
 		on_report(sup, &report);
+	keep_waiting(sup);
 }

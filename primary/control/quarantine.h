@@ -7,10 +7,12 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "datapath.h"
 
 /* A flood of poison must not fill a disk with writes: so many files at once, and one every so often. */
 #define QUARANTINE_BURST   10u
 #define QUARANTINE_FILE_NS 1000000000ull
+#define QUARANTINE_WAITING 4u
 
 struct supervisor;
 
@@ -34,6 +36,9 @@ struct quarantine {
 	uint64_t last_ns;     /* CLOCK_MONOTONIC: when the latest left */
 	bool failing;         /* the latest could not be written */
 	char latest[80];      /* file; empty: none yet */
+	/* What left: it is written when its worker is undone, with the records that it was about to see. */
+	struct death_report waiting[QUARANTINE_WAITING];
+	uint32_t waits;
 };
 
 /* The slot's process has been reaped; before the data path hears of it. */

@@ -12,12 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "log.h"
 #include "reply.h"
 
 #define SUFFIX     ".pcapng"
 #define STAMP_LEN  26u   /* 20261127T142103.123456789Z */
-#define FILE_MOST  69632u /* bytes: no file of ours is longer */
+#define HEAD_MOST  69632u /* bytes in front of the records, and */
+#define FILE_MOST  (HEAD_MOST + KEPT_MOST + 64u) /* no file of ours is longer */
 
 void quarantine_directory(const struct primary *primary, char out[BATON_PATH_BYTES])
 {
@@ -136,7 +138,7 @@ int quarantine_write(const struct primary *primary, const struct pcapng *entry, 
 		     char name[QUARANTINE_NAME], char *why, size_t bytes)
 {
 	char path[BATON_PATH_BYTES];
-	size_t room = pcapng_room(entry->kept);
+	size_t room = pcapng_room(entry->kept) + pcapng_own_room(entry->own_len);
 	uint8_t *file = malloc(room);
 	int rc = file == NULL ? -ENOMEM : 0, dir = -1;
 
@@ -189,7 +191,8 @@ static void add_fields(json_t *object, char *comment)
 	}
 }
 
-static int read_file(int dir, const char *name, uint8_t *bytes, size_t room, size_t *count)
+/* At most `room` bytes of it, and how long it is. */
+static int read_file(int dir, const char *name, uint8_t *bytes, size_t room, size_t *count, size_t *all)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -198,8 +201,9 @@ static int read_file(int dir, const char *name, uint8_t *bytes, size_t room, siz
 	*count = 0;
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)room)
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)FILE_MOST)
 		rc = -EBADMSG;
+	*all = rc == 0 ? (size_t)st.st_size : 0;
 	while (rc == 0 && *count < room) {
 		ssize_t n = read(fd, bytes + *count, room - *count);
 		if (n == 0)
@@ -215,24 +219,27 @@ static int read_file(int dir, const char *name, uint8_t *bytes, size_t room, siz
 
 static void set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t count)
 {
+	static const char digits[] = "0123456789abcdef";
 	char *text = malloc(2 * count + 1);
 
 	if (text == NULL)
 		return;
-	text[0] = 0;
-	for (size_t i = 0; i < count; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	for (size_t i = 0; i < count; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	text[2 * count] = 0;
 	reply_set_text(object, key, text);
 	free(text);
 }
 
 /* Returns 0, or -EBADMSG and an object that says so, or -errno. */
-static int describe(int dir, const char *name, bool whole, uint8_t *file, json_t **out)
+static int describe(int dir, const char *name, enum quarantine_part part, uint8_t *file, json_t **out)
 {
 	char comment[PCAPNG_COMMENT_MOST + 1];
 	struct pcapng entry;
-	size_t count;
-	int rc = read_file(dir, name, file, FILE_MOST, &count);
+	size_t count, all = 0;
+	int rc = read_file(dir, name, file, part == QUARANTINE_RECORDS ? FILE_MOST : HEAD_MOST, &count, &all);
 
 	if (rc != 0 && rc != -EBADMSG)
 		return rc;
@@ -245,10 +252,12 @@ static int describe(int dir, const char *name, bool whole, uint8_t *file, json_t
 		*out = object;
 		return rc;
 	}
-	reply_set_count(object, "bytes", count);
+	reply_set_count(object, "bytes", all);
 	add_fields(object, comment);
 	reply_set_count(object, "len", entry.len);
-	if (whole) {
+	if (part == QUARANTINE_RECORDS && entry.own_len != 0)
+		set_hex(object, "kept", entry.own, entry.own_len);
+	if (part != QUARANTINE_LINES) {
 		json_int_t at = json_integer_value(json_object_get(object, "payload_at"));
 		size_t skip = at > 0 && (uint64_t)at <= entry.kept ? (size_t)at : 0;
 		set_hex(object, "frame", entry.data, entry.kept);
@@ -261,7 +270,7 @@ static int describe(int dir, const char *name, bool whole, uint8_t *file, json_t
 int quarantine_list(const char *directory, json_t **out)
 {
 	int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	uint8_t *file = malloc(FILE_MOST);
+	uint8_t *file = malloc(HEAD_MOST);
 	struct dirent **names = NULL;
 	json_t *list = json_array();
 
@@ -272,7 +281,7 @@ int quarantine_list(const char *directory, json_t **out)
 		rc = -errno;
 	for (int i = 0; i < n; i++) {
 		json_t *object = NULL;
-		int one = describe(dir, names[i]->d_name, false, file, &object);
+		int one = describe(dir, names[i]->d_name, QUARANTINE_LINES, file, &object);
 		if (one == 0 || one == -EBADMSG)
 			json_array_append_new(list, object);
 		free(names[i]);
@@ -288,7 +297,7 @@ int quarantine_list(const char *directory, json_t **out)
 	return rc;
 }
 
-int quarantine_show(const char *directory, const char *name, json_t **out)
+int quarantine_show(const char *directory, const char *name, enum quarantine_part part, json_t **out)
 {
 	int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint8_t *file = malloc(FILE_MOST);
@@ -296,7 +305,7 @@ int quarantine_show(const char *directory, const char *name, json_t **out)
 	json_t *object = NULL;
 
 	if (rc == 0)
-		rc = describe(dir, name, true, file, &object);
+		rc = describe(dir, name, part, file, &object);
 	if (rc == 0)
 		*out = object;
 	else

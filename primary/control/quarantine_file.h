@@ -25,8 +25,10 @@ int quarantine_write(const struct primary *primary, const struct pcapng *entry, 
  * Returns 0 or -errno (-ENOENT: nothing has ever been written). */
 int quarantine_list(const char *directory, json_t **out);
 
-/* One of them in whole: as in the list, and `frame`, `payload` and `len`, bytes in hexadecimal. Returns 0, -ENOENT,
- * -EBADMSG or -errno. */
-int quarantine_show(const char *directory, const char *name, json_t **out);
+/* What is told of a file: what its comment says; and the entry; and the records kept with it (shared/kept.h). */
+enum quarantine_part { QUARANTINE_LINES, QUARANTINE_ENTRY, QUARANTINE_RECORDS };
+/* One of them: as in the list, and `frame`, `payload` and `len`, and `kept` if there are records, bytes in hexadecimal.
+ * Returns 0, -ENOENT, -EBADMSG or -errno. */
+int quarantine_show(const char *directory, const char *name, enum quarantine_part part, json_t **out);
 
 #endif

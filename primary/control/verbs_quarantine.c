@@ -38,7 +38,7 @@ json_t *verb_quarantine_list(const struct command_call *call)
 }
 
 /* The entry of args.name, or the reply that says why not. */
-static json_t *entry_of(const struct command_call *call, json_t **refused)
+static json_t *entry_of(const struct command_call *call, enum quarantine_part part, json_t **refused)
 {
 	char directory[BATON_PATH_BYTES], why[BATON_PATH_BYTES + 200];
 	const char *name = text_arg(call, "name");
@@ -50,7 +50,7 @@ static json_t *entry_of(const struct command_call *call, json_t **refused)
 		return NULL;
 	}
 	quarantine_directory(call->primary, directory);
-	int rc = quarantine_is_name(name) ? quarantine_show(directory, name, &entry) : -ENOENT;
+	int rc = quarantine_is_name(name) ? quarantine_show(directory, name, part, &entry) : -ENOENT;
 	if (rc == 0)
 		return entry;
 	if (rc == -ENOENT)
@@ -65,7 +65,7 @@ static json_t *entry_of(const struct command_call *call, json_t **refused)
 /* Payloads are what players sent: for operators. */
 json_t *verb_quarantine_show(const struct command_call *call)
 {
-	json_t *refused, *entry = entry_of(call, &refused), *reply;
+	json_t *refused, *entry = entry_of(call, QUARANTINE_ENTRY, &refused), *reply;
 
 	if (refused)
 		return refused;
@@ -112,7 +112,7 @@ json_t *verb_quarantine_replay(const struct command_call *call)
 
 	if (version && !json_is_null(version) && !json_is_string(version))
 		return reply_error("usage", "args.version is a name or a path");
-	entry = entry_of(call, &refused);
+	entry = entry_of(call, QUARANTINE_RECORDS, &refused);
 	if (refused)
 		return refused;
 	const struct config_service *service = service_of(call->primary, entry);

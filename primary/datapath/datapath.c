@@ -185,6 +185,7 @@ void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schem
 			atomic_store_explicit(&dp->move[i].converted, 0, memory_order_relaxed); /* post() publishes it */
 			post(dp, &(struct order){.kind = ORDER_CONVERT, .move = &dp->move[i], .slot = slot,
 						 .schema = schema});
+			BATON_POINT(convert_asked);
 		}
 }
 
@@ -223,6 +224,7 @@ void datapath_slot_dead(struct datapath *dp, uint32_t slot)
 	dp->slot[slot].recovered = false;
 	atomic_store_explicit(&dp->slot[slot].dead_acks, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->slot[slot].unsettled, 0, memory_order_relaxed);
+	atomic_store_explicit(&dp->slot[slot].left, 0, memory_order_relaxed);
 	post(dp, &(struct order){.kind = ORDER_DEAD, .slot = slot});
 	BATON_POINT(death_told);
 }
@@ -244,6 +246,8 @@ static void recover(struct datapath *dp, uint32_t slot)
 		death_done_on(dp, control, slot);
 	if (BATON_SABOTAGE(rolled_back_twice))
 		death_keep_journal(control);
+	if (BATON_SABOTAGE(records_kept_before_undo))
+		death_keep_records(dp, slot);
 	rc = BATON_SABOTAGE(death_without_undo) ? 0 : state_roll_back(dp->setup.state, slot, &report);
 	if (rc != 0)
 		log_error("worker slot %u: its journal is damaged (%s); what was sound has been undone; run `batonctl status`",
@@ -252,6 +256,8 @@ static void recover(struct datapath *dp, uint32_t slot)
 	death_done_on(dp, control, slot);
 	BATON_POINT(done_moved);
 	dp->slot[slot].report = report;
+	if (!BATON_SABOTAGE(records_kept_before_undo))
+		death_keep_records(dp, slot);
 	death_count(dp, slot, report.undone);
 	if (report.valid)
 		log_info("worker slot %u: %u undo records of an unsettled burst rolled back", slot, report.undone);

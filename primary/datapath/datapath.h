@@ -138,6 +138,10 @@ struct death_report {
 };
 /* Takes the next report, if there is one. Those of a death are there when datapath_slot_judged() says so. */
 bool datapath_death_report(struct datapath *dp, struct death_report *out);
+/* The records of the bucket of an entry that left when the slot's worker died, as they were when its burst was undone:
+ * once datapath_slot_undone() says so. Returns the bytes, in *bytes until the next death is undone; or -ENOENT, and as
+ * kept_copy() does. */
+int datapath_slot_kept(struct datapath *dp, uint32_t slot, uint32_t bucket, const uint8_t **bytes);
 /* True once every lcore has looked at what the slot's dead worker left. */
 bool datapath_slot_judged(struct datapath *dp, uint32_t slot);
 

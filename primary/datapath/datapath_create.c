@@ -111,6 +111,9 @@ int datapath_create(struct datapath **out, const struct datapath_setup *setup)
 	if (dp == NULL)
 		return rc;
 	dp->setup = *setup;
+	dp->kept.bytes = malloc(KEPT_MOST);
+	if (dp->kept.bytes == NULL)
+		rc = -ENOMEM;
 	for (uint32_t i = 0; i < setup->config->services; i++) {
 		const struct config_service *service = &setup->config->service[i];
 		uint16_t *hit = &dp->port_to_service[rte_cpu_to_be_16(service->udp_port)];
@@ -152,5 +155,6 @@ void datapath_destroy(struct datapath *dp)
 	}
 	for (uint32_t i = 0; i < BATON_MAX_SERVICES; i++)
 		free(dp->owner[i]);
+	free(dp->kept.bytes);
 	free(dp);
 }

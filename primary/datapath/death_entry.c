@@ -50,6 +50,35 @@ void death_note_entry(struct io_lcore *io, uint32_t slot)
 
 /* ---- main lcore ---- */
 
+/* Behind the roll back, and before whoever is to have the bucket next is granted it: what the entry was about to see.
+ * The latest alone is there: of two at a time the first has none. */
+void death_keep_records(struct datapath *dp, uint32_t slot)
+{
+	/* relaxed: the acknowledgements have been acquired */
+	uint32_t left = atomic_load_explicit(&dp->slot[slot].left, memory_order_relaxed);
+	uint32_t group = dp->slot[slot].group;
+
+	if (left == 0 || group >= dp->setup.state->header->groups ||
+	    left > dp->setup.state->header->group[group].buckets)
+		return;
+	dp->kept.slot = slot;
+	dp->kept.bucket = left - 1;
+	dp->kept.len = kept_copy(dp->setup.state, group, left - 1, dp->kept.bytes);
+}
+
+int datapath_slot_kept(struct datapath *dp, uint32_t slot, uint32_t bucket, const uint8_t **bytes)
+{
+	int len = dp->kept.slot == slot && dp->kept.bucket == bucket && dp->kept.len != 0 ? dp->kept.len : -ENOENT;
+
+	if (len > 0) {
+		kept_seal(dp->kept.bytes);
+		*bytes = dp->kept.bytes;
+	}
+	if (dp->kept.slot == slot)
+		dp->kept.len = 0;
+	return len;
+}
+
 void datapath_slot_look(struct datapath *dp, uint32_t slot, uint32_t lcore, uint64_t position)
 {
 	dp->slot[slot].look_lcore = lcore;

@@ -117,6 +117,8 @@ static bool report(struct io_lcore *io, uint32_t slot, const struct belt_shadow 
 
 static void leave(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow)
 {
+	/* relaxed: published with the acknowledgement of the death */
+	atomic_store_explicit(&io->dp->slot[slot].left, shadow->bucket + 1u, memory_order_relaxed);
 	if (!report(io, slot, shadow, true))
 		stats_add(&io->stats->quarantine_unkept, 1);
 	if (shadow->kind == BELT_MESSAGE) {

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "core_stats.h"
 #include "datapath.h"
+#include "kept.h"
 #include "message.h"
 #include "mirror.h"
 #include "neighbour.h"
@@ -254,6 +255,7 @@ struct datapath_slot {
 	/* w: I/O lcores, by addition  r: main lcore */
 	_Atomic uint32_t attach_acks, dead_acks;
 	_Atomic uint32_t unsettled; /* packets and messages that the dead worker left */
+	_Atomic uint32_t left; /* 1 + bucket of an entry that has left by the quarantine; 0: none has */
 	_Atomic uint32_t fence; /* FENCE() bits: an lcore wants the worker killed */
 	uint32_t fence_reported; /* w: main lcore */
 	uint64_t seen_tsc, undone_tsc; /* w: main lcore */
@@ -268,6 +270,12 @@ struct datapath {
 	uint8_t move_open[BATON_MAX_SERVICES];
 	uint8_t *owner[BATON_MAX_SERVICES]; /* main lcore's truth, per bucket */
 	int next_id;
+	/* w, r: main lcore: records that such an entry was about to see, until they are asked for */
+	struct {
+		uint32_t slot, bucket;
+		int len; /* as of kept_copy(); 0: nothing is here */
+		uint8_t *bytes;
+	} kept;
 	bool running;
 	uint16_t port_to_service[65536];
 };
@@ -337,6 +345,7 @@ bool entry_judged(struct io_lcore *io, uint32_t slot, const struct suspects *sus
 void death_done_on(struct datapath *dp, struct control_block *control, uint32_t slot);
 void death_count(struct datapath *dp, uint32_t slot, uint32_t undone);
 void death_keep_journal(struct control_block *control);
+void death_keep_records(struct datapath *dp, uint32_t slot);
 void death_undo_again(const struct datapath *dp, uint32_t slot);
 
 /* ---- packets that wait (park.c) ---- */

@@ -318,9 +318,12 @@ static void convert_step(struct io_lcore *io, struct lcore_move *part)
 			return;
 		part->converts_open += any != 0;
 		part->convert_next = first + count;
+		if (any != 0)
+			BATON_POINT(convert_posted);
 	}
 	if (part->converts_open != 0)
 		return;
+	BATON_POINT(convert_reaped);
 	part->converting = false;
 	/* release: pairs with the acquire in datapath_converted() */
 	atomic_store_explicit(&part->move->converted, 1, memory_order_release);

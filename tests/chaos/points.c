@@ -6,6 +6,7 @@
  *   chaos-points arm FILE POINT HOW PASS          the primary's, at the PASS-th pass from now on
  *   chaos-points trap FILE SLOT|all POINT HOW PASS   the same for who is or will be in a worker slot
  *   chaos-points disarm FILE                      nothing is to happen any more; prints how often it has to the primary
+ *   chaos-points fired FILE                       prints how often it has happened to workers
  *
  * HOW: kill, segv, stop; sweep: also drawn (one of them for each point, by the seed), all (one after the other).
  * FILE: the state file. A point that is not passed within a minute is a failure. */
@@ -321,6 +322,10 @@ int main(int argc, char **argv)
 		return arm_by_name(NULL, argv + 3);
 	if (argc == 7 && strcmp(argv[1], "trap") == 0)
 		return arm_by_name(argv[3], argv + 4);
+	if (argc == 3 && strcmp(argv[1], "fired") == 0) {
+		printf("%u\n", fired_by_workers());
+		return 0;
+	}
 	if (argc != 3 || strcmp(argv[1], "disarm") != 0)
 		return usage();
 	disarm_all();

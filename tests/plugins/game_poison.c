@@ -1,14 +1,16 @@
 /* The game, but what comes from player `poison.player` (666) ends the worker that handles it, when its changes have
  * been made: by `poison.how`: crash (a fault at address 8), abort, or stall. With `tick` it is each tick of the bucket
- * that knows the player. */
+ * that knows the player. With `record` it is a packet that finds the player at sequence `poison.sequence`: it depends on the
+ * record, as it was before the packet has changed it. */
 #include <stdlib.h>
 
 #include "baton.h"
 #undef BATON_PLUGIN
 #define BATON_PLUGIN(...) static const struct baton_plugin tame = {__VA_ARGS__}
+#include "player.h"
 #include "game.c" /* the other files are linked: see rules.mk */
 
-static uint32_t player = 666;
+static uint32_t player = 666, wanted_sequence = UINT32_MAX;
 static char how = 'c';
 
 static int poison_init(struct baton_ctx *ctx)
@@ -19,6 +21,9 @@ static int poison_init(struct baton_ctx *ctx)
 		player = (uint32_t)strtoul(number, NULL, 10);
 	if (word != NULL)
 		how = word[0];
+	number = baton_setting(ctx, "poison.sequence");
+	if (number != NULL)
+		wanted_sequence = (uint32_t)strtoul(number, NULL, 10);
 	return tame.init(ctx);
 }
 
@@ -35,12 +40,14 @@ static void end(void)
 
 static baton_verdict poison_packet(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data)
 {
-	baton_verdict verdict = game_packet(ctx, packet, data);
 	uint32_t id = 0;
 
 	if (packet->len >= GAME_KEY_OFFSET + GAME_KEY_LENGTH)
 		memcpy(&id, data + GAME_KEY_OFFSET, sizeof(id));
-	if (id == player && how != 't')
+	const struct player *record = id == player ? player_find(ctx, id) : NULL;
+	bool met = how == 'r' ? record != NULL && record->sequence == wanted_sequence : id == player && how != 't';
+	baton_verdict verdict = game_packet(ctx, packet, data);
+	if (met)
 		end();
 	return verdict;
 }

@@ -221,6 +221,7 @@ static void run_convert(struct loop *loop, const uint8_t *data)
 	for (uint32_t i = 0; i < head.count && i < loop->buckets && head.first < loop->buckets - i; i++)
 		if (head.all || (map[i / 8] >> (i % 8) & 1u))
 			bucket_convert(loop, head.first + i, head.schema);
+	BATON_POINT(convert_all);
 	txn_pass(&loop->txn);
 }
 

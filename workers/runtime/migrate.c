@@ -76,6 +76,7 @@ static void convert_slots(struct loop *loop, uint32_t *at, uint32_t end, uint32_
 			if (!baton_save(ctx, record + 1, ctx->stride - (uint32_t)sizeof(*record)))
 				return;
 			convert_record(loop, record, from, to);
+			BATON_POINT(convert_record);
 		}
 		*at = back ? slot : slot + 1;
 	}
@@ -102,6 +103,7 @@ static bool convert_step(struct loop *loop, uint32_t bucket, uint32_t want)
 	ctx->bucket = bucket;
 	ctx->posts = ctx->sends = 0;
 	journal_save_word(ctx, txn->words, &place->schema, sizeof(uint64_t));
+	BATON_POINT(convert_begun);
 	uint32_t mark = ctx->used;
 	ctx->limit = JOURNAL_BYTES - txn->max_undo - ROOM_KEPT;
 	if (BATON_SABOTAGE(schema_word_first)) {
@@ -114,6 +116,7 @@ static bool convert_step(struct loop *loop, uint32_t bucket, uint32_t want)
 		bucket_word_store(place, back ? schema : to, 0, 0);
 	else
 		bucket_word_store(place, schema, to, at);
+	BATON_POINT(convert_worded);
 	journal_end_entry(ctx, mark);
 	word = bucket_word_load(place);
 	return word.to == 0 && word.schema == want;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "hash.h"
 
@@ -18,22 +19,45 @@ static void *zeroed(size_t bytes)
 	return memory;
 }
 
+/* Of many buckets few are touched. */
+static void *pages(size_t bytes)
+{
+	void *memory =
+	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static uint32_t stride_of(const struct baton_plugin *plugin)
+{
+	uint32_t stride = 64;
+
+	while (stride < plugin->record_size + sizeof(struct baton_record))
+		stride *= 2;
+	return stride;
+}
+
 int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct baton_ctx *ctx, uint32_t buckets,
 		   uint32_t bucket_slots, bool statics)
 {
-	static const struct baton_peer nobody;
-	uint32_t stride = 64;
+	return sandbox_create_wide(s, plugin, ctx, buckets, bucket_slots, stride_of(plugin), statics);
+}
 
+int sandbox_create_wide(struct sandbox *s, const struct baton_plugin *plugin, struct baton_ctx *ctx, uint32_t buckets,
+			uint32_t bucket_slots, uint32_t stride, bool statics)
+{
+	static const struct baton_peer nobody;
+
+	if (stride < stride_of(plugin))
+		return -ERANGE;
 	if (buckets == 0 || (buckets & (buckets - 1)) != 0 || buckets > BATON_MAX_BUCKETS || bucket_slots == 0 ||
 	    (bucket_slots & (bucket_slots - 1)) != 0)
 		return -EINVAL;
-	while (stride < plugin->record_size + sizeof(struct baton_record))
-		stride *= 2;
 	if (plugin->record_size == 0)
 		bucket_slots = 1; /* the one empty record that stands in for all of them (state_bind()) */
 	*s = (struct sandbox){.plugin = plugin, .ctx = ctx, .buckets = buckets};
 	s->bytes = (size_t)stride * bucket_slots * (plugin->record_size != 0 ? buckets : 1);
-	s->records = zeroed(s->bytes);
+	s->records = pages(s->bytes);
 	s->journal = zeroed(sizeof(*s->journal));
 	s->belt = zeroed(sizeof(*s->belt));
 	if (s->records == NULL || s->journal == NULL || s->belt == NULL) {
@@ -64,7 +88,8 @@ int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct 
 void sandbox_destroy(struct sandbox *s)
 {
 	verify_destroy(s->verify);
-	free(s->records);
+	if (s->records != NULL)
+		munmap(s->records, s->bytes);
 	free(s->journal);
 	free(s->belt);
 	*s = (struct sandbox){.records = NULL};

@@ -29,6 +29,9 @@ struct sandbox {
  * verify_create(). *ctx is filled in and must stay where it is. Returns 0 or -errno. */
 int sandbox_create(struct sandbox *s, const struct baton_plugin *plugin, struct baton_ctx *ctx, uint32_t buckets,
 		   uint32_t bucket_slots, bool statics);
+/* The same with records of so many bytes, header and all: a power of two. -ERANGE: it is less than the plugin needs. */
+int sandbox_create_wide(struct sandbox *s, const struct baton_plugin *plugin, struct baton_ctx *ctx, uint32_t buckets,
+			uint32_t bucket_slots, uint32_t stride, bool statics);
 void sandbox_destroy(struct sandbox *s);
 
 /* The bucket that a datagram from `peer` is steered to; a salt of zero. -1: too short for the plugin's key. */

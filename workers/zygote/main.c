@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ static void print_help(void)
 {
 	puts("usage: baton-zygote --describe FILE.so\n"
 	     "       baton-zygote [--seed N] --try FILE.so\n"
-	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY --replay FILE.so\n"
+	     "       baton-zygote [--setting KEY=VALUE]... --entry ENTRY [--records <RECORDS] --replay FILE.so\n"
 	     "       baton-zygote --verify FILE.so <RECORDS\n"
 	     "       baton-zygote --parent PID --file-prefix P --huge-dir DIR --io-lcores N --slots N --cpu N\n"
 	     "\n"
@@ -95,6 +96,22 @@ static int confine_asked(void)
 	return rc;
 }
 
+/* Writable, unlike the rest: what a test arms there for the primary is for us, too. */
+static void points_use(const char *path)
+{
+#ifdef BATON_POINTS
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *header = fd < 0 ? MAP_FAILED : mmap(NULL, BATON_HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (header != MAP_FAILED)
+		baton_point_use(header);
+	if (fd >= 0)
+		close(fd);
+#else
+	(void)path;
+#endif
+}
+
 /* Of a state file that is in use: batonctl state snapshot. */
 static int snapshot(const char *path, int count, char **argument)
 {
@@ -112,6 +129,7 @@ static int snapshot(const char *path, int count, char **argument)
 		fprintf(stderr, "state file %s: %s\n", path, strerror(-rc));
 		return 1;
 	}
+	points_use(path);
 	if (snap_write(&state, argument[0], count == 2 ? argument[1] : NULL, &report, why, sizeof(why)) != 0) {
 		fprintf(stderr, "%s\n", why);
 		return 1;
@@ -132,10 +150,14 @@ static int try(const char *path, uint64_t seed)
 	return confine_asked() != 0 ? 1 : try_plugin(path, seed);
 }
 
-static int replay(const char *path, const char *entry)
+static int replay(const char *path, const char *entry, bool records)
 {
 	if (entry == NULL) {
 		fprintf(stderr, "baton-zygote: --replay needs --entry before it\n");
+		return 2;
+	}
+	if (records && !replay_records()) {
+		fprintf(stderr, "baton-zygote: standard input is no block of records of this version\n");
 		return 2;
 	}
 	replay_watch(); /* the handlers are installed while that is allowed */
@@ -157,12 +179,13 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		{"describe", required_argument, NULL, 'D'},
 		{"try", required_argument, NULL, 'T'}, {"seed", required_argument, NULL, 'S'},
 		{"entry", required_argument, NULL, 'E'}, {"setting", required_argument, NULL, 'G'},
-		{"replay", required_argument, NULL, 'R'},
+		{"records", no_argument, NULL, 'K'}, {"replay", required_argument, NULL, 'R'},
 		{"verify", required_argument, NULL, 'L'},
 		{"snapshot", required_argument, NULL, 'N'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
 	};
 	const char *entry = NULL;
+	bool records = false;
 	uint32_t seed = 1;
 	int option;
 
@@ -181,7 +204,8 @@ static void parse(int argc, char **argv, struct attach_options *options)
 		case 'T': exit(try(optarg, seed));
 		case 'E': entry = optarg; break;
 		case 'G': replay_setting(optarg); break;
-		case 'R': exit(replay(optarg, entry));
+		case 'K': records = true; break;
+		case 'R': exit(replay(optarg, entry, records));
 		case 'L': exit(look(optarg));
 		case 'N': exit(snapshot(optarg, argc - optind, argv + optind));
 		case 'h': print_help(); exit(0);

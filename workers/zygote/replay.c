@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <ucontext.h>
 
 #include "host.h"
+#include "kept.h"
 #include "plugin.h"
 #include "sandbox.h"
 #include "try.h"
@@ -36,6 +38,7 @@ static struct {
 	struct entry entry;
 	struct zygote_spawn spawn; /* for its settings */
 	uintptr_t base, end;       /* of the plugin in memory; 0: not loaded */
+	const struct kept_head *kept; /* NULL: no records were given */
 } run;
 
 void replay_setting(const char *text)
@@ -177,6 +180,105 @@ static int run_entry(const struct baton_plugin *plugin, struct entry *e)
 	return 0;
 }
 
+/* ---- the records ---- */
+
+bool replay_records(void)
+{
+	uint8_t *bytes = aligned_alloc(64, KEPT_MOST + 64);
+	size_t len = bytes == NULL ? 0 : fread(bytes, 1, KEPT_MOST + 1, stdin);
+
+	if (len == 0 || len > KEPT_MOST || kept_check(bytes, len) != 0)
+		return false;
+	run.kept = (const void *)bytes;
+	return true;
+}
+
+static int refuse_records(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int refuse_records(const char *format, ...)
+{
+	char why[300];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	try_say("{\"refused\":\"%s\"}\n", try_quoted(why));
+	return 1;
+}
+
+/* Can the version run on them? */
+static int check_records(const struct baton_plugin *plugin, const struct entry *e, const struct baton_older **from)
+{
+	const struct kept_head *kept = run.kept;
+
+	*from = NULL;
+	if (kept->bucket != e->bucket || kept->buckets != e->buckets)
+		return refuse_records("the records are of bucket %u of %u, the entry is of bucket %u of %u", kept->bucket,
+				      kept->buckets, e->bucket, e->buckets);
+	if (kept->to != 0)
+		return refuse_records("the records were on their way from schema %u to %u, half converted: "
+				      "--without-records runs the entry on empty ones", kept->schema, kept->to);
+	if (kept->schema == plugin->schema)
+		return 0;
+	for (uint32_t i = 0; i < plugin->olders; i++)
+		if (plugin->older[i].schema == kept->schema)
+			*from = &plugin->older[i];
+	if (*from == NULL || plugin->migrate == NULL)
+		return refuse_records("the records kept are of schema %u; version %s has schema %u and does not migrate "
+				      "from it: --without-records runs the entry on empty ones", kept->schema, plugin->version,
+				      plugin->schema);
+	return 0;
+}
+
+/* As they stood in the state file: each in its slot. */
+static void put_records(void)
+{
+	uint8_t *table = run.ctx.records + run.kept->bucket * run.ctx.bucket_bytes;
+
+	for (uint32_t i = 0; i < run.kept->records; i++) {
+		const struct snap_record *r = kept_record((const uint8_t *)run.kept, i);
+		struct baton_record *record = (void *)(table + (size_t)r->slot * run.ctx.stride);
+
+		record->key = r->key;
+		record->state = r->state;
+		memcpy(record + 1, r + 1, run.ctx.stride - sizeof(*record));
+	}
+}
+
+/* As the worker does, record by record (migrate.c), but for the journal: nobody goes on from here. */
+static int migrate_records(const struct baton_plugin *plugin, const struct baton_older *from)
+{
+	uint32_t wide = run.ctx.stride - (uint32_t)sizeof(struct baton_record), iter = 0;
+	uint64_t key;
+	uint8_t *data;
+
+	sandbox_begin(&run.sandbox, run.kept->bucket, run.entry.time_ns, run.entry.time_ns);
+	run.ctx.limit = run.ctx.used;
+	try_say("{\"stage\":\"migrate\"}\n");
+	while ((data = baton_next(&run.ctx, &iter, &key)) != NULL) {
+		memset(data + from->record_size, 0, wide - from->record_size);
+		if (!plugin->migrate(&run.ctx, key, data, from->schema) || run.ctx.overflow)
+			return refuse_records("its migration from schema %u refuses the record of key %#" PRIx64, from->schema,
+					      key);
+	}
+	return 0;
+}
+
+static int create_sandbox(const struct baton_plugin *plugin, const struct entry *e)
+{
+	uint32_t slots = e->buckets > MANY ? SLOTS_MANY : SLOTS;
+	int rc = run.kept == NULL ? sandbox_create(&run.sandbox, plugin, &run.ctx, e->buckets, slots, false)
+				  : sandbox_create_wide(&run.sandbox, plugin, &run.ctx, e->buckets, run.kept->bucket_slots,
+							run.kept->stride, false);
+
+	if (rc == -ERANGE)
+		return refuse_records("its records of %u bytes do not fit into the %u of those kept", plugin->record_size,
+				      run.kept->stride);
+	if (rc != 0)
+		return refuse_records("no memory to run it in");
+	return 0;
+}
+
 int replay_entry(const char *path, const char *text)
 {
 	static struct plugin plugin;
@@ -195,11 +297,13 @@ int replay_entry(const char *path, const char *text)
 	char version[64];
 	snprintf(version, sizeof(version), "%s", try_quoted(plugin.descriptor->version));
 	try_say("{\"plugin\":\"%s\",\"version\":\"%s\"}\n", try_quoted(plugin.descriptor->name), version);
-	if (sandbox_create(&run.sandbox, plugin.descriptor, &run.ctx, e->buckets, e->buckets > MANY ? SLOTS_MANY : SLOTS,
-			   false) != 0) {
-		try_say("{\"refused\":\"no memory to run it in\"}\n");
+	if (run.kept != NULL && plugin.descriptor->record_size == 0)
+		run.kept = NULL; /* it has nowhere to look at them */
+	const struct baton_older *from = NULL;
+	if (run.kept != NULL && check_records(plugin.descriptor, e, &from) != 0)
 		return 1;
-	}
+	if (create_sandbox(plugin.descriptor, e) != 0)
+		return 1;
 	host_settings(&run.spawn);
 	try_say("{\"stage\":\"init\"}\n");
 	int rc = plugin.descriptor->init == NULL ? 0 : plugin.descriptor->init(&run.ctx);
@@ -207,5 +311,9 @@ int replay_entry(const char *path, const char *text)
 		try_say("{\"refused\":\"its init refuses to start: %s\"}\n", strerror(rc < 0 ? -rc : rc));
 		return 1;
 	}
+	if (run.kept != NULL)
+		put_records();
+	if (from != NULL && migrate_records(plugin.descriptor, from) != 0)
+		return 1;
 	return run_entry(plugin.descriptor, e);
 }

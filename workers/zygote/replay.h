@@ -1,7 +1,10 @@
 /* baton-zygote --replay: one entry run by a plugin, in a process of its own and without traffic, for
- * `batonctl quarantine replay`. Its records are empty ones. */
+ * `batonctl quarantine replay`. Its bucket's records are those that were kept with it, if they are given; else there are
+ * none. */
 #ifndef BATON_REPLAY_H
 #define BATON_REPLAY_H
+
+#include <stdbool.h>
 
 /* A setting for the plugin's init, "KEY=VALUE". What is none, or one too many, is left out. */
 void replay_setting(const char *text);
@@ -9,11 +12,14 @@ void replay_setting(const char *text);
 /* Faults are said before they end the process. Before the process is confined. */
 void replay_watch(void);
 
+/* Takes the records from standard input (shared/kept.h), before the process is confined. False: they are none. */
+bool replay_records(void);
+
 /* Loads the plugin, calls its init with the settings, and handles the entry. entry: "packet" or "message", bucket,
  * buckets (a power of two), time in nanoseconds, the sender's address and UDP port as hexadecimal bytes, the payload as
  * hexadecimal bytes; joined by colons: packet:17:4096:1700000000000000000:0a000001:9c40:0011aabb
  * Says, one JSON object a line:
- *	{"stage": "load" | "init" | "entry"}       is about to happen
+ *	{"stage": "load" | "init" | "migrate" | "entry"}   is about to happen
  *	{"plugin": NAME, "version": TEXT}          what has been loaded
  *	{"log": TEXT}                              baton_log
  *	{"signal": N, "code": N, "address": HEX, "ip": HEX, "offset": HEX} offset: in the plugin's file, if it was in it

@@ -1,6 +1,8 @@
 /* What a dead worker leaves is judged: which entries are suspect, which one is blamed, for what deaths, what leaves. */
 #include "messages_rig.h"
 
+#include "kept.h"
+
 #define ATTEMPTS 2u
 
 /* Worker `slot` has opened a burst of its belt, which begins at `done`; it dies in it. */
@@ -267,6 +269,69 @@ static void a_main_lcore_that_takes_no_reports_loses_files_not_packets(void **st
 	assert_int_equal(kept, REPORTS);
 }
 
+static struct baton_record *record_of(uint32_t bucket, uint32_t slot)
+{
+	const struct state_group *g = &rig.state.header->group[0];
+
+	return (void *)(state_records(&rig.state, 0) + ((uint64_t)bucket * g->bucket_slots + slot) * g->stride);
+}
+
+/* What a worker has changed before it died of the entry is undone before the bucket's records are kept. */
+static void the_records_kept_are_those_that_the_entry_was_about_to_see(void **state)
+{
+	const uint8_t *bytes = NULL;
+	struct death_report r;
+	uint64_t value = 11;
+	uint32_t orphans;
+
+	(void)state;
+	offer_many(0, 1);
+	open_burst(0, 0);
+	die(0, &fault);
+	assert_true(datapath_death_report(rig.dp, &r));
+	uint32_t bucket = r.bucket;
+	assert_int_equal(datapath_slot_kept(rig.dp, 0, bucket, &bytes), -ENOENT); /* it has not left */
+	succeed(0, 2);
+
+	struct baton_record *record = record_of(bucket, 5);
+	struct control_block *control = state_control(&rig.state, 2);
+	struct baton_ctx ctx = {.last = JOURNAL_NONE};
+	record->key = 77;
+	record->state = BATON_RECORD_USED;
+	memcpy(record + 1, &value, sizeof(value));
+	state_slot_begin(&rig.state, 2, 0);
+	state_bind(&rig.state, 2, 0, &ctx);
+	journal_open(&control->journal, &ctx, 0, worker[2].done);
+	ctx.bucket = bucket;
+	ctx.limit = JOURNAL_BYTES;
+	assert_true(baton_save(&ctx, record + 1, sizeof(value)));
+	value = 99;
+	memcpy(record + 1, &value, sizeof(value));
+	datapath_slot_blame(rig.dp, 2, &fault);
+	datapath_slot_dead(rig.dp, 2);
+	turn();
+	struct move_report moved;
+	assert_true(datapath_move_done(rig.dp, moving, &moved));
+	moving = 0;
+	assert_true(datapath_slot_recovered(rig.dp, 2, &orphans));
+	assert_true(datapath_death_report(rig.dp, &r));
+	assert_true(r.left);
+
+	assert_int_equal(datapath_slot_kept(rig.dp, 2, bucket, &bytes), sizeof(struct kept_head) +
+			 rig.state.header->group[0].stride);
+	assert_int_equal(kept_check(bytes, sizeof(struct kept_head) + rig.state.header->group[0].stride), 0);
+	const struct kept_head *head = (const void *)bytes;
+	const struct snap_record *kept = kept_record(bytes, 0);
+	assert_int_equal(head->bucket, bucket);
+	assert_int_equal(head->schema, 1);
+	assert_int_equal(head->records, 1);
+	assert_int_equal(kept->key, 77);
+	assert_int_equal(kept->slot, 5);
+	memcpy(&value, kept + 1, sizeof(value));
+	assert_int_equal(value, 11);
+	assert_int_equal(datapath_slot_kept(rig.dp, 2, bucket, &bytes), -ENOENT); /* once */
+}
+
 static int begin(void **state)
 {
 	moving = 0;
@@ -285,6 +350,7 @@ int main(void)
 		CASE(the_one_the_worker_has_noted_is_blamed),
 		CASE(messages_leave_and_their_room_comes_back),
 		CASE(without_a_quarantine_nothing_is_suspect),
+		CASE(the_records_kept_are_those_that_the_entry_was_about_to_see),
 		CASE(a_main_lcore_that_takes_no_reports_loses_files_not_packets),
 	};
 

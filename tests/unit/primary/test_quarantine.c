@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <sys/stat.h>
 
+#include "kept.h"
 #include "quarantine_file.h"
 #include "restart_rig.h"
 
@@ -170,6 +171,55 @@ static json_t *listed(void)
 	return list;
 }
 
+/* In the entry's file, whole, and not in what is only listed or shown. */
+static void records_are_kept_in_the_same_file(void **unused)
+{
+	static uint8_t bytes[sizeof(struct kept_head)] __attribute__((aligned(8)));
+	const struct kept_head head = { .magic = KEPT_MAGIC, .version = KEPT_VERSION, .records = 0, .schema = 3 };
+	json_t *list, *one = NULL;
+
+	(void)unused;
+	memcpy(bytes, &head, sizeof(head));
+	fake.kept = bytes;
+	fake.kept_len = (int)sizeof(bytes);
+	will_report(0, BELT_PACKET, 2, true);
+	die_of(0, SIGSEGV);
+	judged();
+	list = listed();
+	const char *name = text(json_array_get(list, 0), "name"), *directory = rig.primary->config.quarantine_dir;
+	assert_string_equal(text(json_array_get(list, 0), "records"), "0 of schema 3");
+	assert_null(json_object_get(json_array_get(list, 0), "kept"));
+	assert_int_equal(quarantine_show(directory, name, QUARANTINE_ENTRY, &one), 0);
+	assert_null(json_object_get(one, "kept"));
+	json_decref(one);
+	assert_int_equal(quarantine_show(directory, name, QUARANTINE_RECORDS, &one), 0);
+	assert_int_equal(strlen(text(one, "kept")), 2 * sizeof(bytes));
+	assert_memory_equal(text(one, "kept"), "4261746e4b505431", 16);
+	assert_string_equal(text(one, "payload"), "2a2b2c2d2e2f303132333435363738393a3b");
+	json_decref(one);
+	json_decref(list);
+}
+
+/* Its worker is not undone yet: what it has changed may not be in the file. */
+static void an_entry_waits_for_the_undo_and_no_longer(void **unused)
+{
+	(void)unused;
+	fake.hold_undo = true;
+	will_report(0, BELT_PACKET, 2, true);
+	fake.has_report = false; /* the fake's comes no sooner than the undo, an I/O lcore's may */
+	kill(rig_pid(0), SIGKILL);
+	wait_until(rig_worker(0)->crashes == 1);
+	quarantine()->waiting[0] = fake.report;
+	quarantine()->waits = 1;
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	assert_int_equal(quarantine()->waits, 1);
+	assert_int_equal(quarantine()->kept, 0);
+	fake.hold_undo = false;
+	wait_until(quarantine()->waits == 0);
+	assert_int_equal(quarantine()->kept, 1);
+}
+
 static void what_leaves_is_in_a_file(void **unused)
 {
 	json_t *list, *one = NULL;
@@ -182,7 +232,7 @@ static void what_leaves_is_in_a_file(void **unused)
 	assert_int_equal(json_array_size(list), 1);
 	const char *name = text(json_array_get(list, 0), "name");
 	assert_true(quarantine_is_name(name));
-	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, name, &one), 0);
+	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, name, QUARANTINE_ENTRY, &one), 0);
 	assert_string_equal(text(one, "entry"), "packet");
 	assert_string_equal(text(one, "signal"), "SIGSEGV");
 	assert_string_equal(text(one, "address"), "unknown");
@@ -211,7 +261,7 @@ static void messages_are_kept_as_they_are(void **unused)
 	die_of(0, SIGSEGV);
 	judged();
 	list = listed();
-	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, text(json_array_get(list, 0), "name"), &one), 0);
+	assert_int_equal(quarantine_show(rig.primary->config.quarantine_dir, text(json_array_get(list, 0), "name"), QUARANTINE_RECORDS, &one), 0);
 	assert_string_equal(text(one, "entry"), "message");
 	assert_string_equal(text(one, "payload"), text(one, "frame"));
 	json_decref(one);
@@ -352,6 +402,8 @@ int main(int argc, char **argv)
 		CASE(faults_and_stalls_count_and_nothing_else_does),
 		CASE(a_worker_that_somebody_has_stopped_is_not_blamed_on_its_entry),
 		CASE(a_note_says_who_sent_the_signal_and_where_it_was),
+		CASE(records_are_kept_in_the_same_file),
+		CASE(an_entry_waits_for_the_undo_and_no_longer),
 		CASE(what_leaves_is_in_a_file),
 		CASE(messages_are_kept_as_they_are),
 		CASE(one_poison_entry_does_not_spend_the_budget_and_a_second_may),

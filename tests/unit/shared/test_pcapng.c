@@ -62,6 +62,32 @@ static void a_comment_that_is_too_long_is_cut_at_a_whole_character(void **state)
 	assert_string_equal(comment, "xxxx");
 }
 
+/* Behind the packet; others pass it over, and so do we if it is cut off. */
+static void a_block_of_our_own_comes_back(void **state)
+{
+	static const uint8_t own[] = "records of some sort";
+	struct pcapng out, in = {
+		.link = PCAPNG_ETHERNET, .interface = "lan", .program = "test", .comment = "a: b", .len = 33, .kept = 33,
+		.data = data, .own = own, .own_len = sizeof(own),
+	};
+	size_t room = pcapng_room(33) + pcapng_own_room(sizeof(own));
+
+	(void)state;
+	assert_int_equal(pcapng_write(&in, file, room - 1), 0);
+	size_t bytes = pcapng_write(&in, file, room), without = write_one(33, "a: b");
+	bytes = pcapng_write(&in, file, room);
+	assert_int_equal(pcapng_read(file, bytes, &out, comment, sizeof(comment)), 0);
+	assert_int_equal(out.own_len, sizeof(own));
+	assert_memory_equal(out.own, own, sizeof(own));
+	for (size_t len = without + 8; len < bytes; len++) {
+		assert_int_equal(pcapng_read(file, len, &out, comment, sizeof(comment)), 0);
+		assert_int_equal(out.own_len, 0);
+		assert_string_equal(comment, "a: b");
+	}
+	in.own_len = PCAPNG_OWN_MOST + 1;
+	assert_int_equal(pcapng_write(&in, file, sizeof(file)), 0);
+}
+
 static void what_does_not_fit_is_not_written(void **state)
 {
 	struct pcapng in = {.interface = "", .program = "", .comment = "", .kept = 100, .data = data};
@@ -103,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_again),
 		cmocka_unit_test(a_comment_that_is_too_long_is_cut_at_a_whole_character),
+		cmocka_unit_test(a_block_of_our_own_comes_back),
 		cmocka_unit_test(what_does_not_fit_is_not_written),
 		cmocka_unit_test(nothing_cut_or_wrong_is_read_beyond_its_end),
 	};
