@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command.h"
 #include "log.h"
 #include "peer.h"
 #include "process.h"
@@ -115,15 +116,19 @@ static json_t *order_it(struct primary *primary, struct rollout *r, const struct
 static json_t *start(struct primary *primary, struct rollout *r, const struct rollout_order *order,
 		     struct rollout_wish *wish)
 {
+	char by[ROLLOUT_ACTOR];
 	json_t *refused;
 
 	if (reload_busy(primary))
 		return reply_error("busy", "a reload of the configuration is under way: wait for its end");
 	name_actor(order->peer, wish->actor);
+	memcpy(by, r->by, sizeof(by));
 	memcpy(r->by, wish->actor, sizeof(r->by));
 	refused = make_room(primary, r, order);
-	if (refused)
+	if (refused) { /* what goes on is not his doing */
+		memcpy(r->by, by, sizeof(r->by));
 		return refused;
+	}
 	wish->token = order->token;
 	wish->accept_one_way = order->accept_one_way;
 	return order_it(primary, r, wish);
@@ -176,6 +181,26 @@ json_t *rollout_retry(struct primary *primary, const struct rollout_order *order
 	return start(primary, r, order, &wish);
 }
 
+/* What is looked at, or waits for its turn, is not begun. False: there is no such order. */
+static bool call_off(struct primary *primary, struct rollout *r, const char *why)
+{
+	struct rollout_wish *w = &r->wish;
+
+	if (r->at == AT_CHECK) {
+		plugin_ask_cancel(&w->ask);
+		version_find_cancel(&w->find);
+		rollout_event(primary->supervisor, r, r->before == AT_DEGRADED || w->resumed ? EV_UNFIT : EV_REFUSED, why);
+		return true;
+	}
+	if (!w->queued)
+		return false;
+	w->queued = false;
+	if (!w->answered)
+		command_reply(primary, w->token, reply_error("failed", why));
+	w->answered = true;
+	return true;
+}
+
 /* ---- undo ---- */
 
 /* The version that was promoted away from the latest, or the latest known of that name. NULL: none. */
@@ -198,13 +223,14 @@ static json_t *undo_now(struct primary *primary, struct rollout *r, const struct
 {
 	char why[ROLLOUT_WHY];
 
-	name_actor(order->peer, r->by);
 	if (r->at == AT_CHECK || r->at == AT_SETTLE)
 		return reply_error("busy", r->at == AT_CHECK ? "it is being looked at: wait a moment" :
 				   "it has just been promoted: wait a moment, then undo");
+	name_actor(order->peer, r->by);
 	r->undone = r->at != AT_DEGRADED;
 	snprintf(why, sizeof(why), "undone by %s", r->by);
 	r->gate[0] = '\0';
+	call_off(primary, r, why);
 	if (r->at != AT_ROLLBACK)
 		rollout_event(primary->supervisor, r, EV_UNDO, why);
 	r->by[0] = '\0';
@@ -243,16 +269,18 @@ static json_t *tell(struct primary *primary, const struct rollout_order *order, 
 {
 	struct rollout *r = NULL;
 	json_t *refused = find(primary, order, &r);
-	char why[300];
+	char why[300], by[ROLLOUT_ACTOR];
 
 	if (refused)
 		return refused;
+	memcpy(by, r->by, sizeof(by));
 	name_actor(order->peer, r->by);
 	snprintf(why, sizeof(why), "%s by %s", what, r->by);
-	bool done = rollout_event(primary->supervisor, r, event, why);
-	r->by[0] = '\0';
-	if (done)
+	if (rollout_event(primary->supervisor, r, event, why)) {
+		r->by[0] = '\0';
 		return row(primary, r);
+	}
+	memcpy(r->by, by, sizeof(r->by));
 	if (r->at == AT_IDLE || r->at == AT_DEGRADED)
 		snprintf(why, sizeof(why), "no rollout of %s is under way", r->plan.name);
 	else
@@ -276,9 +304,20 @@ json_t *rollout_promote(struct primary *primary, const struct rollout_order *ord
 	return tell(primary, order, order->full ? EV_FULL : EV_PROMOTE, "promoted");
 }
 
+/* Whatever it is at: nothing of it is begun from here on, either. */
 json_t *rollout_abort(struct primary *primary, const struct rollout_order *order)
 {
-	return tell(primary, order, EV_ABORT, "aborted");
+	struct rollout *r = NULL;
+	json_t *refused = find(primary, order, &r);
+	char why[ROLLOUT_WHY], by[ROLLOUT_ACTOR];
+
+	if (refused)
+		return refused;
+	name_actor(order->peer, by);
+	snprintf(why, sizeof(why), "aborted by %s", by);
+	if (r->at == AT_CHECK)
+		memcpy(r->by, by, sizeof(r->by));
+	return call_off(primary, r, why) ? row(primary, r) : tell(primary, order, EV_ABORT, "aborted");
 }
 
 /* ---- questions ---- */
