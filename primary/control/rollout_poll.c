@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "process.h"
@@ -10,6 +11,7 @@
 
 #define RETRY_NS 200000000ull /* an operation that could not be begun, or failed, is tried again */
 #define SAY_NS   50000000ull  /* so often monitors are told */
+#define LOST_NS  5000000000ull /* and so late if it is an operator who is waited for */
 
 static const struct config_step *step_of(const struct rollout *r)
 {
@@ -45,6 +47,8 @@ static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 	r->moving = !succeeded(reply);
 	if (r->moving)
 		waits(r, "buckets cannot be moved, which is tried again", error ? error : "?");
+	if (r->moving && primary->supervisor && primary->supervisor->budget[r->group].spent)
+		r->retry_ns = process_now_ns() + LOST_NS;
 	json_decref(reply);
 }
 
@@ -278,7 +282,13 @@ static void look_at_stable(struct supervisor *sup, struct rollout *r)
 	r->stable_fell_back = budget->fell_back;
 	if (!budget->fell_back)
 		return;
-	memcpy(r->stable.path, sup->group_path[r->group], sizeof(r->stable.path));
+	const struct good_version *good = &budget->good[budget->back];
+	memcpy(r->stable.path, good->path, sizeof(r->stable.path));
+	memcpy(r->stable.version, good->version, sizeof(r->stable.version));
+	memcpy(r->stable.build_id, good->build_id, sizeof(r->stable.build_id));
+	if (r->stable_image >= 0) /* of what has failed: the next is kept of the first that runs the good one */
+		close(r->stable_image);
+	r->stable_image = -1;
 	rollout_event(sup, r, EV_DEADLINE, "the stable version has crashed so often that the group falls back itself");
 }
 
