@@ -192,7 +192,7 @@ static bool call_off(struct primary *primary, struct rollout *r, const char *why
 		rollout_event(primary->supervisor, r, r->before == AT_DEGRADED || w->resumed ? EV_UNFIT : EV_REFUSED, why);
 		return true;
 	}
-	if (!w->queued)
+	if (!w->queued || BATON_SABOTAGE(abort_leaves_the_next))
 		return false;
 	w->queued = false;
 	if (!w->answered)

@@ -286,9 +286,10 @@ static void look_at_stable(struct supervisor *sup, struct rollout *r)
 	memcpy(r->stable.path, good->path, sizeof(r->stable.path));
 	memcpy(r->stable.version, good->version, sizeof(r->stable.version));
 	memcpy(r->stable.build_id, good->build_id, sizeof(r->stable.build_id));
-	if (r->stable_image >= 0) /* of what has failed: the next is kept of the first that runs the good one */
-		close(r->stable_image);
-	r->stable_image = -1;
+	if (r->stable_image >= 0 && !BATON_SABOTAGE(failed_image_kept)) {
+		close(r->stable_image); /* of what has failed: the next is kept of the first that runs the good one */
+		r->stable_image = -1;
+	}
 	rollout_event(sup, r, EV_DEADLINE, "the stable version has crashed so often that the group falls back itself");
 }
 
