@@ -55,10 +55,11 @@ static bool check_bucket(struct snap *s, struct source *f, const struct state_gr
 	if (!read_upto(s, f, at + sizeof(*b)) || b->group != index || b->bucket != bucket || b->records > g->bucket_slots ||
 	    !read_upto(s, f, at + bucket_bytes(b, g)) || snap_check_bucket(b, g->stride) != b->check)
 		return false;
-	for (uint32_t i = 0; i < b->records; i++) {
+	for (uint32_t i = 0, slot = 0; i < b->records; i++) {
 		const struct snap_record *r = (const void *)((const uint8_t *)(b + 1) + (uint64_t)i * g->stride);
-		if (r->slot >= g->bucket_slots)
+		if (r->slot < slot || r->slot >= g->bucket_slots) /* in order: snap_restore() walks them once */
 			return false;
+		slot = r->slot + 1;
 	}
 	return true;
 }

@@ -85,6 +85,17 @@ static bool via_converts(const struct bucket_word *word, uint32_t schema, const 
 	return schema_converts(pair->via, high, pair->to) && schema_converts(pair->via, schema, pair->to);
 }
 
+/* A shadow has copies of the records; who is debugged may stand still for hours. */
+static bool at_hand(const struct supervisor *sup, uint32_t slot, uint32_t group)
+{
+	const struct worker_slot *s = &sup->slot[slot];
+	const struct worker *w = &sup->worker[s->worker];
+
+	if (s->state == WORKER_NONE || w->group != group)
+		return false;
+	return (s->shadow == SHADOW_NONE || BATON_SABOTAGE(shadow_converts)) && !(w->debugged && w->slot == slot);
+}
+
 /* Its version can bring all of these buckets to the target's schema. */
 static bool can(struct supervisor *sup, const struct worker *w, uint32_t slot)
 {
@@ -101,8 +112,7 @@ static uint32_t choose(struct supervisor *sup, const struct worker *w)
 	if (t->from != SLOT_NONE && sup->slot[t->from].incarnation == t->from_incarnation && can(sup, w, t->from))
 		return t->from;
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state != WORKER_NONE && sup->worker[sup->slot[i].worker].group == w->group &&
-		    can(sup, w, i))
+		if (at_hand(sup, i, w->group) && can(sup, w, i))
 			return i;
 	return SLOT_NONE;
 }
@@ -171,10 +181,12 @@ void convert_poll(struct supervisor *sup, uint32_t worker)
 	struct convert *c = &t->convert;
 	struct datapath *dp = sup->primary->dp;
 
-	if (!c->hold || !datapath_move_held(dp, t->id))
+	/* While the primary stops nobody is started any more, and the records are sound as they are. */
+	if (!c->hold || sup->stopping || !datapath_move_held(dp, t->id))
 		return;
-	if (c->deadline_ns == 0)
+	if (c->deadline_ns == 0) {
 		c->deadline_ns = process_now_ns() + CONVERT_WAIT_NS;
+	}
 	if (c->asked && datapath_converted(dp, t->id)) {
 		c->hold = false;
 		log_info("%s: records converted to schema %u by slot %u", w->name, sup->slot[t->to].ready.schema, c->via);
@@ -184,7 +196,7 @@ void convert_poll(struct supervisor *sup, uint32_t worker)
 	if (c->via != SLOT_NONE && via_is_lost(sup, c)) {
 		/* What it had not committed is undone first. */
 		bool gone = sup->slot[c->via].state == WORKER_NONE || sup->slot[c->via].incarnation != c->via_incarnation;
-		if (!gone && !datapath_slot_undone(dp, c->via))
+		if (!gone && !datapath_slot_undone(dp, c->via) && !BATON_SABOTAGE(convert_before_undo))
 			return;
 		c->via = SLOT_NONE;
 	}

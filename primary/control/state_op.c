@@ -144,29 +144,31 @@ static int choose_group(const struct supervisor *sup, const char *name, uint32_t
 			    : refuse(EINVAL, why, bytes, "there are %u groups: say which with --group", config->groups);
 }
 
-/* Every chosen bucket is there, and in a schema that whoever owns it takes. */
-static int check_buckets(struct supervisor *sup, struct state_op *op, char *why, size_t bytes)
+/* The snapshot has the bucket, in a schema that whoever owns it takes. */
+static int check_bucket(const struct supervisor *sup, const struct state_op *op, uint32_t b, char *why, size_t bytes)
 {
-	const struct primary *primary = sup->primary;
+	const struct snap_bucket *from = snap_find(&op->snapshot, op->index, b);
+	struct plugin_info info = sup->primary->plugin[op->group];
+	uint32_t slot = datapath_owner(sup->primary->dp, op->service, b);
 
-	for (uint32_t b = 0; b < primary->config.service[op->service].buckets; b++) {
-		const struct snap_bucket *from;
-		struct plugin_info info = primary->plugin[op->group];
-		uint32_t slot = datapath_owner(primary->dp, op->service, b);
+	if (from == NULL)
+		return refuse(EINVAL, why, bytes, "the snapshot has no bucket %u", b);
+	if (slot != SLOT_NONE && sup->slot[slot].ready.abi != 0)
+		schema_info(&sup->slot[slot].ready, &info);
+	if (schema_takes(&info, from->schema))
+		return 0;
+	return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which has it now, has "
+		      "schema %u and does not migrate from it", b, from->schema, info.version, info.schema);
+}
 
-		if (!buckets_has(op->left, b))
-			continue;
-		from = snap_find(&op->snapshot, op->index, b);
-		if (from == NULL)
-			return refuse(EINVAL, why, bytes, "the snapshot has no bucket %u", b);
-		if (slot != SLOT_NONE && sup->slot[slot].ready.abi != 0)
-			schema_info(&sup->slot[slot].ready, &info);
-		if (!schema_takes(&info, from->schema))
-			return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which "
-				      "has it now, has schema %u and does not migrate from it", b, from->schema, info.version,
-				      info.schema);
-	}
-	return 0;
+static int check_buckets(const struct supervisor *sup, const struct state_op *op, char *why, size_t bytes)
+{
+	int rc = 0;
+
+	for (uint32_t b = 0; b < sup->primary->config.service[op->service].buckets && rc == 0; b++)
+		if (buckets_has(op->left, b))
+			rc = check_bucket(sup, op, b, why, bytes);
+	return rc;
 }
 
 int state_restore_begin(struct supervisor *sup, const char *path, const char *buckets, const char *group,
@@ -225,6 +227,10 @@ static void begin_move(struct supervisor *sup)
 			continue;
 		if (owner == SLOT_NONE)
 			owner = slot;
+		/* It may have another owner by now, of another version: a rollout's candidate has died. */
+		if (!BATON_SABOTAGE(restore_schema_asked_once) &&
+		    check_bucket(sup, op, b, op->failure, sizeof(op->failure)) != 0)
+			return;
 		if (slot == owner) {
 			buckets_add(op->map, b);
 			count++;
@@ -283,7 +289,7 @@ static void poll_restore(struct supervisor *sup)
 			fail(sup, "buckets without a worker: see `batonctl status`; those before them are put back");
 		return;
 	}
-	if (!op->written && datapath_move_held(sup->primary->dp, op->move)) {
+	if (!op->written && (datapath_move_held(sup->primary->dp, op->move) || BATON_SABOTAGE(restore_under_its_owner))) {
 		write_buckets(sup);
 		op->written = true;
 		for (uint32_t i = 0; i < SHARE_WORDS; i++)

@@ -27,6 +27,9 @@ struct fake_move {
 	uint32_t left;
 	int id;
 	bool to_died;
+	/* of a move that is held: */
+	bool converting, converted;
+	uint32_t convert_slot, convert_schema, convert_left;
 };
 
 struct fake_slot {
@@ -45,7 +48,10 @@ static struct fake {
 	struct fake_slot slot[BATON_MAX_WORKERS];
 	struct fake_move move[FAKE_SERVICES];
 	bool hold_moves;     /* they do not end */
-	uint32_t converts, converted_to; /* orders to convert, and to which schema the last one */
+	bool hold_revokes;   /* the old owner does not let go */
+	bool hold_undo;      /* the dead are not rolled back */
+	bool hold_converts;  /* whoever is to convert does not get to the end */
+	uint32_t converts, converted_to, converted_by; /* orders to convert; schema and slot of the last one */
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
@@ -140,7 +146,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	fake_require(order->service < FAKE_SERVICES);
 	if (move->open)
 		return -EBUSY;
-	fake_require(order->to != order->from);
+	fake_require(order->to != order->from || order->hold);
 	if (!fake.slot[order->to].attached || fake.slot[order->to].acks_left || fake.slot[order->to].dead)
 		return -ENOENT;
 	if (order->from != SLOT_NONE &&
@@ -159,52 +165,98 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 		return -EALREADY;
 	move->order = *order;
 	move->open = true;
-	move->to_died = false;
+	move->to_died = move->converting = move->converted = false;
 	move->left = FAKE_LATENCY;
 	move->id = (int)++fake.next_id;
 	return move->id;
 }
 
+static inline struct fake_move *fake_open_move(int id)
+{
+	for (uint32_t i = 0; i < FAKE_SERVICES; i++)
+		if (fake.move[i].open && fake.move[i].id == id)
+			return &fake.move[i];
+	return NULL;
+}
+
+/* A dead owner is replaced by its roll back. */
+static inline bool fake_from_ready(const struct fake_move *move)
+{
+	return move->order.from == SLOT_NONE || !fake.slot[move->order.from].dead ||
+	       fake.slot[move->order.from].dead_left == 0;
+}
+
 bool datapath_move_held(const struct datapath *dp, int id)
 {
+	const struct fake_move *move = fake_open_move(id);
+	bool dead = move && move->order.from != SLOT_NONE && fake.slot[move->order.from].dead;
+
 	(void)dp;
-	(void)id;
-	return true;
+	return move && move->order.hold && fake_from_ready(move) && (dead || !fake.hold_revokes);
 }
 
 bool datapath_slot_undone(struct datapath *dp, uint32_t slot)
 {
 	(void)dp;
-	return fake.slot[slot].recovered;
+	return fake.slot[slot].dead && fake.slot[slot].dead_left == 0;
 }
 
-/* Carried out at once. */
+/* What its worker makes of the buckets' words; of state files that have a group. */
+static inline void fake_convert_words(const struct fake_move *move)
+{
+	const struct state *state = &fake.primary->state;
+	const struct state_group *g = &state->header->group[0];
+
+	for (uint32_t b = 0; b < FAKE_BUCKETS && g->words_at != 0; b++)
+		if (move->map[b / 64] >> (b % 64) & 1)
+			bucket_word_store(&state_words(state, 0)[b],
+					  move->convert_schema == g->schema ? 0 : move->convert_schema, 0, 0);
+}
+
+/* Who dies at it converts nothing any more. */
 bool datapath_converted(const struct datapath *dp, int id)
 {
+	struct fake_move *move = fake_open_move(id);
+
 	(void)dp;
-	(void)id;
-	return fake.converts != 0;
+	fake_require(move != NULL);
+	if (move->converting && fake.slot[move->convert_slot].dead)
+		move->converting = false;
+	if (move->converting && !fake.hold_converts && --move->convert_left == 0) {
+		fake_convert_words(move);
+		move->converting = false;
+		move->converted = true;
+	}
+	return move->converted;
 }
 
 void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema)
 {
-	(void)dp;
-	(void)id;
-	(void)slot;
+	struct fake_move *move = fake_open_move(id);
+
+	fake_require(move != NULL && datapath_move_held(dp, id));
+	fake_require(!move->converting || fake.slot[move->convert_slot].dead); /* one at a time, or two would write */
+	fake_require(datapath_slot_attached(dp, slot) && !fake.slot[slot].dead && !fake.shadow[slot]);
+	move->converting = true;
+	move->converted = false;
+	move->convert_slot = slot;
+	move->convert_schema = schema;
+	move->convert_left = FAKE_LATENCY;
 	fake.converts++;
 	fake.converted_to = schema;
+	fake.converted_by = slot;
 }
 
 void datapath_move_release(struct datapath *dp, int id, bool back)
 {
+	struct fake_move *move = fake_open_move(id);
+
 	(void)dp;
-	for (uint32_t i = 0; i < FAKE_SERVICES; i++) {
-		if (!fake.move[i].open || fake.move[i].id != id)
-			continue;
-		fake.move[i].order.hold = false;
-		if (back)
-			fake.move[i].order.to = fake.move[i].order.from;
-	}
+	if (move == NULL)
+		return;
+	move->order.hold = false;
+	if (back && move->order.from != SLOT_NONE)
+		move->order.to = move->order.from;
 }
 
 bool datapath_move_granted(struct datapath *dp, int id)
@@ -221,11 +273,11 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 		struct fake_move *move = &fake.move[i];
 		if (!move->open || move->id != id)
 			continue;
-		/* A dead owner is replaced by its roll back; a dead target ends the move as failed. */
-		bool from_ready = move->order.from == SLOT_NONE || !fake.slot[move->order.from].dead ||
-				  fake.slot[move->order.from].dead_left == 0;
+		/* A dead target ends the move as failed, but nothing does while it is held. */
 		move->to_died = fake.slot[move->order.to].dead;
-		if (!move->to_died && (fake.hold_moves || move->order.hold || !from_ready || (move->left && --move->left)))
+		if (move->order.hold)
+			return false;
+		if (!move->to_died && (fake.hold_moves || !fake_from_ready(move) || (move->left && --move->left)))
 			return false;
 		*report = (struct move_report){ .gap_ns = 1500, .parked = 3, .failed = move->to_died };
 		for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
@@ -283,7 +335,7 @@ bool datapath_slot_recovered(struct datapath *dp, uint32_t slot, uint32_t *orpha
 {
 	struct fake_slot *s = &fake.slot[slot];
 
-	if (s->dead_left)
+	if (s->dead_left && !fake.hold_undo)
 		s->dead_left--;
 	if (!s->dead || s->dead_left)
 		return false;

@@ -9,6 +9,8 @@
  *   spin              ready, never leaves nor sleeps
  *   only NAME         ok for that worker, refuses for others   early         ready without hello
  *   other VERSION     described only: a plugin of another name
+ *   of SCHEMA older OLDER down DOWN version VERSION
+ *                     ok, with records of that schema; it migrates from OLDER (0: from none), DOWN 1: and back to it
  */
 #ifndef TEST_FAKE_ZYGOTE_H
 #define TEST_FAKE_ZYGOTE_H
@@ -77,6 +79,32 @@ static inline void fake_say(int fd, uint32_t kind, const char *text)
 	struct zygote_message message = { .magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = kind };
 
 	snprintf(message.text, sizeof(message.text), "%s", text);
+	if (zygote_send(fd, &message, -1, -1))
+		_exit(1);
+}
+
+struct fake_schema {
+	uint32_t schema, older, down;
+	char version[BATON_NAME_BYTES];
+};
+
+static inline bool fake_schema_of(const char *text, struct fake_schema *out)
+{
+	return sscanf(text, "of %u older %u down %u version %31s", &out->schema, &out->older, &out->down, out->version) == 4;
+}
+
+static inline void fake_ready_with(int fd, const struct fake_schema *s)
+{
+	struct zygote_message message = {
+		.magic = ZYGOTE_MAGIC, .abi = BATON_ABI, .kind = WORKER_READY,
+		.ready = { .abi = BATON_PLUGIN_ABI, .key = BATON_KEY_FLOW, .schema = s->schema, .record_size = FAKE_RECORD,
+			   .plugin_name = "fake", .build_id = "0123456789abcdef0123456789abcdef01234567",
+			   .olders = s->older != 0,
+			   .older = { { .schema = s->older, .record_size = FAKE_RECORD, .down = s->down } } },
+	};
+
+	snprintf(message.ready.version, sizeof(message.ready.version), "%s", s->version);
+	message.ready.build_id[0] = s->version[0];
 	if (zygote_send(fd, &message, -1, -1))
 		_exit(1);
 }
@@ -156,6 +184,11 @@ static inline void fake_worker(int fd, int image, const struct zygote_spawn *spa
 	if (!strcmp(text, "hang"))
 		fake_forever();
 	fake_say(fd, WORKER_LOG, "a line\nwith another below");
+	struct fake_schema of;
+	if (fake_schema_of(text, &of)) {
+		fake_ready_with(fd, &of);
+		fake_serve_until_stopped(spawn);
+	}
 	fake_ready(fd, strncmp(text, "ok ", 3) ? text : text + 3,
 		   strcmp(text, "schema") ? FAKE_SCHEMA : FAKE_SCHEMA + 1);
 	if (!strcmp(text, "stubborn"))
@@ -247,6 +280,17 @@ static inline int fake_describe(const char *path)
 	if (!strncmp(plugin.text, "other ", 6)) {
 		name = "other";
 		memmove(plugin.text, plugin.text + 6, strlen(plugin.text) - 5);
+	}
+	struct fake_schema of;
+	if (fake_schema_of(plugin.text, &of)) {
+		printf("{\"abi\":%u,\"name\":\"fake\",\"version\":\"%s\",\"build_id\":\"\",\"key\":\"flow\",\"key_offset\":0,"
+		       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64", BATON_PLUGIN_ABI, of.version,
+		       of.schema, FAKE_RECORD);
+		if (of.older != 0)
+			printf(",\"older\":[{\"schema\":%u,\"record_size\":%u,\"down\":%s}]", of.older, FAKE_RECORD,
+			       of.down ? "true" : "false");
+		puts("}");
+		return 0;
 	}
 	/* Of a version whose name begins with r, a rollout's, also the build that its workers say. */
 	const char *version = strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3;

@@ -159,7 +159,8 @@ static inline void rig_config(struct config *config)
 
 static inline int rig_memory(struct primary *primary)
 {
-	rig.state_bytes = (size_t)(1 + RIG_SLOTS) * BATON_HUGE_PAGE;
+	/* header, control blocks, and a page each for the words and the records of a group: see rig_records() */
+	rig.state_bytes = (size_t)(3 + RIG_SLOTS) * BATON_HUGE_PAGE;
 	primary->state.fd = memfd_create("state", MFD_CLOEXEC);
 	primary->stats_fd = memfd_create("stats", MFD_CLOEXEC);
 	if (primary->state.fd < 0 || primary->stats_fd < 0 || ftruncate(primary->state.fd, (off_t)rig.state_bytes))
@@ -186,6 +187,24 @@ static inline int rig_memory(struct primary *primary)
 	primary->stats.slots = RIG_SLOTS;
 	primary->stats.lanes = RIG_SLOTS + STATS_LANES_KEPT;
 	return 0;
+}
+
+/* Between rig_prepare() and supervisor_init(): its group has records, all of them empty and of schema FAKE_SCHEMA, and one
+ * service. */
+static inline void rig_records(void)
+{
+	struct state_header *header = rig.primary->state.header;
+
+	header->groups = 1;
+	header->slots = RIG_SLOTS;
+	header->belts = 1;
+	header->salt = 77;
+	header->group[0] = (struct state_group){
+		.name = "game", .buckets = FAKE_BUCKETS, .bucket_slots = 16, .record_size = FAKE_RECORD, .stride = 64,
+		.schema = FAKE_SCHEMA, .newest = FAKE_SCHEMA, .words_at = (1 + RIG_SLOTS) * BATON_HUGE_PAGE,
+		.records_at = (2 + RIG_SLOTS) * BATON_HUGE_PAGE, .records_bytes = FAKE_BUCKETS * 16 * 64,
+	};
+	rig.primary->config.services = 1;
 }
 
 /* Everything up to, not including, supervisor_init(). */

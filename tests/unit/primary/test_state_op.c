@@ -1,0 +1,572 @@
+/* Snapshots taken and put back under the supervisor: what is copied, refused and reported, and what becomes of it when whoever
+ * writes dies, buckets move, owners die or change their version, and the primary stops in the middle. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "scale_rig.h"
+#include "schema_check.h"
+#include "snap.h"
+
+#define NEW     "of 2 older 1 down 1 version new"
+#define RECORDS 3u /* of each bucket, in slots 1, 4, 7 */
+
+static char file[BATON_PATH_BYTES];
+
+static struct supervisor *sup(void) { return rig.primary->supervisor; }
+static struct state_op *op(void) { return &sup()->state_op; }
+
+/* ---- who writes it: this program, started as baton-zygote --snapshot ---- */
+
+/* The rig's header stands behind a page of the fakes'. */
+static int write_snapshot(char **argv)
+{
+	const char *how = getenv("SNAPSHOT_HOW");
+	struct snap_report report;
+	struct stat st;
+	char why[300] = "";
+	struct state state = { .fd = open(argv[2], O_RDONLY | O_CLOEXEC) };
+
+	if (how && strcmp(how, "hang") == 0)
+		fake_forever();
+	if (how && strcmp(how, "die") == 0)
+		raise(SIGKILL);
+	if (how && strcmp(how, "full") == 0) {
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 2048, 2048 });
+	}
+	if (state.fd < 0 || fstat(state.fd, &st) != 0)
+		return 1;
+	state.base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, state.fd, 0);
+	state.header = (struct state_header *)(void *)(state.base + 4096);
+	if (snap_write(&state, argv[3], argv[4], &report, why, sizeof(why)) != 0) {
+		fprintf(stderr, "%s\n", why);
+		return 1;
+	}
+	printf("{\"buckets\":%llu,\"records\":%llu,\"bytes\":%llu,\"tries\":%llu}\n", (unsigned long long)report.buckets,
+	       (unsigned long long)report.records, (unsigned long long)report.bytes, (unsigned long long)report.tries);
+	return 0;
+}
+
+/* ---- the group's records ---- */
+
+static struct baton_record *record_at(uint32_t b, uint32_t slot)
+{
+	return (void *)(state_records(&rig.primary->state, 0) + ((size_t)b * 16 + slot) * 64);
+}
+
+static void fill(uint32_t b, uint64_t value)
+{
+	for (uint32_t i = 0; i < RECORDS; i++) {
+		struct baton_record *record = record_at(b, 1 + 3 * i);
+		uint64_t bytes[6];
+
+		for (uint32_t k = 0; k < 6; k++)
+			bytes[k] = value * 1000 + i * 10 + k;
+		record->key = b * 100 + i;
+		record->state = BATON_RECORD_USED;
+		memcpy(record + 1, bytes, sizeof(bytes));
+	}
+}
+
+static bool is_filled(uint32_t b, uint64_t value)
+{
+	for (uint32_t slot = 0; slot < 16; slot++) {
+		const struct baton_record *record = record_at(b, slot);
+		bool used = slot % 3 == 1 && slot <= 7;
+		uint64_t bytes[6];
+
+		if (record->seq % 2 != 0 || (record->state == BATON_RECORD_USED) != used)
+			return false;
+		memcpy(bytes, record + 1, sizeof(bytes));
+		for (uint32_t k = 0; used && k < 6; k++)
+			if (bytes[k] != value * 1000 + slot / 3 * 10 + k)
+				return false;
+	}
+	return true;
+}
+
+static void fill_all(uint64_t value)
+{
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		fill(b, value);
+}
+
+/* Buckets that hold what fill(b, value) has put there. */
+static uint32_t count_filled(uint64_t value)
+{
+	uint32_t count = 0;
+
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		count += is_filled(b, value);
+	return count;
+}
+
+static void set_schema(uint32_t schema)
+{
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		bucket_word_store(&state_words(&rig.primary->state, 0)[b], schema, 0, 0);
+}
+
+/* ---- the rig ---- */
+
+static int start_with(const char *text)
+{
+	if (rig_prepare())
+		return -1;
+	rig_records();
+	rig_plugin("game.so", text);
+	snprintf(rig.primary->state_path, sizeof(rig.primary->state_path), "/proc/%d/fd/%d", (int)getpid(),
+		 rig.primary->state.fd);
+	unsetenv("SNAPSHOT_HOW");
+	if (supervisor_init(rig.primary) || command_init(rig.primary))
+		return -1;
+	wait_until(rig_settled());
+	rig.primary->ready = true;
+	rig_path(file, "one.snap");
+	fill_all(1);
+	return 0;
+}
+
+static int start(void **unused)
+{
+	(void)unused;
+	return start_with("ok 1");
+}
+
+static int start_new(void **unused)
+{
+	(void)unused;
+	if (start_with(NEW))
+		return -1;
+	rig.primary->plugin[0].schema = rig.primary->state.header->group[0].newest = 2;
+	rig.primary->plugin[0].older[0] = (struct baton_older){ .schema = 1, .record_size = FAKE_RECORD, .down = 1 };
+	rig.primary->plugin[0].olders = 1;
+	return 0;
+}
+
+static int begin_snapshot(const char *path, const char *group)
+{
+	rig_forget();
+	return state_snapshot_begin(sup(), path, group, rig_done, 7, rig_why, sizeof(rig_why));
+}
+
+static int begin_restore(const char *buckets)
+{
+	rig_forget();
+	return state_restore_begin(sup(), file, buckets, NULL, rig_done, 7, rig_why, sizeof(rig_why));
+}
+
+static void take(void)
+{
+	assert_int_equal(begin_snapshot(file, NULL), 0);
+	wait_done();
+	if (!rig_ok())
+		fail_msg("%s", rig_error());
+}
+
+static void restore(const char *buckets, uint32_t count)
+{
+	if (begin_restore(buckets) != 0)
+		fail_msg("%s", rig_why);
+	wait_done();
+	if (!rig_ok())
+		fail_msg("%s", rig_error());
+	assert_int_equal(number(rig.reply, "restored"), count);
+}
+
+/* It ended, and that was said once; the next one may begin. */
+static void failed_with(const char *words)
+{
+	wait_done();
+	assert_false(rig_ok());
+	if (strstr(rig_error(), words) == NULL)
+		fail_msg("'%s' says nothing of '%s'", rig_error(), words);
+	assert_int_equal(op()->kind, STATE_OP_NONE);
+}
+
+static void refused_with(int rc, int wanted, const char *words)
+{
+	assert_int_equal(rc, wanted);
+	if (strstr(rig_why, words) == NULL)
+		fail_msg("'%s' says nothing of '%s'", rig_why, words);
+}
+
+static void settled(void) { wait_until(rig_settled() && sup()->restart.phase == RESTART_IDLE); }
+
+/* ---- snapshots ---- */
+
+static void a_snapshot_is_what_the_records_were(void **unused)
+{
+	struct snap snap;
+	struct stat st;
+	char why[300];
+
+	(void)unused;
+	take();
+	assert_int_equal(number(rig.reply, "buckets"), FAKE_BUCKETS);
+	assert_int_equal(number(rig.reply, "records"), FAKE_BUCKETS * RECORDS);
+	assert_string_equal(text(rig.reply, "file"), file);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600); /* players' records */
+	assert_int_equal(st.st_size, number(rig.reply, "bytes"));
+	assert_int_equal(snap_open(&snap, file, why, sizeof(why)), 0);
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		assert_int_equal(snap_find(&snap, 0, b)->bucket, b);
+	assert_null(snap_find(&snap, 0, FAKE_BUCKETS));
+	assert_null(snap_find(&snap, 1, 0));
+	snap_close(&snap);
+}
+
+static void a_snapshot_that_cannot_be_written_says_why_and_leaves_nothing(void **unused)
+{
+	char other[BATON_PATH_BYTES];
+
+	(void)unused;
+	assert_int_equal(begin_snapshot("/nowhere/there/is/one.snap", NULL), 0);
+	failed_with("cannot make /nowhere/there/is/one.snap: No such file or directory");
+	take();
+	assert_int_equal(begin_snapshot(file, NULL), 0);
+	failed_with("File exists"); /* nothing is written over */
+	assert_int_equal(begin_snapshot(rig_path(other, "other.snap"), "nobody"), 0);
+	failed_with("no group 'nobody'");
+	setenv("SNAPSHOT_HOW", "full", 1);
+	assert_int_equal(begin_snapshot(other, NULL), 0);
+	failed_with("is its file system full?");
+	assert_int_equal(access(other, F_OK), -1);
+}
+
+static void whoever_writes_it_may_die_or_hang(void **unused)
+{
+	(void)unused;
+	setenv("SNAPSHOT_HOW", "die", 1);
+	assert_int_equal(begin_snapshot(file, NULL), 0);
+	failed_with("whoever wrote it died");
+	setenv("SNAPSHOT_HOW", "hang", 1);
+	assert_int_equal(begin_snapshot(file, NULL), 0);
+	pid_t pid = op()->ask.pid;
+	refused_with(state_snapshot_begin(sup(), "/tmp/another", NULL, rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY,
+		     "wait for its end");
+	op()->ask.deadline_ms = 0;
+	failed_with("not written within 10 minutes");
+	assert_true(is_gone(pid));
+	unsetenv("SNAPSHOT_HOW");
+	take();
+}
+
+static void orders_for_a_snapshot_are_checked(void **unused)
+{
+	char longest[BATON_PATH_BYTES + 8];
+
+	(void)unused;
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[sizeof(longest) - 1] = '\0';
+	refused_with(begin_snapshot("one.snap", NULL), -EINVAL, "absolute path");
+	refused_with(begin_snapshot(longest, NULL), -EINVAL, "absolute path");
+	sup()->stopping = true;
+	refused_with(begin_snapshot(file, NULL), -EBUSY, "stopping");
+	sup()->stopping = false;
+	assert_int_equal(rig.primary->operations, 0);
+}
+
+static void the_primary_stops_while_one_is_written(void **unused)
+{
+	(void)unused;
+	setenv("SNAPSHOT_HOW", "hang", 1);
+	assert_int_equal(begin_snapshot(file, NULL), 0);
+	rig_turn();
+	assert_int_equal(rig.primary->operations, 1); /* rig_end(): none, and no process */
+}
+
+/* ---- restores ---- */
+
+static void chosen_buckets_come_back_and_no_others(void **unused)
+{
+	(void)unused;
+	take();
+	fill_all(2);
+	record_at(9, 2)->state = BATON_RECORD_USED; /* a player that was not there */
+	record_at(9, 4)->state = BATON_RECORD_GONE; /* and one that was */
+	restore("3,8-10", 4);
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		assert_true(is_filled(b, b == 3 || (b >= 8 && b <= 10) ? 1 : 2));
+	assert_int_equal(rig.primary->state.header->restore.used, 0);
+	settled();
+	assert_int_equal(sup()->restarts_failed, 0);
+	assert_int_equal(owns("game.0", 0), FAKE_BUCKETS / 2); /* with whom they were */
+	assert_int_equal(owns("game.1", 0), FAKE_BUCKETS / 2);
+}
+
+static void a_second_time_changes_nothing(void **unused)
+{
+	(void)unused;
+	take();
+	fill_all(2);
+	restore("0-63", FAKE_BUCKETS);
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+	uint32_t seq = record_at(5, 1)->seq;
+	restore("0-63", FAKE_BUCKETS);
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+	assert_int_equal(record_at(5, 1)->seq, seq); /* nor does a reader see a change */
+}
+
+static void orders_for_a_restore_are_checked(void **unused)
+{
+	(void)unused;
+	take();
+	refused_with(begin_restore("64"), -EINVAL, "64");
+	refused_with(begin_restore(""), -EINVAL, "");
+	refused_with(begin_restore("5-2"), -EINVAL, "");
+	rig_forget();
+	refused_with(state_restore_begin(sup(), file, "1", "nobody", rig_done, 7, rig_why, sizeof(rig_why)), -ENOENT,
+		     "no group 'nobody'");
+	refused_with(state_restore_begin(sup(), "/nowhere/one.snap", "1", NULL, rig_done, 7, rig_why, sizeof(rig_why)),
+		     -ENOENT, "cannot open /nowhere/one.snap");
+	refused_with(state_restore_begin(sup(), rig.dir, "1", NULL, rig_done, 7, rig_why, sizeof(rig_why)), -EBADMSG,
+		     "is no snapshot");
+	rig.primary->state.header->salt++;
+	refused_with(begin_restore("1"), -EINVAL, "of another state file");
+	rig.primary->state.header->salt--;
+	rig.primary->state.header->group[0].bucket_slots = 32;
+	refused_with(begin_restore("1"), -EINVAL, "of 16 slots");
+	rig.primary->state.header->group[0].bucket_slots = 16;
+	rig.primary->state.header->group[0].name[0] = 'G';
+	refused_with(begin_restore("1"), -EINVAL, "no group Game");
+	rig.primary->state.header->group[0].name[0] = 'g';
+	assert_int_equal(rig.primary->operations, 0);
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+}
+
+/* Each byte of the file with one bit changed: refused, or it makes no difference to what is put back. */
+static void a_damaged_file_is_refused_or_harmless(void **unused)
+{
+	static uint8_t bytes[65536];
+	uint32_t harmless = 0;
+
+	(void)unused;
+	fill_all(0);
+	for (uint32_t b = 4; b < FAKE_BUCKETS; b++) /* else it is a long file */
+		for (uint32_t slot = 0; slot < 16; slot++)
+			record_at(b, slot)->state = BATON_RECORD_EMPTY;
+	take();
+	int fd = open(file, O_RDWR | O_CLOEXEC);
+	ssize_t count = read(fd, bytes, sizeof(bytes));
+	assert_in_range(count, 1000, sizeof(bytes) - 1);
+	for (ssize_t at = 0; at < count; at++) {
+		uint8_t damaged = bytes[at] ^ (uint8_t)(1u << (at % 8));
+
+		assert_int_equal(pwrite(fd, &damaged, 1, at), 1);
+		for (uint32_t b = 0; b < 4; b++)
+			fill(b, 2);
+		int rc = begin_restore("0-3");
+		if (rc == 0) {
+			wait_done();
+			harmless++;
+			for (uint32_t b = 0; b < 4; b++)
+				if (!is_filled(b, 0) || state_schema(&rig.primary->state, 0, b) != 1)
+					fail_msg("byte %zd: what is put back is not what was there", at);
+		} else if (count_filled(2) != 4) {
+			fail_msg("byte %zd: refused, and yet something has changed", at);
+		}
+		assert_int_equal(pwrite(fd, &bytes[at], 1, at), 1);
+	}
+	/* words of the group's layout that the state file has, too, and that are not asked for */
+	assert_in_range(harmless, 1, sizeof(struct state_group));
+	for (ssize_t len = 0; len < count; len += 1 + len / 64) {
+		assert_int_equal(ftruncate(fd, len), 0);
+		assert_int_equal(begin_restore("0-3"), -EBADMSG);
+	}
+	assert_int_equal(pwrite(fd, bytes, (size_t)count, 0), count);
+	assert_int_equal(pwrite(fd, "x", 1, count), 1);
+	refused_with(begin_restore("0-3"), -EBADMSG, "goes on behind its end");
+	close(fd);
+}
+
+static void nothing_else_moves_meanwhile(void **unused)
+{
+	(void)unused;
+	take();
+	fill_all(2);
+	fake.hold_revokes = true;
+	assert_int_equal(begin_restore("0-3"), 0);
+	rig_turn();
+	refused_with(restart_begin(sup(), "game", NULL, rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY,
+		     "`state restore");
+	refused_with(scale_begin_start(sup(), "game", rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY, "`state restore");
+	refused_with(state_restore_begin(sup(), file, "9", NULL, rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY,
+		     "wait for its end");
+	assert_int_equal(count_filled(1), 0); /* its owner has them still */
+	fake.hold_revokes = false;
+	wait_done();
+	assert_true(rig_ok());
+	assert_int_equal(count_filled(1), 4);
+	assert_int_equal(rig_begin("game.0", NULL), 0);
+	refused_with(state_restore_begin(sup(), file, "9", NULL, rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY,
+		     "a restart of game.0 is under way");
+	wait_until(rig.reply != NULL);
+	settled();
+	assert_int_equal(begin_start("game"), 0);
+	refused_with(state_restore_begin(sup(), file, "9", NULL, rig_done, 8, rig_why, sizeof(rig_why)), -EBUSY,
+		     "is under way");
+	done_well();
+}
+
+static void a_bucket_whose_owner_is_dead_waits_for_the_next(void **unused)
+{
+	pid_t old = rig_pid(0);
+
+	(void)unused;
+	take();
+	fill_all(2);
+	kill(old, SIGKILL);
+	wait_until(rig_worker(0)->crashes == 1);
+	restore("0-63", FAKE_BUCKETS);
+	settled();
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+	assert_int_not_equal(rig_pid(0), old);
+	assert_true(rig_worker(0)->slot == fake.owner[0][0]);
+}
+
+/* It had let go, or its roll back stands for that: what is written then is its successor's. */
+static void the_owner_may_die_while_its_bucket_is_written(void **unused)
+{
+	pid_t old = rig_pid(0);
+
+	(void)unused;
+	take();
+	fill_all(2);
+	fake.hold_revokes = fake.hold_undo = true;
+	assert_int_equal(begin_restore("0,2,4"), 0);
+	wait_until(op()->move != 0);
+	kill(old, SIGKILL);
+	wait_until(rig_worker(0)->crashes == 1);
+	for (int i = 0; i < 50; i++)
+		rig_turn();
+	assert_int_equal(count_filled(1), 0); /* what it did is undone first */
+	fake.hold_revokes = fake.hold_undo = false;
+	wait_done();
+	assert_true(rig_ok());
+	assert_int_equal(number(rig.reply, "restored"), 3);
+	settled();
+	assert_int_equal(count_filled(1), 3);
+	assert_int_equal(owns("game.0", 0), FAKE_BUCKETS / 2);
+}
+
+static void without_a_worker_it_ends_and_says_what_is_done(void **unused)
+{
+	(void)unused;
+	take();
+	fill_all(2);
+	rig_plugin("game.so", "refuse out of order");
+	kill(rig_pid(0), SIGKILL);
+	wait_until(rig_worker(0)->crashes == 1);
+	assert_int_equal(begin_restore("0-63"), 0);
+	wait_until(count_filled(1) == FAKE_BUCKETS / 2 && op()->move == 0);
+	op()->deadline_ns = process_now_ns(); /* 10 s are over */
+	failed_with("buckets without a worker");
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		assert_true(is_filled(b, b % 2 ? 1 : 2));
+	rig_plugin("game.so", "ok 1");
+	settled();
+	restore("0-63", FAKE_BUCKETS);
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+}
+
+static void a_snapshot_of_a_schema_that_the_owner_does_not_know_is_refused(void **unused)
+{
+	(void)unused;
+	set_schema(2);
+	take();
+	set_schema(0);
+	fill_all(2);
+	refused_with(begin_restore("5"), -EINVAL, "records of schema 2; version 1, which has it now, has schema 1");
+	assert_int_equal(count_filled(2), FAKE_BUCKETS);
+}
+
+/* It knew the schema when the order came. */
+static void an_owner_of_another_version_gets_nothing_that_it_cannot_read(void **unused)
+{
+	(void)unused;
+	set_schema(2);
+	take();
+	set_schema(0);
+	fill_all(2);
+	rig_plugin("game.so", "ok 1"); /* as when a rollout's candidate dies and stable takes its buckets */
+	fake.hold_revokes = true;
+	assert_int_equal(begin_restore("0,1"), 0);
+	kill(rig_pid(0), SIGKILL);
+	wait_until(rig_worker(0)->crashes == 1);
+	kill(rig_pid(1), SIGKILL);
+	wait_until(rig_worker(1)->crashes == 1);
+	bool begun = op()->move != 0; /* in the turn in which it was ordered: then the dead one's successor converts it */
+	fake.hold_revokes = false;
+	wait_done();
+	assert_false(rig_ok());
+	assert_non_null(strstr(rig_error(), "has schema 1 and does not migrate from it"));
+	assert_int_equal(number(rig.reply, "restored"), begun);
+	assert_int_equal(state_schema(&rig.primary->state, 0, 1), 1);
+	assert_true(is_filled(1, 2));
+}
+
+static void a_newer_owner_takes_an_older_snapshot(void **unused)
+{
+	(void)unused;
+	take();
+	set_schema(2);
+	fill_all(2);
+	restore("0-63", FAKE_BUCKETS);
+	assert_int_equal(count_filled(1), FAKE_BUCKETS);
+	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
+		assert_int_equal(state_schema(&rig.primary->state, 0, b), 1); /* and migrates it before its next entry */
+}
+
+static void the_primary_stops_while_it_waits_for_the_owner(void **unused)
+{
+	(void)unused;
+	take();
+	fill_all(2);
+	fake.hold_revokes = true;
+	assert_int_equal(begin_restore("0-3"), 0);
+	wait_until(op()->move != 0);
+	rig.reply = NULL;
+	state_op_abandon(sup());
+	assert_non_null(strstr(rig_error(), "the primary is stopping"));
+	assert_int_equal(count_filled(2), FAKE_BUCKETS);
+	state_op_abandon(sup()); /* of nothing */
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 3 && strcmp(argv[1], "--snapshot") == 0)
+		return write_snapshot(argv);
+	fake_zygote_main(argc, argv);
+#define TEST(name)     cmocka_unit_test_setup_teardown(name, start, rig_end)
+#define TEST_NEW(name) cmocka_unit_test_setup_teardown(name, start_new, rig_end)
+	const struct CMUnitTest tests[] = {
+		TEST(a_snapshot_is_what_the_records_were),
+		TEST(a_snapshot_that_cannot_be_written_says_why_and_leaves_nothing),
+		TEST(whoever_writes_it_may_die_or_hang),
+		TEST(orders_for_a_snapshot_are_checked),
+		TEST(the_primary_stops_while_one_is_written),
+		TEST(chosen_buckets_come_back_and_no_others),
+		TEST(a_second_time_changes_nothing),
+		TEST(orders_for_a_restore_are_checked),
+		TEST(a_damaged_file_is_refused_or_harmless),
+		TEST(nothing_else_moves_meanwhile),
+		TEST(a_bucket_whose_owner_is_dead_waits_for_the_next),
+		TEST(the_owner_may_die_while_its_bucket_is_written),
+		TEST(without_a_worker_it_ends_and_says_what_is_done),
+		TEST(a_snapshot_of_a_schema_that_the_owner_does_not_know_is_refused),
+		TEST_NEW(an_owner_of_another_version_gets_nothing_that_it_cannot_read),
+		TEST_NEW(a_newer_owner_takes_an_older_snapshot),
+		TEST(the_primary_stops_while_it_waits_for_the_owner),
+	};
+
+	log_init("test", getenv("BATON_TEST_LOG") ? LEVEL_DEBUG : LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
