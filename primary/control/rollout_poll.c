@@ -38,6 +38,17 @@ static void waits(struct rollout *r, const char *what, const char *why)
 	r->retry_ns = process_now_ns() + RETRY_NS;
 }
 
+/* Restarts are spent, or records cannot be converted: trying again at once would only be another death. */
+static bool takes_an_operator(const struct primary *primary, uint32_t group)
+{
+	const struct supervisor *sup = primary->supervisor;
+	bool does = sup->budget[group].spent;
+
+	for (uint32_t i = 0; i < sup->workers; i++)
+		does = does || (sup->worker[i].group == group && process_now_ns() < sup->worker[i].convert_again_ns);
+	return does;
+}
+
 static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 {
 	struct rollout *r = rollout_of(primary, (uint32_t)token);
@@ -47,7 +58,8 @@ static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 	r->moving = !succeeded(reply);
 	if (r->moving)
 		waits(r, "buckets cannot be moved, which is tried again", error ? error : "?");
-	if (r->moving && primary->supervisor && primary->supervisor->budget[r->group].spent)
+	r->hindered = r->moving && r->at == AT_ROLLBACK;
+	if (r->moving && takes_an_operator(primary, r->group))
 		r->retry_ns = process_now_ns() + LOST_NS;
 	json_decref(reply);
 }
@@ -77,8 +89,8 @@ static void order(struct supervisor *sup, struct rollout *r)
 	if (r->moving)
 		rc = scale_begin_weight(sup, r->group, on_moved, r->group, why, sizeof(why));
 	else
-		rc = restart_begin(sup, name, r->at == AT_ROLLBACK ? r->stable.path : r->candidate.path, on_restarted, r->group,
-				   why, sizeof(why));
+		rc = restart_begin(sup, name, r->at == AT_ROLLBACK ? sup->group_path[r->group] : r->candidate.path,
+				   on_restarted, r->group, why, sizeof(why));
 	sup->primary->rollouts->ordering = false;
 	r->ordered = rc == 0;
 	if (rc)
@@ -221,7 +233,8 @@ static void poll_rollback(struct supervisor *sup, struct rollout *r)
 		return;
 	}
 	r->weight = 0;
-	if (!r->retiring && !rollout_stable_runs(sup, r, r->stable.path)) {
+	/* The stable version, if the group has not fallen back or an operator restarted it with another meanwhile. */
+	if (!r->retiring && !rollout_stable_runs(sup, r, sup->group_path[r->group])) {
 		r->restarting = true;
 		order(sup, r);
 		return;
@@ -277,7 +290,8 @@ static void look_at_stable(struct supervisor *sup, struct rollout *r)
 {
 	const struct budget *budget = &sup->budget[r->group];
 
-	if (!rollout_at_risk(r->at) || r->at == AT_COMPLETE || budget->fell_back == r->stable_fell_back)
+	if (!(rollout_at_risk(r->at) || r->at == AT_ROLLBACK) || r->at == AT_COMPLETE ||
+	    budget->fell_back == r->stable_fell_back)
 		return;
 	r->stable_fell_back = budget->fell_back;
 	if (!budget->fell_back)

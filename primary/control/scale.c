@@ -326,6 +326,11 @@ static void phase_share(struct supervisor *sup)
 			fail(sup, "a move did not end; see `batonctl status`");
 		return;
 	}
+	if (s->receiver != SHARE_NOBODY && s->kind == SCALE_WEIGHT && sup->worker[s->receiver].transfer.returned) {
+		snprintf(why, sizeof(why), "%s: %s", sup->worker[s->receiver].name, sup->worker[s->receiver].trouble);
+		fail(sup, why); /* the rollout waits before it tries again */
+		return;
+	}
 	if (s->receiver != SHARE_NOBODY)
 		note_transfer(sup);
 	enum step step = steady(sup, why, sizeof(why)) ? begin_step(sup) : STEP_NOT_YET;

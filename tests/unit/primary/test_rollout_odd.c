@@ -185,9 +185,10 @@ static void who_has_nobody_left_to_go_back_to_takes_a_restart(void **unused)
 	assert_true(ok(rollout_abort(rig.primary, &o)));
 	turns(50);
 	assert_int_equal(r()->at, AT_ROLLBACK);
-	wait_until(rig_begin("game", NULL) == 0);
+	wait_until(rig_begin("game", "two") == 0);
 	wait_until(r()->at == AT_DEGRADED);
 	only_the_groups_own();
+	assert_true(all_run("2")); /* as he has said */
 }
 
 /* The version that it would go back to is none to go back to: the group has fallen back, and that is what runs. */
