@@ -313,10 +313,8 @@ json_t *rollout_abort(struct primary *primary, const struct rollout_order *order
 
 	if (refused)
 		return refused;
-	name_actor(order->peer, by);
-	snprintf(why, sizeof(why), "aborted by %s", by);
-	if (r->at == AT_CHECK)
-		memcpy(r->by, by, sizeof(r->by));
+	name_actor(order->peer, r->at == AT_CHECK ? r->by : by);
+	snprintf(why, sizeof(why), "aborted by %s", r->at == AT_CHECK ? r->by : by);
 	return call_off(primary, r, why) ? row(primary, r) : tell(primary, order, EV_ABORT, "aborted");
 }
 

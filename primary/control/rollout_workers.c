@@ -50,7 +50,8 @@ uint32_t rollout_stable_worker(const struct supervisor *sup, uint32_t group)
 }
 
 /* The candidate may have been put into the place of the stable version's file, of which we have the image. */
-static bool runs_another(const struct supervisor *sup, const struct rollout *r, const struct worker *w, const char *path)
+static bool runs_another(const struct supervisor *sup, const struct rollout *r, const struct worker *w,
+			 const char *path)
 {
 	const struct worker_slot *s = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
 

@@ -187,7 +187,7 @@ static bool leaves(const struct scale *s, uint32_t worker)
 	return (s->kind == SCALE_DRAIN || s->kind == SCALE_STOP) && s->worker == worker;
 }
 
-/* A weight does not wait for who is down until an operator says so: what it had goes to the others, if there are any. */
+/* A weight does not wait for who is down for good: what it had goes to the others, if there are any. */
 static bool others_serve(const struct supervisor *sup, uint32_t lost)
 {
 	for (uint32_t i = 0; i < sup->workers; i++) {

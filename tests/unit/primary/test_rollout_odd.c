@@ -1,4 +1,5 @@
-/* Rollouts in odd moments: an order that crosses another, a file replaced in its place, a stable version that fails itself. */
+/* Rollouts in odd moments: an order that crosses another, a file replaced in its place, a stable version that fails
+ * itself. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
