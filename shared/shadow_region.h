@@ -61,7 +61,7 @@ struct belt_field {
 	uint8_t pad[6];
 };
 struct belt_compared {
-	uint32_t differ; /* fields; COMPARE_IMPOSSIBLE: the plugin has no digest() */
+	uint32_t differ; /* fields; COMPARE_IMPOSSIBLE: the plugin has no digest(), or one of more than 32 */
 	uint32_t listed;
 	struct belt_field field[COMPARE_FIELDS];
 };

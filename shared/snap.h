@@ -49,14 +49,13 @@ struct snap_report {
 int snap_write(const struct state *state, const char *path, const char *group, struct snap_report *report,
 		   char *why, size_t bytes);
 
-/* An open snapshot: mapped, read only. */
+/* An open snapshot: a copy in memory, for the file may be cut off or written to by anybody at any time. */
 struct snap {
 	const uint8_t *base;
 	uint64_t bytes;
 	const struct snap_head *head;
-	/* By group, as they stand in the file: where it begins, and where each of its buckets does. */
-	uint64_t group_at[BATON_MAX_GROUPS];
-	uint64_t *bucket_at[BATON_MAX_GROUPS];
+	uint64_t group_at[BATON_MAX_GROUPS];   /* where its struct state_group stands */
+	uint64_t *bucket_at[BATON_MAX_GROUPS]; /* and each bucket of it; NULL: it has none */
 };
 /* Checks all of it. Returns 0, -EBADMSG (cut off or changed; none of ours) or -errno, with one line in `why`. */
 int snap_open(struct snap *s, const char *path, char *why, size_t bytes);

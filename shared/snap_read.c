@@ -15,55 +15,99 @@
 
 /* ---- reading ---- */
 
+#define READ_STEP (1u << 20)
+
+/* What has been read of the file. */
+struct source {
+	int fd;
+	uint64_t have;
+};
+
+/* The first `upto` bytes are there. False: the file ends before, or cannot be read. No more is read than is looked at,
+ * whatever size the file says it has. */
+static bool read_upto(struct snap *s, struct source *f, uint64_t upto)
+{
+	while (upto <= s->bytes && f->have < upto) {
+		uint64_t left = s->bytes - f->have;
+		ssize_t n = pread(f->fd, (uint8_t *)(uintptr_t)s->base + f->have, left < READ_STEP ? left : READ_STEP,
+				  (off_t)f->have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		f->have += (uint64_t)n;
+	}
+	return upto <= s->bytes;
+}
+
 static uint64_t bucket_bytes(const struct snap_bucket *b, const struct state_group *g)
 {
 	return sizeof(*b) + (uint64_t)b->records * g->stride;
 }
 
-/* Room for where its buckets are; false if there is none, or it has more than a group can have. */
-static bool make_index(struct snap *s, uint32_t index, const struct state_group *g)
+/* One bucket at `at`; false if something in it is not what it was when it was written. */
+static bool check_bucket(struct snap *s, struct source *f, const struct state_group *g, uint32_t index, uint32_t bucket,
+			 uint64_t at)
 {
-	if (g->record_size == 0 || g->buckets == 0)
-		return true;
-	if (g->buckets > BATON_MAX_BUCKETS)
+	const struct snap_bucket *b = (const void *)(s->base + at);
+
+	if (!read_upto(s, f, at + sizeof(*b)) || b->group != index || b->bucket != bucket || b->records > g->bucket_slots ||
+	    !read_upto(s, f, at + bucket_bytes(b, g)) || snap_check_bucket(b, g->stride) != b->check)
 		return false;
-	s->bucket_at[index] = malloc(g->buckets * sizeof(*s->bucket_at[index]));
-	return s->bucket_at[index] != NULL;
+	for (uint32_t i = 0, slot = 0; i < b->records; i++) {
+		const struct snap_record *r = (const void *)((const uint8_t *)(b + 1) + (uint64_t)i * g->stride);
+		if (r->slot < slot || r->slot >= g->bucket_slots) /* in order: snap_restore() walks them once */
+			return false;
+		slot = r->slot + 1;
+	}
+	return true;
 }
 
-/* Walks one group from *at on; false if something in it is not what it was when it was written. */
-static bool walk_group(struct snap *s, uint32_t index, uint64_t *at)
+/* Walks one group from *at on, and notes where its buckets are. False: damaged. */
+static bool walk_group(struct snap *s, struct source *f, uint32_t index, uint64_t *at)
 {
 	const struct state_group *g = (const void *)(s->base + *at);
-	uint32_t next = 0;
 
-	if (s->bytes - *at < sizeof(*g) || g->stride < 64 || g->stride > 65536 || (g->stride & (g->stride - 1)) != 0 ||
-	    !make_index(s, index, g))
+	if (!read_upto(s, f, *at + sizeof(*g)) || g->stride < 64 || g->stride > 65536 ||
+	    (g->stride & (g->stride - 1)) != 0 || g->buckets > BATON_MAX_BUCKETS)
 		return false;
 	s->group_at[index] = *at;
 	*at += sizeof(*g);
-	for (; next < g->buckets && g->record_size != 0; next++) {
-		const struct snap_bucket *b = (const void *)(s->base + *at);
-
-		if (s->bytes - *at < sizeof(*b) || b->group != index || b->bucket != next || b->records > g->bucket_slots ||
-		    s->bytes - *at < bucket_bytes(b, g) || snap_check_bucket(b, g->stride) != b->check)
+	if (g->record_size == 0 || g->buckets == 0)
+		return true;
+	s->bucket_at[index] = malloc(g->buckets * sizeof(uint64_t));
+	for (uint32_t b = 0; b < g->buckets; b++) {
+		if (s->bucket_at[index] == NULL || !check_bucket(s, f, g, index, b, *at))
 			return false;
-		for (uint32_t i = 0, slot = 0; i < b->records; i++) {
-			const struct snap_record *r = (const void *)((const uint8_t *)(b + 1) + (uint64_t)i * g->stride);
-			if (r->slot < slot || r->slot >= g->bucket_slots) /* in order: snap_restore() walks them once */
-				return false;
-			slot = r->slot + 1;
-		}
-		s->bucket_at[index][next] = *at;
-		*at += bucket_bytes(b, g);
+		s->bucket_at[index][b] = *at;
+		*at += bucket_bytes((const void *)(s->base + *at), g);
 	}
 	return true;
+}
+
+static int read_all(struct snap *s, int fd, const char *path, char *why, size_t bytes)
+{
+	struct source f = {.fd = fd};
+	uint64_t at = sizeof(*s->head);
+
+	if (!read_upto(s, &f, at) || s->head->magic != SNAP_MAGIC || s->head->version != SNAP_VERSION)
+		return refuse(EBADMSG, why, bytes, "%s is no snapshot of this version", path);
+	if (snap_check_head(s->head) != s->head->check || s->head->groups > BATON_MAX_GROUPS)
+		return refuse(EBADMSG, why, bytes, "%s is damaged: its head has another checksum", path);
+	for (uint32_t i = 0; i < s->head->groups; i++)
+		if (!walk_group(s, &f, i, &at))
+			return refuse(EBADMSG, why, bytes, "%s is cut off or damaged near byte %llu", path,
+				      (unsigned long long)at);
+	if (at != s->bytes)
+		return refuse(EBADMSG, why, bytes, "%s goes on behind its end", path);
+	return 0;
 }
 
 int snap_open(struct snap *s, const char *path, char *why, size_t bytes)
 {
 	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
 
 	*s = (struct snap){.base = NULL};
 	if (fd < 0)
@@ -72,22 +116,16 @@ int snap_open(struct snap *s, const char *path, char *why, size_t bytes)
 		close(fd);
 		return refuse(EBADMSG, why, bytes, "%s is no snapshot", path);
 	}
-	void *base = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	if (base == MAP_FAILED)
-		return refuse(ENOMEM, why, bytes, "cannot map %s", path);
+	/* Pages come as they are written. */
+	void *base = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) {
+		close(fd);
+		return refuse(ENOMEM, why, bytes, "no memory for %s", path);
+	}
 	*s = (struct snap){.base = base, .bytes = (uint64_t)status.st_size, .head = base};
-	uint64_t at = sizeof(*s->head);
-	if (s->head->magic != SNAP_MAGIC || s->head->version != SNAP_VERSION)
-		rc = refuse(EBADMSG, why, bytes, "%s is no snapshot of this version", path);
-	else if (snap_check_head(s->head) != s->head->check || s->head->groups > BATON_MAX_GROUPS)
-		rc = refuse(EBADMSG, why, bytes, "%s is damaged: its head has another checksum", path);
-	for (uint32_t i = 0; rc == 0 && i < s->head->groups; i++)
-		if (!walk_group(s, i, &at))
-			rc = refuse(EBADMSG, why, bytes, "%s is cut off or damaged near byte %llu", path,
-				    (unsigned long long)at);
-	if (rc == 0 && at != s->bytes)
-		rc = refuse(EBADMSG, why, bytes, "%s goes on behind its end", path);
+	rc = read_all(s, fd, path, why, bytes);
+	close(fd);
 	if (rc != 0)
 		snap_close(s);
 	return rc;
@@ -102,18 +140,16 @@ void snap_close(struct snap *s)
 	*s = (struct snap){.base = NULL};
 }
 
-static const struct state_group *group_of(const struct snap *s, uint32_t index)
-{
-	return (const void *)(s->base + s->group_at[index]);
-}
-
 const struct state_group *snap_group(const struct snap *s, const char *name, uint32_t *index)
 {
-	for (uint32_t i = 0; i < s->head->groups; i++)
-		if (strncmp(name, group_of(s, i)->name, sizeof(group_of(s, i)->name)) == 0) {
+	for (uint32_t i = 0; i < s->head->groups; i++) {
+		const struct state_group *g = (const void *)(s->base + s->group_at[i]);
+
+		if (strncmp(name, g->name, sizeof(g->name)) == 0) {
 			*index = i;
-			return group_of(s, i);
+			return g;
 		}
+	}
 	return NULL;
 }
 
@@ -135,7 +171,8 @@ int snap_fits(const struct snap *s, const struct state *state, uint32_t group, c
 
 const struct snap_bucket *snap_find(const struct snap *s, uint32_t index, uint32_t bucket)
 {
-	if (index >= s->head->groups || s->bucket_at[index] == NULL || bucket >= group_of(s, index)->buckets)
+	if (index >= s->head->groups || s->bucket_at[index] == NULL ||
+	    bucket >= ((const struct state_group *)(const void *)(s->base + s->group_at[index]))->buckets)
 		return NULL;
 	return (const void *)(s->base + s->bucket_at[index][bucket]);
 }

@@ -96,7 +96,8 @@ static void check_control(const struct state *state, struct state_verify *v, uin
 
 	if (c->magic != STATE_CONTROL_MAGIC || c->slot != slot || c->belts != h->belts)
 		say(v, &at, "its control block does not say what it is");
-	if (noted != 0 && (noted > h->groups || group != noted - 1))
+	/* BATON_MAX_GROUPS is none: a shadow's, which has no records of its own. */
+	if (noted != 0 && ((noted > h->groups && noted - 1 != BATON_MAX_GROUPS) || group != noted - 1))
 		say(v, &at, "its control block names group %u, the primary noted %u", group, noted - 1);
 	if (used > JOURNAL_BYTES || used % 8 != 0)
 		say(v, &at, "journal: %" PRIu32 " bytes of undo records, at most %u", used, JOURNAL_BYTES);

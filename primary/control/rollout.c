@@ -106,6 +106,9 @@ bool rollout_refuse(const struct primary *primary, uint32_t group, char *why, si
 
 	if (!r || primary->rollouts->ordering || !rollout_at_work(r->at))
 		return false;
+	/* Nobody of stable is left to go back to, or it cannot have what the candidate leaves: an operator's to change. */
+	if (r->at == AT_ROLLBACK && r->hindered)
+		return false;
 	snprintf(why, bytes, "a rollout of %s to version %s is under way: wait for its end (`batonctl rollout status %s`) "
 		 "or end it, by `batonctl rollout abort %s`", name, r->candidate.version, name, name);
 	return true;

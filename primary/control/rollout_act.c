@@ -171,7 +171,7 @@ static void act_back(struct supervisor *sup, struct rollout *r, const char *why)
 	rollout_unmirror(sup, r);
 	rollout_gates_disarm(r);
 	snprintf(r->why, sizeof(r->why), "%s", why);
-	r->paused = r->full = r->skip = r->retiring = false;
+	r->paused = r->full = r->skip = r->retiring = r->hindered = false;
 	r->until_ns = r->retry_ns = 0;
 	r->want = 0;
 	r->control = false;

@@ -266,7 +266,7 @@ static int judge(struct supervisor *sup, struct rollout *r, char *why, size_t by
 void rollout_check_begin(struct supervisor *sup, struct rollout *r)
 {
 	(void)sup;
-	r->wish.asking = r->wish.searching = false;
+	r->wish.asking = r->wish.searching = r->wish.known = false;
 	r->wish.path[0] = '\0';
 	r->wish.began_ns = process_now_ns();
 }
@@ -311,14 +311,19 @@ static bool group_serves(const struct supervisor *sup, const struct rollout *r)
 void rollout_check_poll(struct supervisor *sup, struct rollout *r)
 {
 	char why[700] = "";
-	int rc;
+	int rc = 0;
 
 	if (r->wish.resumed && r->wish.began_ns == 0)
 		rollout_check_begin(sup, r);
 	if (r->wish.resumed && !group_serves(sup, r))
 		return;
-	rc = find_and_ask(sup, r, why, sizeof(why));
+	if (!r->wish.known)
+		rc = find_and_ask(sup, r, why, sizeof(why));
 	if (rc == -EAGAIN)
+		return;
+	r->wish.known = rc == 0;
+	/* A restart or a reload under way: which file it is that the group runs, and goes back to, is known at its end. */
+	if (rc == 0 && !rollout_table_is_free(sup) && !BATON_SABOTAGE(crossing_restart_not_awaited))
 		return;
 	if (rc == 0)
 		rc = judge(sup, r, why, sizeof(why));

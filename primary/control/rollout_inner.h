@@ -58,6 +58,7 @@ struct rollout_wish {
 	bool by_file;               /* it is the configuration that wants it */
 	uint64_t began_ns;          /* CLOCK_MONOTONIC: its check; 0: not begun */
 	bool searching, asking;     /* the file is looked for, or known and asked */
+	bool known;                 /* it has answered */
 	char path[BATON_PATH_BYTES];
 	struct version_find find;
 	struct plugin_ask ask;
@@ -85,6 +86,7 @@ struct rollout {
 	bool moving;       /* buckets are not yet where they are wanted */
 	bool restarting;   /* the group's own workers do not yet run what they are to */
 	bool ordered;      /* the operation for one of the two is ours */
+	bool hindered;     /* a roll back whose last attempt to move buckets failed */
 	bool retiring;     /* candidate and control are to leave */
 	bool mirroring;
 	uint64_t salt;

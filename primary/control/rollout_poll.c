@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "process.h"
@@ -10,6 +11,7 @@
 
 #define RETRY_NS 200000000ull /* an operation that could not be begun, or failed, is tried again */
 #define SAY_NS   50000000ull  /* so often monitors are told */
+#define LOST_NS  5000000000ull /* and so late if it is an operator who is waited for */
 
 static const struct config_step *step_of(const struct rollout *r)
 {
@@ -36,6 +38,17 @@ static void waits(struct rollout *r, const char *what, const char *why)
 	r->retry_ns = process_now_ns() + RETRY_NS;
 }
 
+/* Restarts are spent, or records cannot be converted: trying again at once would only be another death. */
+static bool takes_an_operator(const struct primary *primary, uint32_t group)
+{
+	const struct supervisor *sup = primary->supervisor;
+	bool does = sup->budget[group].spent;
+
+	for (uint32_t i = 0; i < sup->workers; i++)
+		does = does || (sup->worker[i].group == group && process_now_ns() < sup->worker[i].convert_again_ns);
+	return does;
+}
+
 static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 {
 	struct rollout *r = rollout_of(primary, (uint32_t)token);
@@ -45,6 +58,9 @@ static void on_moved(struct primary *primary, uint64_t token, json_t *reply)
 	r->moving = !succeeded(reply);
 	if (r->moving)
 		waits(r, "buckets cannot be moved, which is tried again", error ? error : "?");
+	r->hindered = r->moving && r->at == AT_ROLLBACK;
+	if (r->moving && takes_an_operator(primary, r->group))
+		r->retry_ns = process_now_ns() + LOST_NS;
 	json_decref(reply);
 }
 
@@ -74,8 +90,8 @@ static void order(struct supervisor *sup, struct rollout *r)
 	if (r->moving)
 		rc = scale_begin_weight(sup, r->group, on_moved, r->group, why, sizeof(why));
 	else
-		rc = restart_begin(sup, name, r->at == AT_ROLLBACK ? r->stable.path : r->candidate.path, on_restarted, r->group,
-				   why, sizeof(why));
+		rc = restart_begin(sup, name, r->at == AT_ROLLBACK ? sup->group_path[r->group] : r->candidate.path,
+				   on_restarted, r->group, why, sizeof(why));
 	sup->primary->rollouts->ordering = false;
 	r->ordered = rc == 0;
 	if (rc)
@@ -222,7 +238,8 @@ static void poll_rollback(struct supervisor *sup, struct rollout *r)
 		return;
 	}
 	r->weight = 0;
-	if (!r->retiring && !rollout_stable_runs(sup, r, r->stable.path)) {
+	/* The stable version, if the group has not fallen back or an operator restarted it with another meanwhile. */
+	if (!r->retiring && !rollout_stable_runs(sup, r, sup->group_path[r->group])) {
 		r->restarting = true;
 		order(sup, r);
 		return;
@@ -279,12 +296,20 @@ static void look_at_stable(struct supervisor *sup, struct rollout *r)
 {
 	const struct budget *budget = &sup->budget[r->group];
 
-	if (!rollout_at_risk(r->at) || r->at == AT_COMPLETE || budget->fell_back == r->stable_fell_back)
+	if (!(rollout_at_risk(r->at) || r->at == AT_ROLLBACK) || r->at == AT_COMPLETE ||
+	    budget->fell_back == r->stable_fell_back)
 		return;
 	r->stable_fell_back = budget->fell_back;
 	if (!budget->fell_back)
 		return;
-	memcpy(r->stable.path, sup->group_path[r->group], sizeof(r->stable.path));
+	const struct good_version *good = &budget->good[budget->back];
+	memcpy(r->stable.path, good->path, sizeof(r->stable.path));
+	memcpy(r->stable.version, good->version, sizeof(r->stable.version));
+	memcpy(r->stable.build_id, good->build_id, sizeof(r->stable.build_id));
+	if (r->stable_image >= 0 && !BATON_SABOTAGE(failed_image_kept)) {
+		close(r->stable_image); /* of what has failed: the next is kept of the first that runs the good one */
+		r->stable_image = -1;
+	}
 	rollout_event(sup, r, EV_DEADLINE, "the stable version has crashed so often that the group falls back itself");
 }
 

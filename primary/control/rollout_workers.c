@@ -49,10 +49,24 @@ uint32_t rollout_stable_worker(const struct supervisor *sup, uint32_t group)
 	return i;
 }
 
+/* The candidate may have been put into the place of the stable version's file, of which we have the image. */
+static bool runs_another(const struct supervisor *sup, const struct rollout *r, const struct worker *w,
+			 const char *path)
+{
+	const struct worker_slot *s = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
+
+	if (strcmp(w->path, path) != 0)
+		return true;
+	if (BATON_SABOTAGE(replaced_file_not_noticed))
+		return false;
+	return s && s->ready.abi != 0 && r->stable_image >= 0 && strcmp(path, r->stable.path) == 0 &&
+	       strcmp(s->ready.build_id, r->stable.build_id) != 0;
+}
+
 bool rollout_stable_runs(const struct supervisor *sup, const struct rollout *r, const char *path)
 {
 	for (uint32_t i = 0; i < sup->workers; i++)
-		if (is_of(sup, i, r->group, ROLE_STABLE) && strcmp(sup->worker[i].path, path) != 0)
+		if (is_of(sup, i, r->group, ROLE_STABLE) && runs_another(sup, r, &sup->worker[i], path))
 			return false;
 	return strcmp(sup->group_path[r->group], path) == 0;
 }

@@ -187,6 +187,19 @@ static bool leaves(const struct scale *s, uint32_t worker)
 	return (s->kind == SCALE_DRAIN || s->kind == SCALE_STOP) && s->worker == worker;
 }
 
+/* A weight does not wait for who is down for good: what it had goes to the others, if there are any. */
+static bool others_serve(const struct supervisor *sup, uint32_t lost)
+{
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		const struct worker *w = &sup->worker[i];
+
+		if (w->group == sup->worker[lost].group && w->role == ROLE_STABLE && !w->gone && !w->drained &&
+		    !worker_is_lost(sup, i))
+			return true;
+	}
+	return false;
+}
+
 /* All that give and take are there, and nobody else's move decides about their buckets. The one that leaves is looked
  * at in begin_step(): it may be down for good. False: `why` says who is not. */
 static bool steady(struct supervisor *sup, char *why, size_t bytes)
@@ -201,6 +214,8 @@ static bool steady(struct supervisor *sup, char *why, size_t bytes)
 			continue;
 		if (s->kind == SCALE_WEIGHT && w->role != ROLE_STABLE && !rollout_shares(sup, group, w->role))
 			continue; /* it gives only: it may be dead */
+		if (s->kind == SCALE_WEIGHT && worker_is_lost(sup, i) && others_serve(sup, i))
+			continue;
 		snprintf(why, bytes, "%s is down%s%s: the other buckets stay where they are; `batonctl worker drain %s` "
 			 "gives its own to the others", w->name, w->trouble[0] ? ": " : "", w->trouble, w->name);
 		return false;
@@ -313,6 +328,11 @@ static void phase_share(struct supervisor *sup)
 			fail(sup, "a move did not end; see `batonctl status`");
 		return;
 	}
+	if (s->receiver != SHARE_NOBODY && s->kind == SCALE_WEIGHT && sup->worker[s->receiver].transfer.returned) {
+		snprintf(why, sizeof(why), "%s: %s", sup->worker[s->receiver].name, sup->worker[s->receiver].trouble);
+		fail(sup, why); /* the rollout waits before it tries again */
+		return;
+	}
 	if (s->receiver != SHARE_NOBODY)
 		note_transfer(sup);
 	enum step step = steady(sup, why, sizeof(why)) ? begin_step(sup) : STEP_NOT_YET;
@@ -320,7 +340,8 @@ static void phase_share(struct supervisor *sup)
 		shared(sup);
 	else if (step == STEP_BEGUN)
 		enter(s, SCALE_SHARE, MOVE_WAIT_NS);
-	else if (late(s) || s->kind == SCALE_BALANCE) /* that waits for nobody: somebody may wait for it */
+	else if (late(s) || s->kind == SCALE_BALANCE || /* that waits for nobody: somebody may wait for it */
+		 (s->kind == SCALE_WEIGHT && sup->budget[sup->worker[s->worker].group].spent)) /* but for an operator */
 		fail(sup, why);
 	if (s->phase == SCALE_SHARE && process_now_ns() - s->began_ns >= SCALE_LIMIT_NS)
 		fail(sup, "it did not come to an end within 45 s: workers die again and again; see `batonctl status`");

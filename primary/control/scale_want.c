@@ -46,7 +46,7 @@ static void members_of(const struct supervisor *sup, uint32_t group, uint64_t me
 		const struct worker *w = &sup->worker[i];
 
 		if (w->group == group && !w->gone && !w->drained && !w->leaving && !w->debugged &&
-		    w->shadow == SHADOW_NONE && w->role <= ROLE_CONTROL)
+		    w->shadow == SHADOW_NONE && w->role <= ROLE_CONTROL && !worker_is_lost(sup, i))
 			members[w->role] |= 1ull << i;
 	}
 }

@@ -226,6 +226,8 @@ uint32_t worker_find(const struct supervisor *sup, const char *name);
 void workers_sweep(struct supervisor *sup);
 /* Workers of the group that are to own buckets, and may be given others: not those that are debugged. */
 uint32_t group_owners(const struct supervisor *sup, uint32_t group);
+/* It is down, and stays so until an operator restarts its group: restarts are spent. */
+bool worker_is_lost(const struct supervisor *sup, uint32_t worker);
 
 /* ---- supervisor.c ---- */
 

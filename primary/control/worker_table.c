@@ -61,6 +61,13 @@ uint32_t worker_find(const struct supervisor *sup, const char *name)
 	return i;
 }
 
+bool worker_is_lost(const struct supervisor *sup, uint32_t worker)
+{
+	const struct worker *w = &sup->worker[worker];
+
+	return w->slot == SLOT_NONE && !w->gone && sup->budget[w->group].spent && !BATON_SABOTAGE(lost_worker_awaited);
+}
+
 uint32_t group_owners(const struct supervisor *sup, uint32_t group)
 {
 	uint32_t count = 0;

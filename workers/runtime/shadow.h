@@ -34,6 +34,7 @@ bool shadow_copy(const struct shadow_map *map, const struct txn *txn, uint32_t b
 #define DIGEST_FIELDS 32u
 struct baton_digest {
 	uint32_t count;
+	bool full; /* there were more: what is not there cannot be called equal */
 	struct digest_field {
 		char name[COMPARE_NAME];
 		uint64_t value;

@@ -220,6 +220,7 @@ static void without_a_new_process_ends_and_leaves_all_as_it_was(void **state)
 	const struct running *r = *state;
 	struct caller first = { 0 };
 	pid_t zygote = rig.primary->supervisor->zygote.current.pid;
+	uint32_t deaths = rig.primary->supervisor->zygote.deaths;
 
 	file_says(r->settings, "", "20s");
 	assert_int_equal(kill(zygote, SIGSTOP), 0);
@@ -233,6 +234,7 @@ static void without_a_new_process_ends_and_leaves_all_as_it_was(void **state)
 		all_is_well("a.0 a.1 b.0");
 	} else {
 		told_well(&first);
+		wait_until(rig.primary->supervisor->zygote.deaths > deaths); /* or the dead one is asked for what follows */
 		all_is_well(r->workers);
 	}
 	assert_int_equal(rig.primary->config.group[0].settings, 0);

@@ -154,6 +154,27 @@ static void a_damaged_file_is_refused(void **unused)
 	assert_int_equal(snap_open(&snap, path, why, sizeof(why)), -EBADMSG);
 }
 
+/* It is anybody's file: what has been opened stays as it was. */
+static void a_file_that_is_cut_off_while_it_is_open_harms_nobody(void **unused)
+{
+	struct snap snap;
+
+	(void)unused;
+	take();
+	open_it(&snap);
+	assert_int_equal(truncate(path, 0), 0);
+	for (uint32_t b = 0; b < BUCKETS; b++) {
+		const struct snap_bucket *from = snap_find(&snap, 0, b);
+
+		assert_non_null(from);
+		assert_int_equal(from->bucket, b);
+		assert_int_equal(snap_restore(&state, 0, from), 0);
+	}
+	assert_null(snap_find(&snap, 0, BUCKETS));
+	assert_null(snap_find(&snap, 1, 0));
+	snap_close(&snap);
+}
+
 /* A worker that changes all records of a bucket in each entry, and settles a burst now and then. */
 static void write_for_ever(void)
 {
@@ -267,6 +288,7 @@ int main(void)
 		TEST(what_is_put_back_is_the_bucket_and_no_other),
 		TEST(a_restore_that_is_cut_off_is_undone_by_the_next_start),
 		TEST(a_damaged_file_is_refused),
+		TEST(a_file_that_is_cut_off_while_it_is_open_harms_nobody),
 		TEST(a_bucket_is_what_it_was_between_two_entries),
 		TEST(what_is_not_settled_is_not_copied),
 	};

@@ -161,6 +161,16 @@ static void each_kind_of_damage_is_found_where_it_is(void **context)
 }
 
 /* As after a kill -9 of everything: what the journal undoes is no damage, and the file itself stays as it is. */
+/* It is of no group: what it writes names no record. */
+static void a_shadows_slot_is_sound(void **context)
+{
+	(void)context;
+	state_slot_begin(&state, 2, BATON_MAX_GROUPS);
+	assert_int_equal(findings(true, false), 0);
+	assert_int_equal(findings(false, false), 0);
+	DAMAGE(state_control(&state, 2)->group, 0, 1, "names group 0, the primary noted 16");
+}
+
 static void a_copy_at_rest_is_rolled_back_first(void **context)
 {
 	struct state_verify v = {.found = note};
@@ -226,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_workers_leave_is_sound),
 		TEST(each_kind_of_damage_is_found_where_it_is),
+		TEST(a_shadows_slot_is_sound),
 		TEST(a_copy_at_rest_is_rolled_back_first),
 		TEST(a_header_that_is_none_is_refused),
 	};
