@@ -13,6 +13,7 @@
 #include "crash_record.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout_names.h"
 #include "supervisor.h"
 #include "version.h"
 
@@ -108,6 +109,8 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 		    datapath_owned(primary->dp, w->slot) == 1 ? "" : "s", w->name);
 	if (worker_settled(sup, worker) || w->gone)
 		return;
+	if (w->role != ROLE_STABLE && (w->slot == SLOT_NONE || datapath_owned(primary->dp, w->slot) == 0))
+		return; /* a rollout brings or ends it: its players are with stable, and how it fares is the rollout's to say */
 	if (w->drained) { /* nobody's packets wait for it */
 		if (w->trouble[0])
 			say(j, STATUS_WARN, "worker %s, which is drained, is down: %s", w->name, w->trouble);
@@ -173,6 +176,23 @@ static void judge_quarantine(struct judge *j, const struct quarantine *q)
 	    "quarantine list`", q->left, q->failing ? ", the latest is in no file: the log says why" : "");
 }
 
+/* A rollout that went back, or is about to: as it has been published, in the words of baton-top. */
+static void judge_rollout(struct judge *j, const struct primary *primary, uint32_t group)
+{
+	struct stats_rollout r;
+
+	if (stats_rollout_read(&primary->stats, group, &r) != 0)
+		return;
+	if (r.state == ROLLOUT_DEGRADED)
+		say(j, STATUS_WARN, "rollout of %s is degraded, stable serves: %s; `batonctl rollout status %s` has the gates, "
+		    "`retry` or `undo` ends this", r.group, r.why[0] ? r.why : "no reason is known", r.group);
+	for (uint32_t gate = 0; gate < GATE_COUNT; gate++)
+		if ((r.state == ROLLOUT_PROGRESSING || r.state == ROLLOUT_PAUSED) && r.gate[gate].verdict == STATS_GATE_FAIL)
+			say(j, STATUS_WARN, "rollout of %s at %u.%u %%: gate %s failed in %u of %u windows, %u end it", r.group,
+			    r.weight / 10, r.weight % 10, rollout_gate_name(gate), r.gate[gate].failures, r.of,
+			    r.failure_limit);
+}
+
 /* Only once the group serves: before that it has other troubles, which are said. */
 static void judge_standbys(struct judge *j, const struct primary *primary, uint32_t group)
 {
@@ -198,6 +218,7 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		judge_group(j, primary, g);
 		judge_standbys(j, primary, g);
+		judge_rollout(j, primary, g);
 	}
 	judge_quarantine(j, &sup->quarantine);
 	for (uint32_t i = 0; i < sup->workers; i++)
