@@ -54,18 +54,27 @@ static void print_version(FILE *out, const json_t *row, const char *which)
 	fputc('\n', out);
 }
 
-static void print_number(FILE *out, const char *name, const json_t *value)
+/* Of a gate: shares in percent, times in the unit that reads best. */
+static void print_number(FILE *out, const char *gate, const char *name, const json_t *value)
 {
-	if (json_is_number(value))
-		fprintf(out, "  %s %.6g", name, json_number_value(value));
+	double number = json_number_value(value);
+
+	if (!json_is_number(value))
+		return;
+	if (strstr(gate, "_ratio"))
+		fprintf(out, "  %s %.3g %%", name, 100 * number);
+	else if (strncmp(gate, "latency", 7) == 0)
+		fprintf(out, "  %s %.4g %s", name, number / (number < 1e6 ? 1e3 : 1e6), number < 1e6 ? "us" : "ms");
+	else
+		fprintf(out, "  %s %.6g", name, number);
 }
 
 static void print_gate(FILE *out, const json_t *gate)
 {
 	fprintf(out, "  %-18s %-12s", text_of(gate, "name"), text_of(gate, "verdict"));
-	print_number(out, "candidate", json_object_get(gate, "value"));
-	print_number(out, "control", json_object_get(gate, "control"));
-	print_number(out, "limit", json_object_get(gate, "limit"));
+	print_number(out, text_of(gate, "name"), "candidate", json_object_get(gate, "value"));
+	print_number(out, text_of(gate, "name"), "control", json_object_get(gate, "control"));
+	print_number(out, text_of(gate, "name"), "limit", json_object_get(gate, "limit"));
 	fprintf(out, "  failures %lld%s%s\n", number_of(gate, "failures"), text_of(gate, "why")[0] ? "  " : "",
 		text_of(gate, "why"));
 }
@@ -327,7 +336,7 @@ static void print_past(FILE *out, const json_t *past)
 
 	gmtime_r(&at, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(out, "%s  %s -> %s, build %.12s  %s by %s%s%s\n", when, text_of(from, "version"), text_of(to, "version"),
+	fprintf(out, "%s  %s -> %s, build %.12s  %s, started by %s%s%s\n", when, text_of(from, "version"), text_of(to, "version"),
 		text_of(to, "build_id"), text_of(past, "result"), text_of(past, "by"), text_of(past, "why")[0] ? ": " : "",
 		text_of(past, "why"));
 }
