@@ -285,6 +285,7 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 	r->candidate_deaths = 0;
 	r->moving = r->restarting = r->control = false;
 	r->why[0] = r->gate[0] = '\0';
+	rollout_gates_free(r); /* what they said of the one before is no word about this one */
 	r->want = 0;
 	if (!r->wish.resumed)
 		r->weight = r->step = 0;
