@@ -162,7 +162,7 @@ static int check_buckets(struct supervisor *sup, struct state_op *op, char *why,
 		if (slot != SLOT_NONE && sup->slot[slot].ready.abi != 0)
 			schema_info(&sup->slot[slot].ready, &info);
 		if (!schema_takes(&info, from->schema))
-			return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which "
+			return refuse(ENOTSUP, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which "
 				      "has it now, has schema %u and does not migrate from it", b, from->schema, info.version,
 				      info.schema);
 	}
