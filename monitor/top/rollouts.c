@@ -96,7 +96,7 @@ void snapshot_rollouts(struct snapshot *s, const struct sample *now)
 
 void render_rollouts(FILE *out, const struct snapshot *s)
 {
-	char words[160], value[16], control[16], limit[16];
+	char words[192], value[16], control[16], limit[16];
 
 	if (s->rollouts != 0)
 		fprintf(out, "\n ROLLOUT      STABLE -> CANDIDATE\n");
