@@ -88,11 +88,11 @@ int ctl_crash_list(const struct ctl_options *o, FILE *out, FILE *err)
 	else if (o->json)
 		ctl_print_json(out, reply);
 	else if (json_array_size(json_object_get(reply, "crashes")) == 0)
-		fprintf(out, "no worker has died but as ordered\n");
+		fprintf(out, number_of(reply, "lost") > 0 ? "no death is on record\n" : "no worker has died but as ordered\n");
 	else
 		print_list(out, json_object_get(reply, "crashes"));
 	if (rc == CTL_OK && !o->json && number_of(reply, "lost") > 0) {
-		fprintf(err, "batonctl: %lld records could not be written to ", number_of(reply, "lost"));
+		fprintf(err, "batonctl: %lld deaths could not be recorded in ", number_of(reply, "lost"));
 		put(err, text_of(reply, "directory"));
 		fputc('\n', err);
 	}

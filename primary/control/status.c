@@ -207,6 +207,17 @@ static void judge_standbys(struct judge *j, const struct primary *primary, uint3
 	    ready == 0 ? "no standby" : "not every standby", wanted, trouble[0] ? "; the last one: " : "", trouble);
 }
 
+/* What is to be found later and is not being written. */
+static void judge_files(struct judge *j, const struct primary *primary)
+{
+	if (primary->audit && primary->audit->complained)
+		say(j, STATUS_WARN, "the latest line of the audit log could not be written to %s: orders are carried out and not "
+		    "recorded; make room, or the directory", primary->audit->path);
+	if (primary->crash && primary->crash->complained)
+		say(j, STATUS_WARN, "the latest crash record could not be written: how workers die is lost; make room in "
+		    "control.crash_dir, or make the directory");
+}
+
 static void judge_workers(struct judge *j, const struct primary *primary)
 {
 	const struct supervisor *sup = primary->supervisor;
@@ -432,6 +443,7 @@ json_t *status_build(struct primary *primary)
 
 	judge_ports(&j, primary);
 	judge_workers(&j, primary);
+	judge_files(&j, primary);
 	judge_losses(&j, primary, history);
 	judge_lcores(&j, primary, history);
 	reply_set_text(reply, "verdict", verdict_name[j.verdict]);
