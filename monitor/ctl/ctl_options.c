@@ -359,8 +359,8 @@ void ctl_help(const struct ctl_command *command, const char *noun, FILE *out)
 		return;
 	}
 	if (noun)
-		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s COMMAND; `batonctl help %s COMMAND` says more of one\n\n",
-			noun, noun);
+		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s COMMAND; `batonctl help %s COMMAND` says more "
+			"of one\n\n", noun, noun);
 	else
 		fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\n"
 		      "Asks a running batond, or orders it. Commands (the first letters are enough):\n\n", out);

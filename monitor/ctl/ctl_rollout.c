@@ -336,8 +336,8 @@ static void print_past(FILE *out, const json_t *past)
 
 	gmtime_r(&at, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(out, "%s  %s -> %s, build %.12s  %s, started by %s%s%s\n", when, text_of(from, "version"), text_of(to, "version"),
-		text_of(to, "build_id"), text_of(past, "result"), text_of(past, "by"), text_of(past, "why")[0] ? ": " : "",
+	fprintf(out, "%s  %s -> %s, build %.12s  %s, started by %s%s%s\n", when, text_of(from, "version"),
+		text_of(to, "version"), text_of(to, "build_id"), text_of(past, "result"), text_of(past, "by"), text_of(past, "why")[0] ? ": " : "",
 		text_of(past, "why"));
 }
 

@@ -126,7 +126,9 @@ static int draw_verdict(struct screen *s, const struct snapshot *snap, int row)
 			col = indent;
 		} else if (col > indent)
 			col = 1 + canvas_glyph(c, row, col + 1, ATTR_DIM, GLYPH_SEPARATOR);
-		col = canvas_wrap(c, &row, i == 0 && c->height >= REASON_LEAST ? REASON_ROWS : 1, col, indent, level_attr(snap->verdict), snap->reason[i]);
+		int rows = i == 0 && c->height >= REASON_LEAST ? REASON_ROWS : 1;
+
+		col = canvas_wrap(c, &row, rows, col, indent, level_attr(snap->verdict), snap->reason[i]);
 	}
 	return row + 1;
 }

@@ -110,7 +110,7 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 	if (worker_settled(sup, worker) || w->gone)
 		return;
 	if (w->role != ROLE_STABLE && (w->slot == SLOT_NONE || datapath_owned(primary->dp, w->slot) == 0))
-		return; /* a rollout brings or ends it: its players are with stable, and how it fares is the rollout's to say */
+		return; /* a rollout brings or ends it: its players are with stable, and the rollout says how it fares */
 	if (w->drained) { /* nobody's packets wait for it */
 		if (w->trouble[0])
 			say(j, STATUS_WARN, "worker %s, which is drained, is down: %s", w->name, w->trouble);
@@ -211,8 +211,8 @@ static void judge_standbys(struct judge *j, const struct primary *primary, uint3
 static void judge_files(struct judge *j, const struct primary *primary)
 {
 	if (primary->audit && primary->audit->complained)
-		say(j, STATUS_WARN, "the latest line of the audit log could not be written to %s: orders are carried out and not "
-		    "recorded; make room, or the directory", primary->audit->path);
+		say(j, STATUS_WARN, "the latest line of the audit log could not be written to %s: orders are carried out "
+		    "and not recorded; make room, or the directory", primary->audit->path);
 	if (primary->crash && primary->crash->complained)
 		say(j, STATUS_WARN, "the latest crash record could not be written: how workers die is lost; make room in "
 		    "control.crash_dir, or make the directory");
