@@ -28,6 +28,7 @@ struct ctl_options {
 	char socket[108];                /* empty: that of the instance */
 	bool json;
 	const struct ctl_command *command;
+	const char *noun; /* of the command, or all that is given of one; NULL: none */
 	/* of the command */
 	const char *target;  /* points into argv, as version does */
 	const char *second; /* of the two of a command that takes two */
@@ -70,7 +71,8 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err);
 
 /* ctl_options.c. Returns 0, or -EINVAL after one line on `err` that says what to write instead. */
 int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err);
-void ctl_help(const struct ctl_command *command, FILE *out); /* NULL: of the program */
+/* No command: those of the noun, or all. */
+void ctl_help(const struct ctl_command *command, const char *noun, FILE *out);
 
 /* The word of `words` (ended by NULL) that `word` was probably meant to be, or NULL. At most two edits away. */
 const char *ctl_suggest(const char *word, const char *const *words);

@@ -70,8 +70,9 @@ const struct ctl_command ctl_commands[] = {
 	  "  batonctl rollout start game --to 1.1.0 && batonctl rollout status game --watch --timeout 30m",
 	  ctl_rollout_start },
 	{ "rollout", "status", "[GROUP]", "Wt", "how far it is, what the gates say, and why it is where it is",
-	  "With --watch until all are over. Exit code: 0 healthy, or it goes on; 5 still going on after --timeout; 6 degraded:\n"
-	  "aborted or rolled back; 7 paused until an operator says `resume`, `promote` or `abort`.",
+	  "With --watch until all are over or wait for an operator, but no longer than --timeout. Exit code: 0 healthy, or it\n"
+	  "goes on; 5 still going on after --timeout; 6 degraded: aborted or rolled back; 7 paused until an operator says\n"
+	  "`resume`, `promote` or `abort`.",
 	  ctl_rollout_status },
 	{ "rollout", "pause", "GROUP", "", "hold it where it is; the gates stay armed",
 	  "The weight stays. A gate that fails, or a crash, still rolls back.", ctl_rollout_pause },
@@ -205,7 +206,7 @@ int ctl_main(int argc, char **argv, FILE *out, FILE *err)
 	if (ctl_parse(&o, argc, argv, err))
 		return CTL_USAGE;
 	if (o.help) {
-		ctl_help(o.command, out);
+		ctl_help(o.command, o.noun, out);
 		return CTL_OK;
 	}
 	if (o.show_version) {

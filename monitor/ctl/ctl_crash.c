@@ -60,7 +60,7 @@ static void print_crashes(FILE *out, const json_t *reply)
 	const json_t *rows = json_object_get(reply, "crashes");
 
 	if (json_array_size(rows) == 0)
-		fprintf(out, "no worker has died but as ordered\n");
+		fprintf(out, number_of(reply, "lost") > 0 ? "no death is on record\n" : "no worker has died but as ordered\n");
 	else
 		print_list(out, rows);
 }
@@ -74,7 +74,7 @@ int ctl_crash_list(const struct ctl_options *o, FILE *out, FILE *err)
 		return rc;
 	ctl_print_reply(o, reply, print_crashes, out);
 	if (!o->json && number_of(reply, "lost") > 0) {
-		fprintf(err, "batonctl: %lld records could not be written to ", number_of(reply, "lost"));
+		fprintf(err, "batonctl: %lld deaths could not be recorded in ", number_of(reply, "lost"));
 		ctl_put(err, text_of(reply, "directory"));
 		fputc('\n', err);
 	}

@@ -47,7 +47,7 @@ static const struct option_row {
 	{ "buckets", OPTION_BUCKETS, 0, "LIST", "these buckets: 17 or 0-255,300 or 0-1022/2" },
 	{ "group", OPTION_GROUP, 0, "GROUP", "of this group" },
 	{ "end", OPTION_END, 0, NULL, "it is not debugged any more: it takes its share again" },
-	{ "to", OPTION_TO, 0, "V", "version to roll out: as for `worker restart --version`" },
+	{ "to", OPTION_TO, 0, "V", "version: as for `worker restart --version`; of `undo`: one of `rollout history`" },
 	{ "replace", OPTION_REPLACE, 0, NULL, "roll back one that is under way first" },
 	{ "accept-one-way", OPTION_ONE_WAY, 0, NULL, "also to a version whose records no older one can have back" },
 	{ "full", OPTION_FULL, 0, NULL, "to the end: no more pauses, no waiting for gates to pass" },
@@ -316,6 +316,7 @@ int ctl_parse(struct ctl_options *out, int argc, char **argv, FILE *err)
 	}
 	if (rc)
 		return rc;
+	o.noun = noun;
 	if (!o.help && !o.show_version) {
 		if (!o.command)
 			return need_verb(&o, noun, err);
@@ -351,7 +352,7 @@ static void print_option(FILE *out, const struct option_row *row)
 	fprintf(out, "  %-24s %s\n", left, row->help);
 }
 
-void ctl_help(const struct ctl_command *command, FILE *out)
+void ctl_help(const struct ctl_command *command, const char *noun, FILE *out)
 {
 	const struct ctl_options o = { .command = command };
 
@@ -365,10 +366,17 @@ void ctl_help(const struct ctl_command *command, FILE *out)
 				print_option(out, &option_table[i]);
 		return;
 	}
-	fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\n"
-	      "Asks a running batond, or orders it. Commands (the first letters are enough):\n\n", out);
+	if (noun)
+		fprintf(out, "usage: batonctl [-i NAME | -s PATH] [--json] %s COMMAND; `batonctl help %s COMMAND` says more "
+			"of one\n\n", noun, noun);
+	else
+		fputs("usage: batonctl [-i NAME | -s PATH] [--json] COMMAND\n\n"
+		      "Asks a running batond, or orders it. Commands (the first letters are enough):\n\n", out);
 	for (const struct ctl_command *c = ctl_commands; c->noun; c++) {
 		char left[40];
+
+		if (noun && strcmp(noun, c->noun) != 0)
+			continue;
 		snprintf(left, sizeof(left), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
 			 c->argument ? " " : "", c->argument ? c->argument : "");
 		fprintf(out, "  %-30s %s\n", left, c->summary);
@@ -378,5 +386,6 @@ void ctl_help(const struct ctl_command *command, FILE *out)
 		if (takes(&o, &option_table[i]))
 			print_option(out, &option_table[i]);
 	fputs("\nexit codes: 0 ok, 1 refused or failed, 2 wrong usage, 3 no daemon reached, 4 no such object,\n"
-	      "5 timed out, 8 permission denied; of `status`: 0 ok, 1 warn, 2 critical, 3 no daemon reached\n", out);
+	      "5 timed out, 8 permission denied; of `status`: 0 ok, 1 warn, 2 critical, 3 no daemon reached;\n"
+	      "of `rollout status`: 6 degraded, 7 paused until an operator says something\n", out);
 }

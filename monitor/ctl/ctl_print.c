@@ -31,8 +31,13 @@ static const struct column {
 static void cell(char out[CELL_BYTES], const json_t *row, const struct column *column)
 {
 	const json_t *value = json_object_get(row, column->key);
+	const char *side = text_of(row, "rollout");
 
-	if (json_is_string(value))
+	/* Whose players are exposed is read here. */
+	if (strcmp(column->key, "role") == 0 && (strcmp(side, "candidate") == 0 || strcmp(side, "control") == 0) &&
+	    strcmp(text_of(row, "role"), "serving") == 0)
+		snprintf(out, CELL_BYTES, "%s", side);
+	else if (json_is_string(value))
 		snprintf(out, CELL_BYTES, strcmp(column->key, "build_id") ? "%.47s" : "%.12s",
 			 json_string_value(value));
 	else if (json_is_integer(value))

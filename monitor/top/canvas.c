@@ -53,6 +53,29 @@ int canvas_text(struct canvas *c, int row, int col, enum attr attr, const char *
 	return col;
 }
 
+int canvas_wrap(struct canvas *c, int *row, int rows, int col, int indent, enum attr attr, const char *text)
+{
+	char word[CANVAS_WIDTH_MAX + 1];
+	int begin = col;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, text);
+		if (rows > 1 && col > indent && col + (col > begin) + (int)len > c->width) {
+			(*row)++;
+			rows--;
+			col = begin = indent;
+		}
+		if (col > begin)
+			col = put(c, *row, col, attr, ' ');
+		col = canvas_text(c, *row, col, attr, word);
+		text += len;
+		text += strspn(text, " ");
+	}
+	return col;
+}
+
 int canvas_print(struct canvas *c, int row, int col, enum attr attr, const char *format, ...)
 {
 	char text[CANVAS_WIDTH_MAX + 1];

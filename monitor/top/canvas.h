@@ -40,6 +40,9 @@ void canvas_fini(struct canvas *c);
 void canvas_clear(struct canvas *c);
 /* Each returns the column after what was drawn. */
 int canvas_text(struct canvas *c, int row, int col, enum attr attr, const char *text);
+/* The same, going on in the next row at `indent` where a word does not fit: *row is the last one, `rows` the most. What
+ * does not fit into those is cut. */
+int canvas_wrap(struct canvas *c, int *row, int rows, int col, int indent, enum attr attr, const char *text);
 int canvas_print(struct canvas *c, int row, int col, enum attr attr, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 int canvas_glyph(struct canvas *c, int row, int col, enum attr attr, enum glyph glyph);

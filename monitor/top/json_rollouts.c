@@ -48,7 +48,7 @@ static json_t *shadow(const struct stats_rollout *r)
 static json_t *row(const struct snapshot *s, const struct stats_rollout *r)
 {
 	json_t *o = json_object();
-	char words[160];
+	char words[192];
 
 	rollout_words(r, words, sizeof(words));
 	json_object_set_new(o, "group", name(r->group));

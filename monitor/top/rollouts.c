@@ -96,7 +96,7 @@ void snapshot_rollouts(struct snapshot *s, const struct sample *now)
 
 void render_rollouts(FILE *out, const struct snapshot *s)
 {
-	char words[160], value[16], control[16], limit[16];
+	char words[192], value[16], control[16], limit[16];
 
 	if (s->rollouts != 0)
 		fprintf(out, "\n ROLLOUT      STABLE -> CANDIDATE\n");
@@ -104,7 +104,7 @@ void render_rollouts(FILE *out, const struct snapshot *s)
 		const struct stats_rollout *r = &s->rollout[i];
 
 		rollout_words(r, words, sizeof(words));
-		fprintf(out, " %-12.12s %.20s -> %.20s  %.64s\n", r->group, r->stable, r->candidate, words);
+		fprintf(out, " %-12.12s %.20s -> %.20s  %s\n", r->group, r->stable, r->candidate, words);
 		for (uint32_t g = 0; g < GATE_COUNT && r->state != ROLLOUT_HEALTHY; g++)
 			if (r->gate[g].verdict != STATS_GATE_OFF)
 				fprintf(out, "   %-18s %-12s %10s, control %10s, limit %10s, failed %u of %u\n",

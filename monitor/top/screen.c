@@ -107,6 +107,9 @@ static void draw_title(struct screen *s, const struct snapshot *snap)
 	canvas_text(c, 0, c->width - len, ATTR_BAR, text);
 }
 
+#define REASON_ROWS  3  /* of the worst reason: a rollout's names the gate, both values and the limit */
+#define REASON_LEAST 20 /* rows of a screen that has them to spare */
+
 /* OK / WARN / CRIT and the reasons, as many lines as they need. Returns the first row below. */
 static int draw_verdict(struct screen *s, const struct snapshot *snap, int row)
 {
@@ -123,7 +126,9 @@ static int draw_verdict(struct screen *s, const struct snapshot *snap, int row)
 			col = indent;
 		} else if (col > indent)
 			col = 1 + canvas_glyph(c, row, col + 1, ATTR_DIM, GLYPH_SEPARATOR);
-		col = canvas_text(c, row, col, level_attr(snap->verdict), snap->reason[i]);
+		int rows = i == 0 && c->height >= REASON_LEAST ? REASON_ROWS : 1;
+
+		col = canvas_wrap(c, &row, rows, col, indent, level_attr(snap->verdict), snap->reason[i]);
 	}
 	return row + 1;
 }

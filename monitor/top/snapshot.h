@@ -107,7 +107,7 @@ struct snapshot {
 
 	enum verdict verdict;
 	uint32_t reasons; /* worst first */
-	char reason[SNAPSHOT_REASONS][96];
+	char reason[SNAPSHOT_REASONS][192];
 
 	uint32_t cores;
 	struct snapshot_core core[SAMPLE_PAGES];

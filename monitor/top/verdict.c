@@ -82,10 +82,10 @@ static void judge_parts(struct judge *j)
 	}
 	for (uint32_t i = 0; i < s->rollouts; i++) {
 		const struct stats_rollout *r = &s->rollout[i];
-		char words[80];
+		char words[160];
 		rollout_words(r, words, sizeof(words));
 		if (rollout_level(r) != VERDICT_OK)
-			because(j, r->state == ROLLOUT_DEGRADED ? 1.65 : 1.55, "rollout of %.20s %.70s", r->group, words);
+			because(j, r->state == ROLLOUT_DEGRADED ? 1.65 : 1.55, "rollout of %.20s %.150s", r->group, words);
 	}
 	if (s->zygote_pid == 0)
 		because(j, 2.2, "no zygote: no worker can be started");

@@ -6,7 +6,8 @@
 #include "screen.h"
 
 #define BAR_WIDTH  22
-#define BLOCK_ROWS 4 /* of a rollout: state, weight, versions, why */
+#define WHY_ROWS   2
+#define BLOCK_ROWS (3 + WHY_ROWS) /* of a rollout: state, weight, versions, why */
 #define TABLE_LEAST 4
 
 enum { GATE, VALUE, CONTROL, LIMIT, FAILED, VERDICT, GROUP, COLUMNS };
@@ -72,7 +73,7 @@ static int draw_versions(struct canvas *c, int row, const struct stats_rollout *
 
 static int draw_why(struct canvas *c, int row, const struct stats_rollout *r)
 {
-	char words[160];
+	char words[192];
 
 	if (r->compared != 0 && r->phase == PHASE_SHADOW)
 		canvas_print(c, row, 0, ATTR_NORMAL, "shadow %llu compared, %llu differ; stable with itself %llu, %llu",
@@ -80,7 +81,7 @@ static int draw_why(struct canvas *c, int row, const struct stats_rollout *r)
 			     (unsigned long long)r->noise_compared, (unsigned long long)r->noise_differed);
 	else if (r->why[0] != 0 || rollout_level(r) != VERDICT_OK) {
 		rollout_words(r, words, sizeof(words));
-		canvas_text(c, row, 0, rollout_level(r) != VERDICT_OK ? ATTR_WARN : ATTR_NORMAL,
+		canvas_wrap(c, &row, WHY_ROWS, 0, 2, rollout_level(r) != VERDICT_OK ? ATTR_WARN : ATTR_NORMAL,
 			    r->why[0] != 0 ? r->why : words);
 	} else
 		return row;

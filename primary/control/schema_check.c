@@ -122,8 +122,9 @@ enum schema_way schema_check(const struct plugin_info *stable, const struct plug
 {
 	why[0] = '\0';
 	if (!same_key(stable, candidate))
-		return refused(why, bytes, "version %s steers by another key than version %s: restart batond to change "
-			       "the key", candidate->version, stable->version);
+		return refused(why, bytes, "plugin %s %s steers by another key than %s %s, which runs: is it the right file? A "
+			       "group's key is changed by a restart of batond", candidate->name, candidate->version,
+			       stable->name, stable->version);
 	if (stable->record_size == 0 && candidate->record_size == 0)
 		return SCHEMA_SAME;
 	if (stable->schema == candidate->schema && stable->record_size == candidate->record_size)

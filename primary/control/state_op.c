@@ -157,7 +157,7 @@ static int check_bucket(const struct supervisor *sup, const struct state_op *op,
 		schema_info(&sup->slot[slot].ready, &info);
 	if (schema_takes(&info, from->schema))
 		return 0;
-	return refuse(EINVAL, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which has it "
+	return refuse(ENOTSUP, why, bytes, "bucket %u of the snapshot has records of schema %u; version %s, which has it "
 		      "now, has schema %u and does not migrate from it", b, from->schema, info.version, info.schema);
 }
 

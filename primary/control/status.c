@@ -11,6 +11,7 @@
 #include "command.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout_names.h"
 #include "supervisor.h"
 #include "version.h"
 
@@ -106,6 +107,8 @@ static void judge_worker(struct judge *j, const struct primary *primary, uint32_
 		    datapath_owned(primary->dp, w->slot) == 1 ? "" : "s", w->name);
 	if (worker_settled(sup, worker) || w->gone)
 		return;
+	if (w->role != ROLE_STABLE && (w->slot == SLOT_NONE || datapath_owned(primary->dp, w->slot) == 0))
+		return; /* a rollout brings or ends it: its players are with stable, and the rollout says how it fares */
 	if (w->drained) { /* nobody's packets wait for it */
 		if (w->trouble[0])
 			say(j, STATUS_WARN, "worker %s, which is drained, is down: %s", w->name, w->trouble);
@@ -171,6 +174,23 @@ static void judge_quarantine(struct judge *j, const struct quarantine *q)
 	    "quarantine list`", q->left, q->failing ? ", the latest is in no file: the log says why" : "");
 }
 
+/* A rollout that went back, or is about to: as it has been published, in the words of baton-top. */
+static void judge_rollout(struct judge *j, const struct primary *primary, uint32_t group)
+{
+	struct stats_rollout r;
+
+	if (stats_rollout_read(&primary->stats, group, &r) != 0)
+		return;
+	if (r.state == ROLLOUT_DEGRADED)
+		say(j, STATUS_WARN, "rollout of %s is degraded, stable serves: %s; `batonctl rollout status %s` has the gates, "
+		    "`retry` or `undo` ends this", r.group, r.why[0] ? r.why : "no reason is known", r.group);
+	for (uint32_t gate = 0; gate < GATE_COUNT; gate++)
+		if ((r.state == ROLLOUT_PROGRESSING || r.state == ROLLOUT_PAUSED) && r.gate[gate].verdict == STATS_GATE_FAIL)
+			say(j, STATUS_WARN, "rollout of %s at %u.%u %%: gate %s failed in %u of %u windows, %u end it", r.group,
+			    r.weight / 10, r.weight % 10, rollout_gate_name(gate), r.gate[gate].failures, r.of,
+			    r.failure_limit);
+}
+
 /* Only once the group serves: before that it has other troubles, which are said. */
 static void judge_standbys(struct judge *j, const struct primary *primary, uint32_t group)
 {
@@ -185,6 +205,17 @@ static void judge_standbys(struct judge *j, const struct primary *primary, uint3
 	    ready == 0 ? "no standby" : "not every standby", wanted, trouble[0] ? "; the last one: " : "", trouble);
 }
 
+/* What is to be found later and is not being written. */
+static void judge_files(struct judge *j, const struct primary *primary)
+{
+	if (primary->audit && primary->audit->complained)
+		say(j, STATUS_WARN, "the latest line of the audit log could not be written to %s: orders are carried out "
+		    "and not recorded; make room, or the directory", primary->audit->path);
+	if (primary->crash && primary->crash->complained)
+		say(j, STATUS_WARN, "the latest crash record could not be written: how workers die is lost; make room in "
+		    "control.crash_dir, or make the directory");
+}
+
 static void judge_workers(struct judge *j, const struct primary *primary)
 {
 	const struct supervisor *sup = primary->supervisor;
@@ -196,6 +227,7 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		judge_group(j, primary, g);
 		judge_standbys(j, primary, g);
+		judge_rollout(j, primary, g);
 	}
 	judge_quarantine(j, &sup->quarantine);
 	for (uint32_t i = 0; i < sup->workers; i++)
@@ -301,6 +333,7 @@ json_t *status_build(struct primary *primary)
 
 	judge_ports(&j, primary);
 	judge_workers(&j, primary);
+	judge_files(&j, primary);
 	judge_losses(&j, primary, history);
 	judge_lcores(&j, primary, history);
 	reply_set_text(reply, "verdict", verdict_name[j.verdict]);

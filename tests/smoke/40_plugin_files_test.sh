@@ -104,7 +104,7 @@ bad_plugin_is_refused_at_start() {
 	not_started "$WORK/program.so"
 	not_started "$WORK/directory.so" "not a file"
 	not_started "$WORK/fifo.so" "not a file"
-	not_started "$WORK/nothing_here.so" "is the path in the configuration right?"
+	not_started "$WORK/nothing_here.so" "is the path right?"
 }
 # It is sound until it runs: batond goes on trying, says why, and stops in order.
 bad_init_is_reported_at_start() {

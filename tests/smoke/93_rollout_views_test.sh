@@ -7,6 +7,7 @@
 
 explained() { ctl --json rollout explain "$PLUGIN" | jq -re "$1"; }
 top_has() { wait_for "[ \"\$(top_json | jq -c '.rollouts[0] | $1')\" = '$2' ]" || { top_json | jq .rollouts; return 1; }; }
+status_exits() { wait_for "ctl status >$WORK/status; [ \$? = $1 ]" 10 || { cat "$WORK/status"; return 1; }; }
 prom_has() { ctl stats --prom | grep -qF -- "baton_rollout_$1" || { ctl stats --prom | grep rollout; return 1; }; }
 
 steps_are_explained_in_buckets() {
@@ -41,6 +42,9 @@ screen_json_and_prometheus_agree_with_status() {
 	top_has '[.state, .phase, .weight, .step, .steps]' '["paused","pause",100,2,4]'
 	top_has .exposed_buckets "$(rollout .exposed_buckets)"
 	top_has .candidate_build_id "\"$(rollout .candidate.build_id)\""
+	ctl worker list >"$WORK/workers" # who is exposed
+	grep -qE "^$PLUGIN[.]2 +candidate +active " "$WORK/workers" && grep -qE "^$PLUGIN[.]3 +control +active " "$WORK/workers" ||
+		{ cat "$WORK/workers"; return 1; }
 	shows "$PLUGIN  paused: pause, step 2 of 4, until resumed"
 	shows 'weight  10.0% [##'
 	shows 'GATE'
@@ -57,8 +61,12 @@ degraded_is_told_in_words() {
 	equal verdict "$(top_json | jq -r .verdict)" WARN
 	top_json | jq -r '.reasons[]' | grep -qF "rollout of $PLUGIN is degraded, stable serves: "
 	shows "rollout of $PLUGIN is degraded"
+	status_exits 1
+	grep -qF "warn: rollout of $PLUGIN is degraded, stable serves: " "$WORK/status"
+	ctl rollout history "$PLUGIN" | grep -q 'rolled_back, started by '
 	prom_has "state{baton=\"$INSTANCE\",group=\"$PLUGIN\",state=\"degraded\"} 1"
 	ctl rollout undo "$PLUGIN"
+	status_exits 0
 	top_has .state '"healthy"'
 	shows "$PLUGIN  healthy"
 	top_quits

@@ -236,7 +236,7 @@ static int open_plugin(const char *path, char *why, size_t bytes)
 	struct stat status;
 
 	if (fd < 0)
-		return refuse(errno, why, bytes, "cannot be opened: %s; is the path in the configuration right?",
+		return refuse(errno, why, bytes, "cannot be opened: %s; is the path right?",
 			      strerror(errno));
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
 		close(fd);

@@ -145,7 +145,8 @@ BATON_PLUGIN(
 	.max_undo_bytes = REMOVED_PER_TICK * BATON_UNDO_REMOVE, /* a datagram needs less: */
 	.init = @NAME@_init,
 	.packet = @NAME@_packet,
-	.tick = @NAME@_tick
+	.tick = @NAME@_tick,
+	.shadow = 1 /* nothing is done but to records and the reply: a rollout may try it on copies first */
 );
 _Static_assert(REMOVED_PER_TICK * BATON_UNDO_REMOVE >=
 	       SAVED(sizeof(struct @NAME@_player) + sizeof(struct baton_record)), "undo bytes of a new player");

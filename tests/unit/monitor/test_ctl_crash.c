@@ -21,8 +21,8 @@ static void deaths_are_a_line_each(void **unused)
 	run_with(rows, "--json crash list");
 	says(last.out, "\"id\":12");
 	run_with("{\"ok\":true,\"crashes\":[],\"lost\":3,\"directory\":\"/d\"}", "crash list");
-	assert_string_equal(last.out, "no worker has died but as ordered\n");
-	assert_string_equal(last.err, "batonctl: 3 records could not be written to /d\n");
+	assert_string_equal(last.out, "no death is on record\n"); /* three there were */
+	assert_string_equal(last.err, "batonctl: 3 deaths could not be recorded in /d\n");
 }
 
 static const char crash[] =

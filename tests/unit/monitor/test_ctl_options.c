@@ -74,6 +74,11 @@ static void help_is_there_for_the_program_and_each_command(void **unused)
 	run("help");
 	assert_int_equal(last.rc, CTL_OK);
 	says(last.out, "usage: batonctl");
+	says(last.out, "6 degraded, 7 paused");
+	run("rollout --help");
+	assert_int_equal(last.rc, CTL_OK);
+	says(last.out, "rollout undo GROUP");
+	assert_null(strstr(last.out, "worker restart"));
 	run("help worker restart");
 	assert_int_equal(last.rc, CTL_OK);
 	says(last.out, "--version V");

@@ -110,6 +110,15 @@ static void degraded_one_is_told_in_words_everywhere(void **state)
 	has("\ngame  ! degraded\n");
 	has("\nweight   0.0% [                    ]  0 of 4096 buckets, 0+0 workers\n");
 	has("\ngame.2 died: signal 11\n");
+	/* what was measured stands at the end of a reason: it is not cut at 80 columns */
+	strcpy(r->why, "gate cycles_per_packet: above the limit in 20 of 20 slices, in the middle 20480, "
+		       "control 88 cycles");
+	shown();
+	has("! WARN  rollout of game is degraded, stable serves: gate cycles_per_packet:\n"
+	    "        above the limit in 20 of 20 slices, in the middle 20480, control 88\n        cycles\n");
+	has("\ngate cycles_per_packet: above the limit in 20 of 20 slices, in the middle 20480,\n  control 88 cycles\n");
+	strcpy(r->why, "game.2 died: signal 11");
+	shown();
 	record_observe(&record, a, b, &s);
 	press("6");
 	has("! WARN rollout of game: is degraded, stable serves: game.2 died: signa");
