@@ -497,18 +497,18 @@ static void an_owner_of_another_version_gets_nothing_that_it_cannot_read(void **
 	set_schema(0);
 	fill_all(2);
 	rig_plugin("game.so", "ok 1"); /* as when a rollout's candidate dies and stable takes its buckets */
-	fake.hold_revokes = true;
+	fake.hold_revokes = fake.hold_undo = true; /* both are dead before the first bucket is written */
 	assert_int_equal(begin_restore("0,1"), 0);
+	wait_until(op()->move != 0); /* of bucket 0, which the dead one's successor has to convert */
 	kill(rig_pid(0), SIGKILL);
 	wait_until(rig_worker(0)->crashes == 1);
 	kill(rig_pid(1), SIGKILL);
 	wait_until(rig_worker(1)->crashes == 1);
-	bool begun = op()->move != 0; /* in the turn in which it was ordered: then the dead one's successor converts it */
-	fake.hold_revokes = false;
+	fake.hold_revokes = fake.hold_undo = false;
 	wait_done();
 	assert_false(rig_ok());
 	assert_non_null(strstr(rig_error(), "has schema 1 and does not migrate from it"));
-	assert_int_equal(number(rig.reply, "restored"), begun);
+	assert_int_equal(number(rig.reply, "restored"), 1);
 	assert_int_equal(state_schema(&rig.primary->state, 0, 1), 1);
 	assert_true(is_filled(1, 2));
 }
