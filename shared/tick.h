@@ -29,11 +29,12 @@ struct belt_tick {
 };
 static_assert(sizeof(struct belt_tick) == 64, "needs no long cell, and whole steps of belt_copy()");
 
-/* What the worker has run, for a shadow to do the same: written over the room behind the tick. Bit i of a map names bucket
- * group + i * groups; each has tick_map_bytes(). Neither bit: nothing was run in the bucket.
- * w: worker, before it settles  r: I/O lcore 0 */
+/* What the worker has run, for a shadow to do the same: written over the room behind the tick. Bit i of a map names
+ * bucket group + i * groups; each has tick_map_bytes(). Neither bit: nothing was run in the bucket. w: worker, before
+ * it settles  r: I/O lcore 0 */
 struct belt_tick_told {
-	uint64_t from; /* last_tick of the buckets of the first map before: they ran the numbers behind it, up to the entry's */
+	/* last_tick of the buckets of the first map before: they ran the numbers behind it, up to the entry's */
+	uint64_t from;
 	uint8_t map[]; /* first those, then those that ran other numbers: what cannot be told exactly */
 };
 static inline uint32_t tick_map_bytes(uint32_t buckets, uint32_t groups)

@@ -1,17 +1,18 @@
-/* Feed: the mirror of several I/O lcores. A bucket's entries reach its worker over the belts of all of them; the shadow must
- * handle them in the order in which the worker has.
+/* Feed: the mirror of several I/O lcores. A bucket's entries reach its worker over the belts of all of them; the
+ * shadow must handle them in the order in which the worker has.
  *
  * The order is the worker's own: it has one open burst over all its belts, and numbers bursts while a mirror is on
- * (belt.h: numbered, stamp, bursts). Each lcore copies what it reaps to home, lcore 0, with the number of its burst, and says
- * how far it is: `through`. It may say n when it has read n in the worker's `bursts`, then the worker's `done` of its own
- * belt, and has handed over all up to there: `done` was stored before `bursts`. Home reads every lcore's `through` first and
- * then takes all that they have handed over; of what it has then of a worker, no entry of a burst up to the least `through`
- * is missing. Those it mirrors, burst by burst.
+ * (belt.h: numbered, stamp, bursts). Each lcore copies what it reaps to home, lcore 0, with the number of its burst,
+ * and says how far it is: `through`. It may say n when it has read n in the worker's `bursts`, then the worker's
+ * `done` of its own belt, and has handed over all up to there: `done` was stored before `bursts`. Home reads every
+ * lcore's `through` first and then takes all that they have handed over; of what it has then of a worker, no entry of
+ * a burst up to the least `through` is missing. Those it mirrors, burst by burst.
  *
- * A bucket that goes to another worker is a new beginning. All that the old one has done for it has been handed over before
- * the new one is granted it, so home finds the first entry of the new owner's no later than it mirrors anything that
- * came after it, takes the bucket out of step there and asks the new owner for a snapshot. What finds no room is lost, and
- * counted by bucket before its lcore's `through` goes on: home finds that, too, before it mirrors what came after it. */
+ * A bucket that goes to another worker is a new beginning. All that the old one has done for it has been handed over
+ * before the new one is granted it, so home finds the first entry of the new owner's no later than it mirrors
+ * anything that came after it, takes the bucket out of step there and asks the new owner for a snapshot. What finds
+ * no room is lost, and counted by bucket before its lcore's `through` goes on: home finds that, too, before it
+ * mirrors what came after it. */
 #include "lcore.h"
 #include "mirror_parts.h"
 
@@ -68,7 +69,8 @@ static struct feed_node *node_take(struct io_lcore *io, struct mirror_feed *feed
 static void node_give(struct mirror_feed *feed)
 {
 	/* release: pairs with the acquire in take_all(); the node is written */
-	atomic_store_explicit(&feed->head, atomic_load_explicit(&feed->head, memory_order_relaxed) + 1, memory_order_release);
+	atomic_store_explicit(&feed->head, atomic_load_explicit(&feed->head, memory_order_relaxed) + 1,
+			      memory_order_release);
 }
 
 void feed_entry(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct settled *e)
@@ -97,8 +99,8 @@ void feed_entry(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t p
 }
 
 /* Home's own belt alone has snapshots, and ticks. */
-void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct belt_shadow *shadow,
-		   uint32_t verdict)
+void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
+		   const struct belt_shadow *shadow, uint32_t verdict)
 {
 	struct feed_node *node = node_take(io, m->feed[io->index], slot, position, 0);
 
@@ -109,8 +111,8 @@ void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_
 	node_give(m->feed[io->index]);
 }
 
-void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct belt_shadow *shadow,
-	       uint32_t bytes)
+void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
+	       const struct belt_shadow *shadow, uint32_t bytes)
 {
 	struct mirror_feed *feed = m->feed[io->index];
 	struct feed_node *node = node_take(io, feed, slot, position, bytes);
@@ -126,7 +128,8 @@ void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t po
 
 static void say_through(struct mirror_feed *feed, uint32_t slot, uint64_t burst)
 {
-	/* release: pairs with the acquire in feed_through(); what is up to there has been handed over, or counted as lost */
+	/* release: pairs with the acquire in feed_through(); what is up to there has been handed over, or counted as
+	 * lost */
 	if (burst > atomic_load_explicit(&feed->through[slot], memory_order_relaxed))
 		atomic_store_explicit(&feed->through[slot], burst, memory_order_release);
 }
@@ -276,7 +279,8 @@ static void give_nodes_back(struct mirror_feed *feed)
 	atomic_store_explicit(&feed->tail, tail, memory_order_release);
 }
 
-static void mirror_node(struct io_lcore *io, struct mirror *m, const struct mirror_feed *feed, const struct feed_node *node)
+static void mirror_node(struct io_lcore *io, struct mirror *m, const struct mirror_feed *feed,
+			const struct feed_node *node)
 {
 	const uint8_t *bytes = feed->bytes + node->at;
 	struct mirror_bucket *bucket = &m->bucket[node->shadow.bucket];

@@ -11,7 +11,8 @@ struct mirror_cells {
 	uint32_t left;
 };
 
-/* Cells that are of no use any more: of causes before this one. NULL: none of this one is left; else the next of them. */
+/* Cells that are of no use any more: of causes before this one. NULL: none of this one is left; else the next of
+ * them. */
 const struct belt_out_cell *mirror_cell(struct mirror_cells *cells, uint64_t cause);
 /* Adds those of `cause` to the outcome, and goes on behind them. */
 void mirror_cells(struct mirror_cells *cells, uint64_t cause, struct mirror_outcome *out);
@@ -42,8 +43,9 @@ void mirror_snapshot_reaped(struct mirror *m, uint32_t slot, uint64_t position, 
 
 /* ---- mirror_tick.c ---- */
 
-/* A tick as production has run it. Behind it: map of the buckets that ran it, map of those of which that cannot be told, if
- * `spent` a byte for each bucket (struct belt_shadow_tick), and from `cells_at` on `cells` bytes of struct tick_cell. */
+/* A tick as production has run it. Behind it: map of the buckets that ran it, map of those of which that cannot be
+ * told, if `spent` a byte for each bucket (struct belt_shadow_tick), and from `cells_at` on `cells` bytes of struct
+ * tick_cell. */
 struct tick_head {
 	struct belt_tick tick;
 	uint64_t from, time_ns;
@@ -71,8 +73,8 @@ bool mirror_tick_names(const struct tick_head *head, const uint8_t *tick, uint32
 /* All buckets of the group. */
 void mirror_group_forgotten(struct mirror *m, uint32_t group, uint32_t groups);
 /* What a side has made of it. */
-void mirror_tick_judge(struct io_lcore *io, struct mirror *m, uint32_t s, uint64_t position, const struct belt_shadow *shadow,
-		       uint32_t verdict, struct mirror_cells *cells);
+void mirror_tick_judge(struct io_lcore *io, struct mirror *m, uint32_t s, uint64_t position,
+		       const struct belt_shadow *shadow, uint32_t verdict, struct mirror_cells *cells);
 
 /* ---- mirror_compare.c ---- */
 
@@ -87,8 +89,8 @@ uint32_t feed_lost(const struct mirror *m, uint32_t b);
 /* Home's: the worker's bursts are stamped on all lcores. */
 bool feed_is_stamped(const struct mirror *m, uint32_t slot);
 void feed_entry(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct settled *e);
-void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct belt_shadow *shadow,
-		   uint32_t verdict);
+void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
+		   const struct belt_shadow *shadow, uint32_t verdict);
 void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position, const struct belt_shadow *shadow,
 	       uint32_t bytes);
 void feed_begin(struct io_lcore *io, struct mirror *m);

@@ -1,7 +1,8 @@
-/* Mirror: ticks. A worker that has run one says of which buckets, and from which number on (struct belt_tick_told); a shadow
- * runs the same numbers of the same buckets, with as many posts left, in one entry. What a bucket's tick posts and sends is
- * compared cell by cell: cells name the bucket they are from, buckets are run in their order, and a bucket's numbers in
- * theirs, so that bucket, entry and place among the bucket's cells pair them exactly. docs/decisions/010. */
+/* Mirror: ticks. A worker that has run one says of which buckets, and from which number on (struct belt_tick_told); a
+ * shadow runs the same numbers of the same buckets, with as many posts left, in one entry. What a bucket's tick posts
+ * and sends is compared cell by cell: cells name the bucket they are from, buckets are run in their order, and a
+ * bucket's numbers in theirs, so that bucket, entry and place among the bucket's cells pair them exactly.
+ * docs/decisions/010. */
 #include "lcore.h"
 #include "mirror_parts.h"
 
@@ -16,7 +17,10 @@ static bool has(const uint8_t *map, uint32_t nth)
 }
 
 static const uint8_t *ran_of(const uint8_t *tick) { return tick + sizeof(struct tick_head); }
-static const uint8_t *other_of(const struct tick_head *head, const uint8_t *tick) { return ran_of(tick) + head->map_bytes; }
+static const uint8_t *other_of(const struct tick_head *head, const uint8_t *tick)
+{
+	return ran_of(tick) + head->map_bytes;
+}
 static const uint8_t *spent_of(const struct tick_head *head, const uint8_t *tick)
 {
 	return ran_of(tick) + 2 * head->map_bytes;
@@ -145,7 +149,8 @@ static uint32_t pick_cells(const struct tick_head *head, const uint8_t *tick, co
 	return picked;
 }
 
-static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const struct tick_head *head, const uint8_t *tick)
+static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const struct tick_head *head,
+		      const uint8_t *tick)
 {
 	struct mirror_side *side = &m->side[s];
 	struct slot_view *view = &io->slot[side->slot];
@@ -154,7 +159,8 @@ static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const s
 	uint32_t kept = padded((uint32_t)sizeof(uint64_t) + head->map_bytes);
 	struct belt_shadow shadow = {
 		.time_ns = head->time_ns, .move = head->tick.group, .kind = BELT_SHADOW_TICK, .service = (uint8_t)m->service,
-		.len = (uint16_t)(offsetof(struct belt_shadow_tick, map) + head->map_bytes + (head->spent ? head->buckets : 0)),
+		.len = (uint16_t)(offsetof(struct belt_shadow_tick, map) + head->map_bytes +
+				  (head->spent ? head->buckets : 0)),
 	};
 
 	if (m->credit == 0 || !belt_fits(&view->belt, shadow.len, false) || !mirror_ring_take(side, kept + cells, &at))
@@ -177,8 +183,8 @@ static bool copy_tick(struct io_lcore *io, struct mirror *m, uint32_t s, const s
 }
 
 /* The buckets of it that are in step, into `map`. What cannot be told leaves. Returns how many there are. */
-static uint32_t in_step_of(struct mirror *m, uint32_t s, uint32_t slot, const struct tick_head *head, const uint8_t *tick,
-			   uint8_t *map)
+static uint32_t in_step_of(struct mirror *m, uint32_t s, uint32_t slot, const struct tick_head *head,
+			   const uint8_t *tick, uint8_t *map)
 {
 	uint32_t count = 0;
 
@@ -323,16 +329,16 @@ static void tick_differs(struct mirror *m, uint32_t s, uint32_t b, const struct 
 	mirror_leave_step(m, s, &m->bucket[b]);
 }
 
-void mirror_tick_judge(struct io_lcore *io, struct mirror *m, uint32_t s, uint64_t position, const struct belt_shadow *shadow,
-		       uint32_t verdict, struct mirror_cells *cells)
+void mirror_tick_judge(struct io_lcore *io, struct mirror *m, uint32_t s, uint64_t position,
+		       const struct belt_shadow *shadow, uint32_t verdict, struct mirror_cells *cells)
 {
 	const struct mirror_side *side = &m->side[s];
 	const struct mirror_node *node = &side->node[position & BELT_MASK];
 	uint32_t groups = io->steering[m->service].ticks.groups;
 	const uint8_t *map = side->ring + node->request_at + sizeof(uint64_t);
 	struct walk walk = {
-		.kept = side->ring + node->reply_at, .kept_end = side->ring + node->reply_at + node->shadow_at, .cells = cells,
-		.cause = position, .group = shadow->move, .groups = groups, .buckets = m->buckets,
+		.kept = side->ring + node->reply_at, .kept_end = side->ring + node->reply_at + node->shadow_at,
+		.cells = cells, .cause = position, .group = shadow->move, .groups = groups, .buckets = m->buckets,
 	};
 	uint64_t number;
 

@@ -87,8 +87,8 @@ void loop_tell_tick(const struct loop *loop, struct loop_told *told, const struc
 void bucket_note(struct loop *loop, uint32_t bucket);
 /* Before the first entry of a bucket: its records are converted, if they must be, in the open burst. */
 void bucket_migrate(struct loop *loop, uint32_t bucket);
-/* Converts a bucket to schema `want`, the plugin's or an older one that it converts to; in the open burst, if need be in
- * several transactions. Ends the process if that cannot be done. */
+/* Converts a bucket to schema `want`, the plugin's or an older one that it converts to; in the open burst, if need be
+ * in several transactions. Ends the process if that cannot be done. */
 void bucket_convert(struct loop *loop, uint32_t bucket, uint32_t want);
 
 /* ---- verify_loop.c ---- */

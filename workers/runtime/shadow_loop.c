@@ -46,8 +46,8 @@ void loop_tell_tick(const struct loop *loop, struct loop_told *told, const struc
 	told->map[(exact ? 0 : told->bytes) + nth / 8] |= (uint8_t)(1u << nth % 8);
 }
 
-/* The numbers that production's worker has run, with as many posts left as it had; nothing of a bucket that has come from
- * elsewhere than production's did. */
+/* The numbers that production's worker has run, with as many posts left as it had; nothing of a bucket that has come
+ * from elsewhere than production's did. */
 void loop_run_shadow_tick(struct loop *loop, const uint8_t *data)
 {
 	const uint8_t *map = data + offsetof(struct belt_shadow_tick, map), *spent;
