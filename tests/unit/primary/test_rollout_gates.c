@@ -67,6 +67,16 @@ static void a_candidate_that_drops_packets_is_rolled_back(void **unused)
 	assert_string_equal(r()->fired.gate, "drop_ratio");
 	assert_int_equal(r()->bars, 1);
 	only_the_groups_own();
+	json_t *gates = rollout_gates_json(r());
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(gates, 0), "failures")), 2);
+	json_decref(gates);
+	struct rollout_order o = order("r2.so");
+	assert_null(rollout_retry(rig.primary, &o));
+	wait_until(r()->at != AT_CHECK && r()->at != AT_DEGRADED); /* what the last one's gates said is not said of it */
+	gates = rollout_gates_json(r());
+	for (size_t i = 0; i < json_array_size(gates); i++)
+		assert_int_equal(json_integer_value(json_object_get(json_array_get(gates, i), "failures")), 0);
+	json_decref(gates);
 }
 
 static void one_that_drops_none_is_promoted(void **unused)
