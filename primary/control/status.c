@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "audit.h"
 #include "command.h"
+#include "crash_record.h"
 #include "process.h"
 #include "reply.h"
 #include "rollout_names.h"
