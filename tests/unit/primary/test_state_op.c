@@ -484,7 +484,7 @@ static void a_snapshot_of_a_schema_that_the_owner_does_not_know_is_refused(void 
 	take();
 	set_schema(0);
 	fill_all(2);
-	refused_with(begin_restore("5"), -EINVAL, "records of schema 2; version 1, which has it now, has schema 1");
+	refused_with(begin_restore("5"), -ENOTSUP, "records of schema 2; version 1, which has it now, has schema 1");
 	assert_int_equal(count_filled(2), FAKE_BUCKETS);
 }
 
