@@ -63,7 +63,7 @@ degraded_is_told_in_words() {
 	shows "rollout of $PLUGIN is degraded"
 	status_exits 1
 	grep -qF "warn: rollout of $PLUGIN is degraded, stable serves: " "$WORK/status"
-	ctl rollout history "$PLUGIN" | grep -q 'rolled_back, started by '
+	ctl rollout history "$PLUGIN" | grep -q 'rolled back, started by '
 	prom_has "state{baton=\"$INSTANCE\",group=\"$PLUGIN\",state=\"degraded\"} 1"
 	ctl rollout undo "$PLUGIN"
 	status_exits 0
