@@ -79,7 +79,8 @@ started_in_the_moment_of_a_kill() {
 	batond_stop
 	for ((i = 0; i < KILLS; i++)); do
 		[ -z "$pid" ] || kill -KILL $pid
-		ip netns exec "$SERVER" "$BIN/batond" "$WORK/baton.yaml" >"$WORK/again.log" 2>&1 </dev/null &
+		: >"$WORK/again.log" # here, not in the child: until that runs, the one before would seem to be ready
+		ip netns exec "$SERVER" "$BIN/batond" "$WORK/baton.yaml" >>"$WORK/again.log" 2>&1 </dev/null &
 		pid=$!
 		run_process $pid
 		wait_for "grep -q 'ready: instance' $WORK/again.log || [ -z \"\$(proc_start $pid)\" ]"
