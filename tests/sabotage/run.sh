@@ -66,6 +66,8 @@ complete() {
 # ---- one rule -----------------------------------------------------------------------------------------------------------
 # Seeds are fixed: what is noticed today is noticed tomorrow.
 export SEED=1 BATON_TEST_SEED=1
+# Many a broken rule is noticed because something never comes: no minute of each.
+export BATON_TEST_WAIT_S=15
 
 # run PROGRAM LOG: in a session of its own, of which nothing is left, neither processes nor (for root) files in /dev/shm.
 run() {

@@ -17,7 +17,7 @@ static struct caller operator;
 		uint64_t end_ = process_now_ns() + RIG_WAIT_NS; \
 		while (!(condition)) { \
 			if (process_now_ns() > end_) \
-				fail_msg("still not so after 60 s: %s", #condition); \
+				fail_msg("still not so after %llu s: %s", (unsigned long long)RIG_WAIT_S, #condition); \
 			traffic_turn(); \
 		} \
 	} while (0)
