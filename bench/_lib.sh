@@ -103,7 +103,8 @@ bench_config() {
 batond_start() {
 	# Without the players of the round before: the generator counts its sequences from 1, so all its moves would be stale
 	# until it has caught up with them, which at 1 Mpps takes minutes.
-	rm -f "/dev/hugepages/baton.$INSTANCE.state"
+	# And without its rollout, whose candidate would be barred.
+	rm -f "/dev/hugepages/baton.$INSTANCE.state" "/var/lib/baton/$INSTANCE/rollout.json"
 	"$BIN/batond" "$WORK/bench.yaml" >"$WORK/batond.log" 2>&1 &
 	BATOND=$!
 	run_process "$BATOND"

@@ -74,11 +74,13 @@ static uint32_t pid_of(const struct stats *stats, const char *version)
 static uint32_t await_weight(const struct stats *stats, uint32_t permille)
 {
 	struct stats_rollout r;
+	bool begun = false; /* until then the page may still tell of the one before */
 
 	for (long waited = 0; waited < WAIT_NS; waited += LOOK_NS, nap(LOOK_NS)) {
 		if (!rollout_read(stats, &r))
 			continue;
-		if (r.state == ROLLOUT_DEGRADED) {
+		begun = begun || r.state != ROLLOUT_DEGRADED;
+		if (begun && r.state == ROLLOUT_DEGRADED) {
 			fprintf(stderr, "bench-rollout: it was rolled back before the crash: %s\n", r.why);
 			return 0;
 		}
