@@ -70,14 +70,20 @@ static void found(enum lie lie, uint64_t every, enum interest_fault kind, struct
 {
 	struct outcome o;
 	const struct bots_interest *in = &o.tally.interest;
+	uint64_t lies = 0;
 
-	run(lie, every, options, &o);
-	all_answered(&o);
-	print_message("%llu lies of kind %u\n", (unsigned long long)o.lies, (unsigned)kind);
-	assert_true(o.lies >= 5);
-	assert_in_range(in->fault[kind], o.lies - (excused != 0 ? o.lies * excused / 1000 + 2 : 0), o.lies);
-	assert_int_equal(bots_interest_faults(in), in->fault[kind]);
-	assert_false(bots_passed(&o.tally));
+	/* Some lies need an occasion, which players give by chance: in one run of many there are hardly any. */
+	for (uint32_t runs = 0; lies < 5; runs++) {
+		assert_true(runs < 8);
+		run(lie, every, options, &o);
+		all_answered(&o);
+		print_message("%llu lies of kind %u\n", (unsigned long long)o.lies, (unsigned)kind);
+		lies += o.lies;
+		uint64_t unfound = excused != 0 ? o.lies * excused / 1000 + 2 : 0;
+		assert_in_range(in->fault[kind], o.lies > unfound ? o.lies - unfound : 0, o.lies);
+		assert_int_equal(bots_interest_faults(in), in->fault[kind]);
+		assert_int_equal(bots_passed(&o.tally), in->fault[kind] == 0);
+	}
 }
 
 static void an_honest_server_passes(void **state)
