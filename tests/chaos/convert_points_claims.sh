@@ -30,24 +30,16 @@ worker_ends_at() {
 	sound
 }
 workers_end_while_they_convert() {
-	local point how count=0
 	RANDOM=$((SEED % 32768))
 	bots_start $SWEEP_BOTS --seed "$SEED"
 	replies_more 1000
-	for point; do
-		[ -z "${ONLY_POINT:-}" ] || [ "$ONLY_POINT" = "$point" ] || continue
-		for how in $HOWS; do
-			[ "$how" != drawn ] || { how=(kill segv stop); how=${how[RANDOM % 3]}; }
-			worker_ends_at "$point" "$how" || { echo "at $point, $how"; return 1; }
-			count=$((count + 1))
-		done
-	done
+	each_point worker_ends_at "$@"
 	bots_stop
 	bots_wait || cat "$WORK/bots.err"
 	bots_clean
 	equal "attack faults" "$(bots_value attack.faults)" 0
 	equal "books" "$(bots_value attack.books)" balanced
-	echo "note: seed $SEED, $count ends, $(fired) workers, $(bots_value received) replies"
+	echo "note: seed $SEED, $ENDS ends, $(fired) workers, $(bots_value received) replies"
 }
 
 # ---- the primary ------------------------------------------------------------------------------------------------------
@@ -129,33 +121,29 @@ ends_in_the_middle() {
 	done
 	kill -USR1 "$(cat "$WORK/bots.pid")"
 }
+record_change_ends_at() {
+	local when
+	when=$(when_of "$1")
+	if [ "$when" = UNDO ]; then undo_ends_at "$1" "$2"; else ends_at "$1" "$when" "$2"; fi
+	orders_end
+	wait_for all_serve
+	sound
+	[ "$when" != HOLD ] || return 0 # their schema changes, too
+	ghosts_are_whole
+	ghosts_are first
+	ghosts_are second
+}
 primary_ends_while_records_change() {
-	local point when how count=0
 	RANDOM=$((SEED % 32768))
 	: >"$WORK/primary.done"
 	# without attacks, which leave records with whoever is attacked, ghosts among them
 	bots_start $SWEEP_BOTS --mix move=90,heartbeat=10 --seed $((SEED + 1))
 	choose_ghosts
-	for point; do
-		[ -z "${ONLY_POINT:-}" ] || [ "$ONLY_POINT" = "$point" ] || continue
-		when=$("$POINTS" list | awk -v point="$point" '$1 == point { print $2 }')
-		for how in $HOWS; do
-			[ "$how" != drawn ] || { how=(kill segv stop); how=${how[RANDOM % 3]}; }
-			if [ "$when" = UNDO ]; then undo_ends_at "$point" "$how"; else ends_at "$point" "$when" "$how"; fi
-			orders_end
-			count=$((count + 1))
-			wait_for all_serve
-			sound
-			[ "$when" != HOLD ] || continue # their schema changes, too
-			ghosts_are_whole
-			ghosts_are first
-			ghosts_are second
-		done
-	done
+	each_point record_change_ends_at "$@"
 	bots_stop
 	bots_wait || cat "$WORK/bots.err"
 	bots_clean
-	echo "note: seed $SEED, $count primaries ended, $(wc -l <"$WORK/ghosts") buckets put back, $(bots_value received) replies"
+	echo "note: seed $SEED, $ENDS primaries ended, $(wc -l <"$WORK/ghosts") buckets put back, $(bots_value received) replies"
 }
 
 # ---- whoever writes a snapshot ------------------------------------------------------------------------------------------

@@ -64,6 +64,25 @@ workers_end_at_every_point() {
 }
 books_are_exact_after_the_sweep() { batond_stop; ledger_balances; grep 'pool io.0: full' "$WORK/batond.log"; }
 
+# ---- point by point ---------------------------------------------------------------------------------------------------
+
+when_of() { "$POINTS" list | awk -v point="$1" '$1 == point { print $2 }'; }
+# each_point COMMAND POINT...: COMMAND POINT HOW with each of the signals of $HOWS, or one of them drawn; $ENDS: how often.
+# Neither this nor COMMAND may stand in front of || or &&: the shell would pass over all that fails in there.
+each_point() {
+	local command=$1 point how
+	ENDS=0
+	for point in "${@:2}"; do
+		[ -z "${ONLY_POINT:-}" ] || [ "$ONLY_POINT" = "$point" ] || continue
+		for how in $HOWS; do
+			[ "$how" != drawn ] || { how=(kill segv stop); how=${how[RANDOM % 3]}; }
+			echo "at $point, $how"
+			"$command" "$point" "$how"
+			ENDS=$((ENDS + 1))
+		done
+	done
+}
+
 # ---- the primary ------------------------------------------------------------------------------------------------------
 
 # What makes the primary pass a point of that kind; again until it has.
@@ -104,27 +123,19 @@ ends_at() {
 	bots_running || { echo "the bots gave up after $point $how:"; cat "$WORK/bots.err"; return 1; }
 	echo "$point $how" >>"$WORK/primary.done"
 }
+primary_ends_once() { ends_at "$1" "$(when_of "$1")" "$2"; }
 # primary_ends_at POINTS...: each with the signals of $HOWS, or one of them drawn.
 primary_ends_at() {
-	local point when how count=0
 	RANDOM=$((SEED % 32768))
 	: >"$WORK/primary.done"
 	bots_start $SWEEP_BOTS --seed $((SEED + 1))
 	wait_for '[ "$(counter replies)" -gt 1000 ]'
-	for point; do
-		[ -z "${ONLY_POINT:-}" ] || [ "$ONLY_POINT" = "$point" ] || continue
-		when=$("$POINTS" list | awk -v point="$point" '$1 == point { print $2 }')
-		for how in $HOWS; do
-			[ "$how" != drawn ] || { how=(kill segv stop); how=${how[RANDOM % 3]}; }
-			ends_at "$point" "$when" "$how"
-			count=$((count + 1))
-		done
-	done
+	each_point primary_ends_once "$@"
 	bots_stop
 	bots_wait || cat "$WORK/bots.err"
 	bots_clean
 	equal "attack faults" "$(bots_value attack.faults)" 0
 	equal "books" "$(bots_value attack.books)" balanced
-	echo "note: seed $SEED, $count primaries ended, $(bots_value received) replies, $(bots_value outages.unanswered) requests unanswered"
+	echo "note: seed $SEED, $ENDS primaries ended, $(bots_value received) replies, $(bots_value outages.unanswered) requests unanswered"
 	echo "note: $(tr '\n' ',' <"$WORK/primary.done")"
 }
