@@ -85,16 +85,22 @@ static void a_build_that_was_rolled_back_is_barred_until_retry(void **unused)
 	has(6, 6);
 }
 
+/* It goes from the first weight to the next, and a move of that has begun and does not end. */
+static void held_on_its_way(struct rollout_order *o)
+{
+	start("r2.so");
+	until_pause(100);
+	assert_true(ok(rollout_resume(rig.primary, o)));
+	fake.hold_moves = true;
+	wait_until(r()->moving && rig.primary->supervisor->scale.receiver != SHARE_NOBODY);
+}
+
 static void an_abort_gives_everything_back(void **unused)
 {
 	struct rollout_order o = order(NULL);
 
 	(void)unused;
-	start("r2.so");
-	until_pause(100);
-	assert_true(ok(rollout_resume(rig.primary, &o)));
-	fake.hold_moves = true;
-	wait_until(r()->moving && rig.primary->supervisor->scale.receiver != SHARE_NOBODY);
+	held_on_its_way(&o);
 	assert_true(ok(rollout_abort(rig.primary, &o))); /* in the middle of a move */
 	fake.hold_moves = false;
 	wait_until(r()->at == AT_DEGRADED);
@@ -255,11 +261,7 @@ static void a_rollback_that_was_cut_short_is_history(void **unused)
 	struct rollout_order o = order(NULL);
 
 	(void)unused;
-	start("r2.so");
-	until_pause(100);
-	assert_true(ok(rollout_resume(rig.primary, &o)));
-	fake.hold_moves = true;
-	wait_until(r()->moving && rig.primary->supervisor->scale.receiver != SHARE_NOBODY);
+	held_on_its_way(&o);
 	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
 	wait_until(r()->at == AT_ROLLBACK);
 	struct rollouts *mine = rig.primary->rollouts;
