@@ -138,7 +138,7 @@ round() {
 	"$@" >"$WORK/result" || die "$kind failed"
 	line="$kind $before $(probe after) $(sed "s/^$kind //" "$WORK/result" | tr '\n' ' ')"
 	printf '%s\n' "$line" >>"$RESULTS"
-	local told='^(before_pingpong_ns|before_lost|mpps|(worker|io)_cycles|(rtt_)?p[0-9]+_ns|gap_p[0-9]+_us|moves|lost)='
+	local told='^(before_pingpong_ns|before_lost|mpps|mlines|(worker|io)_cycles|(rtt_)?p[0-9]+_ns|gap_p[0-9]+_us|moves|lost)='
 	printf '# %-10s %-9s %s\n' "$kind" "$("$BIN/bench-report" state <<<"$line")" \
 		"$(tr ' ' '\n' <<<"$line" | grep -E "$told" | xargs)"
 }

@@ -59,6 +59,9 @@
 #define baton_unlikely(x) __builtin_expect(!!(x), 0)
 /* Asks for a cache line to write to: one that another core has is taken over, not shared. */
 #define baton_prefetch_write(line) __asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)(line)))
+/* Gives a cache line that has been written back to what all cores share, where another one finds it sooner. A hint: CPUs
+ * that do not know it take it for a nop. */
+#define baton_demote(line) __asm__ __volatile__("cldemote %0" : : "m"(*(const uint8_t *)(line)))
 /* Stops the compiler, not the CPU: on x86-64 stores leave the core in program order, which is all that a
  * reader of a dead or living process on the same machine needs. gcc and clang reorder plain stores without it. */
 #define baton_compiler_fence() __asm__ __volatile__("" ::: "memory")

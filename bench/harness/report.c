@@ -118,6 +118,21 @@ void report_put_medians(FILE *out, const struct report *r, enum bench_state stat
 		put_median(out, r, figure[i].name, figure[i].kind, state, figure[i].key, figure[i].digits);
 }
 
+void report_put_disturbed(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds,
+			  const struct report_figure *figure, size_t count)
+{
+	uint32_t rounds = 0;
+
+	for (uint32_t i = 0; i < kinds; i++)
+		rounds += report_rounds(r, kind[i], STATE_DISTURBED);
+	if (rounds == 0)
+		return;
+	fprintf(out, ",\"disturbed_rounds\":{\"rounds\":%u", rounds);
+	put_median(out, r, "pingpong_ns", kind[0], STATE_DISTURBED, "before_pingpong_ns", 1);
+	report_put_medians(out, r, STATE_DISTURBED, figure, count);
+	fputc('}', out);
+}
+
 void report_put_head(FILE *out, const struct report *r, const char *bench, const char *const *kind, uint32_t kinds,
 		     enum bench_state state, bool pingpong)
 {
@@ -153,13 +168,13 @@ double report_put_faults(FILE *out, const struct report *r, const char *const *k
 
 int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uint32_t in_flight)
 {
-	static const char *const kind[] = { "offload", "software", "residence", "control" };
-	static const struct report_figure speed[] = {
+	static const char *const kind[] = { "offload", "software", "residence", "control", "lines" };
+	static const struct report_figure figure[] = {
 		{ "mpps", "offload", "mpps", 2 },
 		{ "mpps_sw", "software", "mpps", 2 },
 		{ "worker_cycles", "offload", "worker_cycles", 1 },
 		{ "io_cycles", "offload", "io_cycles", 1 },
-	}, time[] = {
+		{ "control_mpps", "lines", "mlines", 2 },
 		{ "p50_ns", "residence", "p50_ns", 0 },
 		{ "p90_ns", "residence", "p90_ns", 0 },
 		{ "p99_ns", "residence", "p99_ns", 0 },
@@ -169,14 +184,13 @@ int report_pipeline(const struct report *r, FILE *out, uint32_t frame_bytes, uin
 		{ "control_p99_ns", "control", "rtt_p99_ns", 0 },
 		{ "worker_burst", "offload", "worker_burst", 1 },
 	};
-	enum bench_state state = report_majority(r, kind, 4);
+	enum bench_state state = report_majority(r, kind, 5);
 
-	report_put_head(out, r, "pipeline", kind, 4, state, true);
-	fprintf(out, ",\"frame_bytes\":%u", frame_bytes);
-	report_put_medians(out, r, state, speed, sizeof(speed) / sizeof(speed[0]));
-	fprintf(out, ",\"in_flight\":%u", in_flight);
-	report_put_medians(out, r, state, time, sizeof(time) / sizeof(time[0]));
+	report_put_head(out, r, "pipeline", kind, 5, state, true);
+	fprintf(out, ",\"frame_bytes\":%u,\"in_flight\":%u", frame_bytes, in_flight);
+	report_put_medians(out, r, state, figure, sizeof(figure) / sizeof(figure[0]));
 	double faults = report_put_faults(out, r, kind, 3);
+	report_put_disturbed(out, r, kind, 5, figure, sizeof(figure) / sizeof(figure[0]));
 	fprintf(out, "}\n");
 	return faults != 0;
 }
@@ -201,7 +215,9 @@ int report_handover(const struct report *r, FILE *out)
 	fprintf(out, ",\"moves\":%.0f", report_sum(r, "handover", "moves"));
 	double faults = report_put_faults(out, r, kind, 1);
 	report_put_medians(out, r, state, figure, sizeof(figure) / sizeof(figure[0]));
-	fprintf(out, ",\"unseen\":%.0f}\n", report_sum(r, "handover", "unseen"));
+	fprintf(out, ",\"unseen\":%.0f", report_sum(r, "handover", "unseen"));
+	report_put_disturbed(out, r, kind, 2, figure, sizeof(figure) / sizeof(figure[0]));
+	fprintf(out, "}\n");
 	return faults != 0;
 }
 
@@ -242,7 +258,9 @@ int report_kill(const struct report *r, FILE *out)
 	static const struct report_figure figure[] = {
 		{ "gap_p50_us", "kill", "gap_p50_us", 2 },
 		{ "gap_p99_us", "kill", "gap_p99_us", 2 },
+		{ "cold_gap_p50_us", "cold", "gap_p50_us", 2 },
 		{ "cold_gap_p99_us", "cold", "gap_p99_us", 2 },
+		{ "control_p50_us", "control", "gap_p50_us", 2 },
 		{ "control_p99_us", "control", "gap_p99_us", 2 },
 	};
 	enum bench_state state = report_majority(r, kind, 3);
@@ -257,6 +275,7 @@ int report_kill(const struct report *r, FILE *out)
 		wrong += sum;
 	}
 	report_put_medians(out, r, state, figure, sizeof(figure) / sizeof(figure[0]));
+	report_put_disturbed(out, r, kind, 3, figure, sizeof(figure) / sizeof(figure[0]));
 	fprintf(out, "}\n");
 	return wrong != 0;
 }

@@ -60,6 +60,10 @@ void report_put_head(FILE *out, const struct report *r, const char *bench, const
 		     enum bench_state state, bool pingpong);
 void report_put_medians(FILE *out, const struct report *r, enum bench_state state, const struct report_figure *figure,
 			size_t count);
+/* "disturbed_rounds":{...}: the same over the rounds that say little by themselves, for a machine that is never quiet:
+ * Baton and control took turns, so they can be held against each other. Nothing, if there is none. */
+void report_put_disturbed(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds,
+			  const struct report_figure *figure, size_t count);
 double report_put_faults(FILE *out, const struct report *r, const char *const *kind, uint32_t kinds);
 
 /* The last line of a bench. Returns 0, or 1 if something happened that never may (lost, duplicated, ...). */

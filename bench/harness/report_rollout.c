@@ -32,6 +32,7 @@ int report_rollout(const struct report *r, FILE *out)
 	}, gap[] = {
 		{ "gap_p50_us", "rollout", "gap_p50_us", 2 },
 		{ "gap_p99_us", "rollout", "gap_p99_us", 2 },
+		{ "control_p50_us", "control", "gap_p50_us", 2 },
 		{ "control_p99_us", "control", "gap_p99_us", 2 },
 	};
 	enum bench_state state = report_majority(r, kind, 2);
@@ -43,6 +44,7 @@ int report_rollout(const struct report *r, FILE *out)
 	double faults = report_put_faults(out, r, kind, 1), drift = report_sum(r, "rollout", "drift");
 	fprintf(out, ",\"drift\":%.0f", drift);
 	report_put_medians(out, r, state, gap, sizeof(gap) / sizeof(gap[0]));
+	report_put_disturbed(out, r, kind, 2, gap, sizeof(gap) / sizeof(gap[0]));
 	fprintf(out, "}\n");
 	return faults + drift != 0;
 }

@@ -51,6 +51,15 @@ static uint32_t free_slot(const struct supervisor *sup)
 	return SLOT_NONE;
 }
 
+/* Nobody else runs or starts on that CPU. */
+static bool cpu_is_free(const struct supervisor *sup, int32_t cpu)
+{
+	for (uint32_t i = 0; i < sup->slots; i++)
+		if ((sup->slot[i].pid > 0 || sup->slot[i].state == WORKER_STARTING) && sup->slot[i].cpu == cpu)
+			return false;
+	return cpu >= 0;
+}
+
 static int32_t cpu_of(const struct config_group *group, const struct worker *w)
 {
 	return group->core_count ? (int32_t)group->cores[w->index % group->core_count] : -1;
@@ -109,6 +118,7 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	/* the slot is free: its journal is empty, so it names no record of the old group */
 	/* What a shadow writes into its control block's journal names no record at all. */
 	uint32_t group_or_none = w->shadow && !standby ? BATON_MAX_GROUPS : w->group;
+	bool alone = !standby && cpu_is_free(sup, cpu_of(group, w));
 	uint32_t incarnation = state_slot_begin(&sup->primary->state, at, group_or_none);
 	/* before there is a worker that could write one */
 	crash_note_clear(&state_control(&sup->primary->state, at)->crash);
@@ -125,6 +135,7 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	else
 		memcpy(sup->slot[at].name, w->name, sizeof(sup->slot[at].name));
 	fill_spawn(sup, at, group, &spawn);
+	spawn.alone = alone;
 	rc = zygote_client_spawn(&sup->zygote, &spawn, image, &sup->slot[at].socket);
 	sup->slot[at].image = image;
 	if (rc == 0)

@@ -7,6 +7,7 @@
 
 #include "tick.h"
 
+#define DEMOTE_FROM 32u /* entries in a burst */
 #define SLOTS_AHEAD  12u /* entries whose slots are asked for before they are handled */
 #define PLUGIN_AHEAD 6u  /* entries whose records are, or medium cells: their slots have arrived by then */
 #define TICK_CONVERTS 4u /* buckets whose records one tick entry converts */
@@ -408,6 +409,15 @@ static void stamp_burst(struct loop *loop, struct belt_consumer *belt, uint64_t 
 		*(volatile uint32_t *)&belt->belt->stamp[(first + i) & BELT_MASK] = (uint32_t)loop->bursts;
 }
 
+/* The slots of a large burst, which the I/O lcore reads next. In a small one it finds them as fast. */
+static inline void give_back_slots(const struct belt_consumer *belt, uint64_t first, uint64_t end)
+{
+	if (end - first < DEMOTE_FROM)
+		return;
+	for (uint64_t at = first; at != end; at++)
+		baton_demote(belt_slot_at(belt, at));
+}
+
 /* One open burst over all belts: it is settled before another is taken from. */
 static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 {
@@ -428,6 +438,7 @@ static uint32_t loop_burst(struct loop *loop, uint32_t index, uint32_t ready)
 	else
 		run_burst(loop, belt, first + count, first + ready);
 	BATON_POINT(burst_handled);
+	give_back_slots(belt, first, txn->position);
 	txn_settle(txn);
 	if (baton_unlikely(stamped))
 		/* release: pairs with the acquire in feed.c; whoever reads it finds `done` of every burst up to it */

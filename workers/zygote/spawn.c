@@ -33,13 +33,16 @@ static void say_born(int control, pid_t pid)
 }
 
 /* glibc's fork twice: the one between leaves at once, so that the grandchild becomes the primary's. (Raw clone would
- * leave malloc's locks as some EAL thread held them.) born: where its pid is told, -1: nowhere. Returns true in the
+ * leave malloc's locks as some EAL thread held them.) born: where its pid is told, -1: nowhere. cpu: where as much as
+ * can of it happens, -1: here. Our own CPU may be the one that an I/O lcore polls on, too. Returns true in the
  * grandchild. */
-static bool fork_away(int born)
+static bool fork_away(int born, int32_t cpu)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		if (cpu >= 0)
+			(void)confine_cpu(cpu); /* the worker will say what is wrong with it */
 		pid = fork();
 		if (pid == 0)
 			return true;
@@ -64,12 +67,24 @@ static void become_spare(struct worker_host *host, int control)
 	spawn_serve(host);
 }
 
+/* What a worker has to unmap, for the next one: EAL's thread maps what the primary's heap might have grown by. Not at
+ * once: the I/O lcore may wait for this CPU, to go on with the worker that has just been forked. */
+#define REFRESH_MS 20
+static bool maps_stale;
+
+static void refresh_maps(struct worker_host *host)
+{
+	if (maps_stale && confine_maps_read(&host->maps) == 0)
+		maps_stale = false;
+}
+
 static void carry_out(struct worker_host *host, const struct zygote_message *message, int fd[2])
 {
 	bool spawn = message->kind == ZYGOTE_SPAWN && fd[0] >= 0 && fd[1] >= 0;
 	bool spare = message->kind == ZYGOTE_SPARE && fd[0] >= 0;
 
-	if ((spawn || spare) && fork_away(spawn ? fd[0] : -1)) {
+	refresh_maps(host);
+	if ((spawn || spare) && fork_away(spawn ? fd[0] : -1, spawn && message->spawn.alone ? message->spawn.cpu : -1)) {
 		if (spare)
 			become_spare(host, fd[0]);
 		worker_run(host, &message->spawn, fd[0], fd[1]);
@@ -77,8 +92,7 @@ static void carry_out(struct worker_host *host, const struct zygote_message *mes
 	for (int i = 0; i < 2; i++)
 		if (fd[i] >= 0)
 			close(fd[i]);
-	/* For the next one, while nobody waits: EAL's thread maps what the primary's heap might have grown by. */
-	(void)confine_maps_read(&host->maps);
+	maps_stale = true;
 }
 
 void spawn_serve(struct worker_host *host)
@@ -91,8 +105,14 @@ void spawn_serve(struct worker_host *host)
 	for (;;) {
 		struct pollfd control = {.fd = ZYGOTE_FD_CONTROL, .events = POLLIN};
 
-		if (poll(&control, 1, -1) < 0 && errno != EINTR)
+		int ready = poll(&control, 1, maps_stale ? REFRESH_MS : -1);
+
+		if (ready < 0 && errno != EINTR)
 			_exit(1);
+		if (ready == 0) {
+			refresh_maps(host);
+			continue;
+		}
 		int rc = zygote_receive(ZYGOTE_FD_CONTROL, &message, fd, NULL);
 		if (rc == 1)
 			carry_out(host, &message, fd);

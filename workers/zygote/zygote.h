@@ -52,7 +52,7 @@ struct zygote_spawn {
 	uint32_t key;           /* enum baton_key the service steers by */
 	uint64_t seed_salt;     /* for baton_random() */
 	uint32_t shadow;        /* 0: works on the group's records; else: on those of side shadow - 1 of shadow_region.h */
-	uint32_t pad;
+	uint32_t alone;         /* 1: nobody runs on `cpu`, and somebody waits: all of the start may happen there */
 	char name[BATON_NAME_BYTES];  /* "game.0" */
 	char plugin[BATON_PATH_BYTES]; /* path of the original, for messages */
 	uint32_t settings;

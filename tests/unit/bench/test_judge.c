@@ -139,10 +139,11 @@ static void pipeline_object_has_the_promised_keys(void **state)
 		add("software", NEAR, "mpps=41 lost=0");
 		add("residence", NEAR, "mpps=1 p50_ns=700 p90_ns=900 p99_ns=1500");
 		add("control", NEAR, "rtt_p50_ns=100 rtt_p90_ns=120 rtt_p99_ns=300");
+		add("lines", NEAR, "mlines=70");
 	}
 	assert_int_equal(object(pipeline), 0);
 	has("{\"bench\":\"pipeline\",\"state\":\"near\",\"pingpong_ns\":80.0,\"disturbed\":false,\"frame_bytes\":90,"
-	    "\"mpps\":61.50,\"mpps_sw\":41.00,\"worker_cycles\":39.0,\"io_cycles\":30.0,\"in_flight\":2048,"
+	    "\"in_flight\":2048,\"mpps\":61.50,\"mpps_sw\":41.00,\"worker_cycles\":39.0,\"io_cycles\":30.0,\"control_mpps\":70.00,"
 	    "\"p50_ns\":700,\"p90_ns\":900,\"p99_ns\":1500,");
 	has("\"control_p99_ns\":300");
 	assert_non_null(strstr(text, "}\n"));
@@ -157,6 +158,7 @@ static void too_few_rounds_are_called_disturbed(void **state)
 	has("\"state\":null");
 	has("\"disturbed\":true");
 	has("\"mpps\":null");
+	has("\"disturbed_rounds\":{\"rounds\":1,\"pingpong_ns\":80.0,\"mpps\":61.50,\"mpps_sw\":null,");
 	for (int i = 0; i < 4; i++)
 		add("offload", FAR, "mpps=50");
 	assert_int_equal(object(pipeline), 0);
@@ -191,12 +193,13 @@ static void kills_are_summed_and_what_may_never_happen_fails(void **state)
 		    "gap_p99_us=900 lost=0 duplicated=0 reordered=0 wrong=0 drift=0");
 		add("cold", FAR, "kills=20 with_unsettled=20 redelivered=8000 records_undone=1 gap_p50_us=3000 "
 		    "gap_p99_us=4500 lost=0");
-		add("control", FAR, "kills=100 gap_p99_us=150");
+		add("control", FAR, "kills=100 gap_p50_us=100 gap_p99_us=150");
 	}
 	assert_int_equal(object(report_kill), 0);
 	has("{\"bench\":\"kill\",\"state\":\"far\",\"disturbed\":false,\"kills\":600,\"with_unsettled\":550,"
 	    "\"redelivered\":85000,\"records_undone\":40,\"lost\":0,\"duplicated\":0,\"reordered\":0,\"drift\":0,"
-	    "\"gap_p50_us\":300.00,\"gap_p99_us\":900.00,\"cold_gap_p99_us\":4500.00,\"control_p99_us\":150.00}");
+	    "\"gap_p50_us\":300.00,\"gap_p99_us\":900.00,\"cold_gap_p50_us\":3000.00,\"cold_gap_p99_us\":4500.00,"
+	    "\"control_p50_us\":100.00,\"control_p99_us\":150.00}");
 	add("cold", LOST, "kills=20 drift=1");
 	assert_int_equal(object(report_kill), 1);
 	has("\"drift\":1");
@@ -218,14 +221,14 @@ static void crashes_of_a_candidate_are_judged_by_how_the_way_back_was(void **sta
 	for (uint32_t i = 0; i < 5; i++) {
 		add("rollout", FAR, "detect_p50_us=110 detect_p99_us=300 move_p50_us=8 move_p99_us=20 gap_p50_us=150 "
 		    "gap_p99_us=700 crashes=20 redelivered=60 lost=0 duplicated=0 reordered=0 wrong=0 dropped=0 drift=0");
-		add("control", FAR, "kills=20 gap_p99_us=150");
+		add("control", FAR, "kills=20 gap_p50_us=110 gap_p99_us=150");
 	}
 	assert_int_equal(object(report_rollout), 0);
 	has("{\"bench\":\"rollout\",\"state\":\"far\"");
 	has("\"disturbed\":false,\"crashes\":100,\"redelivered\":300,\"rollback_detect_us\":110.00,"
 	    "\"rollback_detect_p99_us\":300.00,\"rollback_move_us\":8.00,\"rollback_move_p99_us\":20.00,\"lost\":0,"
 	    "\"duplicated\":0,\"reordered\":0,\"wrong\":0,\"dropped\":0,\"drift\":0,\"gap_p50_us\":150.00,"
-	    "\"gap_p99_us\":700.00,\"control_p99_us\":150.00}");
+	    "\"gap_p99_us\":700.00,\"control_p50_us\":110.00,\"control_p99_us\":150.00}");
 	add("rollout", LOST, "crashes=20 lost=1");
 	assert_int_equal(object(report_rollout), 1);
 	has("\"lost\":1");
