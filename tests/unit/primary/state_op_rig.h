@@ -1,5 +1,5 @@
-/* What tests of snapshots and restores share: a supervisor with workers and records, this program as the one that writes
- * snapshots, orders and how they end. */
+/* What tests of snapshots and restores share: a supervisor with workers and records, this program as the one that
+ * writes snapshots, orders and how they end. */
 #ifndef STATE_OP_RIG_H
 #define STATE_OP_RIG_H
 

@@ -1,5 +1,5 @@
-/* Snapshots put back under the supervisor: what is copied, refused and reported, and what becomes of it when buckets move,
- * owners die or change their version, and the primary stops in the middle. */
+/* Snapshots put back under the supervisor: what is copied, refused and reported, and what becomes of it when buckets
+ * move, owners die or change their version, and the primary stops in the middle. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* Snapshots taken under the supervisor: what is copied, refused and reported, and what becomes of it when whoever writes dies
- * or hangs, and when the primary stops in the middle. */
+/* Snapshots taken under the supervisor: what is copied, refused and reported, and what becomes of it when whoever
+ * writes dies or hangs, and when the primary stops in the middle. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

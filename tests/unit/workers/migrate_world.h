@@ -1,5 +1,5 @@
-/* A world for tests of migrations, in memory that a child shares: a group of records, a belt, a worker's turn, and what must be
- * true of the records. Included behind workers/runtime/migrate.c. */
+/* A world for tests of migrations, in memory that a child shares: a group of records, a belt, a worker's turn, and what
+ * must be true of the records. Included behind workers/runtime/migrate.c. */
 #ifndef MIGRATE_WORLD_H
 #define MIGRATE_WORLD_H
 
@@ -21,7 +21,8 @@ struct world {
 	uint32_t chunk; /* records that one transaction may convert; 0: all */
 };
 
-/* Entries in belts, and those that may be offered: one that is still in a belt must stay as it is, however many come after it. */
+/* Entries in belts, and those that may be offered: one that is still in a belt must stay as it is, however many come
+ * after it. */
 #define POOL 256u
 static struct fake_entry pool[POOL], *unused_entry[POOL];
 static uint32_t unused_entries;
