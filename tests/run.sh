@@ -3,7 +3,7 @@
 # line is the sum of all.
 #   LEAVE_OUT  a pattern of unit tests that are not run
 #   UNIT_DIR   where the unit test programs are (default build/release/tests/unit)
-#   JOBS       unit test programs and fuzz runs at a time (default 3: many wait for something)
+#   JOBS       unit test programs at a time (default: two a processor and one: most of them wait for something)
 #   FUZZ_RUNS  inputs of each fuzz run (default: by the program), SEED the first run's seed (default: by the clock)
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -23,14 +23,14 @@ summed() { sed -n "s/^\[ *$1 *\] \([0-9]*\) test(s).*/\1/p" "$log" | awk '{ n +=
 
 # counted_line: what a job says last of itself, for sum_jobs(); it starts with a tab, as nothing else does.
 counted_line() { printf '\t%d %d %d\n' "$passed" "$failed" "$skipped"; }
-# jobs FUNCTION: for each line of its input FUNCTION LINE, JOBS at a time, each in a shell of its own with a log of its own;
+# jobs FUNCTION MOST: for each line of its input FUNCTION LINE, MOST at a time, each in a shell and with a log of its own;
 # prints what each has said, whole and in the order of the lines, and adds up what they counted.
 jobs() {
-	local dir line n=0 running=0 ok bad skips
+	local dir line n=0 running=0 ok bad skips most=$2 pids=()
 	dir=$(mktemp -d)
 	while read -r line; do
 		n=$((n + 1))
-		[ "$running" -lt "${JOBS:-3}" ] || { wait -n; running=$((running - 1)); }
+		[ "$running" -lt "$most" ] || { wait -n; running=$((running - 1)); }
 		running=$((running + 1))
 		(
 			log=$dir/$n.log passed=0 failed=0 skipped=0
@@ -38,8 +38,9 @@ jobs() {
 			"$1" "$line"
 			counted_line
 		) >"$dir/$n" 2>&1 </dev/null &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}" # and for nothing else that runs beside them
 	for ((line = 1; line <= n; line++)); do
 		read -r ok bad skips < <(sed -n 's/^\t\([0-9]*\) \([0-9]*\) \([0-9]*\)$/\1 \2 \3/p' "$dir/$line")
 		[ -n "${skips:-}" ] || { ok=0 bad=1 skips=0; echo "not ok job $line of $1 ended without a word"; }
@@ -91,8 +92,9 @@ unit_job() {
 }
 
 # Programs that wait more than they compute, and those that take long, go first: none is left alone at the end.
-LONG='bots/test_neighbours bots/test_attacks bots/test_bots monitor/test_exporter workers/test_kill_points
-primary/test_scale_deaths primary/test_restart_deaths'
+LONG='bots/test_neighbours primary/test_scale_deaths bots/test_attacks workers/test_kill_points workers/test_migrate_random
+bots/test_bots primary/test_restart_deaths primary/test_rollout_odd monitor/test_exporter workers/test_verify
+primary/test_supervisor primary/plugins/game/test_every_kill primary/test_interleave primary/test_quarantine'
 unit_names() {
 	local name
 	while read -r name; do
@@ -104,18 +106,18 @@ unit_names() {
 unit() {
 	local began=$EPOCHREALTIME before=$((passed + failed))
 	echo "# unit tests"
-	jobs unit_job < <(unit_names)
+	jobs unit_job "${JOBS:-$((2 * $(nproc) + 1))}" < <(unit_names)
 	[ $((passed + failed)) -gt "$before" ] || { echo "not ok unit (no tests)"; failed=$((failed + 1)); }
 	echo "# unit tests took $(since "$began")"
 }
 
-# fuzz_one CLAIM WANTED PROGRAM ARGUMENTS...: WANTED is well or found. A run ends after 60 s, if the machine is busy.
+# fuzz_one CLAIM WANTED PROGRAM ARGUMENTS...: WANTED is well or found. A run ends after three minutes, if the machine is busy.
 fuzz_one() {
 	local claim=$1 wanted=$2 began=$EPOCHREALTIME got=well dir
 	shift 2
 	dir=$(mktemp -d /tmp/fuzz.XXXXXX)
 	# the shell's own word about it is not wanted
-	{ TMPDIR=$dir timeout --foreground -k 5 300 "$@" --seconds 60 >"$log" 2>&1 </dev/null || got=found; } 2>/dev/null
+	{ TMPDIR=$dir timeout --foreground -k 5 300 "$@" --seconds 180 >"$log" 2>&1 </dev/null || got=found; } 2>/dev/null
 	# A program that did not run finds nothing, and one that hardly ran has shown nothing.
 	if [ "$got" = found ]; then grep -q '^fuzz: died at input' "$log" || got=broken; fi
 	if [ "$got" = well ]; then [ "$(sed -n 's/^fuzz: \([0-9]*\) inputs.*/\1/p' "$log")" -ge 1000 ] || got=broken; fi
@@ -146,10 +148,36 @@ fuzz_program() {
 fuzz() {
 	local began=$EPOCHREALTIME
 	echo "# fuzz tests"
-	jobs fuzz_job < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000;
+	jobs fuzz_job $(($(nproc) + 1)) < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000;
 		fuzz_program worker workers_words 10000; fuzz_program frames packet_path 10000; fuzz_program config configuration 10000
 		fuzz_program wire wire 3000)
 	echo "# fuzz tests took $(since "$began")"
+}
+
+# Unit tests wait more than they compute, and fuzz runs only compute: these run beside those, at a priority at which they
+# hardly take anything from them, until those are through.
+unit_and_fuzz() {
+	local fuzzed group ok bad skips
+	fuzzed=$(mktemp)
+	set -m # a process group of its own, to end with this shell
+	{
+		set +m
+		renice -n 10 -p "$BASHPID" >/dev/null
+		trap - EXIT INT TERM
+		fuzz
+		counted_line
+	} >"$fuzzed" 2>&1 </dev/null &
+	group=$!
+	set +m
+	trap "kill -- -$group 2>/dev/null; rm -f '$fuzzed' '$log'" EXIT
+	unit
+	renice -n 0 -g "$group" >/dev/null 2>&1
+	wait "$group"
+	trap "rm -f '$fuzzed' '$log'" EXIT
+	grep -v -P '^\t\d+ \d+ \d+$' "$fuzzed"
+	read -r ok bad skips < <(sed -n 's/^\t\([0-9]*\) \([0-9]*\) \([0-9]*\)$/\1 \2 \3/p' "$fuzzed")
+	[ -n "${skips:-}" ] || { ok=0 bad=1 skips=0; echo "not ok the fuzz tests ended without a word"; }
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skips))
 }
 
 smoke() {
@@ -165,7 +193,7 @@ case ${1:-all} in
 --unit) unit ;;
 --fuzz) fuzz ;;
 --smoke) smoke ;;
-all) unit; fuzz; smoke ;;
+all) unit_and_fuzz; smoke ;;
 *) echo "usage: tests/run.sh [--unit|--fuzz|--smoke]" >&2; exit 2 ;;
 esac
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

@@ -24,7 +24,7 @@ deleted_interface_is_reported_once() {
 	equal "port" "$(port_state)" "lan bt0 gone"
 	players_leave
 	before=$(turns)
-	wait_for "[ \$(turns) -gt $((before + 250)) ]"
+	wait_for "[ \$(turns) -gt $((before + 150)) ]" # of 10 ms: more than the second from one look to the next
 	equal "lines in the log" "$(grep -c "error: port 'lan': its interface bt0 is gone" "$WORK/batond.log")" 1
 }
 workers_are_restarted_all_the_same() {

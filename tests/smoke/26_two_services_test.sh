@@ -3,7 +3,7 @@
 # roaming, while either group is scaled out, in, drained, its buckets moved, its workers restarted and killed at random.
 . "$(dirname "$0")/_init.sh"
 . "$(dirname "$0")/scale_claims.sh"
-ROUNDS=${ROUNDS:-24}
+ROUNDS=${ROUNDS:-16}
 
 # The file as it is shipped, but for its name, its device, where the build's plugins are, and that rows are workers.
 two_services() {

@@ -13,14 +13,14 @@ crowd_config() {
 		-e "s|^    group: crowd|&\n  - {name: echo, port: 7, buckets: $ECHO_BUCKETS, group: echo}|"
 	echo "  - {name: echo, plugin: $PLUGINS/echo.so, count: 1}"
 }
-# crowd WHAT COUNT: that many datagrams of the kind, each with a key of its own, 16 at a time; those that are answered are
-# waited for, 20 ms at most, so that the device's queue has room for the other service.
+# crowd WHAT COUNT [N]: that many datagrams of the kind, each with a key of its own, N (16) at a time; those that are
+# answered are waited for, 20 ms at most, so that the device's queue has room for the other service.
 crowd() {
 	in_client bash -c 'exec 3<>"/dev/udp/$1/$2"
 		for ((i = 1; i <= $4; i++)); do
 			printf "%06d%02d%s" $RANDOM $((i % 100)) $3 >&3
-			for ((k = 0; k < 16 && i % 16 == 0; k++)); do read -r -N 1 -t 0.02 -u 3 || break; done
-		done' - "$BATON_IP" "$UDP_PORT" "$1" "$2" || true
+			for ((k = 0; k < $5 && i % $5 == 0; k++)); do read -r -N 1 -t 0.02 -u 3 || break; done
+		done' - "$BATON_IP" "$UDP_PORT" "$1" "$2" "${3:-16}" || true
 }
 crowd_pid() { ctl --json worker list | jq --arg name "$1" '.workers[] | select(.name == $name and .role == "serving") | .pid'; }
 echo_bots() { WORK=$WORK/echo UDP_PORT=7 "$@"; }
@@ -50,7 +50,7 @@ lines_without_end() {
 a_stopped_worker_holds_up_its_own_service_only() {
 	local pid
 	kill -STOP "$(crowd_pid crowd.0)"
-	wait_for '[ "$(counter message_room)" -gt 0 ] || { crowd h 500; false; }'
+	wait_for '[ "$(counter message_room)" -gt 0 ] || { crowd h 500 50; false; }'
 	echo_goes_on
 	pid=$(crowd_pid crowd.0)
 	kill -KILL "$pid"
@@ -60,7 +60,7 @@ a_stopped_worker_holds_up_its_own_service_only() {
 }
 messages_without_end_do_not_keep_a_move_from_ending() {
 	local pid
-	wait_for '[ "$(messages_under_way)" -gt 9000 ] || { crowd l 500; false; }'
+	wait_for '[ "$(messages_under_way)" -gt 9000 ] || { crowd l 500 50; false; }'
 	echo_goes_on
 	ctl worker restart crowd
 	ctl worker drain crowd.1

@@ -2,7 +2,7 @@
 # kill -9 of batond under traffic and while it starts: its processes leave by themselves, the next start removes what is
 # left and serves on with the acknowledged positions, and nothing piles up.
 . "$(dirname "$0")/_init.sh"
-KILLS=${KILLS:-10}
+KILLS=${KILLS:-5}
 HUGE=$WORK/huge # a mount of our own: its free pages are nobody else's
 EAL_EXTRA="  huge_dir: $HUGE"
 

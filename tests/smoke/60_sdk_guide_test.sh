@@ -13,7 +13,7 @@ block() {
 		/^```/ { if (inside) inside = 0; else { inside = 1; if (on) at++ } next }
 		on && inside && at == n' "$GUIDE"
 }
-say() { echo hello | in_client nc -u -w 1 "$@" "$BATON_IP" "$UDP_PORT" | od -An -c | tr -d ' '; }
+say() { echo hello | in_client nc -u -w 1 -W 1 "$@" "$BATON_IP" "$UDP_PORT" | od -An -c | tr -d ' '; }
 in_tree() { (cd "$TOP" && env -u O -u MAKEFLAGS bash -e); }
 
 template_is_copied_edited_and_built() {

@@ -18,8 +18,8 @@ named() {
 	: >"$WORK/batond.log"
 	PLUGIN=$plugin
 	batond_start
-	printf abcd- | in_client nc -u -w 1 "$BATON_IP" "$UDP_PORT" >/dev/null || :
-	printf abcd- | in_client nc -u -w 1 "$BATON_IP" "$UDP_PORT" >/dev/null || :
+	printf abcd- | in_client nc -u -w 1 -W 1 "$BATON_IP" "$UDP_PORT" >/dev/null || :
+	printf abcd- | in_client nc -u -w 1 -W 1 "$BATON_IP" "$UDP_PORT" >/dev/null || :
 	wait_for "grep -qF 'verify: plugin ${plugin//_/-} version 1: ' $WORK/batond.log"
 	line=$(grep -m 1 -F "verify: plugin" "$WORK/batond.log")
 	echo "$line"

@@ -110,7 +110,7 @@ score() {
 	return 1
 }
 ask_score() {
-	printf '\5\0\0\0\0\0\0\0'"$(printf '\\%o\\0\\0\\0\\%o\\0\\0\\0' "$1" "$2")" | in_client nc -u -w 1 "$BATON_IP" "$UDP_PORT" |
+	printf '\5\0\0\0\0\0\0\0'"$(printf '\\%o\\0\\0\\0\\%o\\0\\0\\0' "$1" "$2")" | in_client nc -u -w 1 -W 1 "$BATON_IP" "$UDP_PORT" |
 		od -An -j12 -N4 -tu4 | tr -d ' '
 }
 it_runs() { equal points "$(score 1 10)" 10; equal "points after a repeat" "$(score 1 10)" 10; }

@@ -2,7 +2,7 @@
 # A worker that dies is replaced by a process that was ready before: the one whose pid was known. Players notice nothing,
 # there is soon another standby, and after an upgrade it is of the new version.
 . "$(dirname "$0")/_init.sh"
-KILLS=${KILLS:-20}
+KILLS=${KILLS:-10}
 STANDBY=1
 GROUP_EXTRA="    versions:
       - {name: same, plugin: $PLUGINS/game.so}

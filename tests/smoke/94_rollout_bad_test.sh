@@ -37,7 +37,7 @@ bad() {
 	if [ "$whom" = nobody ]; then bots_clean; else victims_are_of "$WORK/candidate"; fi
 	refused_order 1 retry start game --to "$file"
 }
-LOST_AFTER=6000 # what two of them lose is waited for so long
+LOST_AFTER=4000 # what two of them lose is waited for so long
 handled_by() { top_json | jq --argjson slot "$1" '[.cores[] | select(.role == "worker" and .index == $slot) | .counters.processed] | add // 0'; }
 one_that_crashes() { bad crash crashes 200 "$WEIGHT" nobody; }
 one_that_hangs() { bad hang stalls 200 "$WEIGHT" nobody; }

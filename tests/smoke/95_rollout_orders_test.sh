@@ -152,7 +152,7 @@ too_little_traffic_is_neither_a_pass_nor_a_failure() {
 	start "$GOOD"
 	until_is progressing '.weight == 100'
 	seen=$(windows)
-	wait_for "[ \"\$(windows)\" -ge $((seen + 6)) ]"
+	wait_for "[ \"\$(windows)\" -ge $((seen + 4)) ]"
 	equal state "$(row '"\(.state) \(.weight)"')" "progressing 100"
 	equal "gates with a verdict" "$(row '[.gates[] | select(.name != "crashes" and .name != "stalls") | select(.verdict != "inconclusive" and .verdict != "off") | .name] | join(" ")')" ""
 	play_no_more
