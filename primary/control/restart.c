@@ -284,7 +284,8 @@ static void phase_settle(struct supervisor *sup)
 	bool complete = !w->transfer.open && slot_usable(sup, r->fresh) &&
 			(group_services(sup, w->group) & ~w->placed) == 0;
 	for (uint32_t i = 0; i < sup->slots && complete; i++)
-		complete = sup->slot[i].state != WORKER_DEAD || sup->slot[i].worker != r->member[r->at];
+		complete = sup->slot[i].state != WORKER_DEAD || sup->slot[i].worker != r->member[r->at] ||
+			   held_slot(sup, i);
 	if (!complete && !late(r))
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", r->path);

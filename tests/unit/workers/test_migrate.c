@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -207,6 +210,7 @@ static void work(void *arg)
 	if (txn_bind(&loop.txn, &w->state, 0, 0, w->plugin->max_undo_bytes, 77) != 0 ||
 	    loop_init(&loop, w->plugin, belt, state_control(&w->state, 0)->commit, 1, BUCKETS, w->stats, TSC_HZ, true) != 0)
 		abort();
+	loop.converting = &state_control(&w->state, 0)->converting;
 	if (w->chunk != 0) /* as if the journal were so short */
 		loop.txn.max_undo = JOURNAL_BYTES - ROOM_KEPT - journal_cost(8) - w->chunk * STRIDE - 64;
 	while (loop_turn(&loop) != 0)
@@ -439,6 +443,69 @@ static void a_word_before_its_records_is_noticed(void **unused)
 }
 #endif
 
+/* ---- a bucket that ends its converter ---- */
+
+static bool down_or_die(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t to)
+{
+	if (key == 5) { /* of bucket 1, when bucket 0 and some of its own are done */
+		memset(record, 0xee, sizeof(struct fresh));
+		abort();
+	}
+	return down(ctx, key, record, to);
+}
+
+static struct baton_plugin plugin_dying;
+
+static void the_bucket_that_ends_its_converter_is_named(void **unused)
+{
+	struct belt_buckets head = {.count = BUCKETS, .schema = 1};
+	uint8_t entry[sizeof(head) + 1];
+	_Atomic uint32_t *converting;
+	struct journal_report report;
+	struct world w;
+	int status;
+
+	(void)unused;
+	begin(&w);
+	offer_all(&w, BELT_GRANT, 0);
+	for (uint64_t key = 0; key < BUCKETS; key++) /* both to schema 2 */
+		offer_packet(&w, key);
+	run_all(&w);
+	converting = &state_control(&w.state, 0)->converting;
+	assert_int_equal(*converting, 0);
+	plugin_dying = plugin_fresh;
+	plugin_dying.down = down_or_die;
+	w.plugin = &plugin_dying;
+	offer_all(&w, BELT_CONVERT, 1);
+	pid_t pid = fork();
+	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		work(&w);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(*converting, 1 + 1);
+	/* It is undone, with all that came before it in the burst: whole records of schema 2. */
+	assert_true(fake_reap(&w.primary, on_reaped, NULL) >= 0);
+	assert_int_equal(state_roll_back(&w.state, 0, &report), 0);
+	assert_true(records_say(&w.state, counted));
+	const struct fake_entry *back[BELT_SLOTS];
+	for (uint32_t i = fake_take_back(&w.primary, back); i != 0; i--)
+		pool_return(back[i - 1]);
+	/* Without it the same version converts the others. */
+	*converting = 0;
+	memcpy(entry, &head, sizeof(head));
+	entry[sizeof(head)] = 1u << 0;
+	offer(&w, BELT_CONVERT, 0, entry, sizeof(entry));
+	run_all(&w);
+	assert_int_equal(*converting, 0);
+	assert_true(schema_of(&w, 0) < 2);
+	assert_int_equal(schema_of(&w, 1), 2);
+	assert_true(records_say(&w.state, counted));
+	world_destroy(&w);
+}
+
 static uint64_t seed;
 
 /* A sanitizer makes ten times as many instructions of it. */
@@ -539,6 +606,7 @@ int main(void)
 #ifndef BATON_SABOTAGE_RULE
 		cmocka_unit_test(a_word_before_its_records_is_noticed),
 #endif
+		cmocka_unit_test(the_bucket_that_ends_its_converter_is_named),
 		cmocka_unit_test(records_are_converted_once_whatever_is_killed),
 	};
 
