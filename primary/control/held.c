@@ -279,6 +279,7 @@ json_t *held_show(const struct supervisor *sup, uint32_t service)
 
 	for (uint32_t i = 0; i < sup->held.count; i++) {
 		const struct held_bucket *h = &sup->held.bucket[i];
+		struct slot_parked parked;
 		json_t *o;
 
 		if (h->service != service)
@@ -290,6 +291,8 @@ json_t *held_show(const struct supervisor *sup, uint32_t service)
 		reply_set_count(o, "schema", state_schema(&sup->primary->state, h->group, h->bucket));
 		reply_set_count(o, "to_schema", h->to);
 		reply_set_text(o, "version", h->version);
+		datapath_slot_parked(sup->primary->dp, h->slot, &parked);
+		reply_set_count(o, "packets", parked.packets); /* of all buckets that the slot is kept for */
 		json_object_set_new(o, "tried_again", json_boolean(h->deaths < HELD_TRIES));
 		json_array_append_new(list, o);
 	}
