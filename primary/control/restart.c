@@ -312,7 +312,7 @@ static void phase_retire(struct supervisor *sup)
 	struct restart *r = &sup->restart;
 	struct worker *w = at_work(sup);
 	bool left = r->old == SLOT_NONE || sup->slot[r->old].incarnation != r->old_incarnation ||
-		    sup->slot[r->old].state == WORKER_NONE;
+		    sup->slot[r->old].state == WORKER_NONE || held_slot(sup, r->old);
 
 	if (!left && !late(r))
 		return;
