@@ -71,11 +71,14 @@
 	X(convert_begun, CONVERT, "the bucket's word is saved, no record of it is converted") \
 	X(convert_record, CONVERT, "a record is converted, the bucket's word says it is not") \
 	X(convert_worded, CONVERT, "the word says so, nothing of it is settled") \
+	X(convert_marked, CONVERT, "the control block names the bucket, nothing of it is changed") \
+	X(convert_unmarked, CONVERT, "it names none, the bucket is converted and not settled") \
 	X(convert_all, CONVERT, "all buckets of the entry are converted, it is not settled") \
 	X(convert_held, HOLD, "the buckets are nobody's, who converts them is not chosen") \
 	X(convert_asked, HOLD, "the I/O lcores are told who converts them") \
 	X(convert_posted, HOLD, "the entries are on its belt") \
 	X(convert_reaped, HOLD, "they are settled, the main lcore does not know") \
+	X(convert_left, HOLD, "an I/O lcore has put a bucket aside that cannot be converted") \
 	X(convert_released, HOLD, "the move goes on") \
 	X(restore_held, RESTORE, "the buckets are nobody's, nothing is written") \
 	X(restore_kept, RESTORE, "what a bucket was is kept, and does not count") \

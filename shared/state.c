@@ -102,6 +102,7 @@ uint32_t state_slot_begin(const struct state *state, uint32_t slot, uint32_t gro
 		noted->incarnation = control->incarnation;
 	noted->group_and_one = group + 1;
 	noted->incarnation++;
+	atomic_store_explicit(&control->converting, 0, memory_order_relaxed);
 	state_control_mend(state, slot);
 	return noted->incarnation;
 }

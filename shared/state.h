@@ -36,6 +36,10 @@ struct control_block {
 	struct journal journal;
 	/* behind everything that recovery needs, so that its place is nobody's but its own: a file of before has zeroes here */
 	struct crash_note crash;
+	/* 1 + the bucket whose records it is converting for the primary; 0: none. A hint: its worker can write here what it
+	 * likes. w: worker, before the bucket's first store and behind its last; primary (cleared), while the slot has no
+	 * worker  r: primary after the fence */
+	_Atomic uint32_t converting;
 };
 static_assert(sizeof(struct control_block) <= BATON_HUGE_PAGE - 4096, "one huge page, the last 4 KiB of which are point.h's");
 #define STATE_CONTROL_MAGIC 0x314b4c42436e7442ull

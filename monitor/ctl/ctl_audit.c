@@ -109,6 +109,18 @@ static void put_result(FILE *out, const json_t *order)
 }
 
 /* What a rollout did by itself, or was told to. */
+/* A bucket that is held, given up or served again: what batond has done of its own. */
+static void put_bucket(FILE *out, const json_t *o)
+{
+	fprintf(out, "batond  bucket %lld of ", number_of(o, "bucket"));
+	ctl_put(out, text_of(o, "group"));
+	fputc(' ', out);
+	ctl_put(out, text_of(o, "what"));
+	fprintf(out, ", %lld died converting it to schema %lld, version ", number_of(o, "deaths"), number_of(o, "schema"));
+	ctl_put(out, text_of(o, "version"));
+	fputc('\n', out);
+}
+
 static void put_rollout(FILE *out, const json_t *line)
 {
 	ctl_put(out, text_of(line, "by"));
@@ -147,6 +159,10 @@ static void print(FILE *out, const json_t *orders)
 		fputs("  ", out);
 		if (strcmp(text_of(order, "event"), "rollout") == 0) {
 			put_rollout(out, order);
+			continue;
+		}
+		if (strcmp(text_of(order, "event"), "bucket") == 0) {
+			put_bucket(out, order);
 			continue;
 		}
 		put_who(out, order);

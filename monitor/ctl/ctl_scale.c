@@ -126,6 +126,12 @@ static void print_service(FILE *out, const json_t *service)
 			number_of(row, "buckets"));
 		print_ranges(out, text_of(row, "ranges"));
 	}
+	json_array_foreach(json_object_get(service, "held"), index, row)
+		fprintf(out, "  held: bucket %lld, records of schema %lld: %lld process%s died converting them to schema %lld, %lld packets wait%s\n",
+			number_of(row, "bucket"), number_of(row, "schema"), number_of(row, "deaths"),
+			number_of(row, "deaths") == 1 ? "" : "es", number_of(row, "to_schema"), number_of(row, "packets"),
+			json_is_true(json_object_get(row, "tried_again")) ? ", tried again"
+									  : "; see `batonctl status`");
 	json_array_foreach(json_object_get(service, "moving"), index, row) {
 		fprintf(out, "  moving: %lld buckets from ", number_of(row, "buckets"));
 		if (text_of(row, "from")[0])

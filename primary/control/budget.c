@@ -169,7 +169,7 @@ bool budget_tick_kills(struct supervisor *sup, uint32_t slot, uint32_t most)
 		budget->tick_deaths = 0;
 	budget->tick_ns = now;
 	uint32_t good = other_good(budget, s);
-	if (is_on_trial(sup, slot) || ++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
+	if (s->by_records || is_on_trial(sup, slot) || ++budget->tick_deaths < most || good == 2 || budget->fell_back || budget->spent ||
 	    sup->restart.phase != RESTART_IDLE || sup->scale.phase != SCALE_IDLE)
 		return false;
 	memcpy(budget->failed, s->ready.version, sizeof(budget->failed));
@@ -187,7 +187,7 @@ void budget_crash(struct supervisor *sup, uint32_t slot)
 	struct budget *budget = &sup->budget[group];
 	uint64_t now = process_now_ns();
 
-	if (is_on_trial(sup, slot))
+	if (is_on_trial(sup, slot) || s->by_records)
 		return;
 	count_crash(budget, now);
 	recent = budget_recent(sup, group);

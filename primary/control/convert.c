@@ -10,6 +10,7 @@
 #include "supervisor.h"
 
 #define CONVERT_TRIES   3u
+#define CONVERT_LEAVES  8u /* a version that dies of more records than that in one go is at fault, not they */
 #define CONVERT_WAIT_NS 5000000000ull /* all of it: packets wait meanwhile */
 
 static const struct plugin_info *facts(const struct supervisor *sup, uint32_t slot)
@@ -111,6 +112,9 @@ static uint32_t choose(struct supervisor *sup, const struct worker *w)
 
 	if (t->from != SLOT_NONE && sup->slot[t->from].incarnation == t->from_incarnation && can(sup, w, t->from))
 		return t->from;
+	/* Nobody who serves players is given what others have died of. */
+	if (t->from != SLOT_NONE && held_slot(sup, t->from) && !BATON_SABOTAGE(held_bucket_given_to_a_worker))
+		return SLOT_NONE;
 	for (uint32_t i = 0; i < sup->slots; i++)
 		if (at_hand(sup, i, w->group) && can(sup, w, i))
 			return i;
@@ -174,6 +178,63 @@ static void choose_next(struct supervisor *sup, uint32_t worker)
 		give_back(sup, w, why);
 }
 
+void convert_death(struct supervisor *sup, uint32_t slot)
+{
+	struct worker_slot *s = &sup->slot[slot];
+
+	if (sup->primary->state.base == NULL || !(s->fault || s->stalled))
+		return;
+	for (uint32_t i = 0; i < sup->workers; i++) {
+		struct transfer *t = &sup->worker[i].transfer;
+
+		if (!t->open || !t->convert.asked || t->convert.via != slot || t->convert.via_incarnation != s->incarnation)
+			continue;
+		t->convert.died_at = atomic_load_explicit(&state_control(&sup->primary->state, slot)->converting,
+							  memory_order_relaxed);
+		s->by_records = t->convert.died_at != 0;
+	}
+}
+
+/* Of the move's buckets, those that `takes` names stay with the dead one that had them. */
+static bool leave(struct supervisor *sup, struct worker *w, const uint64_t *map)
+{
+	struct transfer *t = &w->transfer;
+
+	datapath_leave(sup->primary->dp, t->id, map);
+	t->convert.leaving = true;
+	t->convert.asked = t->convert.started = false;
+	t->convert.via = SLOT_NONE;
+	t->convert.tries = 0;
+	t->convert.deadline_ns = process_now_ns() + CONVERT_WAIT_NS;
+	return true;
+}
+
+/* Whoever converted has died, and is undone: the bucket that it was at is set apart, the others go on. Returns false if
+ * it is not known which, or it cannot be: the old owner lives, or nobody owned it. */
+static bool leave_poisoned(struct supervisor *sup, uint32_t worker)
+{
+	static uint64_t map[SHARE_WORDS]; /* main lcore only */
+	struct worker *w = &sup->worker[worker];
+	struct transfer *t = &w->transfer;
+	uint32_t bucket = t->convert.died_at - 1;
+	bool known = t->convert.died_at != 0 && t->from != SLOT_NONE && sup->slot[t->from].state == WORKER_DEAD &&
+		     sup->slot[t->from].incarnation == t->from_incarnation;
+
+	t->convert.died_at = 0;
+	/* Its worker could write what it liked: the bucket must be one that it was given. */
+	if (!known || bucket >= sup->primary->config.service[t->service].buckets ||
+	    datapath_owner(sup->primary->dp, t->service, bucket) != t->from ||
+	    (t->part && !buckets_has(sup->scale.map, bucket)) || t->convert.left == CONVERT_LEAVES ||
+	    BATON_SABOTAGE(poisoned_record_holds_all))
+		return false;
+	if (!held_note(sup, worker, bucket))
+		return false;
+	t->convert.left++;
+	memset(map, 0, sizeof(map));
+	buckets_add(map, bucket);
+	return leave(sup, w, map);
+}
+
 void convert_poll(struct supervisor *sup, uint32_t worker)
 {
 	struct worker *w = &sup->worker[worker];
@@ -188,6 +249,18 @@ void convert_poll(struct supervisor *sup, uint32_t worker)
 		BATON_POINT(convert_held);
 		c->deadline_ns = process_now_ns() + CONVERT_WAIT_NS;
 	}
+	if (!datapath_left(dp, t->id))
+		return;
+	c->leaving = false;
+	if (!c->sorted) {
+		static uint64_t map[SHARE_WORDS]; /* main lcore only */
+
+		c->sorted = true;
+		if (held_of_transfer(sup, worker, map)) {
+			leave(sup, w, map);
+			return;
+		}
+	}
 	if (c->asked && datapath_converted(dp, t->id)) {
 		c->hold = false;
 		log_info("%s: records converted to schema %u by slot %u", w->name, sup->slot[t->to].ready.schema, c->via);
@@ -200,7 +273,14 @@ void convert_poll(struct supervisor *sup, uint32_t worker)
 		bool gone = sup->slot[c->via].state == WORKER_NONE || sup->slot[c->via].incarnation != c->via_incarnation;
 		if (!gone && !datapath_slot_undone(dp, c->via) && !BATON_SABOTAGE(convert_before_undo))
 			return;
+		if (leave_poisoned(sup, worker))
+			return;
 		c->via = SLOT_NONE;
+	}
+	if (held_all_left(sup, worker)) {
+		c->hold = false;
+		datapath_move_release(dp, t->id, false);
+		return;
 	}
 	if (c->via == SLOT_NONE)
 		return choose_next(sup, worker);

@@ -16,6 +16,10 @@ struct convert {
 	bool started;  /* `via` has been started for this */
 	uint32_t via, via_incarnation; /* SLOT_NONE: nobody yet */
 	uint32_t tries;
+	uint32_t died_at; /* 1 + the bucket that `via` was at when it died by a fault of its own; 0: none */
+	bool leaving;     /* the I/O lcores are taking buckets out of the move */
+	bool sorted;      /* those that are held already have been */
+	uint32_t left;    /* taken out because somebody died of them now */
 	uint64_t deadline_ns;
 };
 
@@ -24,6 +28,8 @@ bool convert_needed(struct supervisor *sup, uint32_t worker);
 /* While the move is held: the next step. Lets the move go on when all is converted, or back when that cannot be done,
  * with a line in the log. */
 void convert_poll(struct supervisor *sup, uint32_t worker);
+/* The process in `slot` has died, and is reaped: was it by a bucket that it converted? Before anybody judges the death. */
+void convert_death(struct supervisor *sup, uint32_t slot);
 /* The transfer is over: who was started for it leaves. */
 void convert_end(struct supervisor *sup, uint32_t worker);
 

@@ -87,6 +87,8 @@ static bool is_given_up(const struct supervisor *sup, const struct worker_slot *
 {
 	const struct worker *w = &sup->worker[s->worker];
 
+	if (held_slot(sup, (uint32_t)(s - sup->slot)))
+		return true;
 	return s->state == WORKER_DEAD && s->recovered && s->orphans > 0 && !w->held &&
 	       (sup->budget[w->group].spent || w->failed_starts > 0);
 }

@@ -284,7 +284,8 @@ static void phase_settle(struct supervisor *sup)
 	bool complete = !w->transfer.open && slot_usable(sup, r->fresh) &&
 			(group_services(sup, w->group) & ~w->placed) == 0;
 	for (uint32_t i = 0; i < sup->slots && complete; i++)
-		complete = sup->slot[i].state != WORKER_DEAD || sup->slot[i].worker != r->member[r->at];
+		complete = sup->slot[i].state != WORKER_DEAD || sup->slot[i].worker != r->member[r->at] ||
+			   held_slot(sup, i);
 	if (!complete && !late(r))
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", r->path);
@@ -311,7 +312,7 @@ static void phase_retire(struct supervisor *sup)
 	struct restart *r = &sup->restart;
 	struct worker *w = at_work(sup);
 	bool left = r->old == SLOT_NONE || sup->slot[r->old].incarnation != r->old_incarnation ||
-		    sup->slot[r->old].state == WORKER_NONE;
+		    sup->slot[r->old].state == WORKER_NONE || held_slot(sup, r->old);
 
 	if (!left && !late(r))
 		return;

@@ -101,8 +101,10 @@ int restart_begin(struct supervisor *sup, const char *target, const char *versio
 		rc = choose_file(sup, &fresh, version, why, bytes);
 	if (rc)
 		return rc;
-	if (done != NULL) /* else it is we who fall back */
+	if (done != NULL) { /* else it is we who fall back */
 		budget_reset(sup, fresh.group);
+		held_again(sup, fresh.group);
+	}
 	snprintf(fresh.target, sizeof(fresh.target), "%s", target);
 	fresh.done_workers = json_array();
 	*r = fresh;

@@ -26,6 +26,8 @@ static void owned_map(const struct supervisor *sup, uint32_t service, uint32_t w
 	for (uint32_t b = 0; b < buckets; b++) {
 		uint32_t slot = datapath_owner(sup->primary->dp, service, b);
 
+		if (held_find(sup, service, b) != NULL)
+			continue; /* shown apart */
 		if (slot == SLOT_NONE ? worker == SLOT_NONE : sup->slot[slot].worker == worker)
 			buckets_add(map, b);
 	}
@@ -107,6 +109,7 @@ json_t *scale_show(struct primary *primary, const char *group)
 		reply_set_text(o, "group", config->group[service->group_index].name);
 		reply_set_count(o, "buckets", service->buckets);
 		json_object_set_new(o, "owners", owners(sup, i));
+		json_object_set_new(o, "held", held_show(sup, i));
 		json_object_set_new(o, "moving", moving(sup, i));
 		json_array_append_new(services, o);
 	}

@@ -103,7 +103,7 @@ static void share_by_weight(const struct supervisor *sup, uint32_t service, uint
 	}
 }
 
-void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
+static void wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
 {
 	const struct scale *s = &sup->scale;
 	uint32_t buckets = sup->primary->config.service[service].buckets, group = sup->worker[s->worker].group;
@@ -132,4 +132,18 @@ void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint
 			members |= 1ull << i;
 	}
 	share_rest(sup, buckets, members, owner, want);
+}
+
+void scale_wanted(struct supervisor *sup, uint32_t service, uint8_t *owner, uint8_t *want)
+{
+	uint32_t buckets = sup->primary->config.service[service].buckets;
+
+	wanted(sup, service, owner, want);
+	/* Held: no operation waits for these, or dies of them; held.c gives them to whoever can have them. */
+	for (uint32_t b = 0; b < buckets && sup->held.count != 0; b++) {
+		uint32_t slot = datapath_owner(sup->primary->dp, service, b);
+
+		if (slot != SLOT_NONE && held_slot(sup, slot))
+			want[b] = owner[b];
+	}
 }

@@ -153,7 +153,8 @@ static int check_bucket(const struct supervisor *sup, const struct state_op *op,
 
 	if (from == NULL)
 		return refuse(EINVAL, why, bytes, "the snapshot has no bucket %u", b);
-	if (slot != SLOT_NONE && sup->slot[slot].ready.abi != 0)
+	/* Of the dead one that died of them nothing is asked any more: they go to the group's. */
+	if (slot != SLOT_NONE && sup->slot[slot].ready.abi != 0 && held_find(sup, op->service, b) == NULL)
 		schema_info(&sup->slot[slot].ready, &info);
 	if (schema_takes(&info, from->schema))
 		return 0;
@@ -212,6 +213,22 @@ int state_restore_begin(struct supervisor *sup, const char *path, const char *bu
 	return 0;
 }
 
+/* Whose the buckets of the slot are to be afterwards: its own, or, if they are held, a worker's that is up. SLOT_NONE: at
+ * present nobody's. */
+static uint32_t receiver(const struct supervisor *sup, const struct state_op *op, uint32_t slot)
+{
+	if (slot_usable(sup, slot))
+		return slot;
+	for (uint32_t i = 0; i < sup->workers && held_slot(sup, slot); i++) {
+		const struct worker *w = &sup->worker[i];
+
+		if (w->group == op->group && w->role == ROLE_STABLE && !w->gone && !w->drained && !w->debugged &&
+		    !w->transfer.open && w->slot != SLOT_NONE && slot_usable(sup, w->slot))
+			return w->slot;
+	}
+	return SLOT_NONE;
+}
+
 /* Some of the buckets that are left and have one owner are taken from it, and given back when they are written. */
 static void begin_move(struct supervisor *sup)
 {
@@ -223,7 +240,7 @@ static void begin_move(struct supervisor *sup)
 	for (uint32_t b = 0; b < buckets && count < BUCKETS_A_TURN; b++) {
 		uint32_t slot = datapath_owner(primary->dp, op->service, b);
 
-		if (!buckets_has(op->left, b) || slot == SLOT_NONE || !slot_usable(sup, slot))
+		if (!buckets_has(op->left, b) || slot == SLOT_NONE || receiver(sup, op, slot) == SLOT_NONE)
 			continue;
 		if (owner == SLOT_NONE)
 			owner = slot;
@@ -238,7 +255,8 @@ static void begin_move(struct supervisor *sup)
 	}
 	if (owner == SLOT_NONE)
 		return; /* nobody owns one at present: a worker has died; later */
-	struct move_order order = {.service = op->service, .from = owner, .to = owner, .map = op->map, .hold = true};
+	struct move_order order = {.service = op->service, .from = owner, .to = receiver(sup, op, owner), .map = op->map,
+				   .hold = true};
 	int rc = datapath_move(primary->dp, &order);
 	if (rc > 0) {
 		op->move = rc;

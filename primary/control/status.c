@@ -149,10 +149,12 @@ static void judge_group(struct judge *j, const struct primary *primary, uint32_t
 	const struct budget *budget = &primary->supervisor->budget[group];
 	const char *name = primary->config.group[group].name;
 	struct stats_group look;
-	char parked[96];
+	char parked[96], held[700];
 
 	group_look(primary->supervisor, group, &look);
 	parked_words(&look, parked, sizeof(parked));
+	if (held_words(primary->supervisor, group, held, sizeof(held)))
+		say(j, STATUS_WARN, "%s", held);
 	if (look.state == GROUP_SPENT)
 		say(j, STATUS_CRITICAL, "group %s: restarts spent, %u buckets parked; `batonctl worker restart %s` tries "
 		    "again%s", name, look.parked_buckets, name, parked);

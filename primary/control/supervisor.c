@@ -198,7 +198,7 @@ static uint32_t orphans_of(const struct supervisor *sup, uint32_t worker)
 {
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		const struct worker_slot *s = &sup->slot[i];
-		if (s->state == WORKER_DEAD && s->worker == worker && s->recovered && s->orphans > 0)
+		if (s->state == WORKER_DEAD && s->worker == worker && s->recovered && s->orphans > 0 && !held_slot(sup, i))
 			return i;
 	}
 	return SLOT_NONE;
@@ -213,7 +213,8 @@ bool worker_settled(const struct supervisor *sup, uint32_t worker)
 	if ((group_services(sup, w->group) & ~w->placed) != 0)
 		return false;
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker && !sup->slot[i].standby)
+		if (sup->slot[i].state == WORKER_DEAD && sup->slot[i].worker == worker && !sup->slot[i].standby &&
+		    !held_slot(sup, i))
 			return false;
 	return true;
 }
@@ -323,8 +324,8 @@ static void count_operations(struct supervisor *sup)
 
 	for (uint32_t i = 0; i < sup->slots && !busy; i++) {
 		uint32_t state = sup->slot[i].state;
-		busy = state == WORKER_STARTING || state == WORKER_STOPPING || state == WORKER_DEAD ||
-		       stall_is_near(&sup->slot[i].stall);
+		busy = state == WORKER_STARTING || state == WORKER_STOPPING ||
+		       (state == WORKER_DEAD && !held_slot(sup, i)) || stall_is_near(&sup->slot[i].stall);
 	}
 	for (uint32_t i = 0; i < sup->workers && !busy; i++)
 		busy = !worker_settled(sup, i) && sup->worker[i].slot != SLOT_NONE;
@@ -359,6 +360,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 	shadow_poll(sup);
 	balance_poll(sup);
 	state_op_poll(sup);
+	held_poll(sup);
 	workers_sweep(sup);
 	crash_records_poll(sup);
 	slots_reap_strays(sup);

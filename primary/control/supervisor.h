@@ -13,6 +13,7 @@
 #include "convert.h"
 #include "debug.h"
 #include "group.h"
+#include "held.h"
 #include "primary.h"
 #include "quarantine.h"
 #include "restart.h"
@@ -58,6 +59,7 @@ struct worker_slot {
 	uint32_t quarantined; /* DEAD only: deaths of the entry that left by the quarantine; 0: none did */
 	bool decided;         /* DEAD only: its group has fallen back because of it */
 	struct stall_watch stall;
+	bool by_records;  /* DEAD only: it died of records that it was to convert: see held.h */
 	bool recovered;   /* DEAD only: waits for its orphans to be moved away */
 	uint32_t orphans; /* DEAD and recovered only */
 	uint64_t max_age_ns; /* DEAD and recovered only: what the I/O lcores have been told; see budget.h */
@@ -136,6 +138,7 @@ struct supervisor {
 	struct scale scale;
 	struct balance balance;
 	struct state_op state_op;
+	struct held held;
 	struct version_find find; /* the restart's, while it looks for its file */
 	bool stopping;
 	uint64_t published_ns; /* when the groups' entries of the stats directory were written */

@@ -205,11 +205,13 @@ static void act_bury_crash(struct supervisor *sup, uint32_t slot)
 	struct worker *w = &sup->worker[s->worker];
 
 	if (s->standby) {
+		convert_death(sup, slot);
 		quarantine_death(sup, slot);
 		bury(sup, slot);
 		lost(sup, slot);
 		return;
 	}
+	convert_death(sup, slot);
 	/* What players wait for comes first: who takes over, which the budget may forbid, and the fence. Then the words;
 	 * but those of a crash stand before what the budget says to it. */
 	w->crashes++;

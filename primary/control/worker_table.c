@@ -35,6 +35,7 @@ uint32_t worker_add(struct supervisor *sup, uint32_t group, uint32_t number)
 
 void worker_remove(struct supervisor *sup, uint32_t worker)
 {
+	held_rehome(sup, worker);
 	sup->workers--;
 	memmove(&sup->worker[worker], &sup->worker[worker + 1], (sup->workers - worker) * sizeof(sup->worker[0]));
 	sup->worker[sup->workers] = (struct worker){ .slot = SLOT_NONE };
@@ -47,7 +48,7 @@ void worker_remove(struct supervisor *sup, uint32_t worker)
 bool worker_has_no_slot(const struct supervisor *sup, uint32_t worker)
 {
 	for (uint32_t i = 0; i < sup->slots; i++)
-		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].worker == worker)
+		if (sup->slot[i].state != WORKER_NONE && sup->slot[i].worker == worker && !held_slot(sup, i))
 			return false;
 	return true;
 }

@@ -117,13 +117,14 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 		return -ENOENT;
 	if (from != NULL && !from->attached)
 		return -ENOENT;
-	/* A dead slot hands over once it is recovered, and all of its orphans at once: their packets wait in one list. */
-	if (from != NULL && from->dead && (!from->recovered || order->map != NULL))
+	if (from != NULL && from->dead && !from->recovered)
 		return -ENOENT;
 	move->service = order->service;
 	move->from = order->from;
 	move->to = order->to;
 	move->orphans = from != NULL && from->dead;
+	move->part = order->map != NULL; /* of a dead one's orphans: their packets wait in one list */
+	move->leaving = false;
 	move->lcores = dp->setup.io_lcores;
 	move->buckets = move_map(dp, move, order->map);
 	if (move->buckets == 0)
@@ -168,7 +169,7 @@ bool datapath_move_done(struct datapath *dp, int id, struct move_report *report)
 			if (move->map[b / 64] >> (b % 64) & 1)
 				dp->owner[i][b] = (uint8_t)move->to;
 		if (move->orphans)
-			dp->slot[move->from].orphans = 0;
+			dp->slot[move->from].orphans = datapath_owned(dp, move->from);
 		if (move->orphans && BATON_SABOTAGE(rolled_back_twice))
 			death_undo_again(dp, move->from);
 		dp->move_open[i] = 0;
@@ -187,6 +188,46 @@ void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schem
 						 .schema = schema});
 			BATON_POINT(convert_asked);
 		}
+}
+
+static struct move *open_move(struct datapath *dp, int id)
+{
+	for (uint32_t i = 0; i < dp->setup.config->services; i++)
+		if (dp->move_open[i] && dp->move[i].id == (uint32_t)id)
+			return &dp->move[i];
+	return NULL;
+}
+
+void datapath_leave(struct datapath *dp, int id, const uint64_t *map)
+{
+	struct move *move = open_move(dp, id);
+
+	if (move == NULL)
+		return;
+	for (uint32_t i = 0; i < BATON_MAX_BUCKETS / 64; i++)
+		move->leave[i] = move->map[i] & map[i];
+	move->leaving = true;
+	atomic_store_explicit(&move->left, 0, memory_order_relaxed); /* post() publishes it, as the map */
+	post(dp, &(struct order){.kind = ORDER_LEAVE, .move = move});
+}
+
+/* The lcores read the map again when they are told to convert, or that the move is held no more: orders and a release
+ * that come after this. */
+bool datapath_left(struct datapath *dp, int id)
+{
+	struct move *move = open_move(dp, id);
+
+	if (move == NULL || !move->leaving)
+		return true;
+	/* acquire: pairs with the release in move_leave() */
+	if (atomic_load_explicit(&move->left, memory_order_acquire) != move->lcores)
+		return false;
+	move->leaving = false;
+	for (uint32_t i = 0; i < BATON_MAX_BUCKETS / 64; i++) {
+		move->buckets -= (uint32_t)__builtin_popcountll(move->leave[i]);
+		move->map[i] &= ~move->leave[i];
+	}
+	return true;
 }
 
 void datapath_move_release(struct datapath *dp, int id, bool back)

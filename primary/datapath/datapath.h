@@ -61,7 +61,7 @@ void datapath_mirror_begin(struct datapath *dp, struct mirror *mirror);
 void datapath_mirror_join(struct datapath *dp, struct mirror *mirror, uint32_t side, uint32_t slot);
 void datapath_mirror_end(struct datapath *dp, struct mirror *mirror);
 
-/* Moves buckets. from: SLOT_NONE takes buckets that have no owner; a dead slot hands over its orphans.
+/* Moves buckets. from: SLOT_NONE takes buckets that have no owner; a dead slot that is recovered hands over its orphans.
  * map: bit b names bucket b of the service; NULL: every bucket that `from` owns. */
 struct move_order {
 	uint32_t service;
@@ -93,6 +93,11 @@ bool datapath_move_held(const struct datapath *dp, int id);
  * schema. Again with another slot if it dies, once that is recovered. */
 void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schema);
 bool datapath_converted(const struct datapath *dp, int id);
+/* Takes these buckets out of the held move, whose old owner is dead: they stay its orphans, and what waits for them waits
+ * there. Nobody may be at work on them. map: as of a move_order. */
+void datapath_leave(struct datapath *dp, int id, const uint64_t *map);
+/* True once every lcore has done that; from then on the move may be converted or go on, even if nothing is left of it. */
+bool datapath_left(struct datapath *dp, int id);
 /* The move goes on. back: to the old owner, alive or dead, as if it had never begun. */
 void datapath_move_release(struct datapath *dp, int id, bool back);
 /* True if the slot's dead worker has been rolled back, whatever moves are open. */

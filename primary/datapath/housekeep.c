@@ -12,6 +12,7 @@ static void attach(struct io_lcore *io, const struct order *order)
 		if (io->steering[i].group == order->group)
 			view->service = (uint8_t)i;
 	view->dead = 0;
+	view->held = 0;
 	view->fence = 0;
 	park_limit(io, order->slot, 0);
 	view->ticks = (struct slot_ticks){0};
@@ -55,6 +56,8 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 		if (io->index == 0)
 			move_convert(io, order->move, order->slot, order->schema);
 		return;
+	case ORDER_LEAVE:
+		return move_leave(io, order->move);
 	case ORDER_PARK:
 		return park_limit(io, order->slot, order->max_age_ns);
 	case ORDER_MIRROR:

@@ -47,7 +47,7 @@
 #define BLAME_MOST          0x7fu
 
 enum order_kind { ORDER_ATTACH = 1, ORDER_MOVE, ORDER_STOP_WORKER, ORDER_LOOK, ORDER_DEAD, ORDER_QUIT, ORDER_PARK,
-		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END, ORDER_CONVERT };
+		  ORDER_MIRROR, ORDER_MIRROR_JOIN, ORDER_MIRROR_END, ORDER_CONVERT, ORDER_LEAVE };
 
 struct order {
 	uint32_t kind;
@@ -85,6 +85,7 @@ struct move {
 	uint32_t buckets;
 	uint32_t lcores;
 	bool orphans; /* from is dead and recovered: nothing to revoke */
+	bool part;    /* of its orphans, not all */
 	uint64_t map[BATON_MAX_BUCKETS / 64];
 	/* w: I/O lcores, by addition  r: I/O lcores, main lcore */
 	_Atomic uint32_t revoked; /* lcores whose revoke has been reaped */
@@ -94,6 +95,11 @@ struct move {
 	_Atomic uint32_t rolled_back; /* the old owner died; its journal is undone and every lcore holds its belt */
 	_Atomic uint32_t held; /* nobody may be granted the buckets yet; `to` may change until it is 0 again */
 	_Atomic uint32_t converted; /* w: I/O lcore 0: the order ORDER_CONVERT is carried out */
+	/* Of a move that is held: buckets that stay with `from`, which is dead. w: main lcore before ORDER_LEAVE is posted
+	 * r: I/O lcores on that order. `map` and `buckets` are without them when all have carried it out. */
+	bool leaving;
+	uint64_t leave[BATON_MAX_BUCKETS / 64];
+	_Atomic uint32_t left; /* w: I/O lcores, by addition  r: main lcore */
 	/* w: I/O lcore i  r: main lcore once ended */
 	struct {
 		uint64_t gap_ns;
@@ -148,6 +154,7 @@ struct slot_view {
 	struct stats_slot *counts; /* where the slot is */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */
+	uint8_t held;    /* dead, and its orphans were left behind by a move: they may wait for long */
 	uint8_t fence;   /* misbehaved, FENCE(how): reap nothing more until it is dead */
 	uint8_t group;
 	uint8_t service; /* index of the group's service */
@@ -323,6 +330,9 @@ static inline bool move_has(const struct move *move, uint32_t bucket)
 {
 	return (move->map[bucket / 64] >> (bucket % 64) & 1u) != 0;
 }
+bool move_takes(const struct belt_shadow *packet, const void *move);
+/* The buckets of move->leave stay with the dead one that had them, and what waits for them waits there. */
+void move_leave(struct io_lcore *io, struct move *move);
 void move_revoke_reaped(struct io_lcore *io, const struct belt_shadow *shadow);
 void move_packet_reaped(struct io_lcore *io, uint32_t slot, uint16_t bucket, uint8_t service);
 void move_owner_dies(struct io_lcore *io, uint32_t slot);

@@ -46,6 +46,10 @@ static void message_steer(struct io_lcore *io, const struct belt_shadow *shadow)
 		list = LIST_BACKLOG(slot);
 		io->backlogs |= 1ull << slot;
 	}
+	/* Buckets that nobody can have for now may be waited for a long time: they take no room from the service. */
+	if (baton_unlikely(slot != SLOT_NONE && list == LIST_ORPHANS(slot) && io->slot[slot].held &&
+			   io->list[list].count - io->list[list].packets >= MESSAGES_HELD))
+		return message_drop(io, shadow->cookie);
 	pending_append(&io->pending, &io->list[list], shadow);
 }
 
@@ -93,17 +97,6 @@ void message_move(struct io_lcore *io, const struct move *move)
 {
 	if (move->from == SLOT_NONE)
 		return;
-	struct pending *backlog = &io->list[LIST_BACKLOG(move->from)], *list = &io->list[LIST_MOVE(move->service)];
-	struct pending old = *backlog;
-	if (old.count == 0)
-		return;
-	*backlog = (struct pending){0};
-	for (uint32_t at = old.head; old.count > 0; old.count--) {
-		uint32_t next = io->pending.node[at].next;
-		const struct belt_shadow *shadow = &io->pending.node[at].packet;
-		bool moves = shadow->service == move->service && move_has(move, shadow->bucket);
-
-		pending_link(&io->pending, moves ? list : backlog, at);
-		at = next;
-	}
+	pending_split(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_BACKLOG(move->from)], move_takes,
+		      move);
 }

@@ -13,6 +13,9 @@
  * more. Of a service: one whose messages never end, or whose worker has stopped, takes nothing from the others. */
 #define MESSAGES_MOST 16384u
 
+/* Messages that wait for the buckets of one dead slot that are held (convert.h): what comes then is lost, and counted. */
+#define MESSAGES_HELD 256u
+
 struct message {
 	struct message *next; /* free ones */
 	uint8_t service;

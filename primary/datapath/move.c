@@ -124,6 +124,13 @@ static bool move_is_primed(const struct io_lcore *io, const struct lcore_move *p
 	       io->now_ns - part->parked_ns >= PRIME_MOST_NS;
 }
 
+bool move_takes(const struct belt_shadow *packet, const void *move)
+{
+	const struct move *m = move;
+
+	return packet->service == m->service && move_has(m, packet->bucket);
+}
+
 /* From here on what comes for these buckets waits. */
 static void move_park(struct io_lcore *io, struct lcore_move *part)
 {
@@ -131,7 +138,10 @@ static void move_park(struct io_lcore *io, struct lcore_move *part)
 
 	part->phase = MOVE_REVOKING;
 	part->parked_ns = io->now_ns;
-	if (move->orphans)
+	if (move->orphans && move->part)
+		pending_split(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_ORPHANS(move->from)],
+			      move_takes, move);
+	else if (move->orphans)
 		pending_splice(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_ORPHANS(move->from)]);
 	message_move(io, move);
 	move_point(io, move, move->from, LIST_MOVE(move->service));
@@ -328,6 +338,31 @@ static void convert_step(struct io_lcore *io, struct lcore_move *part)
 	/* release: pairs with the acquire in datapath_converted() */
 	atomic_store_explicit(&part->move->converted, 1, memory_order_release);
 	tell_main(io);
+}
+
+/* ---- buckets whose records nobody can convert ---- */
+
+static bool stays(const struct belt_shadow *packet, const void *move)
+{
+	const struct move *m = move;
+
+	return packet->service == m->service && (m->leave[packet->bucket / 64] >> (packet->bucket % 64) & 1u) != 0;
+}
+
+void move_leave(struct io_lcore *io, struct move *move)
+{
+	struct steering *steering = &io->steering[move->service];
+
+	pending_split(&io->pending, &io->list[LIST_ORPHANS(move->from)], &io->list[LIST_MOVE(move->service)], stays, move);
+	for (uint32_t word = 0; word <= steering->mask / 64; word++)
+		for (uint64_t left = move->leave[word]; left != 0; left &= left - 1)
+			steering->entry[word * 64 + (uint32_t)__builtin_ctzll(left)] =
+			    STEER_ENTRY(move->from, LIST_ORPHANS(move->from));
+	io->slot[move->from].held = 1;
+	BATON_POINT(convert_left);
+	/* release: pairs with the acquire in datapath_left(); the lists are as they are to be */
+	if (atomic_fetch_add_explicit(&move->left, 1, memory_order_release) + 1 == move->lcores)
+		tell_main(io);
 }
 
 static void move_step(struct io_lcore *io, struct lcore_move *part)

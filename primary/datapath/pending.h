@@ -201,4 +201,19 @@ static inline void pending_splice(struct pending_pool *pool, struct pending *to,
 	*from = (struct pending){0};
 }
 
+/* Of those in `from`, in order, the ones that leaves() names go behind what waits in `to`. */
+static inline void pending_split(struct pending_pool *pool, struct pending *to, struct pending *from,
+				 bool (*leaves)(const struct belt_shadow *packet, const void *arg), const void *arg)
+{
+	struct pending old = *from;
+
+	*from = (struct pending){0};
+	for (uint32_t at = old.head; old.count > 0; old.count--) {
+		uint32_t next = pool->node[at].next;
+
+		pending_link(pool, leaves(&pool->node[at].packet, arg) ? to : from, at);
+		at = next;
+	}
+}
+
 #endif

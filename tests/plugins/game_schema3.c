@@ -21,7 +21,11 @@
 #define VERSION "3-oneway"
 #define DOWN    0
 #else
+#ifdef POISONED_PLAYER
+#define VERSION "3-badback"
+#else
 #define VERSION "3"
+#endif
 #define DOWN    1
 #endif
 
@@ -65,6 +69,12 @@ static bool down(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t to)
 		return false;
 	if (!is_player(key))
 		return true;
+#ifdef POISONED_PLAYER
+	if (key == POISONED_PLAYER) {
+		memset(record, 0xee, sizeof(is)); /* half of it is done when it happens */
+		*(volatile uint32_t *)NULL = 1;
+	}
+#endif
 	memcpy(&is, record, sizeof(is));
 	const struct player_of_2 back = {.time_ns = is.time_ns, .sequence = is.sequence, .at = {is.x, is.y, is.z}};
 	memcpy(record, &back, sizeof(back));

@@ -31,8 +31,9 @@ $(SCHEMA3)/done: $(wildcard workers/plugins/game/*.[ch]) tests/plugins/rules.mk
 	@mkdir -p $(@D)
 	$(Q)cp workers/plugins/game/*.[ch] $(@D) && sed -e 's|^\tuint32_t sequence;.*|\tfloat x, y, z;|;t' \
 		-e 's|^\tfloat x, y, z;$$|\tuint32_t sequence;|' workers/plugins/game/player.h >$(@D)/player.h && touch $@
-$(OBJ)/tests/plugins/game_schema3.o $(OBJ)/tests/plugins/game_oneway.o: $(SCHEMA3)/done
-$(OBJ)/tests/plugins/game_schema3.o $(OBJ)/tests/plugins/game_oneway.o: TEST_CPPFLAGS := -I$(SCHEMA3) -Ishared
+SCHEMA3_PLUGINS := $(patsubst %,$(OBJ)/tests/plugins/game_%.o,schema3 oneway badback)
+$(SCHEMA3_PLUGINS): $(SCHEMA3)/done
+$(SCHEMA3_PLUGINS): TEST_CPPFLAGS := -I$(SCHEMA3) -Ishared
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)

@@ -48,6 +48,7 @@ int loop_init(struct loop *loop, const struct baton_plugin *plugin, struct belt 
 	loop->verify = NULL;
 	/* The one before may have died between a settle and the count of it. */
 	loop->bursts = atomic_load_explicit(&belt[0]->bursts, memory_order_relaxed) + 1;
+	loop->converting = NULL;
 	loop->undone_shown = loop->early_settles_shown = 0;
 	loop->table_full_shown = 0;
 	return 0;
@@ -211,6 +212,17 @@ static void run_tick(struct loop *loop, const uint8_t *data)
 	txn_pass_tick(&loop->txn, behind && !BATON_SABOTAGE(silent_behind));
 }
 
+/* 1 + bucket, or 0: which one is to blame if this process ends now. Atomic stores are not moved over what the journal
+ * and the records get (x86, and a compiler fence); a kill sees all stores that stand before it. */
+static void mark_converting(const struct loop *loop, uint32_t mark)
+{
+	if (loop->converting == NULL || BATON_SABOTAGE(converted_bucket_unmarked))
+		return;
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(loop->converting, mark, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Between the last revoke and the first grant nobody owns these buckets: converting them is this entry's, which the
  * primary has given to one worker alone. */
 static void run_convert(struct loop *loop, const uint8_t *data)
@@ -219,9 +231,15 @@ static void run_convert(struct loop *loop, const uint8_t *data)
 	const uint8_t *map = data + sizeof(head);
 
 	memcpy(&head, data, sizeof(head));
-	for (uint32_t i = 0; i < head.count && i < loop->buckets && head.first < loop->buckets - i; i++)
-		if (head.all || (map[i / 8] >> (i % 8) & 1u))
-			bucket_convert(loop, head.first + i, head.schema);
+	for (uint32_t i = 0; i < head.count && i < loop->buckets && head.first < loop->buckets - i; i++) {
+		if (!head.all && !(map[i / 8] >> (i % 8) & 1u))
+			continue;
+		mark_converting(loop, 1 + head.first + i);
+		BATON_POINT(convert_marked);
+		bucket_convert(loop, head.first + i, head.schema);
+		mark_converting(loop, 0);
+		BATON_POINT(convert_unmarked);
+	}
 	BATON_POINT(convert_all);
 	txn_pass(&loop->txn);
 }

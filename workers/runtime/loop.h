@@ -46,6 +46,7 @@ struct loop {
 	/* Buckets of ours whose records have another schema than the plugin's: their first entry converts them. */
 	uint32_t stale;
 	uint8_t is_stale[BATON_MAX_BUCKETS];
+	_Atomic uint32_t *converting; /* of our control block; NULL: nobody asks. Set after loop_init() */
 };
 
 /* loop->txn is bound. belt, commit: `belts` of them; commit is an array in the control block.

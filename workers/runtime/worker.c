@@ -215,6 +215,7 @@ void worker_run(struct worker_host *host, const struct zygote_spawn *spawn, int 
 	      loop_init(&loop, plugin.descriptor, belt, state_control(&host->state, spawn->slot)->commit,
 			spawn->io_lcores, spawn->buckets, stats, tsc_hz, spawn->busy_poll != 0));
 	loop.cycles = &host->stats.cycles[spawn->slot];
+	loop.converting = &state_control(&host->state, spawn->slot)->converting;
 #ifdef BATON_DEBUG
 	check("set up verify mode", loop_verify_start(&loop));
 #endif

@@ -30,6 +30,7 @@ struct fake_move {
 	/* of a move that is held: */
 	bool converting, converted;
 	uint32_t convert_slot, convert_schema, convert_left;
+	uint32_t leave_left; /* of an order to leave buckets behind */
 };
 
 struct fake_slot {
@@ -52,6 +53,7 @@ static struct fake {
 	bool hold_undo;      /* the dead are not rolled back */
 	bool hold_converts;  /* whoever is to convert does not get to the end */
 	uint32_t converts, converted_to, converted_by; /* orders to convert; schema and slot of the last one */
+	uint32_t poisoned, leaves; /* 1 + bucket whose conversion kills whoever is at it, 0: none; orders to leave some */
 	bool granted;        /* what keeps them from ending is the new owner */
 	uint32_t fence;      /* slot to report once */
 	struct slot_progress progress[BATON_MAX_WORKERS];
@@ -153,7 +155,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 		return -ENOENT;
 	if (order->from != SLOT_NONE &&
 	    (!fake.slot[order->from].attached ||
-	     (fake.slot[order->from].dead && (!fake.slot[order->from].recovered || order->map))))
+	     (fake.slot[order->from].dead && !fake.slot[order->from].recovered)))
 		return -ENOENT;
 	memset(move->map, 0, sizeof(move->map));
 	for (uint32_t b = 0; b < FAKE_BUCKETS; b++) {
@@ -168,6 +170,7 @@ int datapath_move(struct datapath *dp, const struct move_order *order)
 	move->order = *order;
 	move->open = true;
 	move->to_died = move->converting = move->converted = false;
+	move->leave_left = 0;
 	move->left = FAKE_LATENCY;
 	move->id = (int)++fake.next_id;
 	return move->id;
@@ -215,6 +218,13 @@ static inline void fake_convert_words(const struct fake_move *move)
 					  move->convert_schema == g->schema ? 0 : move->convert_schema, 0, 0);
 }
 
+static inline bool fake_has_poison(const struct fake_move *move)
+{
+	uint32_t bucket = fake.poisoned - 1;
+
+	return fake.poisoned != 0 && (move->map[bucket / 64] >> (bucket % 64) & 1) != 0;
+}
+
 /* Who dies at it converts nothing any more. */
 bool datapath_converted(const struct datapath *dp, int id)
 {
@@ -224,7 +234,7 @@ bool datapath_converted(const struct datapath *dp, int id)
 	fake_require(move != NULL);
 	if (move->converting && fake.slot[move->convert_slot].dead)
 		move->converting = false;
-	if (move->converting && !fake.hold_converts && --move->convert_left == 0) {
+	if (move->converting && !fake.hold_converts && !fake_has_poison(move) && --move->convert_left == 0) {
 		fake_convert_words(move);
 		move->converting = false;
 		move->converted = true;
@@ -247,6 +257,33 @@ void datapath_convert(struct datapath *dp, int id, uint32_t slot, uint32_t schem
 	fake.converts++;
 	fake.converted_to = schema;
 	fake.converted_by = slot;
+	if (fake_has_poison(move)) {
+		atomic_store(&state_control(&fake.primary->state, slot)->converting, fake.poisoned);
+		kill(fake.primary->supervisor->slot[slot].pid, SIGABRT);
+	}
+}
+
+void datapath_leave(struct datapath *dp, int id, const uint64_t *map)
+{
+	struct fake_move *move = fake_open_move(id);
+
+	fake_require(move != NULL && datapath_move_held(dp, id) && !move->leave_left);
+	fake_require(!move->converting || fake.slot[move->convert_slot].dead);
+	fake_require(move->order.from != SLOT_NONE && fake.slot[move->order.from].dead);
+	for (uint32_t i = 0; i < FAKE_BUCKETS / 64 + 1; i++)
+		move->map[i] &= ~map[i];
+	move->leave_left = FAKE_LATENCY;
+	fake.leaves++;
+}
+
+bool datapath_left(struct datapath *dp, int id)
+{
+	struct fake_move *move = fake_open_move(id);
+
+	(void)dp;
+	if (move != NULL && move->leave_left)
+		move->leave_left--;
+	return move == NULL || !move->leave_left;
 }
 
 void datapath_move_release(struct datapath *dp, int id, bool back)

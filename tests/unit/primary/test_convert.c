@@ -262,6 +262,111 @@ static void a_record_that_cannot_be_converted_leaves_the_buckets_where_they_were
 	assert_int_equal(rig_worker(0)->crashes, 1); /* of its own processes; converters are nobody's */
 }
 
+#define POISON 4u
+
+/* game.0 goes back to the older version; one record of its ends whoever converts it, until nobody tries any more. */
+static void go_back_with_a_poisoned_record(void)
+{
+	fake.poisoned = 1 + POISON;
+	begin_back();
+	wait_until(rig.reply != NULL);
+	assert_true(rig_ok());
+	for (uint32_t n = 2; n <= HELD_TRIES; n++) {
+		wait_until(sup()->held.count == 1 && sup()->held.bucket[0].deaths == n);
+		sup()->held.bucket[0].again_ns = 0; /* a second is over */
+	}
+	wait_until(worker_settled(sup(), 0) && worker_settled(sup(), 1) && converters() == 0);
+}
+
+static void a_record_that_crashes_its_conversion_costs_its_bucket_only(void **unused)
+{
+	uint32_t old;
+
+	(void)unused;
+	only_game_0_is_new();
+	old = rig_worker(0)->slot;
+	rig.primary->config.group[0].park_max_age_ns = 1000000000;
+	go_back_with_a_poisoned_record();
+	assert_string_equal(version_of(0), "1");
+	assert_int_equal(fake.owner[0][POISON], old); /* whose slot is kept for it */
+	assert_true(held_slot(sup(), old));
+	assert_string_equal(rig_slot(old)->name, "game.held");
+	assert_int_equal(state_schema(&rig.primary->state, 0, POISON), 2);
+	assert_int_equal(buckets_of_schema(1), FAKE_BUCKETS - 1);
+	assert_int_equal(datapath_owned(NULL, old), 1);
+	/* Neither its process nor the converters count as crashes of the version. */
+	assert_int_equal(sup()->budget[0].crashes, 0);
+	assert_int_equal(sup()->restarts_failed, 0);
+	assert_int_not_equal(fake.slot[old].max_age_ns, 0); /* its packets wait, but not for ever */
+}
+
+static void after_three_deaths_it_waits_for_an_operator(void **unused)
+{
+	uint32_t converts;
+	char words[800];
+
+	(void)unused;
+	only_game_0_is_new();
+	go_back_with_a_poisoned_record();
+	converts = fake.converts;
+	assert_int_equal(converts, 1 + 1 + (HELD_TRIES - 1)); /* all, the others, and it alone */
+	for (int i = 0; i < 300; i++)
+		rig_turn();
+	assert_int_equal(fake.converts, converts);
+	assert_true(held_words(sup(), 0, words, sizeof(words)));
+	assert_non_null(strstr(words, "bucket 4 held"));
+	assert_non_null(strstr(words, "--buckets 4 --group game"));
+	/* Who says so: a restart. The record is mended by nobody, but this time the version is not at fault. */
+	fake.poisoned = 0;
+	restart("game.0", NULL);
+	assert_true(rig_ok());
+	wait_until(sup()->held.count == 0);
+	settled();
+	assert_int_equal(buckets_of_schema(1), FAKE_BUCKETS);
+	assert_int_equal(fake.owner[0][POISON], rig_worker(0)->slot);
+	assert_false(held_words(sup(), 0, words, sizeof(words)));
+}
+
+static void what_is_held_goes_to_a_version_that_reads_it(void **unused)
+{
+	char path[BATON_PATH_BYTES];
+	uint32_t converts;
+
+	(void)unused;
+	only_game_0_is_new();
+	go_back_with_a_poisoned_record();
+	converts = fake.converts;
+	restart("game.0", rig_path(path, "new.so"));
+	assert_true(rig_ok());
+	wait_until(sup()->held.count == 0);
+	settled();
+	assert_int_equal(fake.converts, converts); /* as it is */
+	assert_int_equal(fake.owner[0][POISON], rig_worker(0)->slot);
+	assert_int_equal(state_schema(&rig.primary->state, 0, POISON), 2);
+	fake.poisoned = 0;
+	restart("game.0", rig_path(path, "one.so"));
+	assert_true(rig_ok());
+	settled();
+	assert_int_equal(buckets_of_schema(1), FAKE_BUCKETS);
+}
+
+/* A candidate that is still there could, and serves its own players. */
+static void what_is_held_is_tried_by_a_process_of_its_own(void **unused)
+{
+	uint32_t other = rig_worker(1)->slot;
+
+	(void)unused;
+	rig_worker(1)->role = ROLE_CANDIDATE;
+	go_back_with_a_poisoned_record();
+	assert_int_equal(rig_worker(1)->crashes, 0);
+	assert_int_equal(rig_worker(1)->slot, other);
+	assert_int_equal(sup()->held.bucket[0].deaths, HELD_TRIES);
+	rig_worker(1)->role = ROLE_STABLE;
+	wait_until(sup()->held.count == 0); /* it reads what the bucket has */
+	assert_int_equal(fake.owner[0][POISON], other);
+	settled();
+}
+
 static void a_process_that_does_not_get_ready_is_given_up(void **unused)
 {
 	(void)unused;
@@ -458,6 +563,10 @@ int main(int argc, char **argv)
 		TEST(a_process_that_hangs_at_it_is_replaced, of_one),
 		TEST(who_cannot_start_is_tried_three_times_and_the_buckets_go_back, of_one),
 		TEST(a_record_that_cannot_be_converted_leaves_the_buckets_where_they_were, of_one),
+		TEST(a_record_that_crashes_its_conversion_costs_its_bucket_only, of_one),
+		TEST(after_three_deaths_it_waits_for_an_operator, of_one),
+		TEST(what_is_held_goes_to_a_version_that_reads_it, of_one),
+		TEST(what_is_held_is_tried_by_a_process_of_its_own, of_new),
 		TEST(a_process_that_does_not_get_ready_is_given_up, of_one),
 		TEST(the_target_dies_and_the_next_one_takes_what_is_converted, of_new),
 		TEST(both_die_and_what_is_left_is_served, of_new),

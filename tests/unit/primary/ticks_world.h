@@ -8,7 +8,8 @@
 	X(full_forgotten) X(numbers_restart) X(tick_dropped) \
 	X(done_before_filled) X(used_before_done) X(header_while_used) X(early_settle_without_header) \
 	X(refused_keeps_cells) X(seq_not_counted_up) X(one_buffer_in_1000_kept) X(message_posts_many) \
-	X(bucket_dropped_at_first_revoke) X(suspects_run_together) X(ticks_counted_as_packets)
+	X(bucket_dropped_at_first_revoke) X(suspects_run_together) X(ticks_counted_as_packets) \
+	X(converted_bucket_unmarked)
 #define X(name) SABOTAGE_##name,
 enum sabotage { SABOTAGES(X) SABOTAGE_COUNT };
 #undef X

@@ -114,6 +114,7 @@ static inline void work(void *arg)
 	if (txn_bind(&loop.txn, &w->state, 0, 0, w->plugin->max_undo_bytes, 77) != 0 ||
 	    loop_init(&loop, w->plugin, belt, state_control(&w->state, 0)->commit, 1, BUCKETS, w->stats, TSC_HZ, true) != 0)
 		abort();
+	loop.converting = &state_control(&w->state, 0)->converting;
 	if (w->chunk != 0) /* as if the journal were so short */
 		loop.txn.max_undo = JOURNAL_BYTES - ROOM_KEPT - journal_cost(8) - w->chunk * STRIDE - 64;
 	while (loop_turn(&loop) != 0)

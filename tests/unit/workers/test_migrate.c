@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -167,6 +170,69 @@ static void a_word_before_its_records_is_noticed(void **unused)
 }
 #endif
 
+/* ---- a bucket that ends its converter ---- */
+
+static bool down_or_die(struct baton_ctx *ctx, uint64_t key, void *record, uint32_t to)
+{
+	if (key == 5) { /* of bucket 1, when bucket 0 and some of its own are done */
+		memset(record, 0xee, sizeof(struct fresh));
+		abort();
+	}
+	return down(ctx, key, record, to);
+}
+
+static struct baton_plugin plugin_dying;
+
+static void the_bucket_that_ends_its_converter_is_named(void **unused)
+{
+	struct belt_buckets head = {.count = BUCKETS, .schema = 1};
+	uint8_t entry[sizeof(head) + 1];
+	_Atomic uint32_t *converting;
+	struct journal_report report;
+	struct world w;
+	int status;
+
+	(void)unused;
+	begin(&w);
+	offer_all(&w, BELT_GRANT, 0);
+	for (uint64_t key = 0; key < BUCKETS; key++) /* both to schema 2 */
+		offer_packet(&w, key);
+	run_all(&w);
+	converting = &state_control(&w.state, 0)->converting;
+	assert_int_equal(*converting, 0);
+	plugin_dying = plugin_fresh;
+	plugin_dying.down = down_or_die;
+	w.plugin = &plugin_dying;
+	offer_all(&w, BELT_CONVERT, 1);
+	pid_t pid = fork();
+	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		work(&w);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(*converting, 1 + 1);
+	/* It is undone, with all that came before it in the burst: whole records of schema 2. */
+	assert_true(fake_reap(&w.primary, on_reaped, NULL) >= 0);
+	assert_int_equal(state_roll_back(&w.state, 0, &report), 0);
+	assert_true(records_say(&w.state, counted));
+	const struct fake_entry *back[BELT_SLOTS];
+	for (uint32_t i = fake_take_back(&w.primary, back); i != 0; i--)
+		pool_return(back[i - 1]);
+	/* Without it the same version converts the others. */
+	*converting = 0;
+	memcpy(entry, &head, sizeof(head));
+	entry[sizeof(head)] = 1u << 0;
+	offer(&w, BELT_CONVERT, 0, entry, sizeof(entry));
+	run_all(&w);
+	assert_int_equal(*converting, 0);
+	assert_true(schema_of(&w, 0) < 2);
+	assert_int_equal(schema_of(&w, 1), 2);
+	assert_true(records_say(&w.state, counted));
+	world_destroy(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +243,7 @@ int main(void)
 #ifndef BATON_SABOTAGE_RULE
 		cmocka_unit_test(a_word_before_its_records_is_noticed),
 #endif
+		cmocka_unit_test(the_bucket_that_ends_its_converter_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
