@@ -114,7 +114,7 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	struct rollout_order o = order(NULL);
 
 	(void)unused;
-	rig_plugin("game.so", "ok r2");
+	rig_file("game.so", "ok r2");
 	start("game.so");
 	o.full = true;
 	assert_true(ok(rollout_promote(rig.primary, &o)));
@@ -123,6 +123,9 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	assert_true(ok(rollout_abort(rig.primary, &o)));
 	wait_until(r()->at == AT_DEGRADED);
 	only_the_groups_own();
+	assert_true(all_run("1"));
+	kill(rig_pid(0), SIGKILL); /* what lies there is barred, and nobody's successor */
+	wait_until(rig_worker(0)->crashes == 1 && rig_settled());
 	assert_true(all_run("1"));
 }
 
