@@ -207,8 +207,8 @@ bool version_kept_words(const struct supervisor *sup, uint32_t group, char *word
 			 "again, of which batond has a copy, but a restart of batond or of the group needs the file: put it back",
 			 name, watch->kept->path, strerror(watch->error), watch->kept->version);
 	else
-		snprintf(words, bytes, "group %s: %s is not the build that it runs: workers that die get that again (version %s), a "
-			 "restart of batond takes the file; `batonctl worker restart %s` does so now, or put the old back",
+		snprintf(words, bytes, "group %s: %s is not the build that it runs: workers that die get that again (version %s), "
+			 "a restart of batond takes the file; `batonctl worker restart %s` does so now, or put the old back",
 			 name, watch->kept->path, watch->kept->version, name);
 	return true;
 }

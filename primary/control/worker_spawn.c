@@ -78,7 +78,7 @@ void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
 	slot_publish(sup, slot);
 }
 
-/* The sealed copy that a process is to run: one that is kept, or, `anew` or if there is none, of what lies at `path`. */
+/* The sealed copy that a process is to run: one that is kept; `anew`, or if there is none, of what lies at `path`. */
 static int open_image(const struct supervisor *sup, uint32_t worker, bool standby, bool anew, const char *path,
 		      int *image, char *why, size_t bytes)
 {

@@ -128,8 +128,8 @@ static void a_snapshot_of_an_operator_is_waited_for(void **unused)
 
 	(void)unused;
 	how_it_goes("hangs");
-	assert_int_equal(state_snapshot_begin(rig.primary->supervisor, rig_path(path, "mine.snap"), "game", rig_done, 1, why,
-					      sizeof(why)), 0);
+	rig_path(path, "mine.snap");
+	assert_int_equal(state_snapshot_begin(rig.primary->supervisor, path, "game", rig_done, 1, why, sizeof(why)), 0);
 	start("r2.so");
 	wait_until(r()->at == AT_SNAPSHOT && r()->why[0]);
 	assert_non_null(strstr(r()->why, "the snapshot waits"));
