@@ -57,6 +57,22 @@ wait_gone() {
 	return 1
 }
 
+# instance_paths NAME: what an instance of that name has on this machine, and one whose name is that and a dash and more.
+instance_paths() {
+	local path
+	for path in {/run/baton/,/dev/shm/baton.,/var/log/baton/,/var/lib/baton/}"$1"{,-*,.*} \
+		{"$HUGE_DIR",/run/dpdk,/run/baton/dpdk}/*"$1"*; do
+		[ ! -e "$path" ] && [ ! -L "$path" ] || echo "$path"
+	done
+}
+
+# run_leftovers NAME WORK: what a run of that name that has ended should have taken along.
+run_leftovers() {
+	instance_paths "$1"
+	ls -d "$2" "$BATON_RUNS/$1".* 2>/dev/null
+	ip netns list 2>/dev/null | awk -v name="$1-" 'index($1, name) == 1 { print "network namespace", $1 }'
+}
+
 # run_remove FILE: undoes one run, newest first, and forgets it. Safe to repeat.
 run_remove() {
 	local kind a b pid
@@ -76,9 +92,7 @@ run_remove() {
 			ip netns delete "$a" 2>/dev/null ;;
 		instance) # names of instances are unique to a run, so the pattern cannot hit another's files
 			[ "${#a}" -ge 6 ] || continue
-			rm -rf "/run/baton/$a" "/dev/shm/baton.$a.stats" "/dev/shm/baton.$a.state" \
-				"$HUGE_DIR"/*"$a"* /run/dpdk/*"$a"* /run/baton/dpdk/*"$a"* /var/log/baton/"$a".audit* \
-				/var/log/baton/"$a".crash /var/lib/baton/"$a"
+			instance_paths "$a" | while read -r b; do rm -rf "$b"; done
 			rmdir /var/log/baton 2>/dev/null || : ;; # only if nobody else has a log there
 		mount) umount -l "$a" 2>/dev/null ;;
 		file) rm -rf --one-file-system "$a" ;;

@@ -83,6 +83,7 @@ static void fall_back(struct supervisor *sup, uint32_t group, uint32_t index)
 	budget->back = index;
 	budget->crashes = 0;
 	memcpy(sup->group_path[group], good->path, sizeof(good->path));
+	version_kept_back(sup, group, good);
 	standbys_renew(sup, group);
 	for (uint32_t i = 0; i < sup->workers; i++) {
 		struct worker *w = &sup->worker[i];

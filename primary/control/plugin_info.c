@@ -103,6 +103,7 @@ int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, ch
 		rc = refuse(EPROTO, why, bytes, "key is payload but key_length is 0: 1 to 8 bytes are needed");
 		goto out;
 	}
+	found.shadow = json_is_true(json_object_get(object, "shadow")); /* absent: it does not say so */
 	found.key_offset = (uint16_t)offset;
 	found.key_length = (uint16_t)length;
 	*info = found;

@@ -8,7 +8,7 @@
 #include "zygote.h"
 
 /* Parses the JSON line: abi, name, version, build_id, key ("flow" or "payload"), key_offset, key_length, record_size,
- * schema, max_undo_bytes. Returns 0 or -EPROTO with `why`. */
+ * schema, max_undo_bytes; shadow and older may be absent. Returns 0 or -EPROTO with `why`. */
 int plugin_info_parse(const char *text, size_t len, struct plugin_info *info, char *why, size_t bytes);
 
 /* Does what a started worker says fit what the group's steering was laid out for? Its records: schema_check.h.

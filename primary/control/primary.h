@@ -38,6 +38,7 @@ struct plugin_info {
 	uint32_t record_size;
 	uint32_t schema;
 	uint32_t max_undo;
+	bool shadow; /* declares that it may run as one */
 	/* Schemas that it migrates records from; `down`: and back to. */
 	struct baton_older older[BATON_OLDER_MOST];
 	uint32_t olders;

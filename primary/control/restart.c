@@ -51,6 +51,7 @@ static void finish(struct supervisor *sup, const char *code, const char *error)
 	} else {
 		sup->restarts_done++;
 		snprintf(sup->group_path[r->group], sizeof(sup->group_path[r->group]), "%s", r->path);
+		version_kept_group(sup, r->group, r->member[r->count - 1]);
 		convert_adopt(sup, r->group);
 	}
 	if (r->phase != RESTART_FIND) /* workers may run another file, or the same one read again */
@@ -289,6 +290,7 @@ static void phase_settle(struct supervisor *sup)
 	if (!complete && !late(r))
 		return;
 	snprintf(w->path, sizeof(w->path), "%s", r->path);
+	version_kept_serves(sup, r->member[r->at], r->fresh);
 	w->config = r->config;
 	w->backoff_ns = 0;
 	w->failed_starts = 0;

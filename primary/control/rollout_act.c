@@ -170,7 +170,9 @@ static void act_back(struct supervisor *sup, struct rollout *r, const char *why)
 {
 	rollout_unmirror(sup, r);
 	rollout_gates_disarm(r);
-	snprintf(r->why, sizeof(r->why), "%s", why);
+	bool off = rollout_snapshot_call_off(sup, r);
+	snprintf(r->why, sizeof(r->why), "%.*s%s", off ? 140 : (int)sizeof(r->why) - 1, why,
+		 off ? "; the snapshot that was being written is removed" : "");
 	r->paused = r->full = r->skip = r->retiring = r->hindered = false;
 	r->until_ns = r->retry_ns = 0;
 	r->want = 0;

@@ -255,7 +255,7 @@ static int judge(struct supervisor *sup, struct rollout *r, char *why, size_t by
 	}
 	if ((rc = refuse_group(sup, r, why, bytes)) || (rc = refuse_build(r, &stable, why, bytes)) ||
 	    (rc = refuse_schema(sup, r, &info, w->accept_one_way || w->resumed || plan.accept_one_way, why, bytes)) ||
-	    (rc = refuse_slots(sup, r, &plan, !r->one_way && !schema_takes(&info, r->info.schema), why, bytes)))
+	    (rc = rollout_shadow_refuse(sup, r, &plan, &info, why, bytes)) || (rc = refuse_slots(sup, r, &plan, !r->one_way && !schema_takes(&info, r->info.schema), why, bytes)))
 		return rc;
 	take_over(sup, r, &stable, &plan);
 	return 0;

@@ -185,6 +185,9 @@ void rollout_poll_one(struct supervisor *sup, struct rollout *r);
 
 /* rollout_shadow.c */
 /* Begins to mirror, once the workers of the shadow are there. 0, -EAGAIN: not yet, else `why`. */
+/* A plan with a shadow step: whether that can be is known before anything moves. 0, or -errno and a line in `why`. */
+int rollout_shadow_refuse(const struct supervisor *sup, const struct rollout *r, const struct config_rollout *plan,
+			  const struct plugin_info *stable, char *why, size_t bytes);
 int rollout_mirror(struct supervisor *sup, struct rollout *r, char *why, size_t bytes);
 void rollout_unmirror(struct supervisor *sup, struct rollout *r);
 /* There are workers of a shadow, which can own no buckets. */
@@ -200,6 +203,8 @@ void rollout_home_free(struct rollout *r);
 /* rollout_snapshot.c */
 /* The step is taken, and every turn of it. */
 void rollout_snapshot_begin(struct rollout *r);
+/* The one that is being written, if there is one, is not wanted any more. False: there is none. */
+bool rollout_snapshot_call_off(struct supervisor *sup, const struct rollout *r);
 void rollout_snapshot_poll(struct supervisor *sup, struct rollout *r);
 
 /* rollout_gates.c */

@@ -38,6 +38,32 @@ static void sample(const struct supervisor *sup, const struct rollout *r, uint32
 			buckets_add(map, b);
 }
 
+static int refuse_plugin(const struct plugin_info *info, const char *whose, char *why, size_t bytes)
+{
+	if (info->shadow)
+		return 0;
+	snprintf(why, bytes, "plugin %s %s (%s) does not declare that it may run as a shadow: set .shadow = 1 in its "
+		 "descriptor if it has no effect but on its records, replies and messages, or leave the shadow step out",
+		 info->name, info->version, whose);
+	return -ENOTSUP;
+}
+
+int rollout_shadow_refuse(const struct supervisor *sup, const struct rollout *r, const struct config_rollout *plan,
+			  const struct plugin_info *stable, char *why, size_t bytes)
+{
+	uint32_t buckets = sup->primary->state.header->group[r->group].buckets;
+	int rc = 0;
+
+	for (uint32_t i = r->wish.resumed ? r->step : 0; i < plan->steps && rc == 0; i++) {
+		if (plan->step[i].kind != STEP_SHADOW || BATON_SABOTAGE(shadow_tried_all_the_same))
+			continue;
+		if ((rc = refuse_plugin(&r->info, "candidate", why, bytes)) == 0 &&
+		    (rc = refuse_plugin(stable, "stable", why, bytes)) == 0)
+			rc = shadow_fits(sup, r->group, rank_count(plan->step[i].permille, buckets), why, bytes);
+	}
+	return rc;
+}
+
 int rollout_mirror(struct supervisor *sup, struct rollout *r, char *why, size_t bytes)
 {
 	static uint64_t map[SHARE_WORDS]; /* main lcore only */

@@ -121,7 +121,9 @@ static void on_snapshot(struct primary *primary, uint64_t token, json_t *reply)
 	bool good = json_is_true(json_object_get(reply, "ok"));
 
 	if (!r || primary->supervisor->stopping) {
-		json_decref(reply); /* the next primary takes the step anew */
+		if (r && r->at == AT_SNAPSHOT && r->snap_serial == token >> 32)
+			unlink(r->snapping); /* the next primary takes the step anew */
+		json_decref(reply);
 		return;
 	}
 	if (r->at != AT_SNAPSHOT || r->snap_serial != token >> 32) {
@@ -143,6 +145,12 @@ void rollout_snapshot_begin(struct rollout *r)
 	r->snapping[0] = r->snapshot[0] = '\0';
 	r->retry_ns = 0;
 	rollout_gates_disarm(r); /* of a shadow before it */
+}
+
+bool rollout_snapshot_call_off(struct supervisor *sup, const struct rollout *r)
+{
+	return r->snapping[0] && !r->snapped && !BATON_SABOTAGE(snapshot_goes_on) &&
+	       state_snapshot_call_off(sup, r->snapping);
 }
 
 static void ask(struct supervisor *sup, struct rollout *r)

@@ -153,7 +153,7 @@ static void phase_spawn(struct supervisor *sup)
 	struct worker *w = &sup->worker[s->worker];
 	char why[256], text[400];
 	uint32_t slot;
-	int rc = slot_spawn(sup, s->worker, w->path, NULL, &slot, why, sizeof(why));
+	int rc = slot_respawn(sup, s->worker, &slot, why, sizeof(why));
 
 	if (rc == 0) {
 		w->slot = slot;

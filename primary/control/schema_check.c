@@ -43,6 +43,7 @@ void schema_info(const struct worker_ready *ready, struct plugin_info *info)
 	*info = (struct plugin_info){
 		.key = ready->key, .key_offset = (uint16_t)ready->key_offset, .key_length = (uint16_t)ready->key_length,
 		.record_size = ready->record_size, .schema = ready->schema,
+		.shadow = (ready->shadow & READY_SHADOW) != 0,
 		.olders = ready->olders < BATON_OLDER_MOST ? ready->olders : BATON_OLDER_MOST,
 	};
 	memcpy(info->name, ready->plugin_name, sizeof(info->name));

@@ -97,13 +97,14 @@ static int check_worker(const struct supervisor *sup, uint32_t worker, enum shad
 	return 0;
 }
 
-static int check_size(const struct supervisor *sup, uint32_t group, const uint64_t *map, char *why, size_t bytes)
+int shadow_fits(const struct supervisor *sup, uint32_t group, uint32_t count, char *why, size_t bytes)
 {
 	const struct state_group *g = &sup->primary->state.header->group[group];
-	uint64_t one = bucket_bytes(g), count = 0;
+	uint64_t one = bucket_bytes(g);
 
-	for (uint32_t b = 0; b < g->buckets; b++)
-		count += map[b / 64] >> (b % 64) & 1u;
+	if (__builtin_popcount(group_services(sup, group)) != 1)
+		return refuse(ENOTSUP, why, bytes, "a shadow is of one service, group %s has several, or none",
+			      sup->primary->config.group[group].name);
 	if (count == 0)
 		return refuse(EINVAL, why, bytes, "no bucket is to be shadowed: raise the sample");
 	if (one > BUCKET_MOST)
@@ -113,7 +114,7 @@ static int check_size(const struct supervisor *sup, uint32_t group, const uint64
 			      g->name, one >> 10, BUCKET_MOST >> 10);
 	if (count * one * SHADOW_SIDES > PAGES_MOST)
 		return refuse(E2BIG, why, bytes,
-			      "%" PRIu64 " buckets of %" PRIu64 " KiB, twice, are more than %llu MiB: lower the sample", count,
+			      "%u buckets of %" PRIu64 " KiB, twice, are more than %llu MiB: lower the sample", count,
 			      one >> 10, PAGES_MOST >> 20);
 	return 0;
 }
@@ -122,16 +123,16 @@ static int check(const struct supervisor *sup, uint32_t group, const uint64_t *m
 		 char *why, size_t bytes)
 {
 	const struct shadow *shadow = sup->shadow[group];
+	uint32_t count = 0;
 	int rc;
 
+	for (uint32_t b = 0; b < sup->primary->state.header->group[group].buckets; b++)
+		count += map[b / 64] >> (b % 64) & 1u;
 	if (shadow != NULL && shadow->phase == SHADOW_ENDING)
 		return refuse(EAGAIN, why, bytes, "the shadow before is not over yet: wait");
 	if (shadow != NULL && shadow->phase != SHADOW_IDLE)
 		return refuse(EBUSY, why, bytes, "group %s has a shadow already", sup->primary->config.group[group].name);
-	if (__builtin_popcount(group_services(sup, group)) != 1)
-		return refuse(ENOTSUP, why, bytes, "a shadow is of one service, group %s has several, or none",
-			      sup->primary->config.group[group].name);
-	if ((rc = check_size(sup, group, map, why, bytes)) != 0 ||
+	if ((rc = shadow_fits(sup, group, count, why, bytes)) != 0 ||
 	    (rc = check_worker(sup, candidate, SHADOW_CANDIDATE, why, bytes)) != 0)
 		return rc;
 	return control < sup->workers ? check_worker(sup, control, SHADOW_CONTROL, why, bytes) : 0;

@@ -45,6 +45,10 @@ struct shadow_counts {
 int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, uint32_t candidate_worker,
 		 uint32_t control_worker, bool digest, char *why, size_t bytes);
 
+/* What of that is known before anything is started: the group's service, the size of a bucket, and of `count` of them.
+ * 0, or -ENOTSUP, -E2BIG, -EINVAL and a line in `why`. */
+int shadow_fits(const struct supervisor *sup, uint32_t group, uint32_t count, char *why, size_t bytes);
+
 /* Ends it, at any time: nothing is mirrored any more once this returns and the I/O lcore has come through a turn. No-op
  * without one. Counts and sample stay to be read. */
 void shadow_end(struct supervisor *sup, uint32_t group);

@@ -71,7 +71,8 @@ static bool suits(const struct supervisor *sup, uint32_t slot, const struct work
 		return true;
 	if (sup->restart.phase != RESTART_IDLE && sup->restart.group == w->group)
 		return false;
-	return s->generation == sup->standbys[w->group].generation && w->config == NULL && strcmp(s->path, w->path) == 0;
+	return s->generation == sup->standbys[w->group].generation && w->config == NULL && strcmp(s->path, w->path) == 0 &&
+	       version_kept_is(sup, (uint32_t)(w - sup->worker), slot);
 }
 
 static uint32_t choose(const struct supervisor *sup, const struct worker *w)

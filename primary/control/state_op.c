@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "process.h"
@@ -96,6 +98,17 @@ int state_snapshot_begin(struct supervisor *sup, const char *path, const char *g
 	return refuse(-rc, why, bytes, "cannot run %s: %s", sup->zygote.path, strerror(-rc));
 }
 
+bool state_snapshot_call_off(struct supervisor *sup, const char *path)
+{
+	struct state_op *op = &sup->state_op;
+
+	if (op->kind != STATE_OP_SNAPSHOT || strcmp(op->path, path) != 0 || op->ask.pid <= 0)
+		return false;
+	op->called_off = true;
+	kill(op->ask.pid, SIGKILL); /* poll_snapshot() reaps it: its last write may take the disk's time */
+	return true;
+}
+
 static void poll_snapshot(struct supervisor *sup)
 {
 	struct state_op *op = &sup->state_op;
@@ -103,6 +116,12 @@ static void poll_snapshot(struct supervisor *sup)
 
 	if (rc == -EAGAIN)
 		return;
+	if (op->called_off) {
+		unlink(op->path);
+		log_info("state snapshot %s: called off, and removed", op->path);
+		end(sup, reply_error("failed", "called off"));
+		return;
+	}
 	op->ask.complaint[op->ask.complaint_len < sizeof(op->ask.complaint) ? op->ask.complaint_len : 0] = '\0';
 	op->ask.complaint[strcspn(op->ask.complaint, "\n")] = '\0';
 	if (rc != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {

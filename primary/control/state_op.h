@@ -27,6 +27,7 @@ struct state_op {
 	uint64_t map[SHARE_WORDS];      /* of the move under way */
 	int move;                       /* 0: none */
 	bool written;
+	bool called_off; /* a snapshot: whoever writes it has been killed */
 	uint32_t restored, moves;
 	uint64_t gap_ns, deadline_ns;
 	char failure[300];
@@ -38,6 +39,10 @@ struct state_op {
  * -errno with one line in `why`. What a rollout calls before its first weight. */
 int state_snapshot_begin(struct supervisor *sup, const char *path, const char *group, restart_done_fn done, uint64_t token,
 			 char *why, size_t bytes);
+/* Ends the one that is being written to `path`, a name that nobody else would give a file: whoever writes it only reads
+ * the state, so it is killed wherever it is. done() follows, with an error, once its file is removed. False: there is no
+ * such snapshot under way. */
+bool state_snapshot_call_off(struct supervisor *sup, const char *path);
 /* buckets: as buckets_parse() reads them. group: NULL if there is one only. Nothing is touched if a bucket does not fit. */
 int state_restore_begin(struct supervisor *sup, const char *path, const char *buckets, const char *group,
 			restart_done_fn done, uint64_t token, char *why, size_t bytes);

@@ -167,6 +167,14 @@ static void judge_group(struct judge *j, const struct primary *primary, uint32_t
 		    "--version VERSION` ends that", name, budget->failed, look.version, name);
 }
 
+static void judge_version_file(struct judge *j, const struct primary *primary, uint32_t group)
+{
+	char words[2 * BATON_PATH_BYTES];
+
+	if (version_kept_words(primary->supervisor, group, words, sizeof(words)))
+		say(j, STATUS_WARN, "%s", words);
+}
+
 /* Told for so long: it is in the files anyway. */
 #define QUARANTINE_TOLD_NS 3600000000000ull
 
@@ -231,6 +239,7 @@ static void judge_workers(struct judge *j, const struct primary *primary)
 	for (uint32_t g = 0; g < primary->config.groups; g++) {
 		judge_group(j, primary, g);
 		judge_standbys(j, primary, g);
+		judge_version_file(j, primary, g);
 		judge_rollout(j, primary, g);
 	}
 	judge_quarantine(j, &sup->quarantine);

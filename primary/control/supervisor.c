@@ -224,7 +224,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	struct worker *w = &sup->worker[worker];
 	char why[sizeof(w->trouble)];
 	uint32_t slot;
-	int rc = slot_spawn(sup, worker, w->path, w->config, &slot, why, sizeof(why));
+	int rc = slot_respawn(sup, worker, &slot, why, sizeof(why));
 
 	if (rc == 0) {
 		w->slot = slot;
@@ -349,6 +349,7 @@ static void turn(struct supervisor *sup, int timeout_ms)
 			poll_slot(sup, i, now);
 	for (uint32_t i = 0; i < sup->workers; i++)
 		poll_worker(sup, i);
+	versions_kept_poll(sup);
 	standbys_poll(sup);
 	quarantine_poll(sup);
 	budget_poll(sup);
@@ -425,6 +426,7 @@ void supervisor_fini(struct primary *primary)
 	if (sup->zygote.args.pages_fd >= 0)
 		close(sup->zygote.args.pages_fd);
 	budget_fini(sup);
+	versions_kept_fini(sup);
 	shadow_fini(sup);
 	gate_book_destroy(sup->gate_book);
 	balance_fini(sup);

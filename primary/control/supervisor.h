@@ -23,6 +23,7 @@
 #include "standby.h"
 #include "state_op.h"
 #include "version_find.h"
+#include "version_kept.h"
 #include "worker_life.h"
 #include "zygote_client.h"
 
@@ -121,6 +122,7 @@ struct worker {
 	char trouble[256];           /* why it is down; empty: it is not */
 	uint64_t convert_again_ns;   /* orphans whose records could not be converted are not tried again before */
 	struct transfer transfer;
+	struct version_kept *kept; /* what its next process runs, if of that path; NULL: none has been ready yet */
 };
 
 struct supervisor {
@@ -151,6 +153,7 @@ struct supervisor {
 	int shadow_fd; /* the shadow region; -1: none */
 	struct shadow *shadow[BATON_MAX_GROUPS]; /* NULL: there has been none */
 	struct gate_book *gate_book; /* see gate_collect.h */
+	struct version_watch version[BATON_MAX_GROUPS];
 };
 
 /* ---- worker_slot.c ---- */
@@ -169,13 +172,15 @@ void slot_close(int *fd);
 
 /* ---- worker_spawn.c ---- */
 
-/* Starts an incarnation of `worker` from the plugin at `path` in a free slot, with the settings and CPUs of `config`
- * (NULL: of the configuration in force). Returns 0 and the slot, -EAGAIN if no slot is free, -ENOTCONN without a
- * zygote, or -errno; `why` says what to do. */
+/* Starts an incarnation of `worker` from the plugin file at `path`, read anew, in a free slot, with the settings and CPUs
+ * of `config` (NULL: of the configuration in force). Returns 0 and the slot, -EAGAIN if no slot is free, -ENOTCONN
+ * without a zygote, or -errno; `why` says what to do. */
 int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
 	       uint32_t *slot, char *why, size_t bytes);
 
-/* The same for a standby of the group of `worker`, from the group's present file. */
+/* The same for the next process of a worker, as it is: of the version that it ran, whatever has become of the file. */
+int slot_respawn(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes);
+/* The same for a standby of the group of `worker`, of the version that the group runs. */
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes);
 /* The same from another file, to convert records: nobody's incarnation, ever. */
 int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,

@@ -87,7 +87,31 @@ void slot_adopt(struct supervisor *sup, uint32_t slot, uint32_t worker)
 	slot_publish(sup, slot);
 }
 
-static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const char *path,
+/* The sealed copy that a process is to run: one that is kept; `anew`, or if there is none, of what lies at `path`. */
+static int open_image(const struct supervisor *sup, uint32_t worker, bool standby, bool anew, const char *path,
+		      int *image, char *why, size_t bytes)
+{
+	const struct budget *budget = &sup->budget[sup->worker[worker].group];
+	const struct good_version *good = &budget->good[budget->back];
+	int kept = rollout_image(sup, worker, path);
+
+	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
+		kept = good->image;
+	if (kept < 0 && !anew)
+		kept = version_kept_image(sup, worker, standby, path);
+	if (kept < 0)
+		return plugin_image_open(path, image, why, bytes);
+	int copy = fcntl(kept, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0) {
+		int rc = -errno;
+		snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
+		return rc;
+	}
+	*image = copy;
+	return 0;
+}
+
+static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, bool anew, const char *path,
 		    const struct config_group *config, uint32_t *slot, char *why, size_t bytes)
 {
 	struct worker *w = &sup->worker[worker];
@@ -95,24 +119,12 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 	struct zygote_spawn spawn;
 	uint32_t at = free_slot(sup);
 	int image, rc;
-	const struct budget *budget = &sup->budget[w->group];
-	const struct good_version *good = &budget->good[budget->back];
-	int kept = rollout_image(sup, worker, path);
 
 	if (at == SLOT_NONE) {
 		snprintf(why, bytes, "no free worker slot of %u: wait, or raise worker_slots", sup->slots);
 		return -EAGAIN;
 	}
-	if (budget->fell_back && strcmp(path, good->path) == 0 && kept < 0)
-		kept = good->image;
-	if (kept >= 0) {
-		image = fcntl(kept, F_DUPFD_CLOEXEC, 3);
-		rc = image < 0 ? -errno : 0;
-		if (rc)
-			snprintf(why, bytes, "no descriptor: %s; raise the limit of open files", strerror(-rc));
-	} else {
-		rc = plugin_image_open(path, &image, why, bytes);
-	}
+	rc = open_image(sup, worker, standby, anew, path, &image, why, bytes);
 	if (rc)
 		return rc;
 	/* the slot is free: its journal is empty, so it names no record of the old group */
@@ -158,13 +170,20 @@ static int spawn_in(struct supervisor *sup, uint32_t worker, bool standby, const
 int slot_spawn(struct supervisor *sup, uint32_t worker, const char *path, const struct config_group *config,
 	       uint32_t *slot, char *why, size_t bytes)
 {
-	return spawn_in(sup, worker, false, path, config, slot, why, bytes);
+	return spawn_in(sup, worker, false, true, path, config, slot, why, bytes);
+}
+
+int slot_respawn(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)
+{
+	const struct worker *w = &sup->worker[worker];
+
+	return spawn_in(sup, worker, false, false, w->path, w->config, slot, why, bytes);
 }
 
 int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *path, uint32_t *slot, char *why,
 			 size_t bytes)
 {
-	int rc = spawn_in(sup, worker, true, path, NULL, slot, why, bytes);
+	int rc = spawn_in(sup, worker, true, true, path, NULL, slot, why, bytes);
 
 	if (rc == 0) {
 		struct worker_slot *s = &sup->slot[*slot];
@@ -180,5 +199,5 @@ int slot_spawn_converter(struct supervisor *sup, uint32_t worker, const char *pa
 
 int slot_spawn_standby(struct supervisor *sup, uint32_t worker, uint32_t *slot, char *why, size_t bytes)
 {
-	return spawn_in(sup, worker, true, sup->group_path[sup->worker[worker].group], NULL, slot, why, bytes);
+	return spawn_in(sup, worker, true, false, sup->group_path[sup->worker[worker].group], NULL, slot, why, bytes);
 }

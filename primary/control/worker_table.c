@@ -36,6 +36,7 @@ uint32_t worker_add(struct supervisor *sup, uint32_t group, uint32_t number)
 void worker_remove(struct supervisor *sup, uint32_t worker)
 {
 	held_rehome(sup, worker);
+	version_drop(&sup->worker[worker].kept);
 	sup->workers--;
 	memmove(&sup->worker[worker], &sup->worker[worker + 1], (sup->workers - worker) * sizeof(sup->worker[0]));
 	sup->worker[sup->workers] = (struct worker){ .slot = SLOT_NONE };

@@ -33,6 +33,17 @@ void mirror_forget(struct mirror *m, struct mirror_bucket *bucket)
 	show_fed(m, bucket);
 }
 
+void mirror_records_change(struct io_lcore *io, const struct move *move)
+{
+	struct mirror *m = io->mirror[move->service];
+
+	if (m == NULL || io->index != 0 || BATON_SABOTAGE(restored_bucket_stays_in_step))
+		return;
+	for (uint32_t b = 0; b < m->buckets; b++)
+		if (move_has(move, b))
+			mirror_forget(m, &m->bucket[b]);
+}
+
 static void enter_step(struct mirror *m, struct mirror_bucket *bucket, uint32_t sides)
 {
 	for (uint32_t s = 0; s < SHADOW_SIDES; s++)

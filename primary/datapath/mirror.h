@@ -161,6 +161,7 @@ struct mirror {
 };
 
 struct io_lcore;
+struct move;
 struct order;
 
 /* Orders of the main lcore. */
@@ -173,6 +174,9 @@ void mirror_end(struct io_lcore *io, struct mirror *mirror);
 void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t cells);
 /* What nobody waits for. */
 bool mirror_is_full(const struct io_lcore *io, const struct mirror *mirror);
+/* A move holds its buckets so that the main lcore can change their records: the copies do not know of that, so they begin
+ * anew, with a snapshot, once the buckets have an owner again. None is asked for before. Called when they are parked. */
+void mirror_records_change(struct io_lcore *io, const struct move *move);
 /* Every turn in which there are shadow workers: reaps their belts, posts snapshots. True if there was something to do. */
 bool mirror_turn(struct io_lcore *io);
 /* A worker of the service has been attached: before anything is offered to it. */

@@ -145,6 +145,8 @@ static void move_park(struct io_lcore *io, struct lcore_move *part)
 		pending_splice(&io->pending, &io->list[LIST_MOVE(move->service)], &io->list[LIST_ORPHANS(move->from)]);
 	message_move(io, move);
 	move_point(io, move, move->from, LIST_MOVE(move->service));
+	if (atomic_load_explicit(&move->held, memory_order_relaxed) != 0) /* as ordered: nobody can have released it yet */
+		mirror_records_change(io, move);
 	BATON_POINT(move_parked);
 	if (move->from == SLOT_NONE || move->orphans) {
 		part->phase = MOVE_WAITING;

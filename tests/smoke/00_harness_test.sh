@@ -36,6 +36,24 @@ skip_without_its_line_fails() {
 	inner 14_skip <<<'skip a "no such device"'
 	last_line_is "0 passed, 0 failed, 1 skipped"
 }
+what_a_scenario_leaves_fails_it() {
+	local kind path
+	for kind in /var/lib/baton/ /run/baton/ /dev/shm/baton. /dev/hugepages/baton-; do
+		must_fail inner 16_leaves <<-END
+		smoke_end() { trap - EXIT; exit 0; } # what it makes stays
+		run_note file "$kind\$INSTANCE-x"
+		mkdir -p "$kind\$INSTANCE-x" && echo "$kind\$INSTANCE-x" >'$WORK/left'
+		claim a true
+		END
+		last_line_is "1 passed, 1 failed, 0 skipped"
+		path=$(cat "$WORK/left")
+		grep "^not ok 16_leaves_leaves_nothing 0 # left: .*$path " "$WORK/out"
+		runs_sweep # its owner is dead
+		[ ! -e "$path" ]
+	done
+	inner 17_clean <<<$'mkdir -p "/var/lib/baton/$INSTANCE/quarantine"\nclaim a true' # nobody has noted it
+	last_line_is "1 passed, 0 failed, 0 skipped"
+}
 wait_ends_in_time() {
 	must_fail wait_for false 1
 	wait_for true 1
@@ -101,7 +119,7 @@ sweep_spares_the_living() {
 
 for name in passing_and_failing_claims_are_counted any_failing_command_fails_the_claim \
 	success_of_what_must_fail_fails \
-	script_that_dies_or_claims_nothing_fails skip_without_its_line_fails wait_ends_in_time \
+	script_that_dies_or_claims_nothing_fails skip_without_its_line_fails what_a_scenario_leaves_fails_it wait_ends_in_time \
 	termination_leaves_nothing next_start_removes_what_a_kill_left sweep_spares_the_living; do
 	claim "$name" "$name"
 done

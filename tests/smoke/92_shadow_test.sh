@@ -46,12 +46,14 @@ hangs_in_shadow() {
 	equal "whose doing" "$(rollout .gate)" stalls
 	nobody_noticed
 }
+# Its file says so: nothing is started to find out.
 not_declared() {
-	shadow_of "$FAULTY/game_slow.so" 5
-	until_rollout '.state == "degraded"'
-	ctl rollout status "$PLUGIN" >"$WORK/status" || true
-	grep -q 'does not declare that it may run as a shadow' "$WORK/status"
-	nobody_noticed
+	local processes barred
+	barred=$(rollout '.barred | length')
+	processes=$(ctl --json worker list | jq -c '[.workers[] | [.name, .pid]]')
+	refused 1 'does not declare that it may run as a shadow' rollout start "$PLUGIN" --to "$FAULTY/game_slow.so"
+	equal "processes" "$(ctl --json worker list | jq -c '[.workers[] | [.name, .pid]]')" "$processes"
+	equal "builds that are barred" "$(rollout '.barred | length')" "$barred"
 }
 
 # A version whose replies differ from itself, by bytes: as much as its candidate's do.

@@ -52,6 +52,8 @@ GROUP_EXTRA=  # further lines of the group
 runs_sweep
 run_begin "$INSTANCE"
 run_note file "$WORK"
+run_note instance "$INSTANCE" # whoever is started by that name, and however
+[ -z "${SMOKE_MADE:-}" ] || echo "$INSTANCE $WORK" >>"$SMOKE_MADE" # for run.sh, which looks whether anything is left
 
 smoke_end() {
 	local rc=$?

@@ -4,9 +4,12 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 export O=${O:-$PWD/build}
 SKIPS=${SKIPS:-tests/SKIPS}
+. config/host/common.sh
 passed=0 failed=0 skipped=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+export SMOKE_MADE
+SMOKE_MADE=$(mktemp) # names and directories of the runs of a scenario: a line each, written by _init.sh
+trap 'rm -f "$log" "$SMOKE_MADE"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -23,6 +26,7 @@ for script in "${SMOKE_DIR:-tests/smoke}"/[0-9][0-9]_*_test.sh; do
 	[ -e "$script" ] && wanted "$name" || continue
 	count=$((count + 1))
 	printf '# %s\n' "$name"
+	: >"$SMOKE_MADE"
 	timeout --foreground -k 20 "${SCENARIO_SECONDS:-600}" bash "$script" 2>&1 </dev/null | tee "$log"
 	rc=${PIPESTATUS[0]}
 	ok=$(grep -c '^ok ' "$log")
@@ -41,6 +45,11 @@ for script in "${SMOKE_DIR:-tests/smoke}"/[0-9][0-9]_*_test.sh; do
 	elif [ $((ok + bad)) -eq 0 ] && ! grep -q '^skip ' "$log"; then
 		printf 'not ok %s 0 # claimed nothing\n' "$name"
 		bad=1
+	fi
+	left=$(while read -r instance work; do run_leftovers "$instance" "$work"; done <"$SMOKE_MADE")
+	if [ -n "$left" ]; then
+		printf 'not ok %s_leaves_nothing 0 # left: %s\n' "$name" "$(tr '\n' ' ' <<<"$left")"
+		bad=$((bad + 1))
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad))
 done

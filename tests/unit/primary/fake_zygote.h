@@ -8,6 +8,7 @@
  *   schema            ready with another schema                stubborn      ready, does not leave when stopped
  *   spin              ready, never leaves nor sleeps
  *   only NAME         ok for that worker, refuses for others   early         ready without hello
+ *   ok VERSION+       the same, and declares that it may run as a shadow
  *   other VERSION     described only: a plugin of another name
  *   of SCHEMA older OLDER down DOWN version VERSION
  *                     ok, with records of that schema; it migrates from OLDER (0: from none), DOWN 1: and back to it
@@ -117,6 +118,7 @@ static inline void fake_ready(int fd, const char *version, uint32_t schema)
 			   .plugin_name = "fake", .build_id = "0123456789abcdef0123456789abcdef01234567" },
 	};
 
+	message.ready.shadow = strchr(version, '+') ? READY_SHADOW : 0;
 	snprintf(message.ready.version, sizeof(message.ready.version), "%.31s", version);
 	message.ready.build_id[0] = version[0]; /* versions are builds of their own */
 	if (zygote_send(fd, &message, -1, -1))
@@ -297,8 +299,8 @@ static inline int fake_describe(const char *path)
 	const char *build = version[0] == 'r' ? "r123456789abcdef0123456789abcdef01234567" : "";
 
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"flow\",\"key_offset\":0,"
-	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64}\n",
-	       BATON_PLUGIN_ABI, name, version, build, FAKE_SCHEMA, FAKE_RECORD);
+	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64,\"shadow\":%s}\n",
+	       BATON_PLUGIN_ABI, name, version, build, FAKE_SCHEMA, FAKE_RECORD, strchr(version, '+') ? "true" : "false");
 	return 0;
 }
 

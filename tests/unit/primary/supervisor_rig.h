@@ -13,6 +13,7 @@
 #include "command.h"
 #include "fake_datapath.h"
 #include "log.h"
+#include "plugin_image.h"
 #include "process.h"
 #include "supervisor.h"
 
@@ -127,7 +128,35 @@ static inline char *rig_path(char *path, const char *name)
 	return path;
 }
 
+static inline void rig_kept(struct version_kept *kept, const char *path)
+{
+	char why[256];
+	int image;
+
+	if (!kept || strcmp(kept->path, path) != 0)
+		return;
+	if (plugin_image_open(path, &image, why, sizeof(why)) != 0)
+		fail_msg("%s", why);
+	dup2(image, kept->image);
+	close(image);
+}
+
+/* The file's text, and how what is started from it behaves from now on: also the next process of a worker that runs it,
+ * which is started from the copy that is kept. */
 static inline void rig_plugin(const char *name, const char *text)
+{
+	struct supervisor *sup = rig.primary->supervisor;
+	char path[BATON_PATH_BYTES];
+
+	fake_plugin_write(rig_path(path, name), text);
+	for (uint32_t i = 0; sup && i < sup->workers; i++)
+		rig_kept(sup->worker[i].kept, path);
+	for (uint32_t g = 0; sup && g < rig.primary->config.groups; g++)
+		rig_kept(sup->version[g].kept, path);
+}
+
+/* Another file in its place, and nothing else. */
+static inline void rig_file(const char *name, const char *text)
 {
 	char path[BATON_PATH_BYTES];
 

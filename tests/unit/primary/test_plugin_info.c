@@ -58,6 +58,7 @@ static void a_description_is_taken_as_it_is(void **unused)
 	assert_int_equal(info.schema, 3);
 	assert_int_equal(info.record_size, 48);
 	assert_int_equal(info.max_undo, 256);
+	assert_false(info.shadow);
 }
 
 /* The good text with one part replaced. */

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "rollout_rig.h"
+#include "schema_check.h"
 
 #define NEVER UINT64_MAX
 #define BURST 3u
@@ -114,7 +115,7 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	struct rollout_order o = order(NULL);
 
 	(void)unused;
-	rig_plugin("game.so", "ok r2");
+	rig_file("game.so", "ok r2");
 	start("game.so");
 	o.full = true;
 	assert_true(ok(rollout_promote(rig.primary, &o)));
@@ -124,6 +125,53 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	wait_until(r()->at == AT_DEGRADED);
 	only_the_groups_own();
 	assert_true(all_run("1"));
+	kill(rig_pid(0), SIGKILL); /* what lies there is barred, and nobody's successor */
+	wait_until(rig_worker(0)->crashes == 1 && rig_settled());
+	assert_true(all_run("1"));
+}
+
+static void refused_for(const char *file, const char *words)
+{
+	const struct supervisor *sup = rig.primary->supervisor;
+	struct plugin_info stable;
+	char why[700] = "";
+
+	start(file);
+	assert_int_equal(r()->at, AT_IDLE);
+	assert_false(r()->ever);
+	assert_int_equal(sup->workers, RIG_WORKERS);
+	schema_info(&rig_slot(rig_worker(0)->slot)->ready, &stable);
+	assert_true(rollout_shadow_refuse(sup, r(), &rig.primary->config.rollout[0], &stable, why, sizeof(why)) < 0);
+	assert_non_null(strstr(why, words));
+}
+
+/* What a shadow needs is in the files: nothing is started to find out. */
+static void a_shadow_that_cannot_be_is_refused_before_anything_starts(void **unused)
+{
+	static const struct config_step shadow[] = { { .kind = STEP_SHADOW, .permille = 100, .ns = 1000000000 },
+						     { .kind = STEP_WEIGHT, .permille = 1000 } };
+	char path[BATON_PATH_BYTES];
+
+	(void)unused;
+	plan(2, shadow);
+	rig_plugin("r2+.so", "ok r2+");
+	refused_for("r2.so", "fake r2 (candidate) does not declare that it may run as a shadow");
+	refused_for("r2+.so", "fake 1 (stable) does not declare that it may run as a shadow");
+	rig_plugin("1+.so", "ok 1+");
+	restart_with(rig_path(path, "1+.so"));
+	refused_for("r2+.so", "a shadow is of one service");
+	rig.primary->config.services = 1;
+	rig.primary->state.header->group[0].buckets = FAKE_BUCKETS;
+	rig.primary->state.header->group[0].bucket_slots = 1u << 20;
+	rig.primary->state.header->group[0].stride = 64;
+	refused_for("r2+.so", "more `buckets` of the service");
+	rig.primary->state.header->group[0].bucket_slots = 16;
+	start("r2+.so");
+	assert_true(r()->at == AT_START || r()->at == AT_SHADOW);
+	rig.primary->config.services = FAKE_SERVICES;
+	struct rollout_order none = order(NULL);
+	assert_true(ok(rollout_abort(rig.primary, &none)));
+	wait_until(r()->at == AT_DEGRADED);
 }
 
 /* It is what the group ran when it was begun that it is compared with, and gone back to. */
@@ -219,6 +267,7 @@ int main(int argc, char **argv)
 		TEST(an_abort_ends_one_that_is_looked_at),
 		TEST(who_was_refused_has_ordered_nothing),
 		TEST(a_file_replaced_in_its_place_is_gone_back_from),
+		TEST(a_shadow_that_cannot_be_is_refused_before_anything_starts),
 		TEST(a_restart_that_crosses_its_start_is_waited_for),
 		TEST(a_worker_that_is_down_for_good_is_not_waited_for),
 		TEST(who_has_nobody_left_to_go_back_to_takes_a_restart),

@@ -98,20 +98,47 @@ static void without_a_snapshot_nobody_gets_the_candidate(void **unused)
 	}
 }
 
-static void an_abort_does_not_wait_for_the_snapshot(void **unused)
+static void an_abort_calls_off_the_snapshot(void **unused)
 {
 	struct rollout_order o = order(NULL);
+	char path[BATON_PATH_BYTES] = "";
 
 	(void)unused;
 	how_it_goes("hangs");
 	start("r2.so");
-	wait_until(r()->at == AT_SNAPSHOT && r()->snapping[0]);
+	wait_until(r()->at == AT_SNAPSHOT && r()->snapping[0] && files(path) == 1);
 	assert_int_equal(rollout_state_of(r()), ROLLOUT_PROGRESSING);
 	assert_true(ok(rollout_abort(rig.primary, &o)));
-	wait_until(r()->at == AT_DEGRADED);
-	start("r2.so"); /* the next one waits its turn, and says so */
+	wait_until(r()->at == AT_DEGRADED && rig.primary->supervisor->state_op.kind == STATE_OP_NONE);
+	assert_int_equal(files(path), 0);
+	assert_non_null(strstr(r()->why, "the snapshot that was being written is removed"));
+	assert_int_equal(r()->bars, 0);
+	how_it_goes("well"); /* the next one takes its own */
+	start("r2.so");
+	until_pause(100);
+	assert_int_equal(files(path), 1);
+	assert_string_equal(r()->snapshot, path);
+}
+
+/* One that is not the rollout's goes on, and the rollout's waits its turn. */
+static void a_snapshot_of_an_operator_is_waited_for(void **unused)
+{
+	struct rollout_order o = order(NULL);
+	char path[BATON_PATH_BYTES], why[300];
+
+	(void)unused;
+	how_it_goes("hangs");
+	rig_path(path, "mine.snap");
+	assert_int_equal(state_snapshot_begin(rig.primary->supervisor, path, "game", rig_done, 1, why, sizeof(why)), 0);
+	start("r2.so");
 	wait_until(r()->at == AT_SNAPSHOT && r()->why[0]);
 	assert_non_null(strstr(r()->why, "the snapshot waits"));
+	wait_until(access(path, F_OK) == 0);
+	assert_true(ok(rollout_abort(rig.primary, &o)));
+	wait_until(r()->at == AT_DEGRADED);
+	assert_null(strstr(r()->why, "removed"));
+	assert_int_equal(rig.primary->supervisor->state_op.kind, STATE_OP_SNAPSHOT);
+	assert_int_equal(access(path, F_OK), 0);
 	only_the_groups_own();
 }
 
@@ -183,7 +210,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_weight_comes_after_the_snapshot),
 		TEST(without_a_snapshot_nobody_gets_the_candidate),
-		TEST(an_abort_does_not_wait_for_the_snapshot),
+		TEST(an_abort_calls_off_the_snapshot),
+		TEST(a_snapshot_of_an_operator_is_waited_for),
 		TEST(the_latest_are_kept),
 		TEST(the_next_primary_takes_it_anew),
 		TEST(without_records_there_is_nothing_to_copy),
