@@ -296,8 +296,8 @@ static void look_at_workers(const struct supervisor *sup, uint32_t group, struct
 	uint64_t now = *(const volatile uint64_t *)&shadow->mirror->left_out;
 
 	for (uint64_t left = now & ~shadow->left_out; left != 0; left &= left - 1)
-		log_error("group %s: the worker in slot %d numbers its bursts as no honest worker does: its buckets are not compared "
-			  "in this shadow; restart it (`batonctl worker restart`) and start the rollout anew",
+		log_error("group %s: the worker in slot %d numbers its bursts as no honest worker does: its buckets are not "
+			  "compared in this shadow; abort the rollout, restart the worker, and start anew",
 			  sup->primary->config.group[group].name, __builtin_ctzll(left));
 	shadow->left_out = now;
 }

@@ -37,7 +37,8 @@ void shadow_counts(const struct supervisor *sup, uint32_t group, struct shadow_c
 	out->noise_compared = read_once(&control->compared);
 	out->ticks_differed = read_once(&candidate->ticks_differed);
 	out->ticks_compared = read_once(&candidate->ticks_compared);
-	out->left_out = (uint64_t)__builtin_popcountll(shadow->mirror != NULL ? read_once(&shadow->mirror->left_out) : shadow->left_out);
+	out->left_out = (uint64_t)__builtin_popcountll(shadow->mirror != NULL ? read_once(&shadow->mirror->left_out) :
+							  shadow->left_out);
 	out->in_step = shadow->phase == SHADOW_ON ? read_once(&candidate->in_step) : 0;
 }
 

@@ -1,5 +1,5 @@
-/* Feed, home's part: what the I/O lcores have handed over is mirrored in the order in which their workers have handled it.
- * feed.c says how that order is known. */
+/* Feed, home's part: what the I/O lcores have handed over is mirrored in the order in which their workers have handled
+ * it. feed.c says how that order is known. */
 #include "feed.h"
 
 bool feed_is_stamped(const struct mirror *m, uint32_t slot)

@@ -1,7 +1,6 @@
-/* The numbers of bursts that order a mirror of several I/O lcores are a worker's word. One that lies, in each way there is,
- * or that never counts, is left out and shown; the mirror goes on with the others. Two lcores; slots 0 and 1 are
+/* The numbers of bursts that order a mirror of several I/O lcores are a worker's word. One that lies, in each way there
+ * is, or that never counts, is left out and shown; the mirror goes on with the others. Two lcores; slots 0 and 1 are
  * production's, 2 the candidate's, all worked by hand. */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include "datapath_rig.h"
 #include "feed.h"
 #include "shadow_parts.h"
-#include "tick.h"
 
 #define LCORES    2u
 #define BUCKETS   64u
@@ -242,6 +240,8 @@ static void everybody_was_answered(void)
 
 static void an_honest_worker_is_never_left_out(void **state)
 {
+	const uint64_t first_half[1] = {UINT32_MAX};
+
 	(void)state;
 	for (uint32_t round = 0; round < 10; round++) {
 		uint32_t orphans, dies = round % 2;
@@ -264,7 +264,7 @@ static void an_honest_worker_is_never_left_out(void **state)
 		int id = datapath_move(rig.dp, &(struct move_order){.from = dies, .to = 1 - dies});
 		while (!datapath_move_done(rig.dp, id, &report))
 			everybody(1);
-		id = datapath_move(rig.dp, &(struct move_order){.from = 1 - dies, .to = dies, .map = (const uint64_t[]){UINT32_MAX}});
+		id = datapath_move(rig.dp, &(struct move_order){.from = 1 - dies, .to = dies, .map = first_half});
 		while (!datapath_move_done(rig.dp, id, &report))
 			everybody(1);
 	}
@@ -361,7 +361,6 @@ static void what_a_dead_worker_left_as_its_count_is_nobodys_order(void **state)
 		turns(1);
 	}
 	assert_int_equal(atomic_load(&rig.belt[0][CANDIDATE]->bursts), 0);
-	atomic_store(&rig.belt[0][CANDIDATE]->bursts, 0);
 }
 
 /* Groups have their shadows at the same time: the end of one is nothing to the other. */
