@@ -20,7 +20,7 @@
 
 /* A burst is of one belt, so of its entries no more than that bear one number. */
 #define SAME_MOST BATON_BURST
-/* The burst that is being settled is one above what is counted; the first one after a death that was not counted, two. */
+/* The burst that is being settled is one above what is counted; the first one after a death that was not, two. */
 #define AHEAD_MOST 2u
 
 /* ---- whether a worker's numbers are an order ---- */

@@ -1,5 +1,5 @@
-/* A rollout that is, or comes, to its shadow: the states of a shadow, and how it is over. Workers are processes, the data
- * path is a fake. Include once per program. */
+/* A rollout that is, or comes, to its shadow: the states of a shadow, and how it is over. Workers are processes, the
+ * data path is a fake. Include once per program. */
 #ifndef TEST_SHADOW_RIG_H
 #define TEST_SHADOW_RIG_H
 

@@ -1,5 +1,5 @@
-/* A shadow from its beginning to its end: who its workers are, when its memory goes, and what becomes of a rollout whose
- * shadow cannot be set up, or compares nothing. */
+/* A shadow from its beginning to its end: who its workers are, when its memory goes, and what becomes of a rollout
+ * whose shadow cannot be set up, or compares nothing. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -178,7 +178,8 @@ static void a_mirror_that_stands_still_does_not_pass(void **unused)
 	time_passes(2 * SHADOW_STILL_NS); /* there was nothing to compare */
 	assert_int_equal(shadow_compares(sup(), 0, why, sizeof(why)), 0);
 	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)
-		fake.load[0][b] += SHADOW_STILL_ENTRIES * !fake.mirror->bucket[b].wanted; /* what is not shadowed does not count */
+		if (!fake.mirror->bucket[b].wanted) /* what is not shadowed does not count */
+			fake.load[0][b] += SHADOW_STILL_ENTRIES;
 	time_passes(2 * SHADOW_STILL_NS);
 	assert_int_equal(shadow_compares(sup(), 0, why, sizeof(why)), 0);
 	for (uint32_t b = 0; b < FAKE_BUCKETS; b++)

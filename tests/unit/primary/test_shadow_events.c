@@ -1,5 +1,5 @@
-/* The life of a shadow, every state x event: it is begun by a rollout, given pages, given to the I/O lcores, ended; and in
- * each of these states its workers die, lie or stall, an operator changes his mind, or the primary ends. */
+/* The life of a shadow, every state x event: it is begun by a rollout, given pages, given to the I/O lcores, ended; and
+ * in each of these states its workers die, lie or stall, an operator changes his mind, or the primary ends. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
