@@ -20,6 +20,9 @@ static void print_counts(FILE *out, const json_t *counts)
 	fprintf(out, "%lld mirrored, %lld copies dropped, %lld times out of step, %lld buckets in step\n",
 		number_of(counts, "mirrored"), number_of(counts, "dropped"), number_of(counts, "out_of_step"),
 		number_of(counts, "in_step"));
+	if (number_of(counts, "left_out") > 0)
+		fprintf(out, "%lld workers number their bursts as none should: their buckets are not compared; see the log\n",
+			number_of(counts, "left_out"));
 }
 
 static void print_outcome(FILE *out, const char *whose, const json_t *outcome)

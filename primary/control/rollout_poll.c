@@ -163,8 +163,15 @@ static void poll_shadow(struct supervisor *sup, struct rollout *r)
 		rollout_gates_arm(sup, r);
 		rollout_audit(sup->primary, r, "shadow", "");
 	}
+	rc = shadow_compares(sup, r->group, why, sizeof(why));
+	if (rc != 0 && rc != -EAGAIN && !BATON_SABOTAGE(failed_shadow_goes_on)) {
+		rollout_event(sup, r, EV_NO_START, why);
+		return;
+	}
 	if (!r->paused && (r->full || r->skip || process_now_ns() >= r->until_ns)) {
-		if (rollout_gates_passed(r))
+		if (rc != 0 && !r->full && !r->skip) /* whatever the gates say of what was compared before */
+			waits(r, "the shadow goes on", why);
+		else if (rollout_gates_passed(r))
 			rollout_advance(sup, r);
 		else
 			waits(r, "the shadow goes on", "no window has passed all gates; too little traffic?");

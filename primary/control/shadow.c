@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 #include "refuse.h"
 #include "shadow_parts.h"
 #include "shadow_region.h"
@@ -19,6 +20,7 @@
 /* Of both sides: pages of memory that nobody else has then. */
 #define PAGES_MOST (512ull << 20)
 #define PREPARE_BYTES (1u << 20) /* given pages to in one turn */
+#define SHADOW_LOOK_NS 1000000000ull
 
 /* ---- the region ---- */
 
@@ -156,6 +158,7 @@ int shadow_begin(struct supervisor *sup, uint32_t group, const uint64_t *map, ui
 	}
 	*shadow = (struct shadow){
 		.phase = SHADOW_PREPARING, .service = service, .mirror = mirror, .slot = {SLOT_NONE, SLOT_NONE},
+		.compared_ns = process_now_ns(),
 	};
 	memcpy(shadow->map, map, (buckets + 63) / 64 * sizeof(*map));
 	memcpy(shadow->worker[0], sup->worker[candidate_worker].name, BATON_NAME_BYTES);
@@ -217,11 +220,13 @@ static void poll_ending(struct supervisor *sup, uint32_t group, struct shadow *s
 {
 	/* acquire: pairs with the release in mirror_end() */
 	if (shadow->mirror != NULL &&
-	    atomic_load_explicit(&shadow->mirror->released, memory_order_acquire) == shadow->mirror->lcores) {
+	    (atomic_load_explicit(&shadow->mirror->released, memory_order_acquire) == shadow->mirror->lcores ||
+	     BATON_SABOTAGE(mirror_freed_early))) {
 		shadow_take_samples(shadow);
 		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 			shadow->counts[s] = shadow->mirror->side[s].counts;
 		shadow->fed_dropped = mirror_fed_dropped(shadow->mirror);
+		shadow->left_out = shadow->mirror->left_out;
 		mirror_destroy(shadow->mirror);
 		shadow->mirror = NULL;
 	}
@@ -244,7 +249,7 @@ static void poll_preparing(struct supervisor *sup, uint32_t group, struct shadow
 		if (rc != 0) {
 			log_error("group %s: no memory for the records of its shadow: %s; lower the sample",
 				  sup->primary->config.group[group].name, strerror(-rc));
-			shadow->mirror->buckets = 0;
+			shadow->failed = rc;
 			shadow_end(sup, group);
 			return;
 		}
@@ -273,6 +278,71 @@ static void join(struct supervisor *sup, struct shadow *shadow, uint32_t s)
 	datapath_mirror_join(sup->primary->dp, shadow->mirror, s, slot);
 }
 
+/* ---- whether it compares ---- */
+
+/* Of its buckets; of the newest of 2^32. */
+static uint32_t entries_of(const struct supervisor *sup, const struct shadow *shadow)
+{
+	static uint32_t load[BATON_MAX_BUCKETS]; /* main lcore only */
+	uint32_t sum = 0;
+
+	datapath_load(sup->primary->dp, shadow->service, load);
+	for (uint32_t b = 0; b < shadow->mirror->buckets; b++)
+		sum += (shadow->map[b / 64] >> (b % 64) & 1u) != 0 ? load[b] : 0;
+	return sum;
+}
+
+static void look_at_workers(const struct supervisor *sup, uint32_t group, struct shadow *shadow)
+{
+	uint64_t now = *(const volatile uint64_t *)&shadow->mirror->left_out;
+
+	for (uint64_t left = now & ~shadow->left_out; left != 0; left &= left - 1)
+		log_error("group %s: the worker in slot %d numbers its bursts as no honest worker does: its buckets are not "
+			  "compared in this shadow; abort the rollout, restart the worker, and start anew",
+			  sup->primary->config.group[group].name, __builtin_ctzll(left));
+	shadow->left_out = now;
+}
+
+static void look(const struct supervisor *sup, uint32_t group, struct shadow *shadow, uint64_t now_ns)
+{
+	if (now_ns - shadow->looked_ns < SHADOW_LOOK_NS)
+		return;
+	uint64_t compared = *(const volatile uint64_t *)&shadow->mirror->side[0].counts.compared;
+	uint32_t entries = entries_of(sup, shadow);
+	bool first = shadow->looked_ns == 0;
+	shadow->looked_ns = now_ns;
+	look_at_workers(sup, group, shadow);
+	if (first || compared != shadow->compared) {
+		shadow->compared = compared;
+		shadow->entries = entries;
+		shadow->compared_ns = now_ns;
+		shadow->still = false;
+	} else if (entries - shadow->entries < SHADOW_STILL_ENTRIES) {
+		shadow->compared_ns = now_ns; /* nobody has asked for anything */
+	} else if (now_ns - shadow->compared_ns >= SHADOW_STILL_NS && !shadow->still) {
+		shadow->still = true;
+		log_warn("group %s: its shadow stands still: players are answered, nothing is compared",
+			 sup->primary->config.group[group].name);
+	}
+}
+
+int shadow_compares(const struct supervisor *sup, uint32_t group, char *why, size_t bytes)
+{
+	const struct shadow *shadow = sup->shadow[group];
+
+	if (shadow == NULL)
+		return 0;
+	if (shadow->failed != 0)
+		return refuse(-shadow->failed, why, bytes, "no memory for the records of the shadow (%s): lower the sample",
+			      strerror(-shadow->failed));
+	if (shadow->phase != SHADOW_ON || !shadow->still || BATON_SABOTAGE(still_shadow_passes))
+		return 0;
+	return refuse(EAGAIN, why, bytes,
+		      "nothing has been compared for %llu s, though %u entries of its buckets were answered: see "
+		      "`batonctl rollout diff`", (unsigned long long)((process_now_ns() - shadow->compared_ns) / 1000000000u),
+		      entries_of(sup, shadow) - shadow->entries);
+}
+
 void shadow_poll(struct supervisor *sup)
 {
 	for (uint32_t g = 0; g < sup->primary->config.groups; g++) {
@@ -289,6 +359,7 @@ void shadow_poll(struct supervisor *sup)
 		for (uint32_t s = 0; s < SHADOW_SIDES; s++)
 			join(sup, shadow, s);
 		shadow_take_samples(shadow);
+		look(sup, g, shadow, process_now_ns());
 	}
 }
 

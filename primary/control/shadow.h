@@ -33,6 +33,7 @@ struct shadow_counts {
 	uint64_t noise_compared, noise_differed; /* the same: control against production */
 	uint64_t ticks_compared, ticks_differed; /* of compared and differed */
 	uint64_t in_step;     /* gauge: buckets that are compared now, on the candidate's side */
+	uint64_t left_out;    /* workers of production whose numbers are no order: their buckets are not compared */
 };
 
 /* Begins to mirror the buckets of `map` (bit b: bucket b of every service of the group) to the two workers. They serve
@@ -55,6 +56,13 @@ void shadow_end(struct supervisor *sup, uint32_t group);
 
 /* The shadow has not ended, or the I/O lcore still has its memory. */
 bool shadow_active(const struct supervisor *sup, uint32_t group);
+
+/* Whether it compares. 0: yes, or there is nothing to compare. -EAGAIN: players of its buckets have been answered, but
+ * for SHADOW_STILL_NS nothing of that has been compared. Others, of give_pages() in shadow.c: it could not be set up,
+ * and has ended. `why` says it in a line. */
+#define SHADOW_STILL_NS      10000000000ull
+#define SHADOW_STILL_ENTRIES 64u
+int shadow_compares(const struct supervisor *sup, uint32_t group, char *why, size_t bytes);
 
 /* Every turn of the main loop, all groups. */
 void shadow_poll(struct supervisor *sup);

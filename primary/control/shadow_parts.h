@@ -30,7 +30,12 @@ struct shadow {
 	uint32_t incarnation[SHADOW_SIDES], slot[SHADOW_SIDES]; /* that has been told to the I/O lcore; SLOT_NONE: none */
 	struct mirror *mirror; /* ours; the I/O lcore works in it while the phase is ON, or ENDING and not released */
 	struct mirror_counts counts[SHADOW_SIDES]; /* of a mirror that is gone */
-	uint64_t fed_dropped;                      /* likewise */
+	uint64_t fed_dropped, left_out;            /* likewise */
+	int failed; /* it has ended by itself: -errno of what it could not have */
+	/* when something was compared last, or nothing was to compare; what there was then */
+	uint64_t looked_ns, compared_ns, compared;
+	uint32_t entries; /* that production has settled of its buckets, modulo 2^32 */
+	bool still;
 	uint32_t fields;
 	struct shadow_field field[SHADOW_FIELDS + 1]; /* the last: "other" */
 	uint64_t samples; /* ever; the newest SHADOW_SAMPLES are kept */

@@ -37,6 +37,8 @@ void shadow_counts(const struct supervisor *sup, uint32_t group, struct shadow_c
 	out->noise_compared = read_once(&control->compared);
 	out->ticks_differed = read_once(&candidate->ticks_differed);
 	out->ticks_compared = read_once(&candidate->ticks_compared);
+	out->left_out = (uint64_t)__builtin_popcountll(shadow->mirror != NULL ? read_once(&shadow->mirror->left_out) :
+							  shadow->left_out);
 	out->in_step = shadow->phase == SHADOW_ON ? read_once(&candidate->in_step) : 0;
 }
 
@@ -217,11 +219,12 @@ static json_t *counts_row(const struct supervisor *sup, uint32_t group)
 	struct shadow_counts c;
 
 	shadow_counts(sup, group, &c);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mirrored", (json_int_t)c.mirrored, "dropped",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mirrored", (json_int_t)c.mirrored, "dropped",
 			 (json_int_t)c.dropped, "out_of_step", (json_int_t)c.out_of_step, "compared", (json_int_t)c.compared,
 			 "differed", (json_int_t)c.differed, "noise_compared", (json_int_t)c.noise_compared, "noise_differed",
 			 (json_int_t)c.noise_differed, "in_step", (json_int_t)c.in_step, "ticks_compared",
-			 (json_int_t)c.ticks_compared, "ticks_differed", (json_int_t)c.ticks_differed);
+			 (json_int_t)c.ticks_compared, "ticks_differed", (json_int_t)c.ticks_differed, "left_out",
+			 (json_int_t)c.left_out);
 }
 
 json_t *shadow_diff(const struct supervisor *sup, uint32_t group)

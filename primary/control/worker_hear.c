@@ -18,7 +18,7 @@
 
 const char *const fence_why_name[FENCE_WHYS] = {
 	[FENCE_DONE] = "done", [FENCE_FILLED] = "filled", [FENCE_VERDICT] = "verdict", [FENCE_CELL] = "cell",
-	[FENCE_MESSAGE] = "message",
+	[FENCE_MESSAGE] = "message", [FENCE_NUMBER] = "number",
 };
 
 void slot_breach(struct supervisor *sup, uint32_t slot, enum fence_why why)
@@ -29,6 +29,7 @@ void slot_breach(struct supervisor *sup, uint32_t slot, enum fence_why why)
 		[FENCE_VERDICT] = "into its belt: a verdict that is none, or a reply longer than its request",
 		[FENCE_CELL] = "into its belt: an outbound cell of an impossible kind, length, bucket, cause or number",
 		[FENCE_MESSAGE] = "on its control socket",
+		[FENCE_NUMBER] = "into its belt: numbers of bursts that a shadow does not count",
 	};
 	struct worker_slot *s = &sup->slot[slot];
 

@@ -205,7 +205,7 @@ void datapath_slot_stages(const struct datapath *dp, uint32_t slot, struct death
  * Each slot is reported once per incarnation. */
 uint32_t datapath_slot_to_fence(struct datapath *dp);
 /* How: of a slot reported by the function above, what was noticed first. MESSAGE: on its socket, worker_hear.c. */
-enum fence_why { FENCE_DONE, FENCE_FILLED, FENCE_VERDICT, FENCE_CELL, FENCE_MESSAGE, FENCE_WHYS };
+enum fence_why { FENCE_DONE, FENCE_FILLED, FENCE_VERDICT, FENCE_CELL, FENCE_MESSAGE, FENCE_NUMBER, FENCE_WHYS };
 enum fence_why datapath_fence_why(const struct datapath *dp, uint32_t slot);
 
 /* How far the slot's worker is, as the main lcore may see it at any time. */

@@ -139,6 +139,9 @@ void death_done_on(struct datapath *dp, struct control_block *control, uint32_t 
 {
 	for (uint32_t i = 0; i < dp->setup.io_lcores; i++)
 		atomic_store_explicit(&control->commit[i].done, dp->io[i]->slot[slot].belt.offered, memory_order_release);
+	/* The next incarnation counts on from there, whatever stands there. */
+	if (atomic_load_explicit(&dp->setup.belt[0][slot]->bursts, memory_order_relaxed) >= FEED_BURSTS_MOST)
+		atomic_store_explicit(&dp->setup.belt[0][slot]->bursts, 0, memory_order_relaxed);
 }
 
 /* What a kill found: a storm of them that finds little has shown little. */

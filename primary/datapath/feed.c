@@ -12,19 +12,44 @@
  * before the new one is granted it, so home finds the first entry of the new owner's no later than it mirrors
  * anything that came after it, takes the bucket out of step there and asks the new owner for a snapshot. What finds
  * no room is lost, and counted by bucket before its lcore's `through` goes on: home finds that, too, before it
- * mirrors what came after it. */
-#include "lcore.h"
-#include "mirror_parts.h"
+ * mirrors what came after it.
+ *
+ * This file is what each lcore does; home's part is feed_home.c. The numbers are a worker's word: what no honest worker
+ * writes is found here (is_honest()), and its slot is left out until the mirror ends. */
+#include "feed.h"
 
-static const struct belt *bursts_of(const struct io_lcore *io, uint32_t slot)
+/* A burst is of one belt, so of its entries no more than that bear one number. */
+#define SAME_MOST BATON_BURST
+/* The burst that is being settled is one above what is counted; the first one after a death that was not, two. */
+#define AHEAD_MOST 2u
+
+/* ---- whether a worker's numbers are an order ---- */
+
+static bool is_left_out(const struct mirror_feed *feed, uint32_t slot)
 {
-	return io->dp->setup.belt[0][slot];
+	return baton_unlikely((atomic_load_explicit(&feed->lied, memory_order_relaxed) >> slot & 1u) != 0);
 }
 
-/* acquire: pairs with the release in the worker's loop_burst() */
-static uint64_t bursts(const struct io_lcore *io, uint32_t slot)
+static void leave_out(struct mirror_feed *feed, uint32_t slot)
 {
-	return atomic_load_explicit(&bursts_of(io, slot)->bursts, memory_order_acquire);
+	/* release: pairs with the acquire in feed_home.c; it is said nothing more of the slot */
+	atomic_fetch_or_explicit(&feed->lied, 1ull << slot, memory_order_release);
+}
+
+/* Of an entry that is stamped, `now` being what the worker has counted when or after the entry was reaped. */
+static bool is_honest(struct mirror_feed *feed, uint32_t slot, uint64_t number, uint64_t now)
+{
+	uint64_t last = feed->slot[slot].number;
+
+	if (BATON_SABOTAGE(feed_believes_numbers))
+		return true;
+	/* relaxed: only this lcore writes it */
+	if (now >= FEED_BURSTS_MOST || number < last || number > now + AHEAD_MOST ||
+	    number <= atomic_load_explicit(&feed->through[slot], memory_order_relaxed))
+		return false;
+	feed->slot[slot].same = number == last ? feed->slot[slot].same + 1 : 1;
+	feed->slot[slot].number = number;
+	return feed->slot[slot].same <= SAME_MOST;
 }
 
 /* ---- an lcore hands over ---- */
@@ -44,20 +69,25 @@ static bool bytes_take(struct mirror_feed *feed, uint32_t bytes, uint32_t *at)
 	return true;
 }
 
-/* A node with room for so many bytes; NULL: there is none. */
+/* A node with room for so many bytes; NULL: there is none, or the worker's numbers are none. */
 static struct feed_node *node_take(struct io_lcore *io, struct mirror_feed *feed, uint32_t slot, uint64_t position,
 				   uint32_t bytes)
 {
-	uint64_t head = atomic_load_explicit(&feed->head, memory_order_relaxed);
-	uint32_t at;
+	uint64_t head = atomic_load_explicit(&feed->head, memory_order_relaxed), now = feed_bursts(io, slot);
+	uint32_t stamp = *(const volatile uint32_t *)&io->slot[slot].belt.belt->stamp[position & BELT_MASK], at;
+	uint64_t number = now + (uint64_t)(int64_t)(int32_t)(stamp - (uint32_t)now);
 
+	if (position < feed->slot[slot].from) {
+		number = 0; /* a tick that was posted before anybody wanted to know: nothing is in step with its worker yet */
+	} else if (!is_honest(feed, slot, number, now)) {
+		leave_out(feed, slot);
+		return NULL;
+	}
 	/* acquire: pairs with the release in give_nodes_back() */
 	if (head - atomic_load_explicit(&feed->tail, memory_order_acquire) == FEED_NODES || !bytes_take(feed, bytes, &at))
 		return NULL;
 	struct feed_node *node = &feed->node[head % FEED_NODES];
-	uint64_t now = bursts(io, slot);
-	uint32_t stamp = *(const volatile uint32_t *)&io->slot[slot].belt.belt->stamp[position & BELT_MASK];
-	node->number = now + (uint64_t)(int64_t)(int32_t)(stamp - (uint32_t)now);
+	node->number = number;
 	node->position = position;
 	node->at = at;
 	node->bytes_end = feed->bytes_head;
@@ -77,8 +107,12 @@ void feed_entry(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t p
 {
 	struct mirror_feed *feed = m->feed[io->index];
 	uint32_t len = e->shadow->len;
-	struct feed_node *node = feed->credit == 0 ? NULL : node_take(io, feed, slot, position, len + e->outcome.len);
+	struct feed_node *node = NULL;
 
+	if (is_left_out(feed, slot))
+		return;
+	if (feed->credit != 0)
+		node = node_take(io, feed, slot, position, len + e->outcome.len);
 	if (node == NULL) {
 		_Atomic uint32_t *lost = &feed->lost[e->shadow->bucket];
 
@@ -102,20 +136,21 @@ void feed_entry(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t p
 void feed_snapshot(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
 		   const struct belt_shadow *shadow, uint32_t verdict)
 {
-	struct feed_node *node = node_take(io, m->feed[io->index], slot, position, 0);
+	struct mirror_feed *feed = m->feed[io->index];
+	struct feed_node *node = is_left_out(feed, slot) ? NULL : node_take(io, feed, slot, position, 0);
 
 	if (node == NULL)
 		return mirror_snapshot_reaped(m, slot, position, shadow->bucket, BATON_NO_REPLY);
 	node->shadow = *shadow;
 	node->outcome = (struct mirror_outcome){.verdict = verdict};
-	node_give(m->feed[io->index]);
+	node_give(feed);
 }
 
 void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
 	       const struct belt_shadow *shadow, uint32_t bytes)
 {
 	struct mirror_feed *feed = m->feed[io->index];
-	struct feed_node *node = node_take(io, feed, slot, position, bytes);
+	struct feed_node *node = is_left_out(feed, slot) ? NULL : node_take(io, feed, slot, position, bytes);
 
 	if (node == NULL)
 		return mirror_group_forgotten(m, shadow->move, io->steering[m->service].ticks.groups);
@@ -139,10 +174,13 @@ static void say(const struct io_lcore *io, struct mirror_feed *feed, uint32_t sl
 {
 	const struct belt_producer *belt = &io->slot[slot].belt;
 
-	if (belt->reaped < feed->slot[slot].done)
+	if (belt->reaped < feed->slot[slot].done || is_left_out(feed, slot))
 		return;
+	uint64_t now = feed_bursts(io, slot);
+	if ((now < feed->slot[slot].burst || now >= FEED_BURSTS_MOST) && !BATON_SABOTAGE(feed_believes_numbers))
+		return leave_out(feed, slot);
 	say_through(feed, slot, feed->slot[slot].burst);
-	feed->slot[slot].burst = bursts(io, slot);
+	feed->slot[slot].burst = now;
 	/* acquire: pairs with the release in belt_settle() */
 	feed->slot[slot].done = atomic_load_explicit(&belt->commit->done, memory_order_acquire);
 	if (belt->reaped >= feed->slot[slot].done || BATON_SABOTAGE(feed_through_before_reaped))
@@ -154,9 +192,25 @@ static void say(const struct io_lcore *io, struct mirror_feed *feed, uint32_t sl
 
 void feed_slot_comes(struct io_lcore *io, struct mirror *m, uint32_t slot)
 {
-	m->feed[io->index]->slot[slot].from = io->slot[slot].belt.offered;
+	struct mirror_feed *feed = m->feed[io->index];
+
+	feed->slot[slot].from = io->slot[slot].belt.offered;
+	feed->slot[slot].same = 0;
 	/* relaxed: belt_publish() stores what is offered from now on after it */
 	atomic_store_explicit(&io->slot[slot].belt.belt->numbered, 1, memory_order_relaxed);
+}
+
+void feed_shadow_comes(struct io_lcore *io, uint32_t slot)
+{
+	/* relaxed: before what is offered, as above */
+	atomic_store_explicit(&io->slot[slot].belt.belt->numbered, 0, memory_order_relaxed);
+	io->slot[slot].bursts = feed_bursts(io, slot);
+}
+
+/* The word outlives it: whoever has the slot next would count on from there. */
+bool feed_shadow_counts(const struct io_lcore *io, uint32_t slot)
+{
+	return io->index == 0 && feed_bursts(io, slot) != io->slot[slot].bursts && !BATON_SABOTAGE(shadow_may_count);
 }
 
 /* Its last burst, which it may not have counted any more, is one above; the next incarnation begins behind that. */
@@ -164,7 +218,8 @@ void feed_owner_dies(struct io_lcore *io, struct mirror *m, uint32_t slot)
 {
 	struct mirror_feed *feed = m->feed[io->index];
 
-	say_through(feed, slot, bursts(io, slot) + 1);
+	if (!is_left_out(feed, slot) && feed_bursts(io, slot) < FEED_BURSTS_MOST)
+		say_through(feed, slot, feed_bursts(io, slot) + 1);
 	feed->slot[slot].burst = feed->slot[slot].done = 0;
 }
 
@@ -180,179 +235,12 @@ void feed_begin(struct io_lcore *io, struct mirror *m)
 	atomic_fetch_add_explicit(&m->begun, 1, memory_order_release);
 }
 
+/* Those of mirrors of other services stay numbered. */
 void feed_end(struct io_lcore *io)
 {
 	for (uint32_t slot = 0; slot < io->slots; slot++)
-		atomic_store_explicit(&io->slot[slot].belt.belt->numbered, 0, memory_order_relaxed);
-}
-
-/* ---- home ---- */
-
-bool feed_is_stamped(const struct mirror *m, uint32_t slot)
-{
-	/* acquire: pairs with the releases in feed_begin() and say() */
-	if (atomic_load_explicit(&m->begun, memory_order_acquire) != m->lcores)
-		return false;
-	for (uint32_t l = 0; l < m->lcores; l++)
-		if ((atomic_load_explicit(&m->feed[l]->stamped, memory_order_acquire) >> slot & 1u) == 0)
-			return false;
-	return true;
-}
-
-uint32_t feed_lost(const struct mirror *m, uint32_t b)
-{
-	uint32_t lost = 0;
-
-	for (uint32_t l = 0; l < m->lcores; l++)
-		lost += atomic_load_explicit(&m->feed[l]->lost[b], memory_order_relaxed);
-	return lost;
-}
-
-static uint64_t feed_through(const struct mirror *m, uint32_t slot)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (uint32_t l = 0; l < m->lcores; l++) {
-		/* acquire: pairs with the release in say_through() */
-		uint64_t through = atomic_load_explicit(&m->feed[l]->through[slot], memory_order_acquire);
-
-		least = through < least ? through : least;
-	}
-	return BATON_SABOTAGE(feed_in_any_order) ? UINT64_MAX : least;
-}
-
-static void other_owner(struct mirror *m, uint32_t b, uint32_t slot)
-{
-	struct mirror_bucket *bucket = &m->bucket[b];
-
-	if ((bucket->in_step | bucket->asked) != 0 && bucket->slot != slot && !BATON_SABOTAGE(feed_forgets_no_bucket))
-		mirror_forget(m, bucket);
-}
-
-/* Entries of another worker than the one that a bucket is in step with. */
-static void look_at_owner(struct mirror *m, const struct mirror_feed *feed, const struct feed_node *node)
-{
-	const uint8_t *tick = feed->bytes + node->at;
-	struct tick_head head;
-
-	if (node->shadow.kind == BELT_SNAPSHOT)
-		return;
-	if (node->shadow.kind != BELT_TICK)
-		return other_owner(m, node->shadow.bucket, node->slot);
-	memcpy(&head, tick, sizeof(head));
-	for (uint32_t i = 0; i < head.buckets; i++)
-		if (mirror_tick_names(&head, tick, i))
-			other_owner(m, head.tick.group + i * head.tick.groups, node->slot);
-}
-
-static void take_all(struct mirror *m)
-{
-	for (uint32_t l = 0; l < m->lcores; l++) {
-		struct mirror_feed *feed = m->feed[l];
-		/* acquire: pairs with the release in node_give() */
-		uint64_t head = atomic_load_explicit(&feed->head, memory_order_acquire);
-
-		for (; feed->taken != head; feed->taken++) {
-			struct feed_node *node = &feed->node[feed->taken % FEED_NODES];
-
-			node->next = NULL;
-			if (feed->first[node->slot] == NULL)
-				feed->first[node->slot] = node;
-			else
-				feed->last[node->slot]->next = node;
-			feed->last[node->slot] = node;
-			look_at_owner(m, feed, node);
-		}
-	}
-}
-
-static void give_nodes_back(struct mirror_feed *feed)
-{
-	uint64_t tail = atomic_load_explicit(&feed->tail, memory_order_relaxed), bytes = 0;
-
-	for (; tail != feed->taken && feed->node[tail % FEED_NODES].over; tail++)
-		bytes = feed->node[tail % FEED_NODES].bytes_end;
-	if (bytes != 0)
-		/* release: they have been read; pairs with the acquire in bytes_take() */
-		atomic_store_explicit(&feed->bytes_tail, bytes, memory_order_release);
-	/* release: likewise, node_take() */
-	atomic_store_explicit(&feed->tail, tail, memory_order_release);
-}
-
-static void mirror_node(struct io_lcore *io, struct mirror *m, const struct mirror_feed *feed,
-			const struct feed_node *node)
-{
-	const uint8_t *bytes = feed->bytes + node->at;
-	struct mirror_bucket *bucket = &m->bucket[node->shadow.bucket];
-
-	if (node->shadow.kind == BELT_TICK) {
-		struct tick_head head;
-
-		memcpy(&head, bytes, sizeof(head));
-		for (uint32_t b = head.tick.group; b < m->buckets; b += head.tick.groups)
-			if (m->bucket[b].in_step != 0 && feed_lost(m, b) != m->bucket[b].lost)
-				mirror_forget(m, &m->bucket[b]);
-		return mirror_tick(io, m, node->slot, bytes);
-	}
-	if ((bucket->in_step | bucket->asked) == 0 || bucket->slot != node->slot)
-		return; /* of before its snapshot, or of an owner before this one */
-	if (feed_lost(m, node->shadow.bucket) != bucket->lost)
-		return mirror_forget(m, bucket);
-	if (node->shadow.kind == BELT_SNAPSHOT)
-		return mirror_snapshot_reaped(m, node->slot, node->position, node->shadow.bucket, node->outcome.verdict);
-	if (bucket->in_step == 0)
-		return;
-	const struct settled e = {
-		.shadow = &node->shadow, .payload = bytes, .reply = bytes + node->shadow.len, .peer = node->peer,
-		.outcome = node->outcome,
-	};
-	mirror_entry(io, m, &e);
-}
-
-/* Of the lcores' next entries of this worker, the one that it has handled first. */
-static struct mirror_feed *next_of(const struct mirror *m, uint32_t slot)
-{
-	struct mirror_feed *first = NULL;
-
-	for (uint32_t l = 0; l < m->lcores; l++) {
-		struct mirror_feed *feed = m->feed[l];
-
-		if (feed->first[slot] != NULL && (first == NULL || feed->first[slot]->number < first->first[slot]->number))
-			first = feed;
-	}
-	return first;
-}
-
-static uint32_t mirror_due(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t through)
-{
-	uint32_t count = 0;
-	struct mirror_feed *feed;
-
-	for (; m->credit != 0 && (feed = next_of(m, slot)) != NULL; count++) {
-		struct feed_node *node = feed->first[slot];
-
-		if (node->number > through)
-			break;
-		mirror_node(io, m, feed, node);
-		feed->first[slot] = node->next;
-		node->over = true;
-	}
-	return count;
-}
-
-static bool mirror_all_due(struct io_lcore *io, struct mirror *m)
-{
-	uint64_t through[BATON_MAX_WORKERS];
-	uint32_t count = 0;
-
-	for (uint32_t slot = 0; slot < io->slots; slot++)
-		through[slot] = feed_through(m, slot);
-	take_all(m); /* after that: see above */
-	for (uint32_t slot = 0; slot < io->slots; slot++)
-		count += mirror_due(io, m, slot, through[slot]);
-	for (uint32_t l = 0; l < m->lcores; l++)
-		give_nodes_back(m->feed[l]);
-	return count != 0;
+		if (io->slot[slot].mirror == NULL || BATON_SABOTAGE(feed_end_ends_all))
+			atomic_store_explicit(&io->slot[slot].belt.belt->numbered, 0, memory_order_relaxed);
 }
 
 bool feed_turn(struct io_lcore *io, struct mirror *m)
@@ -366,5 +254,5 @@ bool feed_turn(struct io_lcore *io, struct mirror *m)
 		if (io->slot[slot].mirror == m)
 			say(io, feed, slot);
 	}
-	return io->index == 0 && mirror_all_due(io, m);
+	return io->index == 0 && feed_home_turn(io, m);
 }

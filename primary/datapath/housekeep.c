@@ -1,6 +1,7 @@
 /* Housekeeping of an I/O lcore: orders of the main lcore, the clock, ticks, gauges. Every HOUSEKEEP_TURNS turns and
  * when idle. */
 #include "lcore.h"
+#include "mirror_parts.h"
 #include "residence.h"
 
 static void attach(struct io_lcore *io, const struct order *order)
@@ -22,6 +23,7 @@ static void attach(struct io_lcore *io, const struct order *order)
 	view->side = NULL;
 	view->mirror = NULL;
 	if (io->dp->slot[order->slot].shadow) {
+		feed_shadow_comes(io, order->slot);
 		io->shadows |= 1ull << order->slot;
 	} else {
 		mirror_slot_comes(io, order->slot);

@@ -151,6 +151,7 @@ struct slot_view {
 	uint64_t *residence; /* where its worker's version is counted: see residence.h */
 	struct mirror *mirror;    /* what it settles is mirrored there; NULL: nowhere, as of every shadow */
 	struct mirror_side *side; /* a shadow worker's; NULL: of none, what it has is forgotten */
+	uint64_t bursts; /* likewise, as it found it: it does not count there */
 	struct stats_slot *counts; /* where the slot is */
 	uint8_t attached;
 	uint8_t dead;    /* taken over; its buckets are orphans */

@@ -34,6 +34,7 @@
 #define MIRROR_TICK_BYTES  (64u << 10) /* of a tick: maps, and what it has posted and sent */
 #define FEED_NODES         4096u       /* entries that an lcore has handed over and home has not mirrored */
 #define FEED_BYTES         (1u << 20)  /* their requests and replies */
+#define FEED_BURSTS_MOST   (1ull << 62) /* no worker counts so far; what a dead one has left above is set to 0 */
 
 /* What production made of an entry: all that is compared. */
 struct mirror_outcome {
@@ -124,9 +125,12 @@ struct mirror_feed {
 	struct {
 		uint64_t from; /* position from which on everything in the belt is stamped */
 		uint64_t burst, done; /* all bursts up to this one have been reaped when the belt is reaped up to there */
+		uint64_t number;   /* of the last entry handed over */
+		uint32_t same;     /* that have that number */
 	} slot[BATON_MAX_WORKERS];
 	_Atomic uint32_t *lost; /* by bucket: entries that found no room, ever  r: home */
 	_Atomic uint64_t stamped; /* bit per slot: all that is reaped from now on is stamped  r: home */
+	_Atomic uint64_t lied;    /* bit per slot: its worker's numbers are none, nothing of it is handed over  r: home */
 	_Atomic uint64_t through[BATON_MAX_WORKERS]; /* all of the worker's bursts up to this one are handed over  r: home */
 	_Atomic uint64_t head baton_aligned(64); /* nodes  r: home */
 	/* w: home  r: its lcore */
@@ -137,6 +141,11 @@ struct mirror_feed {
 	struct feed_node *first[BATON_MAX_WORKERS], *last[BATON_MAX_WORKERS];
 	struct feed_node *node; /* FEED_NODES */
 	uint8_t *bytes;         /* FEED_BYTES */
+};
+
+/* An entry that is not due. w, r: home */
+struct feed_wait {
+	uint64_t number, position, waited_ns, looked_ns;
 };
 
 struct mirror {
@@ -154,6 +163,9 @@ struct mirror {
 	uint32_t credit;      /* copies that may be made now, one for all sides */
 	uint64_t credited_ns; /* when it was last given */
 	struct mirror_side side[SHADOW_SIDES];
+	uint64_t left_out;    /* several lcores: bit per slot whose worker's numbers are none; none of its buckets is mirrored
+			       * r: main lcore */
+	struct feed_wait wait[BATON_MAX_WORKERS];
 	_Atomic uint32_t released; /* w: I/O lcores, by addition: they know nothing of this any more  r: main lcore */
 	_Atomic uint32_t head baton_aligned(64); /* of samples  w: I/O lcore  r: main lcore */
 	_Atomic uint32_t tail baton_aligned(64); /* w: main lcore  r: I/O lcore */

@@ -209,10 +209,11 @@ static void reap_shadow(struct io_lcore *io, uint32_t slot)
 {
 	struct slot_view *view = &io->slot[slot];
 	int settled = belt_settled(&view->belt), waiting = belt_out_waiting(&view->belt); /* in this order */
+	bool counts = feed_shadow_counts(io, slot);
 	uint32_t longs = 0;
 
-	if (baton_unlikely(settled < 0 || waiting < 0)) {
-		view->fence = settled < 0 ? FENCE(DONE) : FENCE(FILLED);
+	if (baton_unlikely(settled < 0 || waiting < 0 || counts)) {
+		view->fence = settled < 0 ? FENCE(DONE) : waiting < 0 ? FENCE(FILLED) : FENCE(NUMBER);
 		atomic_fetch_or_explicit(&io->dp->slot[slot].fence, view->fence, memory_order_relaxed);
 		return;
 	}

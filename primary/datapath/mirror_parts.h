@@ -96,6 +96,10 @@ void feed_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t po
 void feed_begin(struct io_lcore *io, struct mirror *m);
 void feed_end(struct io_lcore *io);
 void feed_slot_comes(struct io_lcore *io, struct mirror *m, uint32_t slot);
+/* A shadow stamps and counts nothing. */
+void feed_shadow_comes(struct io_lcore *io, uint32_t slot);
+/* It has, nevertheless. Home's. */
+bool feed_shadow_counts(const struct io_lcore *io, uint32_t slot);
 void feed_owner_dies(struct io_lcore *io, struct mirror *m, uint32_t slot);
 /* Every turn: says how far it is; home mirrors what is due. True if there was something. */
 bool feed_turn(struct io_lcore *io, struct mirror *m);

@@ -9,6 +9,7 @@
  *   spin              ready, never leaves nor sleeps
  *   only NAME         ok for that worker, refuses for others   early         ready without hello
  *   ok VERSION+       the same, and declares that it may run as a shadow
+ *   shadow VERSION           ok, and says that it may run as a shadow
  *   other VERSION     described only: a plugin of another name
  *   of SCHEMA older OLDER down DOWN version VERSION
  *                     ok, with records of that schema; it migrates from OLDER (0: from none), DOWN 1: and back to it
@@ -119,6 +120,10 @@ static inline void fake_ready(int fd, const char *version, uint32_t schema)
 	};
 
 	message.ready.shadow = strchr(version, '+') ? READY_SHADOW : 0;
+	if (!strncmp(version, "shadow ", 7)) {
+		version += 7;
+		message.ready.shadow = READY_SHADOW;
+	}
 	snprintf(message.ready.version, sizeof(message.ready.version), "%.31s", version);
 	message.ready.build_id[0] = version[0]; /* versions are builds of their own */
 	if (zygote_send(fd, &message, -1, -1))
@@ -295,7 +300,8 @@ static inline int fake_describe(const char *path)
 		return 0;
 	}
 	/* Of a version whose name begins with r, a rollout's, also the build that its workers say. */
-	const char *version = strncmp(plugin.text, "ok ", 3) ? plugin.text : plugin.text + 3;
+	const char *version = !strncmp(plugin.text, "ok ", 3) ? plugin.text + 3 :
+			      !strncmp(plugin.text, "shadow ", 7) ? plugin.text + 7 : plugin.text;
 	const char *build = version[0] == 'r' ? "r123456789abcdef0123456789abcdef01234567" : "";
 
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"flow\",\"key_offset\":0,"
