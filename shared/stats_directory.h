@@ -72,6 +72,9 @@ struct stats_gate {
 	uint32_t verdict;  /* enum stats_verdict */
 	uint32_t failures; /* in the last `of` windows */
 	double value, control, limit; /* by rollout_gate_unit(); NAN: there is none */
+	uint32_t awaited;    /* 1: the step is not left before the gate has been judged in it, and passed */
+	uint32_t have, need; /* of what it is judged by: at the end of the latest window, and what it takes */
+	uint32_t pad;
 };
 
 /* The rollout of a group: the one that is under way, or how the last one ended. */
@@ -94,7 +97,7 @@ struct stats_rollout {
 	char stable[BATON_NAME_BYTES], candidate[BATON_NAME_BYTES]; /* versions */
 	char candidate_build[44]; /* 40 hex digits */
 	uint32_t promoted; /* 1: the last one was: the candidate is what runs */
-	char why[128]; /* it is paused or degraded; "": nothing to say */
+	char why[200]; /* it is paused or degraded, or waits; "": nothing to say */
 };
 static_assert(sizeof(struct stats_rollout) % 8 == 0 && offsetof(struct stats_rollout, gate) % 8 == 0, "whole words");
 

@@ -120,7 +120,7 @@ rollout() { # FILE WANTED STATE
 	ctl rollout start game --to "$file" >"$WORK/rollout.log" 2>&1 || give_up "the rollout did not start: $(cat "$WORK/rollout.log")"
 	while :; do
 		alive
-		line=$(rollout_row '"\(.state): \(.phase), weight \(.weight / 10) %\(if .why != "" and .why != null then "; " + .why else "" end)"')
+		line=$(rollout_row '"\(.state): \(.phase), weight \(.weight / 10) %\(if .why != "" and .why != null then "; " + (.why | sub(": [0-9]+ of .*"; "")) else "" end)"')
 		[ -z "$line" ] || [ "$line" = "$last" ] || tell "$line"
 		last=${line:-$last}
 		case $line in healthy:* | degraded:*) [ "$(rollout_row .phase)" = rollback ] || break ;; esac

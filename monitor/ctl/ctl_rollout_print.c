@@ -95,7 +95,11 @@ static void print_gates(FILE *out, const json_t *row)
 		else
 			fprintf(out, "%lld of %lld, %lld end it", number_of(gate, "failures"), number_of(row, "of_windows"),
 				number_of(row, "failure_limit"));
-		fprintf(out, "%s%s\n", text_of(gate, "why")[0] ? "  " : "", text_of(gate, "why"));
+		if (json_is_true(json_object_get(gate, "awaited")) && is(gate, "verdict", "inconclusive"))
+			fprintf(out, "  not judged yet: %lld of %lld %s\n", number_of(gate, "have"), number_of(gate, "need"),
+				text_of(gate, "measure"));
+		else
+			fprintf(out, "%s%s\n", text_of(gate, "why")[0] ? "  " : "", text_of(gate, "why"));
 	}
 }
 
@@ -153,6 +157,9 @@ static void print_advice(FILE *out, const json_t *row)
 	else if (ctl_rollout_waits(row))
 		fprintf(out, "  %-10s it waits for you: `batonctl rollout resume %s` goes on, `batonctl rollout abort %s`\n"
 			"             gives all back\n", "you", group, group);
+	if (text_of(row, "waits_for")[0])
+		fprintf(out, "  %-10s %s; `batonctl rollout promote %s` leaves the\n"
+			"             step without it\n", "waits for", text_of(row, "waits_for"), group);
 	if (text_of(row, "snapshot")[0])
 		fprintf(out, "  %-10s %s, of before the first weight;\n"
 			"             `batonctl state restore` puts chosen buckets of it back\n", "snapshot",

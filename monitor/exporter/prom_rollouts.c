@@ -82,7 +82,9 @@ static void write_gate(struct prom *p, const char *name, const char *help, size_
 		}
 }
 
-static void write_verdicts(struct prom *p, bool failures)
+enum said { FAILING, FAILURES, AWAITED };
+
+static void write_verdicts(struct prom *p, enum said what)
 {
 	for (uint32_t i = 0; i < p->s->rollouts; i++)
 		for (uint32_t g = 0; g < GATE_COUNT; g++) {
@@ -92,7 +94,8 @@ static void write_verdicts(struct prom *p, bool failures)
 				continue;
 			begin(p, i);
 			prom_label(p, "gate", rollout_gate_name(g));
-			prom_end_count(p, failures ? gate->failures : gate->verdict == STATS_GATE_FAIL);
+			prom_end_count(p, what == FAILURES ? gate->failures : what == AWAITED ? gate->awaited :
+				       gate->verdict == STATS_GATE_FAIL);
 		}
 }
 
@@ -115,8 +118,10 @@ void prom_rollouts(struct prom *p)
 	write_gate(p, "baton_rollout_gate_limit", "what the candidate's was held against", AT(limit));
 #undef AT
 	prom_family(p, "baton_rollout_gate_failing", "gauge", "1: the gate failed in the latest window");
-	write_verdicts(p, false);
+	write_verdicts(p, FAILING);
 	prom_family(p, "baton_rollout_gate_failures", "gauge", "of the last windows, so many failed");
-	write_verdicts(p, true);
+	write_verdicts(p, FAILURES);
+	prom_family(p, "baton_rollout_gate_awaited", "gauge", "1: the step waits for the gate to be judged and to pass");
+	write_verdicts(p, AWAITED);
 	write_shadow(p);
 }

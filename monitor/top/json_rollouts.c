@@ -26,6 +26,9 @@ static json_t *gates(const struct stats_rollout *r)
 		json_object_set_new(o, "control", figure(g->control));
 		json_object_set_new(o, "limit", figure(g->limit));
 		json_object_set_new(o, "failures", json_integer(g->failures));
+		json_object_set_new(o, "awaited", json_boolean(g->awaited));
+		json_object_set_new(o, "have", json_integer(g->have));
+		json_object_set_new(o, "need", json_integer(g->need));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -37,6 +37,16 @@ enum verdict rollout_level(const struct stats_rollout *r)
 	return rollout_at_work(r) && rollout_worst(r, &gate) != NULL ? VERDICT_WARN : VERDICT_OK;
 }
 
+/* The first gate without which the step is not left, or GATE_COUNT. */
+static uint32_t awaited(const struct stats_rollout *r)
+{
+	uint32_t gate = 0;
+
+	while (gate < GATE_COUNT && r->gate[gate].awaited == 0)
+		gate++;
+	return gate;
+}
+
 void rollout_words(const struct stats_rollout *r, char *text, size_t size)
 {
 	const struct stats_gate *worst;
@@ -54,9 +64,14 @@ void rollout_words(const struct stats_rollout *r, char *text, size_t size)
 	if (worst != NULL)
 		snprintf(text, size, "at %u.%u%%: %s failed in %u of %u windows, %u end it", r->weight / 10, r->weight % 10,
 			 rollout_gate_name(gate), worst->failures, r->of, r->failure_limit);
-	else
+	else {
+		uint32_t next = awaited(r);
+		bool waits = r->why[0] == 0 && next != GATE_COUNT; /* else `why` says so */
+
 		snprintf(text, size, "%s at %u.%u%%, step %u of %u (%s)%s%s", rollout_state_name(r->state), r->weight / 10,
-			 r->weight % 10, r->step, r->steps, rollout_phase_name(r->phase), r->why[0] != 0 ? ": " : "", r->why);
+			 r->weight % 10, r->step, r->steps, rollout_phase_name(r->phase),
+			 waits ? ", to be judged yet: " : r->why[0] != 0 ? ": " : "", waits ? rollout_gate_name(next) : r->why);
+	}
 }
 
 const char *gate_figure(char *text, size_t size, uint32_t gate, double value)

@@ -99,7 +99,7 @@ static void put_gate(struct table *t, const struct stats_rollout *r, uint32_t ga
 	const struct stats_gate *g = &r->gate[gate];
 	enum attr failed = g->failures == 0 ? ATTR_NORMAL : ATTR_WARN;
 	static const char *const mark[] = { "", "", "X ", "", "! " };
-	char text[16];
+	char text[16], have[16], need[16];
 
 	table_row(t);
 	table_put(t, GATE, ATTR_NORMAL, gate, "%s", rollout_gate_name(gate));
@@ -107,9 +107,13 @@ static void put_gate(struct table *t, const struct stats_rollout *r, uint32_t ga
 	table_put(t, CONTROL, ATTR_NORMAL, g->control, "%s", gate_figure(text, sizeof(text), gate, g->control));
 	table_put(t, LIMIT, ATTR_NORMAL, g->limit, "%s", gate_figure(text, sizeof(text), gate, g->limit));
 	table_put(t, FAILED, failed, g->failures, "%u of %u", g->failures, r->of);
-	table_put(t, VERDICT, verdict_attr(g->verdict), g->verdict, "%s%s",
-		  g->verdict < STATS_VERDICT_COUNT ? mark[g->verdict] : "", rollout_verdict_name(g->verdict));
 	table_put(t, GROUP, ATTR_NORMAL, 0, "%s", r->group);
+	if (g->awaited && g->verdict == STATS_GATE_INCONCLUSIVE) /* the step is not left without it */
+		table_put(t, VERDICT, ATTR_NORMAL, g->verdict, "has %s of %s", render_count(have, sizeof(have), g->have),
+			  render_count(need, sizeof(need), g->need));
+	else
+		table_put(t, VERDICT, verdict_attr(g->verdict), g->verdict, "%s%s",
+			  g->verdict < STATS_VERDICT_COUNT ? mark[g->verdict] : "", rollout_verdict_name(g->verdict));
 }
 
 static void draw(struct screen *s, const struct snapshot *snap, const struct record *record, int row, int height)

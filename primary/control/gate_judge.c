@@ -66,6 +66,8 @@ void gate_judge_ratio(const struct config_gate *config, enum config_gate_id gate
 	*out = (struct gate_finding){.value = point(c), .control = point(k), .limit = config->max};
 	out->limit = k.of == 0 ? out->limit : least(out->limit, point(k) + config->max_delta);
 	out->limit = k.of == 0 ? out->limit : least(out->limit, point(k) * config->max_ratio);
+	out->have = !shadow && control != NULL && control->packets < traffic ? control->packets : traffic;
+	out->need = min_packets != 0 ? min_packets : 1;
 	if (!BATON_SABOTAGE(min_packets_ignored))
 		out->judged = traffic >= min_packets && traffic != 0 &&
 			      (shadow || control == NULL || control->packets >= min_packets);
@@ -116,6 +118,11 @@ static const struct gate_slice *typical(const struct gate_slices *s, uint32_t co
 	return sorted[count / 2];
 }
 
+uint32_t gate_slice_samples(enum config_gate_id gate)
+{
+	return gate == GATE_RESIDENCE_P50 ? GATE_P50_SAMPLES : gate == GATE_RESIDENCE_P99 ? GATE_P99_SAMPLES : GATE_BURSTS;
+}
+
 void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gate, struct gate_finding *out)
 {
 	const char *unit = gate == GATE_CYCLES ? "cycles" : "ns";
@@ -123,7 +130,11 @@ void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gat
 	uint32_t needed = gate_sign_needed(count, GATE_ALPHA);
 	uint32_t exceeded = (uint32_t)__builtin_popcountll(slices->exceeded & ((1ull << count) - 1));
 
-	*out = (struct gate_finding){.value = NAN, .control = NAN, .limit = NAN};
+	*out = (struct gate_finding){
+		.value = NAN, .control = NAN, .limit = NAN,
+		.have = (uint64_t)count * gate_slice_samples(gate) + slices->partial,
+		.need = GATE_SLICES_LEAST * gate_slice_samples(gate),
+	};
 	if (count != 0) {
 		const struct gate_slice *slice = typical(slices, count);
 

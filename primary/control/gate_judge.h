@@ -9,6 +9,7 @@ struct gate_finding {
 	bool judged;        /* else too little traffic for it */
 	bool fails, beyond; /* beyond GATE_ALPHA; beyond GATE_ALPHA_NOW */
 	double value, control, limit;
+	uint64_t have, need; /* as in gate_result */
 	char why[96];
 };
 
@@ -17,6 +18,8 @@ void gate_judge_ratio(const struct config_gate *config, enum config_gate_id gate
 		      const struct gate_tally *control, uint64_t min_packets, struct gate_finding *out);
 /* More than half malformed, unlike control, beyond doubt. */
 bool gate_judge_storm(const struct gate_tally *candidate, const struct gate_tally *control);
+/* Samples that a slice of the gate needs. */
+uint32_t gate_slice_samples(enum config_gate_id gate);
 /* A gate of slices, by its latest ones. */
 void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gate, struct gate_finding *out);
 

@@ -30,6 +30,7 @@ static void slice_end(struct gate_slices *slices, const struct gate_slice *slice
 	slices->exceeded = slices->exceeded << 1 | exceeded;
 	slices->count++;
 	slices->fresh++;
+	slices->partial = 0;
 }
 
 static double floor_of(const struct gates *gates, double floor) { return gates->control_gone ? 2 * floor : floor; }
@@ -42,16 +43,17 @@ static void residence_look(struct gates *gates, bool p99, const uint64_t *candid
 	uint64_t (*base)[STATS_HIST_BUCKETS] = gates->residence[p99], least = p99 ? GATE_P99_SAMPLES : GATE_P50_SAMPLES;
 	double q = p99 ? 0.99 : 0.5, high = gates->last_worst.residence[p99];
 	struct gate_slice slice;
-	struct gate_quantile c = gate_quantile(candidate, base[GATE_CANDIDATE], STATS_HIST_BUCKETS, hist_floor, q), k;
+	struct gate_slices *slices = p99 ? &gates->p99 : &gates->p50;
+	struct gate_quantile c = gate_quantile(candidate, base[GATE_CANDIDATE], STATS_HIST_BUCKETS, hist_floor, q), k = c;
 
-	if (c.samples < least)
+	if (!gates->control_gone)
+		k = gate_quantile(control, base[GATE_CONTROL], STATS_HIST_BUCKETS, hist_floor, q);
+	slices->partial = c.samples < k.samples ? c.samples : k.samples;
+	if (slices->partial < least)
 		return;
 	if (gates->control_gone) {
 		high = high == 0 ? NAN : high;
 	} else {
-		k = gate_quantile(control, base[GATE_CONTROL], STATS_HIST_BUCKETS, hist_floor, q);
-		if (k.samples < least)
-			return;
 		high = k.high;
 		gates->worst.residence[p99] = fmax(gates->worst.residence[p99], high);
 		memcpy(base[GATE_CONTROL], control, sizeof(base[GATE_CONTROL]));
@@ -62,7 +64,7 @@ static void residence_look(struct gates *gates, bool p99, const uint64_t *candid
 	slice.value = c.low;
 	slice.control = high;
 	bool exceeded = exceeds(config, c.low, high, floor_of(gates, p99 ? GATE_P99_FLOOR_NS : GATE_P50_FLOOR_NS), &slice);
-	slice_end(p99 ? &gates->p99 : &gates->p50, &slice, exceeded);
+	slice_end(slices, &slice, exceeded);
 }
 
 /* ---- cycles ---- */
@@ -109,6 +111,7 @@ static void beside_control(struct gates *gates, const struct gate_counts *candid
 		k[class] = median(control->cycles[class], gates->cycles[GATE_CONTROL][class]);
 		uint64_t bursts = c[class].samples < k[class].samples ? c[class].samples : k[class].samples;
 
+		gates->cycle.partial = bursts > gates->cycle.partial ? bursts : gates->cycle.partial;
 		if (bursts >= GATE_BURSTS)
 			add_class(sum, class, bursts, c[class].low, k[class].high);
 	}
@@ -117,8 +120,16 @@ static void beside_control(struct gates *gates, const struct gate_counts *candid
 			gates->worst.cycles[class] = fmax(gates->worst.cycles[class], k[class].high);
 }
 
+/* Of bursts of that class; where control had none, of the next smaller: a greater costs no more a packet. 0: none. */
+static double worst_of(const struct gate_worst *worst, uint32_t class)
+{
+	while (class > 0 && worst->cycles[class] == 0)
+		class--;
+	return worst->cycles[class];
+}
+
 /* Against what was the worst of control in its last window; without that, against nothing. */
-static void behind_control(const struct gates *gates, const struct gate_counts *candidate, struct standard *sum)
+static void behind_control(struct gates *gates, const struct gate_counts *candidate, struct standard *sum)
 {
 	const struct gate_worst *worst = &gates->last_worst;
 	bool known = false;
@@ -128,8 +139,11 @@ static void behind_control(const struct gates *gates, const struct gate_counts *
 	for (uint32_t class = 0; class < STATS_BURST_CLASSES; class++) {
 		struct gate_quantile c = median(candidate->cycles[class], gates->cycles[GATE_CANDIDATE][class]);
 
-		if (c.samples >= GATE_BURSTS && (!known || worst->cycles[class] != 0))
-			add_class(sum, class, c.samples, c.low, known ? worst->cycles[class] : NAN);
+		double high = worst_of(worst, class);
+
+		gates->cycle.partial = c.samples > gates->cycle.partial ? c.samples : gates->cycle.partial;
+		if (c.samples >= GATE_BURSTS && (!known || high != 0))
+			add_class(sum, class, c.samples, c.low, known ? high : NAN);
 	}
 }
 
@@ -137,6 +151,7 @@ static void cycles_look(struct gates *gates, const struct gate_counts *candidate
 {
 	struct standard sum = {0};
 
+	gates->cycle.partial = 0;
 	if (gates->control_gone)
 		behind_control(gates, candidate, &sum);
 	else

@@ -15,6 +15,10 @@ static_assert((int)GATE_OFF == STATS_GATE_OFF && (int)GATE_PASS == STATS_GATE_PA
 	      "monitors are told as it is");
 
 static bool is_count(uint32_t gate) { return gate == GATE_CRASHES || gate == GATE_STALLS; }
+static bool is_of_slices(uint32_t gate)
+{
+	return gate == GATE_RESIDENCE_P50 || gate == GATE_RESIDENCE_P99 || gate == GATE_CYCLES;
+}
 
 /* ---- beginning ---- */
 
@@ -31,12 +35,15 @@ void gates_begin(struct gates *gates, const struct config_analysis *analysis, ui
 	gates->window_ns = gates->look_ns = 0;
 	gates->begun = false;
 	gates->p50.count = gates->p99.count = gates->cycle.count = 0;
+	gates->p50.partial = gates->p99.partial = gates->cycle.partial = 0;
 	gates->guilty = GATE_COUNT;
 	memset(gates->failed, 0, sizeof(gates->failed));
 	for (uint32_t i = 0; i < GATE_COUNT; i++)
 		gates->result[i] = (struct gate_result){
 			.verdict = !a->gate[i].on ? GATE_OFF : is_count(i) ? GATE_PASS : GATE_INCONCLUSIVE,
-			.value = is_count(i) ? 0 : NAN, .control = NAN, .limit = a->gate[i].max,
+			.value = is_count(i) ? 0 : NAN, .control = NAN, .limit = a->gate[i].max, .passed = is_count(i),
+			.need = is_of_slices(i) ? GATE_SLICES_LEAST * gate_slice_samples((enum config_gate_id)i) :
+				a->min_packets != 0 ? a->min_packets : 1,
 		};
 }
 
@@ -130,10 +137,13 @@ static bool note(struct gates *gates, uint32_t gate, const struct gate_finding *
 	r->control = isfinite(found->control) ? found->control : NAN;
 	r->limit = isfinite(found->limit) ? found->limit : NAN;
 	memcpy(r->why, found->why, sizeof(r->why));
+	r->have = found->have;
+	r->need = found->need;
 	if (!found->judged) {
 		r->verdict = GATE_INCONCLUSIVE;
 		return false;
 	}
+	r->passed = !found->fails;
 	gates->failed[gate] = gates->failed[gate] << 1 | found->fails;
 	r->failures = (uint32_t)__builtin_popcountll(gates->failed[gate] << (64 - of));
 	r->verdict = !found->fails ? GATE_PASS : config->dry_run && !BATON_SABOTAGE(dry_run_ignored) ? GATE_DRY_FAIL
@@ -168,6 +178,8 @@ static void judge(struct gates *gates, uint32_t gate, const struct gate_tally *c
 	if (!BATON_SABOTAGE(min_packets_ignored) && found->judged &&
 	    (candidate->packets < least || (control != NULL && control->packets < least))) {
 		found->judged = false;
+		found->have = control != NULL && control->packets < candidate->packets ? control->packets : candidate->packets;
+		found->need = least;
 		snprintf(found->why, sizeof(found->why), "%llu packets, control %llu: fewer than min_packets",
 			 (unsigned long long)candidate->packets,
 			 (unsigned long long)(control != NULL ? control->packets : 0));
@@ -310,3 +322,15 @@ const struct gate_result *gates_result(const struct gates *gates, enum config_ga
 }
 
 enum config_gate_id gates_guilty(const struct gates *gates) { return gates->guilty; }
+
+bool gates_comparable(const struct gates *gates, enum config_gate_id gate)
+{
+	return gate == GATE_SHADOW_DIFF || !gates->control_gone || gates->last_control.packets != 0 ||
+	       !isnan(gates->analysis.gate[gate].max);
+}
+
+const char *gate_measure(enum config_gate_id gate)
+{
+	return gate == GATE_SHADOW_DIFF ? "compared" : gate == GATE_CYCLES ? "bursts" :
+	       is_of_slices(gate) ? "measured packets" : "packets";
+}

@@ -40,6 +40,10 @@
  * malformed storm (more than GATE_STORM of the window's packets so far, and more than control's, both beyond a doubt
  * of GATE_ALPHA_NOW) about GATE_SLICES times a window, whatever `min_packets` says.
  *
+ * **Judged at all.** The gates do not need the same: latencies and cycles take GATE_SLICES_LEAST slices, which may be
+ * several windows. gate_result says of each whether it has passed since gates_begin(), and what it has and needs: a
+ * rollout does not leave a weight on the word of the others (rollout_gates.c).
+ *
  * Shadow differences are judged by entries compared, all else by packets settled: a window is inconclusive only if it
  * has too few of both, or of control's. */
 #ifndef BATON_PRIMARY_GATES_H
@@ -55,6 +59,7 @@
 #define GATE_ALPHA       1e-3 /* false alarms a window and gate, at most */
 #define GATE_ALPHA_NOW   1e-6 /* the same where one window is enough */
 #define GATE_SLICES      20u
+#define GATE_SLICES_LEAST 10u /* so many tosses are all heads in GATE_ALPHA of all cases: fewer cannot fail */
 #define GATE_WINDOWS_MOST 64u /* `of` at most */
 #define GATE_STORM       0.5
 #define GATE_P50_SAMPLES 20u  /* of residence, on both sides, that a slice needs */
@@ -86,6 +91,8 @@ struct gate_result {
 	double value, control; /* ratios, ns, cycles a packet, or a number; control: NAN if there is none to compare with */
 	double limit;          /* that `value` was held against: the tightest of max, max_delta, max_ratio; NAN: none */
 	uint32_t failures;     /* in the last `of` windows, inconclusive ones apart */
+	bool passed;           /* it has been judged since gates_begin(), and passed when it was judged last */
+	uint64_t have, need;   /* gate_measure() of it, and what it takes to be judged: at the latest window's end */
 	char why[96];          /* one line, empty if it passed */
 };
 
@@ -112,6 +119,7 @@ struct gate_slice {
  * enough. */
 struct gate_slices {
 	uint32_t count, fresh; /* since gates_begin(), and since the last window's end */
+	uint64_t partial;      /* samples of the slice that goes on, of the side that has fewer */
 	uint64_t exceeded;     /* bit per slice, the latest lowest */
 	struct gate_slice slice[GATE_SLICES];
 };
@@ -164,5 +172,9 @@ void gates_death(struct gates *gates, bool stalled, uint32_t count, const char *
 /* Of the latest window; GATE_INCONCLUSIVE before the first, GATE_OFF if it is off. Never NULL. */
 const struct gate_result *gates_result(const struct gates *gates, enum config_gate_id gate);
 enum config_gate_id gates_guilty(const struct gates *gates);
+/* There is something to hold the gate against, however much traffic there is: control, what it left, or `max`. */
+bool gates_comparable(const struct gates *gates, enum config_gate_id gate);
+/* What a gate's samples are: "packets", "measured packets", "bursts", "compared". */
+const char *gate_measure(enum config_gate_id gate);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "gates.h"
 #include "rank.h"
 #include "reply.h"
 #include "rollout_explain_text.h"
@@ -14,8 +15,28 @@ static double seconds(uint64_t ns) { return (double)ns / NS; }
 
 static double largest(double a, double b) { return a > b ? a : b; }
 
-/* Until one window has passed, without which no step is left that the candidate's packets are judged in. */
-static double judged_s(const struct config_analysis *a) { return seconds(a->warmup_ns) + seconds(a->interval_ns); }
+/* Windows that a gate of times takes to be judged: it wants GATE_SLICES_LEAST slices of `samples` packets, and looks
+ * GATE_SLICES times a window. */
+static double windows(const struct config_analysis *a, double pps, uint32_t samples)
+{
+	double look = pps * seconds(a->interval_ns) / GATE_SLICES;
+
+	if (isnan(look) || look <= 0)
+		return 1;
+	return ceil(GATE_SLICES_LEAST * ceil(samples / look) / GATE_SLICES);
+}
+
+/* Until each gate has been judged, without which no step is left that the candidate's packets are judged in. */
+static double judged_s(const struct config_analysis *a, bool shadow, double pps)
+{
+	double most = 1;
+
+	if (!shadow && a->gate[GATE_RESIDENCE_P50].on && !a->gate[GATE_RESIDENCE_P50].dry_run)
+		most = windows(a, pps, GATE_P50_SAMPLES);
+	if (!shadow && a->gate[GATE_RESIDENCE_P99].on && !a->gate[GATE_RESIDENCE_P99].dry_run)
+		most = largest(most, windows(a, pps, GATE_P99_SAMPLES));
+	return seconds(a->warmup_ns) + seconds(a->interval_ns) * most;
+}
 
 static bool pause_follows(const struct config_rollout *rollout, uint32_t i)
 {
@@ -23,11 +44,11 @@ static bool pause_follows(const struct config_rollout *rollout, uint32_t i)
 }
 
 /* A weight that a pause follows is left at once: the pause is where it is judged, from the weight's beginning on. */
-static double least_s(const struct config_rollout *rollout, uint32_t i)
+static double least_s(const struct config_rollout *rollout, uint32_t i, double pps)
 {
 	const struct config_step *step = &rollout->step[i];
 	bool judged_before = i > 0 && rollout->step[i - 1].kind == STEP_PAUSE;
-	double judged = judged_s(&rollout->analysis);
+	double judged = judged_s(&rollout->analysis, step->kind == STEP_SHADOW, pps);
 
 	if (step->kind == STEP_WEIGHT)
 		return pause_follows(rollout, i) ? 0 : judged;
@@ -46,11 +67,11 @@ static void sum_step(const struct config_rollout *rollout, uint32_t i, const str
 		.permille = shadow ? 0 : permille,
 		.buckets = rank_count(shadow ? step->permille : permille, facts->buckets),
 		.candidates = k, .controls = permille > CONFIG_CONTROL_MOST ? 0 : k,
-		.least_s = permille || shadow ? least_s(rollout, i) : seconds(step->ns),
 		.operator_waits = step->kind == STEP_PAUSE && step->ns == 0,
 	};
 	out->share = facts->buckets ? (double)out->buckets / facts->buckets : 0;
 	out->pps = facts->pps * out->share;
+	out->least_s = permille || shadow ? least_s(rollout, i, out->pps) : seconds(step->ns);
 	out->players = facts->players_known ? (double)facts->players * out->share : NAN;
 	if (shadow && !BATON_SABOTAGE(shadow_counted_as_exposure))
 		out->players = 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gates.h"
 #include "reply.h"
 #include "rollout_inner.h"
 #include "schema.h"
@@ -118,6 +119,10 @@ static void put_times(json_t *lines, const struct config_rollout *rollout, const
 	if (sums->resumes)
 		line(lines, "  it waits %u time%s for batonctl rollout resume %s", sums->resumes, sums->resumes == 1 ? "" : "s",
 		     rollout->name);
+	line(lines, "a step is left when each gate that can be judged in it has been, and has passed: latency_p99 takes "
+	     "%u", GATE_SLICES_LEAST * GATE_P99_SAMPLES);
+	line(lines, "  measured packets of candidate and control each, cycles_per_packet %u bursts of a size; else it "
+	     "holds", GATE_SLICES_LEAST * GATE_BURSTS);
 	line(lines, "a gate that fails in every window %s after %s: warmup %.3g s + interval %.3g s x failure_limit %u",
 	     rollout->pause_on_failure ? "pauses it" : "rolls back", time_text(sums->steady_s, t), warmup, interval,
 	     a->failure_limit);
@@ -168,6 +173,12 @@ json_t *rollout_explain_text(const struct config_rollout *rollout, const struct 
 		line(lines, "  %u if the candidate has another schema: one converts its records back if it dies%s",
 		     sums->slots_converting, sums->slots_converting > facts->slots ? ": NOT ENOUGH for that" : "");
 	return lines;
+}
+
+void rollout_explain_awaited(json_t *lines, const char *group, uint32_t step, const char *what)
+{
+	line(lines, "now: step %u is not left before each gate is judged; %s; `rollout promote %s` leaves it", step, what,
+	     group);
 }
 
 void rollout_explain_last(json_t *lines, const struct rollout_past *past)

@@ -149,12 +149,19 @@ void rollout_facts(const struct primary *primary, uint32_t group, const struct c
 	look_at_cohort(primary, group, service, rollout, out);
 }
 
-/* How the last one ended, and which builds are barred: what a start would run into. */
+/* What holds the one that is under way, how the last one ended, and which builds are barred. */
 static void add_past(const struct primary *primary, uint32_t group, json_t *reply)
 {
 	const struct rollout *r = rollout_of(primary, group);
 	json_t *lines = json_object_get(reply, "text"), *barred = json_array();
 
+	char awaited[96];
+
+	if (r && rollout_gates_awaited(r, awaited, sizeof(awaited)))
+		rollout_explain_awaited(lines, r->plan.name, r->step + 1, awaited);
+	else
+		awaited[0] = '\0';
+	json_object_set_new(reply, "waits_for", awaited[0] ? reply_text(awaited) : json_null());
 	json_object_set_new(reply, "last", r && r->pasts > 0 ? rollout_past_row(&r->past[r->pasts - 1]) : json_null());
 	if (r && r->pasts > 0)
 		rollout_explain_last(lines, &r->past[r->pasts - 1]);

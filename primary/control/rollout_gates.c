@@ -16,19 +16,54 @@ struct rollout_gates {
 	struct gates engine;
 	struct gate_counts candidate, control;
 	bool armed;
-	bool judges;      /* there is a gate beside those of deaths */
+	bool judges;      /* there is a gate beside those of deaths that can be judged in this step */
 	bool no_control;
 	bool passed;      /* the latest window did */
 	uint32_t windows; /* since it was armed, whatever they said */
 	uint32_t controls; /* incarnations of control's processes: another sum, another control */
+	uint32_t said;    /* 1 + the gate that the log was told it waits for; 0: none yet */
 };
 
-static bool judges(const struct config_analysis *analysis)
+/* What the step can be judged by, however much traffic there is: shadow differences are of a shadow, all else of
+ * packets that candidate and control settle as owners of buckets, and a gate needs something to be held against. */
+static bool applies(const struct rollout *r, uint32_t gate)
+{
+	const struct config_analysis *a = &r->plan.analysis;
+
+	return gate < GATE_CRASHES && a->interval_ns != 0 && a->gate[gate].on &&
+	       (gate == GATE_SHADOW_DIFF) == r->mirroring &&
+	       gates_comparable(&r->gates->engine, (enum config_gate_id)gate);
+}
+
+static bool judges(const struct rollout *r)
 {
 	for (uint32_t g = 0; g < GATE_CRASHES; g++)
-		if (analysis->gate[g].on && analysis->interval_ns != 0)
+		if (applies(r, g))
 			return true;
 	return false;
+}
+
+/* The step is not left before the gate has been judged in it, and has passed. */
+static bool waits_for(const struct rollout *r, uint32_t gate)
+{
+	const struct rollout_gates *g = r->gates;
+
+	if (!g || !g->armed || !(r->at == AT_SHADOW || r->at == AT_WEIGHT || r->at == AT_PAUSE))
+		return false;
+	if (r->full || r->skip || r->at_once || BATON_SABOTAGE(unjudged_gate_passes))
+		return false;
+	return applies(r, gate) && !r->plan.analysis.gate[gate].dry_run &&
+	       !gates_result(&g->engine, (enum config_gate_id)gate)->passed;
+}
+
+/* The first of them, or GATE_COUNT. */
+static uint32_t awaited(const struct rollout *r)
+{
+	uint32_t gate = 0;
+
+	while (gate < GATE_COUNT && !waits_for(r, gate))
+		gate++;
+	return gate;
 }
 
 /* Changes when a process of control is another one. */
@@ -70,7 +105,8 @@ void rollout_gates_arm(struct supervisor *sup, struct rollout *r)
 	g->no_control = no_control;
 	gates_begin(&g->engine, &r->plan.analysis, process_now_ns());
 	g->armed = true;
-	g->judges = judges(&r->plan.analysis);
+	g->judges = judges(r);
+	g->said = 0;
 	g->passed = false;
 	g->windows = 0;
 	g->controls = control_incarnations(sup, r->group);
@@ -94,7 +130,45 @@ bool rollout_gates_passed(const struct rollout *r)
 
 	if (r->full || r->skip || r->at_once || !g || !g->armed || !g->judges || BATON_SABOTAGE(no_traffic_passes))
 		return true;
-	return g->windows > 0 && g->passed;
+	return g->windows > 0 && g->passed && awaited(r) == GATE_COUNT;
+}
+
+/* "latency_p99: 600 of 2000 measured packets" */
+static const char *wanting(const struct rollout *r, uint32_t gate, char *out, size_t bytes)
+{
+	const struct gate_result *result = gates_result(&r->gates->engine, (enum config_gate_id)gate);
+
+	if (result->failures != 0)
+		snprintf(out, bytes, "%s: failed when it was judged last", rollout_gate_name(gate));
+	else
+		snprintf(out, bytes, "%s: %llu of %llu %s", rollout_gate_name(gate), (unsigned long long)result->have,
+			 (unsigned long long)result->need, gate_measure((enum config_gate_id)gate));
+	return out;
+}
+
+void rollout_gates_hold(struct rollout *r, const char *what)
+{
+	uint32_t gate = awaited(r);
+	char more[80] = "";
+
+	if (gate != GATE_COUNT)
+		wanting(r, gate, more, sizeof(more));
+	bool known = r->why[0] != '\0' && r->gates->said == gate + 1;
+	snprintf(r->why, sizeof(r->why), "%.50s: no window has passed all gates; too little traffic?%s%s", what,
+		 more[0] ? " " : "", more);
+	r->gates->said = gate + 1;
+	if (!known)
+		log_info("rollout of %s: %s", r->plan.name, r->why);
+}
+
+bool rollout_gates_awaited(const struct rollout *r, char *out, size_t bytes)
+{
+	uint32_t gate = awaited(r);
+
+	if (gate == GATE_COUNT)
+		return false;
+	wanting(r, gate, out, bytes);
+	return true;
 }
 
 static void collect(struct supervisor *sup, struct rollout *r, bool due)
@@ -214,6 +288,10 @@ json_t *rollout_gates_json(const struct rollout *r)
 		json_object_set_new(o, "control", number(result->control));
 		json_object_set_new(o, "limit", number(result->limit));
 		reply_set_count(o, "failures", result->failures);
+		json_object_set_new(o, "awaited", json_boolean(waits_for(r, i)));
+		reply_set_count(o, "have", result->have);
+		reply_set_count(o, "need", result->need);
+		reply_set_text(o, "measure", gate_measure((enum config_gate_id)i));
 		reply_set_text(o, "why", result->why);
 		json_array_append_new(list, o);
 	}
@@ -224,6 +302,8 @@ uint32_t rollout_gates_windows(const struct rollout *r)
 {
 	return r->gates ? r->gates->windows : 0;
 }
+
+static uint32_t count32(uint64_t n) { return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX; }
 
 void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
 {
@@ -242,6 +322,8 @@ void rollout_gates_stats(const struct rollout *r, struct stats_rollout *out)
 		const struct gate_result *result = gates_result(&r->gates->engine, (enum config_gate_id)i);
 
 		out->gate[i] = (struct stats_gate){ .verdict = result->verdict, .failures = result->failures,
-						    .value = result->value, .control = result->control, .limit = result->limit };
+						    .value = result->value, .control = result->control, .limit = result->limit,
+						    .awaited = waits_for(r, i), .have = count32(result->have),
+						    .need = count32(result->need) };
 	}
 }

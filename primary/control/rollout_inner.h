@@ -213,8 +213,13 @@ void rollout_gates_disarm(struct rollout *r);
 /* So many candidates have died (r->death says how): shown as the gate that it is, before the roll back. */
 void rollout_gates_death(struct rollout *r, uint32_t count);
 void rollout_gates_poll(struct supervisor *sup, struct rollout *r);
-/* The gates do not keep it from leaving the step. */
+/* The gates do not keep it from leaving the step: each that can be judged in it has been, and has passed, and the
+ * latest window has failed none. */
 bool rollout_gates_passed(const struct rollout *r);
+/* They do: says so, `what` first, and which gate has not been judged yet. */
+void rollout_gates_hold(struct rollout *r, const char *what);
+/* Whether the step is to wait for a gate; if so `out` says for which, what it has and what it needs. */
+bool rollout_gates_awaited(const struct rollout *r, char *out, size_t bytes);
 /* One that fired, as a row of the gates has it. */
 json_t *rollout_fired_json(const struct rollout_fired *fired);
 json_t *rollout_gates_json(const struct rollout *r);

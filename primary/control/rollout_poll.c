@@ -174,7 +174,7 @@ static void poll_shadow(struct supervisor *sup, struct rollout *r)
 		else if (rollout_gates_passed(r))
 			rollout_advance(sup, r);
 		else
-			waits(r, "the shadow goes on", "no window has passed all gates; too little traffic?");
+			rollout_gates_hold(r, "the shadow goes on");
 	}
 }
 
@@ -201,6 +201,8 @@ static void poll_weight(struct supervisor *sup, struct rollout *r)
 	/* A pause that follows is the better place to wait. */
 	if (rollout_gates_passed(r) || (r->step + 1 < r->plan.steps && r->plan.step[r->step + 1].kind == STEP_PAUSE))
 		rollout_advance(sup, r);
+	else if (rollout_gates_windows(r) > 0)
+		rollout_gates_hold(r, "the weight stays");
 }
 
 static void poll_pause(struct supervisor *sup, struct rollout *r)
@@ -212,7 +214,7 @@ static void poll_pause(struct supervisor *sup, struct rollout *r)
 	if (rollout_gates_passed(r))
 		rollout_advance(sup, r);
 	else
-		waits(r, "the pause is over, but the weight stays", "no window has passed all gates; too little traffic?");
+		rollout_gates_hold(r, "the pause is over, but the weight stays");
 }
 
 static void poll_complete(struct supervisor *sup, struct rollout *r)
@@ -291,7 +293,7 @@ static void look_at_deadline(struct supervisor *sup, struct rollout *r)
 		r->deadline_ns += passed;
 	if (now < r->deadline_ns)
 		return;
-	snprintf(why, sizeof(why), "its deadline of %.0f s has passed%s%.120s", (double)r->plan.deadline_ns / 1e9,
+	snprintf(why, sizeof(why), "its deadline of %.0f s has passed%s%.150s", (double)r->plan.deadline_ns / 1e9,
 		 r->why[0] ? "; at the end: " : "", r->why);
 	if (r->plan.pause_on_failure)
 		r->deadline_ns = 0; /* said once: it is the operator's from here on */

@@ -143,6 +143,7 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 {
 	const char *group = sup->primary->config.group[r->group].name;
 	json_t *o = json_object(), *workers = json_object(), *barred = json_array();
+	char awaited[96];
 
 	reply_set_text(o, "group", group);
 	reply_set_text(o, "state", rollout_state_name(rollout_state_of(r)));
@@ -163,6 +164,8 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 	reply_set_count(o, "of_windows", r->plan.analysis.of);
 	set_step(o, "doing", r, r->step);
 	set_step(o, "next", r, r->step + 1);
+	json_object_set_new(o, "waits_for", rollout_gates_awaited(r, awaited, sizeof(awaited)) ? reply_text(awaited) :
+			    json_null());
 	set_snapshot(o, r->snapshot);
 	json_object_set_new(o, "shadow", shadow_json(sup, r));
 	json_object_set_new(o, "until", until_json(r));
@@ -232,7 +235,7 @@ void rollout_publish(struct supervisor *sup, struct rollout *r)
 	memcpy(out.stable, r->stable.version, sizeof(out.stable));
 	memcpy(out.candidate, r->candidate.version, sizeof(out.candidate));
 	memcpy(out.candidate_build, r->candidate.build_id, sizeof(out.candidate_build));
-	snprintf(out.why, sizeof(out.why), "%.127s", r->why);
+	snprintf(out.why, sizeof(out.why), "%.199s", r->why);
 	stats_rollout_write(&sup->primary->stats, r->group, &out);
 }
 

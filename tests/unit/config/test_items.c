@@ -256,7 +256,7 @@ static void every_value_has_an_origin(void **state)
 	assert_int_equal(config_load_traced(source_file("config/demo.yaml"), false, &before, &origins, stderr), 0);
 	assert_non_null(strstr(origins.file, "demo.yaml"));
 	config_each(&before, check_origin, &check);
-	assert_int_equal(check.given, 22); /* demo.yaml has as many keys with a value below its sections */
+	assert_int_equal(check.given, 23); /* demo.yaml has as many keys with a value below its sections */
 	assert_true(check.defaults > 20);
 	config_origins_free(&origins);
 }

@@ -342,8 +342,10 @@ static void rollouts_are_told_of(void **state)
 				     .want = 500, .exposed = 430, .buckets = 4096, .failure_limit = 3, .of = 5,
 				     .compared = 10, .differed = 3, .mirror_dropped = 8, .group = "game",
 				     .stable = "1.4.2", .candidate = "1.5.0", .candidate_build = "abc" };
-	now->gate[GATE_DROPS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 0.002, 0.001, 0.0015 };
-	now->gate[GATE_RESIDENCE_P99] = (struct stats_gate){ STATS_GATE_PASS, 0, 250000, NAN, 500000 };
+	now->gate[GATE_DROPS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 0.002, 0.001, 0.0015, .awaited = 0 };
+	now->gate[GATE_RESIDENCE_P99] = (struct stats_gate){ STATS_GATE_PASS, 0, 250000, NAN, 500000, .awaited = 0 };
+	now->gate[GATE_CYCLES] = (struct stats_gate){ .verdict = STATS_GATE_INCONCLUSIVE, .value = NAN, .control = NAN,
+						      .limit = NAN, .awaited = 1, .have = 37, .need = 100 };
 	snapshot_derive(&s, NULL, b);
 	read_all();
 #define ROLLOUT(name, more) "baton_rollout_" name "{baton=\"demo\",group=\"game\"" more "}"
@@ -363,6 +365,8 @@ static void rollouts_are_told_of(void **state)
 	assert_true(value_of(ROLLOUT("gate_failing", ",gate=\"drop_ratio\"")) == 1);
 	assert_true(value_of(ROLLOUT("gate_failures", ",gate=\"drop_ratio\"")) == 2);
 	assert_true(value_of(ROLLOUT("gate_failing", ",gate=\"latency_p99\"")) == 0);
+	assert_true(value_of(ROLLOUT("gate_awaited", ",gate=\"cycles_per_packet\"")) == 1);
+	assert_true(value_of(ROLLOUT("gate_awaited", ",gate=\"drop_ratio\"")) == 0);
 	assert_true(value_of(ROLLOUT("shadow_replies", ",of=\"candidate\",outcome=\"differs\"")) == 3);
 	assert_true(value_of(ROLLOUT("shadow_replies", ",of=\"candidate\",outcome=\"same\"")) == 7);
 	assert_true(value_of(ROLLOUT("shadow_dropped_copies", "")) == 8);

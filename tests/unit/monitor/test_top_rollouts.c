@@ -9,7 +9,7 @@
 static void gate(struct stats_rollout *r, enum config_gate_id id, enum stats_verdict verdict, uint32_t failures,
 		 double value, double control, double limit)
 {
-	r->gate[id] = (struct stats_gate){ verdict, failures, value, control, limit };
+	r->gate[id] = (struct stats_gate){ verdict, failures, value, control, limit, .awaited = 0 };
 }
 
 /* 1.4.2 to 1.5.0 at 10 %, one gate of three failed once. */
@@ -81,6 +81,24 @@ static void pause_until_resumed_is_told(void **state)
 	begun(ROLLOUT_PAUSED, PHASE_PAUSE)->until_ns = 0;
 	shown();
 	has("\ngame  paused: pause, step 4 of 9, until resumed\n");
+}
+
+static void gate_that_the_step_waits_for_says_what_it_has(void **state)
+{
+	struct stats_rollout *r = begun(ROLLOUT_PAUSED, PHASE_PAUSE);
+
+	(void)state;
+	r->gate[GATE_CYCLES] = (struct stats_gate){ .verdict = STATS_GATE_INCONCLUSIVE, .value = NAN, .control = NAN,
+						    .limit = NAN, .awaited = 1, .have = 37, .need = 100 };
+	shown();
+	has("\ncycles_per_packet          -         -         -   0 of 5 has 37 of 100\n");
+	has("+ OK  nothing is wrong");
+	demo_written(render_text);
+	has("paused at 10.0%, step 4 of 9 (pause), to be judged yet: cycles_per_packet\n");
+	strcpy(r->why, "the pause is over, but the weight stays: no window has passed all gates; too little traffic? "
+		       "cycles_per_packet: 37 of 100 bursts");
+	shown();
+	has("cycles_per_packet: 37 of 100 bursts\n");
 }
 
 static void failing_gate_is_a_warning_before_it_ends_it(void **state)
@@ -189,6 +207,7 @@ int main(void)
 		T(without_one_it_says_how_to_begin),
 		T(state_step_weight_versions_and_gates_stand_in_a_screen),
 		T(pause_until_resumed_is_told),
+		T(gate_that_the_step_waits_for_says_what_it_has),
 		T(failing_gate_is_a_warning_before_it_ends_it),
 		T(degraded_one_is_told_in_words_everywhere),
 		T(finished_one_takes_a_line),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "gate_stats.h"
 #include "gates_rig.h"
 
 /* ---- windows ---- */
@@ -82,6 +83,89 @@ static void an_immediate_gate_needs_one_window(void **unused)
 		assert_int_equal(world_windows(2), GATES_FAIL);
 		assert_int_equal(result(gate)->failures, is_count(gate) ? 1 : world.inconclusive - is_count(gate) + 1);
 	}
+}
+
+/* ---- judged at all ---- */
+
+static void a_gate_has_passed_once_it_was_judged_and_did_the_last_time(void **unused)
+{
+	static const struct { enum config_gate_id gate; uint64_t need; const char *what; } want[] = {
+		{ GATE_DROPS, 20000, "packets" }, { GATE_RESIDENCE_P50, 200, "measured packets" },
+		{ GATE_RESIDENCE_P99, 2000, "measured packets" }, { GATE_CYCLES, 100, "bursts" },
+		{ GATE_SHADOW_DIFF, 20000, "compared" },
+	};
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		enum config_gate_id gate = want[i].gate;
+
+		world_setup(unused);
+		only(gate);
+		assert_false(result(gate)->passed);
+		assert_int_equal(result(gate)->need, want[i].need);
+		assert_string_equal(gate_measure(gate), want[i].what);
+		world.candidate.packets = world.candidate.compared = 900; /* 18000 a window, of 20000 */
+		assert_int_equal(world_windows(3), GATES_INCONCLUSIVE);
+		assert_false(result(gate)->passed);
+		assert_int_equal(result(gate)->have, 18000);
+		assert_int_equal(result(gate)->need, 20000);
+		world.candidate = good_traffic;
+		assert_int_equal(world_windows(2), GATES_PASS);
+		assert_true(result(gate)->passed);
+		world.candidate.packets = world.candidate.compared = 900; /* says nothing against it */
+		assert_int_equal(world_window(), GATES_INCONCLUSIVE);
+		assert_true(result(gate)->passed);
+		world.candidate = good_traffic;
+		spoil(&world.candidate, gate);
+		assert_int_equal(world_windows(2), GATES_INCONCLUSIVE);
+		assert_false(result(gate)->passed);
+		world.candidate = good_traffic;
+		gates_begin(&world.gates, &world.analysis, world.now_ns); /* another weight */
+		assert_false(result(gate)->passed);
+		assert_int_equal(result(gate)->have, 0);
+	}
+}
+
+/* Few packets, which are enough for ratios, and no more: p99 goes on over several windows, and says how far it is. */
+static void slices_go_on_over_windows_and_say_how_far_they_are(void **unused)
+{
+	(void)unused;
+	world.analysis.min_packets = 100;
+	gates_begin(&world.gates, &world.analysis, world.now_ns);
+	world.candidate.packets = world.control.packets = 20; /* 400 a window */
+	for (uint64_t i = 1; i <= 4; i++) {
+		assert_int_equal(world_window(), GATES_PASS);
+		assert_true(result(GATE_DROPS)->passed);
+		assert_false(result(GATE_RESIDENCE_P99)->passed);
+		assert_int_equal(result(GATE_RESIDENCE_P99)->have, 400 * i);
+	}
+	assert_int_equal(world_window(), GATES_PASS);
+	assert_true(result(GATE_RESIDENCE_P99)->passed);
+	assert_others_pass(GATE_COUNT);
+}
+
+/* Above 50 % bursts are longer than any that control had: they are held against its longest. */
+static void longer_bursts_than_control_had_are_judged(void **unused)
+{
+	for (uint32_t bad = 0; bad < 2; bad++) {
+		world_setup(unused);
+		only(GATE_CYCLES);
+		assert_int_equal(world_windows(2), GATES_PASS);
+		gates_control_gone(&world.gates);
+		gates_begin(&world.gates, &world.analysis, world.now_ns);
+		world.candidate.burst = 32;
+		world.candidate.cycles = bad ? 20000 : 1900;
+		assert_int_equal(world_windows(4), bad ? GATES_FAIL : GATES_PASS);
+		assert_true(result(GATE_CYCLES)->passed == !bad);
+		assert_true(gates_comparable(&world.gates, GATE_CYCLES));
+	}
+	gates_control_back(&world.gates);
+	assert_true(gates_comparable(&world.gates, GATE_CYCLES));
+	gates_control_gone(&world.gates);
+	assert_false(gates_comparable(&world.gates, GATE_CYCLES)); /* nothing of control is known */
+	world.gates.analysis.gate[GATE_CYCLES].max = 100;
+	assert_true(gates_comparable(&world.gates, GATE_CYCLES));
+	assert_int_equal(gate_sign_needed(GATE_SLICES_LEAST, GATE_ALPHA), GATE_SLICES_LEAST);
+	assert_true(gate_sign_needed(GATE_SLICES_LEAST - 1, GATE_ALPHA) > GATE_SLICES_LEAST - 1);
 }
 
 /* ---- at once ---- */
@@ -205,6 +289,9 @@ int main(void)
 		cmocka_unit_test_setup(inconclusive_windows_are_not_of_the_last_n, world_setup),
 		cmocka_unit_test_setup(a_new_weight_begins_with_a_warmup_and_without_failures, world_setup),
 		cmocka_unit_test(an_immediate_gate_needs_one_window),
+		cmocka_unit_test(a_gate_has_passed_once_it_was_judged_and_did_the_last_time),
+		cmocka_unit_test_setup(slices_go_on_over_windows_and_say_how_far_they_are, world_setup),
+		cmocka_unit_test(longer_bursts_than_control_had_are_judged),
 		cmocka_unit_test_setup(a_crash_is_seen_at_once_even_in_the_warmup_and_between_looks, world_setup),
 		cmocka_unit_test_setup(so_many_crashes_may_be_allowed, world_setup),
 		cmocka_unit_test_setup(a_malformed_storm_does_not_wait_for_its_window, world_setup),

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "rollout_explain.h"
 #include "rollout_rig.h"
 
 static const struct config_step timed[] = {
@@ -39,6 +40,18 @@ static void handled(enum worker_role role, uint64_t packets, uint64_t dropped)
 		rig.primary->stats.slot[w->slot].packets += packets;
 		rig.primary->stats.slot[w->slot].refused += dropped;
 	}
+}
+
+/* The gate's row of the status, or NULL. The caller's list. */
+static json_t *gate_of(json_t *gates, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(gates, i, row)
+		if (strcmp(text(row, "name"), name) == 0)
+			return row;
+	return NULL;
 }
 
 static void without_traffic_the_weight_stays(void **unused)
@@ -90,6 +103,140 @@ static void one_that_drops_none_is_promoted(void **unused)
 	only_the_groups_own();
 }
 
+/* As many bursts of one packet more of all workers of the role, each of so many cycles. */
+static void bursts(enum worker_role role, uint64_t count, uint64_t cycles)
+{
+	for (uint32_t i = 0; i < rig.primary->supervisor->workers; i++) {
+		const struct worker *w = rig_worker(i);
+
+		if (w->role == role && w->slot != SLOT_NONE)
+			rig.primary->stats.cycles[w->slot].bursts[0][stats_cycles_bucket(cycles)] += count;
+	}
+}
+
+/* drop_ratio, which has all it needs, and another gate. */
+static void drops_and(enum config_gate_id gate)
+{
+	struct config_gate *g = &rig.primary->config.rollout[0].analysis.gate[gate];
+
+	gate_of_drops();
+	g->on = true;
+	g->max_ratio = 1.3;
+}
+
+static void good_packets(void)
+{
+	handled(ROLE_CANDIDATE, 200, 0);
+	handled(ROLE_CONTROL, 200, 0);
+}
+
+#define FEW_WINDOWS 8u
+
+/* Packets enough, and no bursts: drop_ratio passes window after window, and the weight stays. */
+static void a_gate_that_was_never_judged_holds_its_step(void **unused)
+{
+	char what[96] = "";
+
+	(void)unused;
+	drops_and(GATE_CYCLES);
+	start("r2.so");
+	wait_until((good_packets(), rollout_gates_windows(r()) >= FEW_WINDOWS || r()->weight == 1000 ||
+		    r()->at == AT_IDLE));
+	assert_int_equal(r()->at, AT_PAUSE);
+	assert_int_equal(r()->weight, 100);
+	has(6, 6);
+	assert_string_equal(r()->why, "the pause is over, but the weight stays: no window has passed all gates; too "
+			    "little traffic? cycles_per_packet: 0 of 100 bursts");
+	assert_true(rollout_gates_awaited(r(), what, sizeof(what)));
+	assert_string_equal(what, "cycles_per_packet: 0 of 100 bursts");
+	json_t *row = rollout_row(rig.primary->supervisor, r());
+	assert_string_equal(text(row, "waits_for"), what);
+	json_t *gates = json_object_get(row, "gates"), *drops = gate_of(gates, "drop_ratio");
+	assert_string_equal(text(drops, "verdict"), "pass");
+	assert_false(json_is_true(json_object_get(drops, "awaited")));
+	assert_true(json_is_true(json_object_get(gate_of(gates, "cycles_per_packet"), "awaited")));
+	json_decref(row);
+	struct stats_rollout told = { .windows = 0 };
+	rollout_gates_stats(r(), &told);
+	assert_true(told.gate[GATE_CYCLES].awaited && told.gate[GATE_CYCLES].need == 100);
+	assert_false(told.gate[GATE_DROPS].awaited);
+	json_t *explained = rollout_explain_group(rig.primary, 0);
+	assert_string_equal(text(explained, "waits_for"), what);
+	json_decref(explained);
+	/* bursts come: it is judged, and the step is left */
+	wait_until((good_packets(), bursts(ROLE_CANDIDATE, 20, 1000), bursts(ROLE_CONTROL, 20, 1000),
+		    r()->at == AT_DEGRADED || r()->at == AT_IDLE));
+	assert_int_equal(r()->at, AT_IDLE);
+	only_the_groups_own();
+}
+
+/* The candidate is slow, and shows it once it has the bursts: until then it has no more than its first weight. */
+static void a_slow_candidate_gets_no_further_on_the_word_of_other_gates(void **unused)
+{
+	uint32_t most = 0;
+
+	(void)unused;
+	drops_and(GATE_CYCLES);
+	start("r2.so");
+	wait_until((good_packets(), most = r()->want > most ? r()->want : most,
+		    rollout_gates_windows(r()) >= FEW_WINDOWS || most > 100 || r()->at == AT_DEGRADED));
+	wait_until((good_packets(), bursts(ROLE_CANDIDATE, 20, 100000), bursts(ROLE_CONTROL, 20, 1000),
+		    most = r()->want > most ? r()->want : most, r()->at == AT_DEGRADED || r()->at == AT_IDLE));
+	assert_int_equal(most, 100);
+	assert_int_equal(r()->at, AT_DEGRADED);
+	assert_string_equal(r()->fired.gate, "cycles_per_packet");
+	only_the_groups_own();
+}
+
+static void the_wait_for_a_gate_ends_at_the_deadline_or_by_an_operator(void **unused)
+{
+	struct rollout_order o;
+
+	(void)unused;
+	drops_and(GATE_RESIDENCE_P99);
+	start("r2.so");
+	wait_until((good_packets(), strstr(r()->why, "latency_p99: 0 of 2000 measured packets") != NULL ||
+		    r()->at == AT_IDLE));
+	assert_int_equal(r()->weight, 100);
+	o = order(NULL);
+	assert_true(ok(rollout_promote(rig.primary, &o)));
+	wait_until((good_packets(), r()->weight == 1000 || r()->at == AT_DEGRADED));
+	assert_int_equal(r()->weight, 1000);
+	wait_until((good_packets(), r()->why[0] || r()->at == AT_IDLE));
+	assert_non_null(strstr(r()->why, "the weight stays: no window has passed all gates; too little traffic? "
+			       "latency_p99: "));
+	r()->deadline_ns = 1; /* long past */
+	wait_until(r()->at == AT_DEGRADED);
+	assert_non_null(strstr(r()->why, " has passed; at the end: the weight stays: no window has passed all gates; "
+			       "too little traffic? latency_p99: 0 of 2000 measured packets"));
+	assert_int_equal(r()->bars, 0);
+	only_the_groups_own();
+}
+
+/* A gate of shadows at a weight, one that is dry, one that has nothing to be held against: whatever the traffic. */
+static void a_gate_that_no_traffic_can_judge_holds_nothing(void **unused)
+{
+	static const struct config_step all_at_once[] = { { .kind = STEP_WEIGHT, .permille = 1000 } };
+
+	struct config_analysis *a = &rig.primary->config.rollout[0].analysis;
+
+	(void)unused;
+	drops_and(GATE_SHADOW_DIFF);
+	a->gate[GATE_CYCLES] = a->gate[GATE_SHADOW_DIFF];
+	a->gate[GATE_CYCLES].dry_run = true;
+	start("r2.so");
+	wait_until((good_packets(), r()->at == AT_DEGRADED || r()->at == AT_IDLE));
+	assert_int_equal(r()->at, AT_IDLE);
+	rig_plugin("r3.so", "ok r3");
+	drops_and(GATE_RESIDENCE_P50); /* no max; and there never was a control */
+	memcpy(rig.primary->config.rollout[0].step, all_at_once, sizeof(all_at_once));
+	rig.primary->config.rollout[0].steps = 1;
+	start("r3.so");
+	wait_until((good_packets(), r()->at == AT_DEGRADED || r()->at == AT_IDLE));
+	assert_int_equal(r()->at, AT_IDLE);
+	only_the_groups_own();
+}
+
 /* on_failure: pause. An operator decides; a crash still does not wait for one. */
 static void a_failing_gate_may_hold_instead(void **unused)
 {
@@ -105,18 +252,6 @@ static void a_failing_gate_may_hold_instead(void **unused)
 	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
 	wait_until(r()->at == AT_DEGRADED);
 	only_the_groups_own();
-}
-
-/* The gate's row of the status, or NULL. The caller's list. */
-static json_t *gate_of(json_t *gates, const char *name)
-{
-	json_t *row;
-	size_t i;
-
-	json_array_foreach(gates, i, row)
-		if (strcmp(text(row, "name"), name) == 0)
-			return row;
-	return NULL;
 }
 
 /* What was shown of the last window is not what ended it. */
@@ -167,6 +302,10 @@ int main(int argc, char **argv)
 		TEST(without_traffic_the_weight_stays),
 		TEST(a_candidate_that_drops_packets_is_rolled_back),
 		TEST(one_that_drops_none_is_promoted),
+		TEST(a_gate_that_was_never_judged_holds_its_step),
+		TEST(a_slow_candidate_gets_no_further_on_the_word_of_other_gates),
+		TEST(the_wait_for_a_gate_ends_at_the_deadline_or_by_an_operator),
+		TEST(a_gate_that_no_traffic_can_judge_holds_nothing),
 		TEST(a_failing_gate_may_hold_instead),
 		TEST(a_death_is_shown_as_the_gate_that_ended_it),
 	};

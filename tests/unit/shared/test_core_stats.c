@@ -101,7 +101,7 @@ static void rollout_is_read_as_it_was_written(void **state)
 	struct stats_rollout in = { .state = ROLLOUT_PAUSED, .phase = PHASE_PAUSE, .step = 3, .steps = 7, .weight = 100,
 				    .want = 100, .until_ns = 1ull << 60, .why = "because" }, out;
 
-	in.gate[GATE_STALLS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 1, 0, 0 };
+	in.gate[GATE_STALLS] = (struct stats_gate){ STATS_GATE_FAIL, 2, 1, 0, 0, .awaited = 0 };
 	memset(in.candidate, 'x', sizeof(in.candidate)); /* no NUL: readers get one */
 	assert_int_equal(stats_create(&w, instance, 1, 1, 1, NULL), 0);
 	assert_int_equal(stats_attach(&r, instance), 0);
