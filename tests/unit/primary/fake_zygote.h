@@ -306,7 +306,8 @@ static inline int fake_describe(const char *path)
 
 	printf("{\"abi\":%u,\"name\":\"%s\",\"version\":\"%s\",\"build_id\":\"%s\",\"key\":\"flow\",\"key_offset\":0,"
 	       "\"key_length\":0,\"schema\":%u,\"record_size\":%u,\"max_undo_bytes\":64,\"shadow\":%s}\n",
-	       BATON_PLUGIN_ABI, name, version, build, FAKE_SCHEMA, FAKE_RECORD, strchr(version, '+') || !strncmp(plugin.text, "shadow ", 7) ? "true" : "false");
+	       BATON_PLUGIN_ABI, name, version, build, FAKE_SCHEMA, FAKE_RECORD,
+	       strchr(version, '+') || !strncmp(plugin.text, "shadow ", 7) ? "true" : "false");
 	return 0;
 }
 
