@@ -60,15 +60,6 @@ static void there_is_one_at_a_time(void **unused)
 	assert_non_null(strstr(why, "does not serve as a shadow"));
 }
 
-static void who_does_not_declare_it_is_refused(void **unused)
-{
-	(void)unused;
-	rig_plugin("r2.so", "ok r2");
-	start("r2.so");
-	back_to_stable();
-	assert_non_null(strstr(r()->why, "does not declare that it may run as a shadow"));
-}
-
 /* It was waited for until the deadline, or for ever: the rollout did not hear of it. */
 static void memory_that_cannot_be_had_ends_the_rollout(void **unused)
 {
@@ -223,7 +214,6 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		CLAIM(a_shadow_has_its_workers_its_buckets_and_its_end),
 		CLAIM(there_is_one_at_a_time),
-		CLAIM(who_does_not_declare_it_is_refused),
 		CLAIM(memory_that_cannot_be_had_ends_the_rollout),
 		OF_THREE(no_lcore_may_work_in_it_any_more_before_its_memory_goes),
 		CLAIM(a_control_that_dies_is_replaced),
