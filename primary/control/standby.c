@@ -72,7 +72,7 @@ static bool suits(const struct supervisor *sup, uint32_t slot, const struct work
 	if (sup->restart.phase != RESTART_IDLE && sup->restart.group == w->group)
 		return false;
 	return s->generation == sup->standbys[w->group].generation && w->config == NULL && strcmp(s->path, w->path) == 0 &&
-	       version_kept_is(sup, (uint32_t)(w - sup->worker), slot);
+	       (s->ready.abi == 0 || version_kept_is(sup, (uint32_t)(w - sup->worker), slot)); /* not ready: nobody knows yet */
 }
 
 static uint32_t choose(const struct supervisor *sup, const struct worker *w)
