@@ -19,12 +19,21 @@ static bool is_of(const struct supervisor *sup, const struct held_bucket *h, uin
 	return h->slot == slot && h->incarnation == sup->slot[slot].incarnation;
 }
 
+/* held.count: it is not held. */
+static uint32_t index_of(const struct supervisor *sup, uint32_t service, uint32_t bucket)
+{
+	uint32_t i = 0;
+
+	while (i < sup->held.count && (sup->held.bucket[i].service != service || sup->held.bucket[i].bucket != bucket))
+		i++;
+	return i;
+}
+
 const struct held_bucket *held_find(const struct supervisor *sup, uint32_t service, uint32_t bucket)
 {
-	for (uint32_t i = 0; i < sup->held.count; i++)
-		if (sup->held.bucket[i].service == service && sup->held.bucket[i].bucket == bucket)
-			return &sup->held.bucket[i];
-	return NULL;
+	uint32_t i = index_of(sup, service, bucket);
+
+	return i < sup->held.count ? &sup->held.bucket[i] : NULL;
 }
 
 bool held_slot(const struct supervisor *sup, uint32_t slot)
@@ -91,13 +100,13 @@ static void take_slot(struct supervisor *sup, uint32_t slot)
 bool held_note(struct supervisor *sup, uint32_t worker, uint32_t bucket)
 {
 	const struct transfer *t = &sup->worker[worker].transfer;
-	struct held_bucket *h = (struct held_bucket *)(uintptr_t)held_find(sup, t->service, bucket);
-	bool fresh = h == NULL || !is_of(sup, h, t->from);
+	uint32_t at = index_of(sup, t->service, bucket);
+	struct held_bucket *h = &sup->held.bucket[at];
 
-	if (h == NULL && sup->held.count == HELD_MOST)
+	if (at == HELD_MOST)
 		return false;
-	if (h == NULL)
-		h = &sup->held.bucket[sup->held.count++];
+	bool fresh = at == sup->held.count || !is_of(sup, h, t->from);
+	sup->held.count += at == sup->held.count;
 	if (fresh)
 		*h = (struct held_bucket){.group = sup->worker[worker].group, .service = t->service, .bucket = bucket,
 					  .slot = t->from, .incarnation = t->from_incarnation};
