@@ -10,11 +10,12 @@ $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
 # they change one of the game's own files, and need the others
-GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so %/game_hostile.so %/game_v2.so,$(TEST_PLUGINS)) \
+GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so %/game_unwell.so %/game_hostile.so %/game_v2.so,$(TEST_PLUGINS)) \
 	$(CANDIDATES)
 $(GAME_PLUGINS): $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
 	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
-$(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o $(OBJ)/tests/plugins/game_slow.o: \
+$(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o $(OBJ)/tests/plugins/game_slow.o \
+	$(OBJ)/tests/plugins/game_unwell.o: \
 	TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
 $(OBJ)/tests/plugins/game_v2.o $(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o): \
 	TEST_CPPFLAGS = -Iworkers/plugins/game -Ishared $(FAULT:%=-DFAULT=%)

@@ -35,6 +35,7 @@ a_rollback_costs_one_bucket_only() {
 		ids=$("$BIN/baton-bots" --print-players --players 60 --seed $seed "$BATON_IP" | awk '{ print $1 }')
 		batonctl_find $ids | grep -qx "$BUCKET" || break
 	done
+	echo "$seed" >"$WORK/seed" # of players who have other buckets
 	line before >"$WORK/line.before"
 	ctl --json worker list | jq -r '.workers[0].version' >"$WORK/version"
 	bots_start --players 60 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed $seed
@@ -64,7 +65,7 @@ an_operator_is_told() {
 }
 a_version_that_reads_it_brings_it_back() {
 	BUCKET=$(cat "$WORK/bucket")
-	bots_start --players 60 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed "$SEED"
+	bots_start --players 60 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed "$(cat "$WORK/seed")"
 	ask 40 "$WORK/waited" 60 &
 	local waited=$!
 	wait_for '[ "$(ctl --json buckets show game | jq "[.services[].held[].packets] | add")" -gt 0 ]'
