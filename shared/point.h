@@ -15,7 +15,8 @@
  *	START    by a worker that takes over         RESTART  by the primary, when buckets change their owner in order
  *	LEAVE    by a worker that hands over         BOOT     by the primary, at its start
  *	CONVERT  by a worker, records change their   HOLD     by the primary, meanwhile
- *	         schema                              RESTORE  by the primary, a snapshot's buckets are put back
+ *	         schema                              HELD     likewise, and whoever converts them dies of a record
+ *	                                             RESTORE  by the primary, a snapshot's buckets are put back
  *	SNAPSHOT by whoever writes one               UNDO     by the primary, at its start after such an end */
 #define POINTS(X) \
 	X(worker_forked, START, "it is a process of its own, and has done nothing yet") \
@@ -78,7 +79,7 @@
 	X(convert_asked, HOLD, "the I/O lcores are told who converts them") \
 	X(convert_posted, HOLD, "the entries are on its belt") \
 	X(convert_reaped, HOLD, "they are settled, the main lcore does not know") \
-	X(convert_left, HOLD, "an I/O lcore has put a bucket aside that cannot be converted") \
+	X(convert_left, HELD, "an I/O lcore has put a bucket aside that cannot be converted") \
 	X(convert_released, HOLD, "the move goes on") \
 	X(restore_held, RESTORE, "the buckets are nobody's, nothing is written") \
 	X(restore_kept, RESTORE, "what a bucket was is kept, and does not count") \

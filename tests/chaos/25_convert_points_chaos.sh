@@ -10,5 +10,5 @@ claim workers_end_at_every_point_of_a_conversion workers_end_while_they_convert 
 claim ghosts_play ghosts_play
 claim snapshots_are_cut_off_at_every_point snapshots_are_cut_off $(points_when SNAPSHOT)
 claim primary_ends_at_every_point_of_restores_and_conversions \
-	primary_ends_while_records_change $(points_when "RESTORE UNDO") $(points_when HOLD)
+	primary_ends_while_records_change $(points_when "RESTORE UNDO") $(points_when HOLD) $(points_when HELD)
 claim books_are_exact_after_the_sweep books_are_exact_after_the_sweep

@@ -1,9 +1,10 @@
 # Conversions, snapshots and restores, ended at every named point of theirs: workers, the primary, and whoever writes a
 # snapshot. Sourced after points_claims.sh. The configured game is the one of the newer schema: it reads both, so that a
-# primary that starts anew may find records of either, and half converted ones.
+# primary that starts anew may find records of either, and half converted ones. Its way back crashes on one player's
+# record, who does not play until `poison`.
 OLD=$O/plugins/game.so
 mkdir -p "$WORK/plugins"
-cp "$O/test-plugins/game_schema3.so" "$WORK/plugins/game.so"
+cp "$O/test-plugins/game_badback.so" "$WORK/plugins/game.so"
 NEW=$WORK/plugins/game.so
 PLUGINS=$WORK/plugins
 BUCKETS=256
@@ -86,11 +87,16 @@ ghosts_are() {
 	snapshot now
 	while read -r b; do equal "bucket $b" "$(line_of now "$b")" "$(line_of "$1" "$b")"; done <"$WORK/ghosts"
 }
+# A PLAYER_MOVE of player 666, sequence 40: that record exists.
+poison() {
+	in_client bash -c "printf '$(printf '30000000010000009a02000028000000%064d' 0 | sed 's/../\\x&/g')' >/dev/udp/$BATON_IP/$UDP_PORT"
+}
 # In place of points_claims.sh's.
 PROVOKED=()
 provoke() {
 	case $1 in
 	HOLD) back_and_forth >/dev/null 2>&1 & ;;
+	HELD) { poison; back_and_forth; } >/dev/null 2>&1 & ;;
 	RESTORE) { restore first; restore second; } >/dev/null 2>&1 & ;;
 	esac
 	PROVOKED+=($!)
@@ -128,7 +134,7 @@ record_change_ends_at() {
 	orders_end
 	wait_for all_serve
 	sound
-	[ "$when" != HOLD ] || return 0 # their schema changes, too
+	case $when in HOLD | HELD) return 0 ;; esac # their schema changes, too
 	ghosts_are_whole
 	ghosts_are first
 	ghosts_are second
