@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,13 +134,10 @@ static double hand_over(struct asker *a, uint32_t to)
 
 static pid_t start_answerer(struct table *t, uint32_t me, int cpu)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t pid = bench_fork(cpu);
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || bench_pin(cpu) != 0)
-		_exit(1);
 	answer(t, me);
 	_exit(0);
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -96,13 +95,10 @@ static void reap(struct asker *a)
 
 static pid_t start_answerer(struct ring *ring, int cpu)
 {
-	pid_t parent = getpid(), pid = fork();
+	pid_t pid = bench_fork(cpu);
 
 	if (pid != 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || bench_pin(cpu) != 0)
-		_exit(1);
 	answer(ring);
 	_exit(0);
 }

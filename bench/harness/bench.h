@@ -4,11 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* ---- the machine (cpu.c, probe.c) ---- */
 
 /* Pins the calling thread. Returns 0 or -errno. */
 int bench_pin(int cpu);
+
+/* A child on that CPU that ends with its parent. Returns as fork() does; a child that cannot be so ends by itself. */
+pid_t bench_fork(int cpu);
 
 /* TSC ticks per second, against CLOCK_MONOTONIC_RAW over 50 ms; measured once. */
 uint64_t bench_tsc_hz(void);

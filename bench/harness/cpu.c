@@ -1,8 +1,11 @@
-/* Pinning, and how fast the TSC ticks. */
+/* Pinning, children that are pinned, and how fast the TSC ticks. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #include "bench.h"
@@ -16,6 +19,18 @@ int bench_pin(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set) == 0 ? 0 : -errno;
+}
+
+pid_t bench_fork(int cpu)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || bench_pin(cpu) != 0)
+		_exit(1);
+	return 0;
 }
 
 static uint64_t raw_ns(void)
