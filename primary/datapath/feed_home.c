@@ -137,13 +137,18 @@ static void drop_all_of(struct mirror *m, uint32_t slot)
 	}
 }
 
-static void leave_out(struct mirror *m, uint32_t slot)
+static void forget_all_of(struct mirror *m, uint32_t slot)
 {
-	m->left_out |= 1ull << slot; /* one word of this lcore's: the main lcore reads it whole */
 	drop_all_of(m, slot);
 	for (uint32_t b = 0; b < m->buckets; b++)
 		if ((m->bucket[b].in_step | m->bucket[b].asked) != 0 && m->bucket[b].slot == slot)
 			mirror_forget(m, &m->bucket[b]);
+}
+
+static void leave_out(struct mirror *m, uint32_t slot)
+{
+	m->left_out |= 1ull << slot; /* one word of this lcore's: the main lcore reads it whole */
+	forget_all_of(m, slot);
 }
 
 static void look_at_liars(struct mirror *m)
@@ -174,10 +179,7 @@ static void wait_for(struct io_lcore *io, struct mirror *m, uint32_t slot, const
 	wait->waited_ns = 0;
 	if (feed_bursts(io, slot) < node->number)
 		return leave_out(m, slot);
-	for (uint32_t b = 0; b < m->buckets; b++)
-		if ((m->bucket[b].in_step | m->bucket[b].asked) != 0 && m->bucket[b].slot == slot)
-			mirror_forget(m, &m->bucket[b]);
-	drop_all_of(m, slot);
+	forget_all_of(m, slot);
 }
 
 /* ---- what is due ---- */
