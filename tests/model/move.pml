@@ -41,7 +41,7 @@ Row at[LCORES];
 
 /* ---- workers ---- */
 bit up[SLOTS], gone[SLOTS];       /* runs; its end waits to be seen */
-byte owned[SLOTS];                /* workers/runtime/loop.c:count_buckets: belts that have granted and not revoked */
+byte owned[SLOTS];                /* workers/runtime/control_loop.c:count_buckets: belts that have granted and not revoked */
 mtype open_kind[SLOTS];           /* of the entry whose change is not settled; 0: none */
 byte open_lcore[SLOTS];
 byte handled[LCORES], heard[LCORES]; /* the records: last packet and message of each lcore */
@@ -72,7 +72,7 @@ inline change(l, s)
 		assert(owned[s] > 0);
 		assert(at[l].belt[s].value[at[l].belt[s].settled] == heard[l] + 1);
 		heard[l]++
-	:: at[l].belt[s].kind[at[l].belt[s].settled] == GRANT -> /* workers/runtime/loop.c:run_grant */
+	:: at[l].belt[s].kind[at[l].belt[s].settled] == GRANT -> /* workers/runtime/control_loop.c:run_grant */
 		x = 0;
 		do
 		:: x < SLOTS -> assert(x == s || ((!up[x] || owned[x] == 0) && open_kind[x] == 0)); x++ /* one owner; nothing to undo */
@@ -80,7 +80,7 @@ inline change(l, s)
 		od;
 		x = 0;
 		owned[s]++
-	:: at[l].belt[s].kind[at[l].belt[s].settled] == REVOKE -> /* workers/runtime/loop.c:run_revoke */
+	:: at[l].belt[s].kind[at[l].belt[s].settled] == REVOKE -> /* workers/runtime/control_loop.c:run_revoke */
 		assert(owned[s] > 0);
 #ifdef M_BUCKET_DROPPED_AT_FIRST_REVOKE
 		owned[s] = 0

@@ -93,10 +93,10 @@ proctype Worker(byte w)
 		do
 		:: up[w] && kind == REVOKE -> revoked = 1; break /* owned until the other belts have revoked */
 		:: up[w] && kind == GRANT -> owns[w].bucket[0] = 1; break
-		:: up[w] && kind == TICK && b < BUCKETS ->  /* workers/runtime/loop.c:run_tick */
+		:: up[w] && kind == TICK && b < BUCKETS ->  /* workers/runtime/control_loop.c:run_tick */
 			if
 			:: d_step { up[w] && owns[w].bucket[b] ->
-				/* workers/runtime/loop.c:loop_tick_bucket */
+				/* workers/runtime/control_loop.c:loop_tick_bucket */
 #ifdef M_NO_CATCH_UP
 				n = what;
 #else

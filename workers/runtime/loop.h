@@ -62,6 +62,10 @@ uint32_t loop_turn(struct loop *loop);
 /* Turns until BELT_STOP has been settled. */
 void loop_run(struct loop *loop);
 
+/* ---- control_loop.c ---- */
+
+/* An entry of that kind, which is no packet and no message, within the open burst. */
+void loop_control(struct loop *loop, uint32_t kind, const uint8_t *data);
 /* Ticks of one bucket up to the entry's number, in order, as many as one entry may run. True: it is still behind. */
 bool loop_tick_bucket(struct loop *loop, const struct belt_tick *tick, uint32_t bucket);
 
@@ -93,6 +97,15 @@ void bucket_migrate(struct loop *loop, uint32_t bucket);
 void bucket_convert(struct loop *loop, uint32_t bucket, uint32_t want);
 
 /* ---- verify_loop.c ---- */
+
+/* Debug builds call the plugin twice and compare; nothing of it is in others. */
+#ifdef BATON_DEBUG
+#define VERIFIES(loop) baton_unlikely((loop)->verify != NULL)
+#else
+#define VERIFIES(loop) false
+#endif
+#define VERIFY(loop, ...) \
+	loop_verify(loop, &(struct verify_call){.position = (loop)->txn.position, __VA_ARGS__})
 
 /* From now on a debug build runs every call twice and compares (verify.h). Returns 0 or -errno. */
 int loop_verify_start(struct loop *loop);

@@ -10,6 +10,7 @@
 static void settle_and_turn(struct txn *txn);
 #define txn_settle settle_and_turn
 #include "workers/runtime/loop.c"
+#include "workers/runtime/control_loop.c"
 #undef txn_settle
 #undef idle_wait
 #undef idle_sleep

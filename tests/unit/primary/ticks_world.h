@@ -23,6 +23,7 @@ static enum sabotage sabotage;
 #define idle_wait worker_idle_wait /* two processes have one of the name */
 #define idle_sleep worker_idle_sleep
 #include "workers/runtime/loop.c"
+#include "workers/runtime/control_loop.c"
 #include "workers/runtime/txn.c"
 #undef idle_wait
 #undef idle_sleep

@@ -5,6 +5,7 @@
 #define BATON_DEBUG
 #endif
 #include "../../../workers/runtime/loop.c" /* the loop of a debug build, whatever this one is */
+#include "../../../workers/runtime/control_loop.c"
 
 #include "loop_rig.h"
 

@@ -9,6 +9,7 @@
 #define idle_wait worker_idle_wait /* two processes have one of the name */
 #define idle_sleep worker_idle_sleep
 #include "workers/runtime/loop.c"
+#include "workers/runtime/control_loop.c"
 #undef SLOTS_AHEAD
 #include "workers/runtime/idle.c"
 #undef idle_wait
