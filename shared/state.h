@@ -62,6 +62,11 @@ static inline struct bucket_word bucket_word_load(const struct bucket_word *word
 	    *(const volatile bucket_word_half *)(const volatile void *)&word->schema;
 	return copy;
 }
+/* As bucket_word_store() makes it. One that is not being converted is its schema alone. */
+static inline uint64_t bucket_word_half_load(const struct bucket_word *word)
+{
+	return *(const volatile bucket_word_half *)(const volatile void *)&word->schema;
+}
 static inline void bucket_word_store(struct bucket_word *word, uint32_t schema, uint32_t to, uint32_t at)
 {
 	*(volatile bucket_word_half *)(volatile void *)&word->schema =

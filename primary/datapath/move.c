@@ -31,9 +31,16 @@ static void move_point(struct io_lcore *io, const struct move *move, uint32_t sl
 	struct steering *steering = &io->steering[move->service];
 	uint16_t entry = STEER_ENTRY(slot, list);
 
-	for (uint32_t word = 0; word <= steering->mask / 64; word++)
-		for (uint64_t left = move->map[word]; left != 0; left &= left - 1)
-			steering->entry[word * 64 + (uint32_t)__builtin_ctzll(left)] = entry;
+	for (uint32_t word = 0; word <= steering->mask / 64; word++) {
+		uint16_t *run = &steering->entry[word * 64];
+
+		if (move->map[word] == UINT64_MAX) /* most of them, in a handover */
+			for (uint32_t i = 0; i < 64; i++)
+				run[i] = entry;
+		else
+			for (uint64_t left = move->map[word]; left != 0; left &= left - 1)
+				run[__builtin_ctzll(left)] = entry;
+	}
 }
 
 /* Posts grants or revokes for the rest of the map, as many entries as the belt has room for.

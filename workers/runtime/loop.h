@@ -90,6 +90,9 @@ void loop_tell_tick(const struct loop *loop, struct loop_told *told, const struc
 
 /* The bucket's word may have changed, or who owns it: whether its records are of another schema. */
 void bucket_note(struct loop *loop, uint32_t bucket);
+/* None of `count` buckets from `first` on has records of another schema than the plugin's, once they are ours, or no
+ * longer are: bucket_note() of each would change nothing. */
+bool buckets_stay_fresh(const struct loop *loop, uint32_t first, uint32_t count, bool ours);
 /* Before the first entry of a bucket: its records are converted, if they must be, in the open burst. */
 void bucket_migrate(struct loop *loop, uint32_t bucket);
 /* Converts a bucket to schema `want`, the plugin's or an older one that it converts to; in the open burst, if need be

@@ -141,6 +141,24 @@ void bucket_note(struct loop *loop, uint32_t bucket)
 	loop->is_stale[bucket] = stale;
 }
 
+bool buckets_stay_fresh(const struct loop *loop, uint32_t first, uint32_t count, bool ours)
+{
+	const struct bucket_word *word = &loop->txn.words[first];
+	uint32_t own = loop->plugin->schema;
+	bool same = loop->txn.group_schema == own;
+	uint64_t odd = 0;
+
+	if (loop->stale != 0)
+		return false;
+	if (!ours || loop->plugin->record_size == 0)
+		return true;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t half = bucket_word_half_load(&word[i]);
+		odd |= half != own && !(same && half == 0);
+	}
+	return odd == 0;
+}
+
 void bucket_migrate(struct loop *loop, uint32_t bucket)
 {
 	if (!loop->is_stale[bucket])
