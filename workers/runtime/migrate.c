@@ -156,7 +156,7 @@ bool buckets_stay_fresh(const struct loop *loop, uint32_t first, uint32_t count,
 		uint64_t half = bucket_word_half_load(&word[i]);
 		odd |= half != own && !(same && half == 0);
 	}
-	return odd == 0;
+	return odd == 0 || BATON_SABOTAGE(whole_words_unchecked);
 }
 
 void bucket_migrate(struct loop *loop, uint32_t bucket)
