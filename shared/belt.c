@@ -1,5 +1,6 @@
 /* The belt's cold parts: header, and where both ends start. */
-#include "belt.h"
+#include "belt_consumer.h"
+#include "belt_producer.h"
 
 void belt_init(struct belt *belt, uint32_t lcore, uint32_t worker)
 {

@@ -2,7 +2,7 @@
 #ifndef BATON_BENCH_STAGES_WORKER_H
 #define BATON_BENCH_STAGES_WORKER_H
 
-#include "belt.h"
+#include "belt_consumer.h"
 #include "datapath.h"
 
 extern const struct datapath_key worker_key; /* what steers its service */

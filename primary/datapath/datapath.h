@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "belt.h"
+#include "belt_producer.h"
 #include "config.h"
 #include "core_stats.h"
 #include "port.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "belt.h"
+#include "belt_producer.h"
 #include "clock.h"
 #include "core_stats.h"
 #include "datapath.h"

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "belt.h"
+#include "belt_producer.h"
 #include "tick.h"
 
 /* Beyond so many of a service under way the lcore offers no more packets that arrive for it: each of them might post

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "abi.h"
-#include "belt.h"
+#include "belt_producer.h"
 #include "shadow_region.h"
 
 /* Entries copied: so many at once, after that one a MIRROR_COPY_NS, or a tenth of the lcore's time; the rest is dropped. */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "belt.h"
+#include "belt_producer.h"
 
 #define PENDING_NIL UINT32_MAX
 

@@ -1,5 +1,6 @@
 /* Reap: what workers settled leaves their belts in order: reply, free, drop. The verdict and length of an entry are
  * read once and checked; a worker that writes what no honest worker writes is reported for fencing. */
+#include "belt_consumer.h" /* the worker's end, for a sabotage rule alone */
 #include "hist.h"
 #include "lcore.h"
 

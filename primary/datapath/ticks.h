@@ -2,7 +2,7 @@
 #ifndef BATON_PRIMARY_TICKS_H
 #define BATON_PRIMARY_TICKS_H
 
-#include "belt.h"
+#include "belt_producer.h"
 #include "tick.h"
 
 /* A leap: when the clock is so many periods beyond the last number, buckets are not made to catch up; numbers go on

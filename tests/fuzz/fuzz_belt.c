@@ -25,6 +25,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 #include "fuzz.h"
 

@@ -20,6 +20,7 @@
 
 #include <rte_ether.h>
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 #include "frame_kind.h"
 #include "fuzz.h"

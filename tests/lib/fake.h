@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "belt.h"
+#include "belt_consumer.h"
+#include "belt_producer.h"
 #include "state.h"
 
 /* Creates a state file of one group "test" on /dev/shm, already without a name; state_close() frees it. The mapping is

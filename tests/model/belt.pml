@@ -101,8 +101,8 @@ inline settle() /* workers/runtime/txn.c:txn_settle */
 #ifdef M_DONE_BEFORE_FILLED
 	sb!DONE,0,w_pos;
 #endif
-	sb!FILLED,0,w_filled;      /* shared/belt.h:belt_settle */
-	sb!DONE,0,w_pos;           /* shared/belt.h:belt_settle */
+	sb!FILLED,0,w_filled;      /* shared/belt_consumer.h:belt_settle */
+	sb!DONE,0,w_pos;           /* shared/belt_consumer.h:belt_settle */
 #ifdef M_HEADER_WHILE_USED
 	sb!FIRST,0,w_pos;
 #endif
@@ -166,7 +166,7 @@ start:	atomic { spawn -> spawn = 0; alive = 1 };
 #endif
 		d_step { w_done = m_done; w_filled = m_filled; w_rec = m_rec; w_used = 0 };
 	do
-		:: m_offered != w_done ->  /* workers/runtime/loop.c:loop_turn, shared/belt.h:belt_take */
+		:: m_offered != w_done ->  /* workers/runtime/loop.c:loop_turn, shared/belt_consumer.h:belt_take */
 			d_step { w_end = (m_offered - w_done < BURST -> m_offered : w_done + BURST); w_pos = w_done };
 			open_burst(w_pos);     /* workers/runtime/txn.c:txn_open */
 			do                     /* workers/runtime/loop.c:run_burst */
@@ -188,13 +188,13 @@ start:	atomic { spawn -> spawn = 0; alive = 1 };
 }
 
 /* ---- primary ---- */
-byte p_offered, p_reaped, p_out, p_shadow[SLOTS]; /* shared/belt.h:belt_producer_init */
+byte p_offered, p_reaped, p_out, p_shadow[SLOTS]; /* shared/belt_producer.h:belt_producer_init */
 byte pend[N + 1], pends;                          /* primary/datapath/pending.h:pending_append */
 bit orphaned;                                     /* the bucket waits for an owner */
 byte t_done, t_filled, i, j, k;
 #define ROOM (p_offered - p_reaped < SLOTS)
 
-inline offer(entry) /* primary/datapath/steer.c:offer_entry, shared/belt.h:belt_offer, belt_publish */
+inline offer(entry) /* primary/datapath/steer.c:offer_entry, shared/belt_producer.h:belt_offer, belt_publish */
 {
 	p_shadow[p_offered % SLOTS] = entry;
 	m_slot[p_offered % SLOTS] = entry;
@@ -241,8 +241,8 @@ inline load_commit_words() /* primary/datapath/reap.c:reap_ready */
 	t_filled = m_filled;
 	t_done = m_done
 #else
-	t_done = m_done;    /* shared/belt.h:belt_settled */
-	t_filled = m_filled /* shared/belt.h:belt_out_waiting */
+	t_done = m_done;    /* shared/belt_producer.h:belt_settled */
+	t_filled = m_filled /* shared/belt_producer.h:belt_out_waiting */
 #endif
 }
 

@@ -53,7 +53,7 @@ proctype Lcore(byte l)
 	do
 	:: offered < ENTRIES ->
 		offered++;
-		lsb[l]!offered;                  /* shared/belt.h:belt_publish */
+		lsb[l]!offered;                  /* shared/belt_producer.h:belt_publish */
 		to_ring = 1;                     /* primary/datapath/steer.c:steer_publish */
 	/* Not each turn: the bell has rung less than RING_GAP_US ago (a turn that does nothing); more may be offered first. */
 	:: to_ring ->
@@ -75,7 +75,7 @@ proctype Lcore(byte l)
 	od
 }
 
-inline look() /* workers/runtime/idle.c:entry_waits, shared/belt.h:belt_take */
+inline look() /* workers/runtime/idle.c:entry_waits, shared/belt_consumer.h:belt_take */
 {
 	found = 0; l = 0;
 	do

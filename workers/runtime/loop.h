@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "belt.h"
+#include "belt_consumer.h"
 #include "core_stats.h"
 #include "shadow.h"
 #include "tick.h"

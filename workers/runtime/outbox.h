@@ -2,7 +2,7 @@
 #ifndef BATON_OUTBOX_H
 #define BATON_OUTBOX_H
 
-#include "belt.h"
+#include "belt_consumer.h"
 #include "verify.h"
 
 struct outbox {

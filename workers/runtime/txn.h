@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "baton.h"
-#include "belt.h"
+#include "belt_consumer.h"
 #include "journal.h"
 #include "outbox.h"
 #include "state.h"

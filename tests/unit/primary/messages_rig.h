@@ -14,6 +14,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "belt_consumer.h"
 #include "checksum.h"
 #include "datapath_rig.h"
 

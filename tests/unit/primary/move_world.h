@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 
 #define LCORES  3u

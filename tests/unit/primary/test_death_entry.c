@@ -1,4 +1,5 @@
 /* The entry that a death is reported with: from the primary's own copy, before it is put back. */
+#include "belt_consumer.h"
 #include "messages_rig.h"
 
 static struct slot_death death;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 #include "feed.h"
 #include "shadow_parts.h"

@@ -3,6 +3,7 @@
  * replaced. */
 #include <time.h>
 
+#include "belt_consumer.h"
 #include "messages_rig.h"
 
 #define ROUNDS 3000u

@@ -1,6 +1,7 @@
 /* What a dead worker leaves is judged: which entries are suspect, which one is blamed, for what deaths, what leaves. */
 #include "messages_rig.h"
 
+#include "belt_consumer.h"
 #include "kept.h"
 
 #define ATTEMPTS 2u

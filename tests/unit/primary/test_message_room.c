@@ -1,4 +1,5 @@
 /* Room for messages: how many may wait, whose they are, and moves of buckets whose messages never end. */
+#include "belt_consumer.h"
 #include "messages_rig.h"
 
 /* Worker 1 takes nothing; worker 0 posts as much as it may for every packet it gets, until one is refused. */

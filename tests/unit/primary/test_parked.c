@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 
 #define BUCKETS 2u

@@ -1,4 +1,5 @@
 /* The beginning of a move: the new owner is woken first, and until it is awake the old one goes on. */
+#include "belt_consumer.h"
 #include "messages_rig.h"
 
 static uint64_t map = 1ull << 40;

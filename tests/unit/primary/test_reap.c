@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "belt.h"
+#include "belt_producer.h"
 
 static void worker_acts(void);
 
@@ -34,6 +34,7 @@ static inline int cells_while_working(const struct belt_producer *p)
 #undef belt_settled
 #undef belt_out_waiting
 
+#include "belt_consumer.h"
 #include "datapath_rig.h"
 #include "residence.h"
 

@@ -1,5 +1,6 @@
 /* Small, medium and long entries through a real I/O lcore: replies byte for byte, whatever the worker writes into
  * slots, and what a dead worker had comes to the next as it was. */
+#include "belt_consumer.h"
 #include "hash.h"
 #include "messages_rig.h"
 

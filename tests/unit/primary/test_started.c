@@ -1,4 +1,5 @@
 /* Packets that workers start: sound datagrams by the way back, or dropped and counted. */
+#include "belt_consumer.h"
 #include "messages_rig.h"
 
 static void start(const struct baton_peer *to, uint16_t len)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "belt_consumer.h"
 #include "checksum.h"
 #include "datapath_rig.h"
 #include "vlan.h"

@@ -2,6 +2,7 @@
 #ifndef BATON_TEST_EVERY_KILL_START_H
 #define BATON_TEST_EVERY_KILL_START_H
 
+#include "belt_consumer.h"
 #include "every_kill_world.h"
 
 enum scene { SCENE_SHORT, SCENE_LONG, SCENE_REVOKE, SCENE_GRANT };
