@@ -9,6 +9,7 @@
 #include <rte_ethdev.h>
 
 #include "eal.h"
+#include "fanout.h"
 #include "log.h"
 #include "pool.h"
 #include "port_setup.h"
@@ -146,6 +147,9 @@ static int start_device(struct primary *primary, struct port *port)
 			 "untagged: ethtool -K %s rxvlan off (of a veth: txvlan off at its other end)", port->name, interface,
 			 interface);
 	}
+	if (port->queues > 1 && strcmp(info.driver_name, "net_af_packet") == 0 && fanout_rolls_over())
+		log_warn("port '%s': what comes for a queue that is full goes to another one: requests may overtake each "
+			 "other then; raise framecnt= in device:", port->name);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ attacks_survive_kills() {
 
 # not over TAP: the kernel sends a flow's packets by the queue that the last one to it came from, so with several I/O
 # lcores a result that another lcore sends moves the flow in the middle of its requests
-port_af_packet && DEVICE+=,qpairs=2 && batond_start || fatal "no batond"
+port_af_packet && DEVICE+=,qpairs=2,framecnt=4096 && batond_start || fatal "no batond"
 claim attacks_survive_hot_restarts attacks_survive_hot_restarts
 claim attacks_survive_kills attacks_survive_kills
 claim ledger_is_exact_after_attacks ledger_is_exact_after_attacks

@@ -158,7 +158,7 @@ teams_fight_and_never_meet() {
 }
 
 # not over TAP, for the reason in 27_attack
-port_af_packet && DEVICE+=,qpairs=2 && batond_start || fatal "no batond"
+port_af_packet && DEVICE+=,qpairs=2,framecnt=4096 && batond_start || fatal "no batond"
 claim found_worker_is_the_one_that_answers found_worker_is_the_one_that_answers
 claim two_teams_without_a_common_bucket two_teams_without_a_common_bucket
 claim teams_fight_and_never_meet teams_fight_and_never_meet
