@@ -82,6 +82,29 @@ static void base_find(struct loader *l)
 		strcpy(l->base, "/");
 }
 
+/* What stands behind the end of the one document. libyaml ends it, without a word, where a line is indented less than
+ * the first key, or where the braces around everything close: whatever follows would have been written in vain. */
+static void rest_refuse(struct loader *l, yaml_parser_t *parser)
+{
+	yaml_document_t rest;
+	struct place place;
+
+	if (!yaml_parser_load(parser, &rest)) {
+		place = place_of(parser->problem_mark);
+	} else {
+		bool end = yaml_document_get_root_node(&rest) == NULL;
+
+		place = place_of(rest.start_mark);
+		yaml_document_delete(&rest);
+		if (end)
+			return;
+	}
+	if (!BATON_SABOTAGE(rest_ignored))
+		loader_error(l, place,
+			     "the configuration has ended above this: indent every section like the first, and "
+			     "leave out braces around everything");
+}
+
 static void document_load(struct loader *l)
 {
 	yaml_document_t document;
@@ -100,6 +123,7 @@ static void document_load(struct loader *l)
 		loader_walk(l);
 		l->document = NULL;
 		yaml_document_delete(&document);
+		rest_refuse(l, &parser);
 	}
 	yaml_parser_delete(&parser);
 }
@@ -146,6 +170,12 @@ static int text_load(const char *text, size_t bytes, const char *name, bool host
 	if (!l || !(l->config = calloc(1, sizeof(*l->config)))) {
 		fprintf(errors, "%s:1:1: error: out of memory\n", name);
 		goto out;
+	}
+	/* Editors of another system begin a text with it. libyaml skips it, too, but counts it as a column: the first
+	 * key would be indented more than all others, and so be the only one. */
+	if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		bytes -= 3;
 	}
 	l->name = name;
 	l->text = text;

@@ -232,6 +232,40 @@ static void broken_syntax_is_reported_where_it_is(void **state)
 	expect_only(2, 6, "not valid YAML: ");
 }
 
+static void what_stands_behind_the_end_is_refused_not_ignored(void **state)
+{
+	static const char lost[] = "the configuration has ended above this: ";
+
+	(void)state;
+	/* The first section is indented by one blank more than the second. */
+	load_text(" version: 1\n name: x\ncontrol: {viewers: {users: [0]}}\n");
+	expect_error(3, 1, lost);
+	load_text("{version: 1, name: x}\ncontrol: {viewers: {users: [0]}}\n");
+	expect_error(2, 1, lost);
+	load_text("--- {version: 1, name: x}\n]\n");
+	expect_error(2, 1, lost);
+	/* An end is an end, with what may follow one. */
+	load_text("---\nname: x\n" PORTS SERVICES GROUPS "...\n# c\n\n");
+	expect_good();
+}
+
+static void byte_order_mark_is_no_indentation(void **state)
+{
+	(void)state;
+	load_text("\xef\xbb\xbfname: x\n" PORTS SERVICES GROUPS);
+	expect_good();
+	assert_string_equal(outcome.config.name, "x");
+	load_text("\xef\xbb\xbfname: x\npol: 1\n" PORTS SERVICES GROUPS);
+	expect_only(2, 1, "unknown key 'pol'");
+	load_text("\xef\xbb\xbfpol: 1\n" PORTS SERVICES GROUPS);
+	expect_only(1, 1, "unknown key 'pol'");
+	load_text("\xef\xbb\xbf");
+	expect_only(1, 1, "the file is empty; ");
+	/* A second one is what it looks like: nothing. */
+	load_text("\xef\xbb\xbf\xef\xbb\xbfname: x\n" PORTS SERVICES GROUPS);
+	assert_true(outcome.errors > 0);
+}
+
 /* Every prefix of a good file, and the file with each byte replaced: any answer will do, but there must be one. */
 static void cut_or_altered_file_never_hangs_or_crashes(void **state)
 {
@@ -277,6 +311,8 @@ int main(void)
 		cmocka_unit_test(key_must_be_a_word),
 		cmocka_unit_test(tab_is_named),
 		cmocka_unit_test(broken_syntax_is_reported_where_it_is),
+		cmocka_unit_test(what_stands_behind_the_end_is_refused_not_ignored),
+		cmocka_unit_test(byte_order_mark_is_no_indentation),
 		cmocka_unit_test(cut_or_altered_file_never_hangs_or_crashes),
 	};
 
