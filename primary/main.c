@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "held_store.h"
 #include "log.h"
 #include "primary.h"
 #include "rollout.h"
@@ -25,6 +26,7 @@ static const struct part parts[] = {
 	{ "rollouts", rollouts_init, rollouts_fini },
 	{ "plugins", supervisor_describe_plugins, NULL },
 	{ "memory plan", plan_init, NULL },
+	{ "held buckets", held_store_init, held_store_fini },
 	{ "state file", state_file_init, state_file_fini },
 	{ "stale files", runtime_dir_sweep, NULL },
 	{ "EAL", eal_init, eal_fini },

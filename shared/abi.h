@@ -46,6 +46,8 @@
 #define BATON_QUARANTINE_FMT "/var/lib/baton/%s/quarantine"
 /* What the rollouts of an instance are at, promoted and barred; argument: instance name. */
 #define BATON_ROLLOUT_PATH_FMT "/var/lib/baton/%s/rollout.json"
+/* Buckets that are held (primary/control/held.h), for the next start; argument: instance name. */
+#define BATON_HELD_PATH_FMT "/var/lib/baton/%s/held.json"
 
 /* EAL memory is mapped here: clear of sanitizer shadow memory and of the default ASLR ranges. */
 /* No honest worker gets there: a packet each ns would take a hundred years. A `done` beyond it was forged in the moment

@@ -1,11 +1,14 @@
 /* Snapshots taken: by a reader that no worker notices. */
+#define _GNU_SOURCE
 #include "snap.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -178,6 +181,70 @@ static int put_group(struct writer *w, const struct state *state, uint32_t group
 	return rc;
 }
 
+/* A file that has no name before it is whole: nothing is left of whoever is killed meanwhile. Where the file system cannot
+ * do that, one of that name. */
+static int make_file(const char *path, bool *named)
+{
+	char dir[PATH_MAX];
+	struct stat there;
+	const char *end = strrchr(path, '/');
+	int fd = -1;
+
+	if (lstat(path, &there) == 0)
+		return -EEXIST;
+	snprintf(dir, sizeof(dir), "%.*s", end == NULL ? 1 : end == path ? 1 : (int)(end - path), end == NULL ? "." : path);
+	if (!BATON_SABOTAGE(snapshot_named_at_once))
+		fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	*named = fd < 0;
+	if (fd < 0)
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Fails if there is one of that name by now. */
+static int name_file(int fd, const char *path)
+{
+	char proc[64];
+
+	if (linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd); /* who may not do the former may do this */
+	return linkat(AT_FDCWD, proc, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno;
+}
+
+/* Takes the descriptor. */
+static int write_groups(const struct state *state, int fd, struct snap_head *head, const uint32_t *chosen, const char *path,
+			bool named, struct snap_report *report, char *why, size_t bytes)
+{
+	struct writer w = {.file = fdopen(fd, "w")};
+	int rc = 0;
+
+	if (w.file == NULL) {
+		close(fd);
+		return refuse(ENOMEM, why, bytes, "cannot write %s", path);
+	}
+	BATON_POINT(snapshot_begun);
+	head->check = check_sum(0, head, offsetof(struct snap_head, check));
+	put(&w, head, sizeof(*head));
+	for (uint32_t i = 0; i < head->groups && rc == 0; i++)
+		rc = put_group(&w, state, chosen[i], i, report, why, bytes);
+	BATON_POINT(snapshot_written);
+	w.failed = fflush(w.file) != 0 || fsync(fd) != 0 || w.failed;
+	if (rc == 0 && w.failed)
+		rc = refuse(EIO, why, bytes, "cannot write %s: is its file system full?", path);
+	if (rc == 0 && !named) {
+		int failed = name_file(fd, path);
+		if (failed != 0)
+			rc = refuse(-failed, why, bytes, "cannot make %s: %s", path, strerror(-failed));
+	}
+	if (fclose(w.file) != 0 && rc == 0)
+		rc = refuse(EIO, why, bytes, "cannot write %s: is its file system full?", path);
+	report->bytes = w.bytes;
+	return rc;
+}
+
 int snap_write(const struct state *state, const char *path, const char *group, struct snap_report *report,
 		   char *why, size_t bytes)
 {
@@ -186,7 +253,7 @@ int snap_write(const struct state *state, const char *path, const char *group, s
 		.time_ns = now_ns(CLOCK_REALTIME),
 	};
 	uint32_t chosen[BATON_MAX_GROUPS];
-	int fd, rc = 0;
+	bool named;
 
 	*report = (struct snap_report){0};
 	for (uint32_t g = 0; g < state->header->groups; g++)
@@ -194,26 +261,12 @@ int snap_write(const struct state *state, const char *path, const char *group, s
 			chosen[head.groups++] = g;
 	if (head.groups == 0)
 		return refuse(ENOENT, why, bytes, "the state file has no group '%s'", group == NULL ? "" : group);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = make_file(path, &named);
 	if (fd < 0)
-		return refuse(errno, why, bytes, "cannot make %s: %s", path, strerror(errno));
-	struct writer w = {.file = fdopen(fd, "w")};
-	if (w.file == NULL) {
-		close(fd);
-		return refuse(ENOMEM, why, bytes, "cannot write %s", path);
-	}
-	BATON_POINT(snapshot_begun);
-	head.check = check_sum(0, &head, offsetof(struct snap_head, check));
-	put(&w, &head, sizeof(head));
-	for (uint32_t i = 0; i < head.groups && rc == 0; i++)
-		rc = put_group(&w, state, chosen[i], i, report, why, bytes);
-	BATON_POINT(snapshot_written);
-	w.failed = fflush(w.file) != 0 || fsync(fd) != 0 || w.failed;
-	if (fclose(w.file) != 0 || (rc == 0 && w.failed))
-		rc = refuse(EIO, why, bytes, "cannot write %s: is its file system full?", path);
-	if (rc != 0)
+		return refuse(-fd, why, bytes, "cannot make %s: %s", path, strerror(-fd));
+	int rc = write_groups(state, fd, &head, chosen, path, named, report, why, bytes);
+	if (rc != 0 && named)
 		unlink(path);
-	report->bytes = w.bytes;
 	return rc;
 }
 

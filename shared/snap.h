@@ -45,7 +45,7 @@ struct snap_report {
 };
 
 /* Takes a snapshot of all groups, or of the one of that name, of a state file that is in use; `path` must not be there.
- * Waits for workers now and then, microseconds; they never wait. Returns 0 or -errno with one line in `why`. */
+ * It gets its name when it is whole, where the file system can do that (O_TMPFILE): who is killed leaves nothing. Waits for workers now and then, microseconds; they never wait. Returns 0 or -errno with one line in `why`. */
 int snap_write(const struct state *state, const char *path, const char *group, struct snap_report *report,
 		   char *why, size_t bytes);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "audit.h"
+#include "held_store.h"
 #include "log.h"
 #include "process.h"
 #include "reply.h"
@@ -113,8 +114,11 @@ bool held_note(struct supervisor *sup, uint32_t worker, uint32_t bucket)
 	h->deaths++;
 	h->to = sup->slot[t->to].ready.schema;
 	h->left_by = t->id;
+	h->schema = state_schema(&sup->primary->state, h->group, bucket);
 	memcpy(h->version, sup->slot[t->from].ready.version, sizeof(h->version));
+	memcpy(h->path, sup->slot[t->from].path, sizeof(h->path));
 	h->again_ns = h->deaths == 1 ? 0 : process_now_ns() + AGAIN_NS;
+	held_save(sup);
 	log_error("group %s: bucket %u ends whoever converts its records to schema %u (%u of %u times): it is held, the others "
 		  "go on%s", sup->primary->config.group[h->group].name, bucket, h->to, h->deaths, HELD_TRIES,
 		  h->deaths < HELD_TRIES ? ", and it is tried again" : "; `batonctl status` says what to do");
@@ -176,11 +180,16 @@ bool held_all_left(const struct supervisor *sup, uint32_t worker)
 
 void held_again(struct supervisor *sup, uint32_t group)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < sup->held.count; i++)
 		if (sup->held.bucket[i].group == group) {
 			sup->held.bucket[i].deaths = 0;
 			sup->held.bucket[i].again_ns = 0;
+			any = true;
 		}
+	if (any)
+		held_save(sup);
 }
 
 static bool may_receive(const struct supervisor *sup, uint32_t worker, uint32_t group)
@@ -249,11 +258,13 @@ static bool is_given(const struct supervisor *sup, uint32_t slot)
 
 static void forget_served(struct supervisor *sup)
 {
+	uint32_t before = sup->held.count;
+
 	for (uint32_t i = sup->held.count; i-- > 0;) {
 		struct held_bucket *h = &sup->held.bucket[i];
 		uint32_t owner = datapath_owner(sup->primary->dp, h->service, h->bucket);
 
-		if (owner == h->slot && sup->slot[owner].incarnation == h->incarnation)
+		if (h->slot == SLOT_NONE || (owner == h->slot && sup->slot[owner].incarnation == h->incarnation))
 			continue;
 		log_info("group %s: bucket %u, which was held, is served again%s%s",
 			 sup->primary->config.group[h->group].name, h->bucket, owner == SLOT_NONE ? "" : " by ",
@@ -261,12 +272,15 @@ static void forget_served(struct supervisor *sup)
 		note_in_audit(sup, h, "served again");
 		*h = sup->held.bucket[--sup->held.count];
 	}
+	if (sup->held.count != before)
+		held_save(sup);
 }
 
 void held_poll(struct supervisor *sup)
 {
 	if (sup->held.count == 0)
 		return;
+	held_place_poll(sup);
 	forget_served(sup);
 	for (uint32_t i = 0; i < sup->slots; i++) {
 		if (!held_slot(sup, i))
@@ -288,19 +302,21 @@ json_t *held_show(const struct supervisor *sup, uint32_t service)
 
 	for (uint32_t i = 0; i < sup->held.count; i++) {
 		const struct held_bucket *h = &sup->held.bucket[i];
-		struct slot_parked parked;
+		struct slot_parked parked = {0};
 		json_t *o;
 
 		if (h->service != service)
 			continue;
 		o = json_object();
 		reply_set_count(o, "bucket", h->bucket);
-		reply_set_count(o, "slot", h->slot);
+		if (h->slot != SLOT_NONE)
+			reply_set_count(o, "slot", h->slot);
 		reply_set_count(o, "deaths", h->deaths);
 		reply_set_count(o, "schema", state_schema(&sup->primary->state, h->group, h->bucket));
 		reply_set_count(o, "to_schema", h->to);
 		reply_set_text(o, "version", h->version);
-		datapath_slot_parked(sup->primary->dp, h->slot, &parked);
+		if (h->slot != SLOT_NONE)
+			datapath_slot_parked(sup->primary->dp, h->slot, &parked);
 		reply_set_count(o, "packets", parked.packets); /* of all buckets that the slot is kept for */
 		json_object_set_new(o, "tried_again", json_boolean(h->deaths < HELD_TRIES));
 		json_array_append_new(list, o);

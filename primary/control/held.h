@@ -2,7 +2,8 @@
  *
  * Such a bucket stays an orphan of the dead slot that had it, which is kept for it and called GROUP.held; its packets wait
  * there, and expire. It is tried again by a process started for it alone, HELD_TRIES times in all; then it takes a worker
- * whose version reads the records as they are, an operator's restart of the group, or a restore. Main lcore only. */
+ * whose version reads the records as they are, an operator's restart of the group, or a restore. A start of the primary
+ * holds it again (held_store.h). Main lcore only. */
 #ifndef BATON_PRIMARY_HELD_H
 #define BATON_PRIMARY_HELD_H
 
@@ -20,17 +21,29 @@ struct supervisor;
 
 struct held_bucket {
 	uint32_t group, service, bucket;
-	uint32_t slot, incarnation; /* the dead one's */
+	uint32_t slot, incarnation; /* the dead one's; SLOT_NONE: held since before the start, and has none yet */
 	uint32_t deaths;            /* of processes that converted it, since the bucket is held or an operator restarted */
-	uint32_t to;                /* schema it was to have */
+	uint32_t to;                /* schema it was to have, and: */
+	uint32_t schema;            /* has */
 	int left_by;                /* move that it was taken out of last */
 	uint64_t again_ns;          /* not tried before */
 	char version[BATON_NAME_BYTES]; /* whose conversion it was */
+	char path[BATON_PATH_BYTES];    /* that version's file */
+};
+
+/* Of a service, at the start: see held_place.c. */
+struct held_place {
+	uint32_t phase, slot;
+	int id; /* of the move */
+	bool complained;
 };
 
 struct held {
 	uint32_t count;
 	struct held_bucket bucket[HELD_MOST];
+	struct held_place place[BATON_MAX_SERVICES];
+	char path[BATON_PATH_BYTES]; /* of the file; empty: it is not kept */
+	bool complained;
 };
 
 /* A process has died of this bucket of the worker's open transfer, whose old owner is dead. False: there is no room. */

@@ -18,6 +18,7 @@
 struct audit;
 struct command;
 struct crash_records;
+struct held;
 struct primary;
 struct reload;
 struct rollouts;
@@ -113,6 +114,7 @@ struct primary {
 	struct audit *audit;
 	struct crash_records *crash; /* NULL: none are kept */
 	struct reload *reload;
+	struct held *held; /* as found at the start; NULL: nothing is kept of it, as in tests of other parts */
 	struct rollouts *rollouts; /* NULL: none, as in tests of other parts */
 
 	/* main loop */

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "held_store.h"
 #include "log.h"
 #include "plan.h"
 #include "primary.h"
@@ -48,7 +49,7 @@ static int check_schemas(const struct primary *primary, uint32_t group)
 		uint32_t schema = word.schema != 0 ? word.schema : g->schema;
 		bool half = word.to != 0 && info->schema != (word.to > schema ? word.to : schema);
 
-		if (schema_takes(info, schema) && !half)
+		if (held_readable(primary, group, bucket) || held_was(primary, group, bucket))
 			continue;
 		log_error("state file %s: group %s has records of schema %u in bucket %u%s; version %s has schema %u and does "
 			  "not migrate from it: start with the version that wrote them, or move the file away to start "
@@ -82,6 +83,7 @@ int state_file_init(struct primary *primary)
 	roll_back_all(primary);
 	if (state_restore_undo(&primary->state))
 		log_warn("state: a restore of a bucket was cut off by the end of the last run: the bucket is as it was before");
+	held_load(primary);
 	for (uint32_t g = 0; g < primary->config.groups && rc == 0; g++) {
 		struct state_group *group = &primary->state.header->group[g];
 

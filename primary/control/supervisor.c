@@ -13,6 +13,7 @@
 #include "belt_pages.h"
 #include "crash_record.h"
 #include "gate_collect.h"
+#include "held_store.h"
 #include "log.h"
 #include "plugin_ask.h"
 #include "process.h"
@@ -127,6 +128,7 @@ int supervisor_init(struct primary *primary)
 	}
 	log_info("zygote: pid %d attached, spare pid %d, %s", (int)sup->zygote.current.pid, (int)sup->zygote.spare.pid,
 		 sup->zygote.dpdk);
+	held_take(sup);
 	primary->supervisor = sup;
 	return 0;
 fail:
@@ -258,6 +260,8 @@ static void poll_worker(struct supervisor *sup, uint32_t worker)
 		return;
 	if (orphans != SLOT_NONE)
 		transfer_begin(sup, worker, orphans, w->slot);
+	else if ((group_services(sup, w->group) & ~w->placed) != 0 && held_unplaced(sup, w->group))
+		return; /* its share may name one of those */
 	else if ((group_services(sup, w->group) & ~w->placed) != 0)
 		transfer_begin(sup, worker, SLOT_NONE, w->slot);
 	else if (!w->held && worker_settled(sup, worker) && state != (w->drained ? WORKER_DRAINED : WORKER_ACTIVE) &&

@@ -275,6 +275,11 @@ void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
 	post(dp, &(struct order){.kind = ORDER_PARK, .slot = slot, .max_age_ns = max_age_ns});
 }
 
+void datapath_slot_held(struct datapath *dp, uint32_t slot)
+{
+	post(dp, &(struct order){.kind = ORDER_HELD, .slot = slot});
+}
+
 /* Every lcore holds its belt of the dead worker: undo, used = 0 (in state_roll_back), and only then `done` moves on to
  * the end of what was offered (protocol.md R4) and a move that waits for the dead one's revokes may grant (R7). */
 static void recover(struct datapath *dp, uint32_t slot)

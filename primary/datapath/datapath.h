@@ -186,6 +186,8 @@ void datapath_slot_death(const struct datapath *dp, uint32_t slot, struct slot_d
 /* The orphans of a dead slot wait for nobody: packets that have waited for longer are dropped (`park_expired`), until
  * it is called with 0. Packets alone, never messages. Ends by itself when the buckets are moved. */
 void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns);
+/* They wait for long: of messages to them only so many do, as of what datapath_leave() has left there. */
+void datapath_slot_held(struct datapath *dp, uint32_t slot);
 /* What waits for the orphans of a dead slot, over all lcores, as of their last housekeeping. */
 struct slot_parked {
 	uint64_t packets;

@@ -62,6 +62,9 @@ static void carry_out(struct io_lcore *io, const struct order *order)
 		return move_leave(io, order->move);
 	case ORDER_PARK:
 		return park_limit(io, order->slot, order->max_age_ns);
+	case ORDER_HELD:
+		io->slot[order->slot].held = io->slot[order->slot].dead;
+		return;
 	case ORDER_MIRROR:
 		return mirror_begin(io, order->mirror);
 	case ORDER_MIRROR_JOIN:

@@ -63,6 +63,39 @@ an_operator_is_told() {
 	ctl audit >"$WORK/audit"; grep "bucket.*held" "$WORK/audit" || { tail -30 "$WORK/audit"; return 1; }
 	must_fail ask 40 "$WORK/nothing" 1 # it waits, and answers nobody
 }
+# The version that runs cannot have it after a restart of batond either, orderly or not: it is held as before, the others are
+# served.
+still_held() {
+	BUCKET=$(cat "$WORK/bucket")
+	wait_for '[ "$(held)" = "$BUCKET" ]'
+	wait_for 'only_stable_serves'
+	equal "tries" "$(ctl --json buckets show game | jq '.services[].held[0].deaths')" 3
+	equal "tried again" "$(ctl --json buckets show game | jq '.services[].held[0].tried_again')" false
+	equal "the slot it has" "$(top_json | jq -r '[.workers[] | select(.state == "dead") | .name] | join(" ")')" game.held
+	ctl status >"$WORK/status" || :
+	grep "bucket $BUCKET held: .*worker restart game --version.*state restore FILE --buckets $BUCKET" "$WORK/status"
+	must_fail ask 40 "$WORK/nothing" 1
+	players_start --lost-after 60000 --seed "$(cat "$WORK/seed")"
+	players_stop
+	equal "deaths, ever" "$(grep -c "ends whoever converts" "$WORK/batond.log")" 3
+}
+# batond_again: its configuration is as it was; all buckets but the held one have a worker.
+batond_again() {
+	wait_for '[ -s "$WORK/batond.rc" ]'
+	BUCKETS=$((BUCKETS - 1)) batond_start "$WORK/baton.yaml"
+}
+held_after_an_orderly_restart() {
+	batond_stop
+	batond_again
+	still_held
+}
+held_after_a_kill() {
+	kill -KILL "$(batond_pid)"
+	batond_again
+	still_held
+	line held >"$WORK/line.held" # it is whole, and of the newer schema
+	[ -s "$WORK/line.held" ]
+}
 a_version_that_reads_it_brings_it_back() {
 	BUCKET=$(cat "$WORK/bucket")
 	bots_start --players 60 --seconds 3000 --connect-timeout 30 --lost-after 60000 --seed "$(cat "$WORK/seed")"
@@ -100,10 +133,14 @@ a_restore_brings_it_back_as_well() {
 	diff "$WORK/line.before" "$WORK/line.restored"
 	ask 40 "$WORK/last"
 	cmp -n 122 "$WORK/last" "$WORK/again"
+	equal "held, by the file for the next start" "$(jq '.buckets | length' "/var/lib/baton/$INSTANCE/held.json")" 0
+	rm -rf "/var/lib/baton/$INSTANCE"
 }
 
 port_tap && batond_start || fatal "no batond"
 claim a_rollback_costs_one_bucket_only a_rollback_costs_one_bucket_only
 claim an_operator_is_told an_operator_is_told
+claim held_after_an_orderly_restart held_after_an_orderly_restart
+claim held_after_a_kill held_after_a_kill
 claim a_version_that_reads_it_brings_it_back a_version_that_reads_it_brings_it_back
 claim a_restore_brings_it_back_as_well a_restore_brings_it_back_as_well

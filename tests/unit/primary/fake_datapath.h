@@ -34,7 +34,7 @@ struct fake_move {
 };
 
 struct fake_slot {
-	bool attached, dead, recovered, stopped;
+	bool attached, dead, recovered, stopped, held;
 	uint32_t acks_left, dead_left;
 	uint64_t max_age_ns;
 	struct slot_parked parked;
@@ -442,6 +442,13 @@ void datapath_slot_park(struct datapath *dp, uint32_t slot, uint64_t max_age_ns)
 	fake_require(fake.slot[slot].dead && fake.slot[slot].recovered);
 	fake.slot[slot].max_age_ns = max_age_ns;
 	fake.parks += max_age_ns != 0;
+}
+
+void datapath_slot_held(struct datapath *dp, uint32_t slot)
+{
+	(void)dp;
+	fake_require(fake.slot[slot].dead);
+	fake.slot[slot].held = true;
 }
 
 void datapath_slot_parked(const struct datapath *dp, uint32_t slot, struct slot_parked *out)

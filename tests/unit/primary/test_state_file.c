@@ -1,4 +1,5 @@
 /* What a start of the primary makes of the state file that a killed one has left. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "held_store.h"
 #include "journal.h"
 #include "primary.h"
 
@@ -101,11 +103,51 @@ static void half_done_bursts_of_the_last_run_are_undone_and_settled_ones_kept(vo
 	die();
 }
 
+/* A bucket of schema 3, and a version that is of schema 1: that ends the start, unless it is held. */
+static void a_bucket_that_is_held_does_not_keep_the_version_from_starting(void **state)
+{
+	static char path[64];
+	FILE *file;
+
+	(void)state;
+	primary.config.services = 1;
+	primary.config.service[0].buckets = 64;
+	snprintf(primary.config.service[0].name, sizeof(primary.config.service[0].name), "udp");
+	snprintf(primary.config.group[0].name, sizeof(primary.config.group[0].name), "game");
+	primary.plugin[0].record_size = BYTES;
+	primary.plugin[0].schema = 1;
+	start();
+	uint64_t salt = primary.state.header->salt;
+	bucket_word_store(&state_words(&primary.state, 0)[BUCKET], 3, 0, 0);
+	die();
+	assert_int_equal(state_file_init(&primary), -ESTALE);
+	assert_int_equal(held_store_init(&primary), 0);
+	snprintf(path, sizeof(path), "/tmp/baton.test.held.%d", (int)getpid());
+	snprintf(primary.held->path, sizeof(primary.held->path), "%s", path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "{\"schema\": 1, \"state\": \"%016llx\", \"buckets\": [{\"group\": \"game\", \"service\": \"udp\", "
+		"\"bucket\": %u, \"schema\": 3, \"to_schema\": 1, \"deaths\": 3, \"version\": \"3\"}]}",
+		(unsigned long long)salt, BUCKET);
+	fclose(file);
+	start();
+	assert_int_equal(primary.held->count, 1);
+	assert_int_equal(primary.held->bucket[0].deaths, 3);
+	/* Another one is another matter. */
+	bucket_word_store(&state_words(&primary.state, 0)[BUCKET + 1], 3, 0, 0);
+	die();
+	primary.held->count = 0;
+	assert_int_equal(state_file_init(&primary), -ESTALE);
+	held_store_fini(&primary);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(half_done_bursts_of_the_last_run_are_undone_and_settled_ones_kept, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_bucket_that_is_held_does_not_keep_the_version_from_starting, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

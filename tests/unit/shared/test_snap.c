@@ -6,7 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +26,7 @@ struct pair {
 };
 
 static struct state state;
-static char path[64];
+static char dir[32], path[64]; /* dir: of this test alone */
 
 static int set_up(void **unused)
 {
@@ -46,7 +48,10 @@ static int set_up(void **unused)
 			((struct baton_record *)pair - 1)->seq &= ~1u;
 		}
 	free(scratch);
-	snprintf(path, sizeof(path), "/dev/shm/baton.snap.%d", (int)getpid());
+	snprintf(dir, sizeof(dir), "/dev/shm/baton.snap.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	snprintf(path, sizeof(path), "%s/it.snap", dir);
 	return 0;
 }
 
@@ -55,7 +60,7 @@ static int tear_down(void **unused)
 	(void)unused;
 	unlink(path);
 	state_close(&state);
-	return 0;
+	return rmdir(dir); /* nothing else is left */
 }
 
 static struct pair *pair_of(uint32_t bucket, uint64_t key)
@@ -247,6 +252,20 @@ static void a_bucket_is_what_it_was_between_two_entries(void **unused)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* The child has a file open of our directory, whatever that is called. */
+static bool writes_one(pid_t pid)
+{
+	char name[64], to[300];
+
+	for (int fd = 3; fd < 64; fd++) {
+		snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)pid, fd);
+		ssize_t n = readlink(name, to, sizeof(to) - 1);
+		if (n > 0 && strncmp(to, dir, strlen(dir)) == 0 && to[strlen(dir)] == '/')
+			return true;
+	}
+	return false;
+}
+
 /* Its worker has changed a record and settled nothing: what is undone is in no snapshot. */
 static void what_is_not_settled_is_not_copied(void **unused)
 {
@@ -270,7 +289,7 @@ static void what_is_not_settled_is_not_copied(void **unused)
 		take();
 		_exit(0);
 	}
-	while (access(path, F_OK) != 0) /* it has begun */
+	while (!writes_one(pid) && waitpid(pid, &status, WNOHANG) == 0) /* it has begun */
 		sched_yield();
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* it waits for the burst to end, one way or the other */
 	assert_int_equal(state_roll_back(&state, 1, &undone), 0);
@@ -283,6 +302,49 @@ static void what_is_not_settled_is_not_copied(void **unused)
 	snap_close(&snap);
 }
 
+/* A record that is never at rest holds the writer up in the middle. */
+static void who_is_killed_while_he_writes_leaves_nothing(void **unused)
+{
+	struct baton_record *record = (struct baton_record *)(void *)pair_of(BUCKETS - 1, (BUCKETS - 1) * 100) - 1;
+	struct snap_report report;
+	char why[200] = "";
+	int status;
+
+	(void)unused;
+	record->seq |= 1u;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(snap_write(&state, path, NULL, &report, why, sizeof(why)) != 0);
+	while (!writes_one(pid) && waitpid(pid, &status, WNOHANG) == 0)
+		sched_yield();
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status)); /* or it came to its end: it gives the bucket up after 5 s */
+	record->seq &= ~1u;
+	assert_int_equal(rmdir(dir), 0); /* it is empty */
+	assert_int_equal(mkdir(dir, 0700), 0);
+}
+
+static void what_is_there_is_not_written_over(void **unused)
+{
+	struct snap_report report;
+	char why[200] = "", text[8] = "";
+	FILE *f = fopen(path, "w");
+
+	(void)unused;
+	assert_non_null(f);
+	fputs("mine", f);
+	fclose(f);
+	assert_int_equal(snap_write(&state, path, NULL, &report, why, sizeof(why)), -EEXIST);
+	assert_non_null(strstr(why, "File exists"));
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	fclose(f);
+	assert_string_equal(text, "mine");
+	assert_int_equal(snap_write(&state, "/dev/shm/no/such.snap", NULL, &report, why, sizeof(why)), -ENOENT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -293,6 +355,8 @@ int main(void)
 		TEST(a_file_that_is_cut_off_while_it_is_open_harms_nobody),
 		TEST(a_bucket_is_what_it_was_between_two_entries),
 		TEST(what_is_not_settled_is_not_copied),
+		TEST(who_is_killed_while_he_writes_leaves_nothing),
+		TEST(what_is_there_is_not_written_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
