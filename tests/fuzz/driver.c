@@ -1,14 +1,20 @@
 /* Runs a fuzz target without libFuzzer: a mutator that keeps what reaches new code, by gcc's own means. The same seed
  * gives the same inputs, as long as the program is the same.
  *
- *   fuzz-NAME [--runs N] [--seconds S] [--seed N] [--break RULE]    ends with 0, or dies; what killed it is in a file
- *   fuzz-NAME FILE...                                               runs these inputs */
+ *   fuzz-NAME [--runs N] [--seconds S] [--seed N] [--corpus DIR] [--break RULE]
+ *                       ends with 0, or dies; what killed it is in a file. DIR gets the inputs that reached new code
+ *   fuzz-NAME [--break RULE] FILE...                                runs these inputs
+ *
+ * Targets live on from input to input. An input that kills one is tried again, alone, in a new process, and it is said
+ * whether it kills that, too; if not, the same seed and as many runs bring it back. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,11 +28,14 @@
 const char *sabotage;
 const int fuzz_is_alone = 1;
 
-static _Alignas(8) uint8_t hits[MAP_SIZE];
-static uint8_t seen[MAP_SIZE];
+static uint8_t hits[MAP_SIZE], seen[MAP_SIZE];
+static uint16_t touched[MAP_SIZE]; /* what has hits: nothing else is looked at and wiped after an input */
+static uint32_t touched_count;
 static struct { uint8_t *data; size_t bytes; } corpus[CORPUS_MOST];
 static size_t corpus_size;
 static uint64_t state, seed, runs;
+static const char *corpus_dir;
+static bool runs_files;
 static uint8_t *input;
 static size_t input_bytes;
 
@@ -38,27 +47,27 @@ void __sanitizer_cov_trace_pc(void)
 	uintptr_t pc = (uintptr_t)__builtin_return_address(0) - (uintptr_t)&LLVMFuzzerTestOneInput; /* wherever loaded */
 	uint32_t at = (uint32_t)((pc * 0x9e3779b97f4a7c15ull) >> (64 - MAP_BITS));
 
+	if (hits[at] == 0)
+		touched[touched_count++] = (uint16_t)at;
 	if (hits[at] < 255)
 		hits[at]++;
 }
 
-/* Counts by order of magnitude: a loop that runs 5 times and not 4 is nothing new. Returns whether anything is new. */
+/* Counts by order of magnitude: a loop that runs 5 times and not 4 is nothing new. Returns whether anything is new, and
+ * wipes the counts. */
 static bool is_new(void)
 {
-	bool new = false;
+	uint8_t new = 0;
 
-	for (uint32_t i = 0; i < MAP_SIZE; i += 8) {
-		uint64_t eight;
+	for (uint32_t i = 0; i < touched_count; i++) {
+		uint8_t kind = (uint8_t)(1u << (31 - __builtin_clz(hits[touched[i]])));
 
-		memcpy(&eight, hits + i, sizeof(eight));
-		for (uint32_t k = i; eight != 0 && k < i + 8; k++) {
-			uint8_t kind = hits[k] == 0 ? 0 : (uint8_t)(1u << (31 - __builtin_clz(hits[k])));
-
-			new = new || (kind & ~seen[k]);
-			seen[k] |= kind;
-		}
+		new |= kind & (uint8_t)~seen[touched[i]];
+		seen[touched[i]] |= kind;
+		hits[touched[i]] = 0;
 	}
-	return new;
+	touched_count = 0;
+	return new != 0;
 }
 
 static uint32_t places(void)
@@ -72,7 +81,34 @@ static uint32_t places(void)
 
 /* ---- when it dies ---- */
 
+/* Fast, and no less is found: freed memory stays poisoned while 8 MB more are freed, which is longer than any input
+ * takes; the stack of an allocation is six calls deep. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=8:thread_local_quarantine_size_kb=256:malloc_context_size=6:detect_stack_use_after_return=0:"
+	       "max_malloc_fill_size=256:check_initialization_order=0";
+}
+
 void __sanitizer_set_death_callback(void (*callback)(void));
+
+/* A child of its own: this process is at its end, with what it has of locks and memory. */
+static bool dies_alone(const char *path)
+{
+	int status = 0;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		if (sabotage)
+			execl("/proc/self/exe", "fuzz", "--break", sabotage, path, (char *)NULL);
+		else
+			execl("/proc/self/exe", "fuzz", path, (char *)NULL);
+		_exit(0);
+	}
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return child > 0 && status != 0;
+}
 
 static void keep_input(void)
 {
@@ -80,10 +116,15 @@ static void keep_input(void)
 	char path[256];
 	int fd;
 
+	if (runs_files)
+		return;
 	snprintf(path, sizeof(path), "%s/baton-fuzz.XXXXXX", tmp ? tmp : "/tmp");
 	fd = mkstemp(path);
-	printf("fuzz: died at input %llu of seed %llu; it is in %s\n", (unsigned long long)runs,
-		(unsigned long long)seed, fd >= 0 && write(fd, input, input_bytes) == (ssize_t)input_bytes ? path : "no file");
+	bool kept = fd >= 0 && write(fd, input, input_bytes) == (ssize_t)input_bytes;
+	printf("fuzz: died at input %llu of seed %llu; it is in %s\n", (unsigned long long)runs, (unsigned long long)seed,
+	       kept ? path : "no file");
+	fflush(stdout);
+	printf("fuzz: %s\n", kept && dies_alone(path) ? "it kills alone, too" : "it does not kill alone: the seed brings it back");
 	fflush(stdout);
 }
 
@@ -177,13 +218,28 @@ static void keep(const uint8_t *data, size_t bytes)
 	corpus[at].bytes = bytes ? bytes : 1;
 }
 
+static void write_down(void)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%llu-%llu", corpus_dir, (unsigned long long)seed, (unsigned long long)runs);
+	file = fopen(path, "w");
+	if (!file || fwrite(input, 1, input_bytes, file) != input_bytes || fclose(file) != 0) {
+		perror(path);
+		exit(2);
+	}
+}
+
 static void run_one(void)
 {
-	memset(hits, 0, sizeof(hits));
 	runs++;
 	LLVMFuzzerTestOneInput(input, input_bytes);
-	if (is_new())
-		keep(input, input_bytes);
+	if (!is_new())
+		return;
+	keep(input, input_bytes);
+	if (corpus_dir)
+		write_down();
 }
 
 static void run_seeds(void)
@@ -198,7 +254,8 @@ static void run_seeds(void)
 
 static int run_files(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
+	runs_files = true;
+	for (int i = 0; i < argc; i++) {
 		FILE *file = fopen(argv[i], "r");
 
 		if (!file) {
@@ -209,7 +266,7 @@ static int run_files(int argc, char **argv)
 		fclose(file);
 		run_one();
 	}
-	printf("fuzz: %d files: all well\n", argc - 1);
+	printf("fuzz: %d files: all well\n", argc);
 	return 0;
 }
 
@@ -236,19 +293,21 @@ int main(int argc, char **argv)
 	input = malloc(fuzz_longest + 1);
 	signal(SIGABRT, on_abort);
 	__sanitizer_set_death_callback(keep_input);
-	if (argc > 1 && argv[1][0] != '-')
-		return run_files(argc, argv);
 	for (int i = 1; i < argc; i += 2) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
 
-		if (strcmp(argv[i], "--runs") == 0)
+		if (argv[i][0] != '-')
+			return run_files(argc - i, argv + i);
+		else if (strcmp(argv[i], "--corpus") == 0)
+			corpus_dir = value;
+		else if (strcmp(argv[i], "--runs") == 0)
 			most = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i], "--seconds") == 0)
 			seconds = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i], "--seed") == 0)
 			seed = strtoull(value, NULL, 10);
 		else if (strcmp(argv[i], "--break") != 0 || !set_sabotage(value)) {
-			fprintf(stderr, "usage: %s [--runs N] [--seconds S] [--seed N] [--break RULE] | FILE...\n", argv[0]);
+			fprintf(stderr, "usage: %s [--runs N] [--seconds S] [--seed N] [--corpus DIR] [--break RULE] [FILE...]\n", argv[0]);
 			return 2;
 		}
 	}
@@ -257,8 +316,10 @@ int main(int argc, char **argv)
 	state = seed * 0x9e3779b97f4a7c15ull | 1;
 	run_seeds();
 	while ((most == 0 || runs < most) && (seconds == 0 || time(NULL) - began < (time_t)seconds)) {
-		size_t from = chance(corpus_size);
+		size_t from = chance(corpus_size), other = chance(corpus_size);
 
+		if (corpus[other].bytes < corpus[from].bytes) /* the shorter are run faster and say as much */
+			from = other;
 		memcpy(input, corpus[from].data, corpus[from].bytes);
 		input_bytes = corpus[from].bytes;
 		for (uint64_t n = 1 + chance(6); n > 0; n--)

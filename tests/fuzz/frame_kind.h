@@ -27,8 +27,18 @@ static inline void put16(uint8_t *at, uint32_t value)
 /* RFC 1071. 0xffff: right. */
 static inline uint32_t sum_of(const uint8_t *data, uint32_t bytes, uint32_t sum)
 {
-	for (uint32_t i = 0; i < bytes; i++)
-		sum += i % 2 ? data[i] : (uint32_t)data[i] << 8;
+	uint64_t swapped = 0; /* by words as they lie in memory: section 2 (B), the sum is the same but for its byte order */
+	uint32_t i = 0;
+
+	for (uint64_t eight; i + 8 <= bytes; i += 8) {
+		memcpy(&eight, data + i, 8);
+		swapped += (eight & 0xffffffff) + (eight >> 32);
+	}
+	for (; i < bytes; i++)
+		swapped += i % 2 ? (uint64_t)data[i] << 8 : data[i];
+	while (swapped > 0xffff)
+		swapped = (swapped & 0xffff) + (swapped >> 16);
+	sum += ntohs((uint16_t)swapped);
 	while (sum > 0xffff)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
@@ -42,7 +52,13 @@ static inline uint32_t udp_sum(const uint8_t *ip, const uint8_t *udp, uint32_t l
 
 static inline uint64_t mix(uint64_t hash, const void *data, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i++)
+	size_t i = 0;
+
+	for (uint64_t eight; i + 8 <= bytes; i += 8) {
+		memcpy(&eight, (const uint8_t *)data + i, 8);
+		hash = (hash ^ eight ^ eight >> 29) * 0x9e3779b97f4a7c15ull;
+	}
+	for (; i < bytes; i++)
 		hash = (hash ^ ((const uint8_t *)data)[i]) * 0x100000001b3ull;
 	return hash;
 }

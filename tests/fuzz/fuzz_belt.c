@@ -388,4 +388,4 @@ const struct fuzz_seed fuzz_words[] = {
 	FUZZ_SEED("m\0\2\3\20\0\7"),
 	{NULL, 0},
 };
-const size_t fuzz_longest = 1024;
+const size_t fuzz_longest = 512;

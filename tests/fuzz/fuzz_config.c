@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sanitizer/asan_interface.h>
+
 #include "config.h"
 #include "fuzz.h"
 
@@ -82,6 +84,40 @@ static void can_be_run(const struct config *c)
 			weight = c->rollout[r].step[i].permille;
 		}
 	}
+}
+
+/* The loader keeps a whole configuration, a quarter of a megabyte, which the sanitizer's allocator would map and unmap for
+ * every input, page by page. It gets the same memory again, poisoned in between and zero when it comes. */
+void *__real_calloc(size_t count, size_t bytes);
+void __real_free(void *memory);
+void *__wrap_calloc(size_t count, size_t bytes);
+void __wrap_free(void *memory);
+static void *kept;
+static bool kept_is_used;
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+	if (bytes != sizeof(struct config) || count != 1 || kept_is_used)
+		return __real_calloc(count, bytes);
+	if (kept == NULL)
+		kept = __real_calloc(1, bytes);
+	if (kept == NULL)
+		return NULL;
+	__asan_unpoison_memory_region(kept, bytes);
+	memset(kept, 0, bytes);
+	kept_is_used = true;
+	return kept;
+}
+
+void __wrap_free(void *memory)
+{
+	if (memory == NULL || memory != kept) {
+		__real_free(memory);
+		return;
+	}
+	must(kept_is_used);
+	kept_is_used = false;
+	__asan_poison_memory_region(kept, sizeof(struct config));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

@@ -23,6 +23,8 @@
 #define BELTS   2u
 #define OWN     1u /* group of slot 1 */
 #define BUCKETS 4u
+#define HEADER  offsetof(struct state_header, restore.undo) /* what is behind is read by none of this */
+#define NOISY   8192u                                       /* first bytes of journal records that an input may write to */
 
 #define must(condition) ((condition) ? (void)0 : broken(__LINE__, #condition))
 static void broken(int line, const char *what)
@@ -45,11 +47,13 @@ static struct state_header sound;
 static uint64_t bytes_of_file;
 static struct baton_ctx ctx;
 static bool honest, words_saved; /* so far */
+static uint32_t journal_dirty = JOURNAL_BYTES; /* first bytes of slot 1's records that may not be zero */
+static uint32_t most_used;                     /* of it by the input */
 
 static void make(void)
 {
-	state_group_init(&groups[0], "other", BUCKETS, 48, 64, 1);
-	state_group_init(&groups[OWN], "own", BUCKETS, 40, 64, 1);
+	state_group_init(&groups[0], "other", BUCKETS, 48, 16, 1);
+	state_group_init(&groups[OWN], "own", BUCKETS, 40, 16, 1);
 	bytes_of_file = state_layout(groups, 2, SLOTS);
 	state.base = mmap(NULL, bytes_of_file, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(state.base != MAP_FAILED);
@@ -63,9 +67,10 @@ static void make(void)
 /* As it is before any worker: all that an input may change. */
 static void reset(void)
 {
-	*state.header = sound;
+	memcpy(state.header, &sound, HEADER);
 	for (uint32_t slot = 0; slot < SLOTS; slot++) {
-		memset(state_control(&state, slot), 0, offsetof(struct control_block, journal) + 65536);
+		memset(state_control(&state, slot), 0,
+		       offsetof(struct control_block, journal.records) + (slot == 1 ? journal_dirty : NOISY));
 		state_slot_begin(&state, slot, slot == 1 ? OWN : 0);
 	}
 	memset(state_words(&state, OWN), 0, BUCKETS * sizeof(struct bucket_word));
@@ -75,6 +80,7 @@ static void reset(void)
 	state_bind(&state, 1, OWN, &ctx);
 	journal_open(&state_control(&state, 1)->journal, &ctx, 0, 0);
 	ctx.limit = 65536;
+	most_used = 0;
 	honest = true;
 	words_saved = false;
 }
@@ -86,6 +92,11 @@ static bool is_all(const void *at, uint8_t value, uint64_t bytes)
 	return bytes == 0 || (b[0] == value && memcmp(b, b + 1, bytes - 1) == 0);
 }
 
+static void note_used(void)
+{
+	most_used = ctx.used > most_used ? ctx.used : most_used;
+}
+
 static void save(uint32_t bucket, uint32_t at, uint32_t len, uint8_t noise)
 {
 	ctx.bucket = bucket % BUCKETS;
@@ -95,6 +106,7 @@ static void save(uint32_t bucket, uint32_t at, uint32_t len, uint8_t noise)
 	if (in < sizeof(struct baton_record) || in + len > sizeof(struct baton_record) + ctx.record_size ||
 	    !baton_save(&ctx, to, len))
 		return;
+	note_used();
 	memset(to, noise, len);
 }
 
@@ -105,18 +117,19 @@ static void save_word(uint32_t bucket, uint8_t noise)
 	if (ctx.used + journal_cost(sizeof(*word)) > ctx.limit)
 		return;
 	journal_save_word(&ctx, words, word, sizeof(*word));
+	note_used();
 	memset(word, noise, sizeof(*word));
 	words_saved = true;
 }
 
 static void check_header_of(const uint8_t *noise, uint64_t at, size_t n)
 {
-	static struct state_header header;
+	static struct state_header header; /* 0 behind HEADER */
 	struct state_group asked[2] = {groups[0], groups[1]}; /* takes over what fits of the file's */
 	struct wanted wanted = {"fuzz", asked, 2, SLOTS, BELTS, bytes_of_file};
 	char why[200];
 
-	header = sound;
+	memcpy(&header, &sound, HEADER);
 	at %= offsetof(struct state_header, group) + 2 * sizeof(header.group[0]) - n; /* what is used of it */
 	memcpy((uint8_t *)&header + at, noise, n);
 	if (n >= 8 && noise[0] & 1) /* so that what is behind the hash is looked at, too */
@@ -155,7 +168,7 @@ static size_t act(const uint8_t *data, size_t bytes)
 		honest = false;
 	switch (data[0]) {
 	case 'c': memcpy((uint8_t *)control + at % (offsetof(struct control_block, journal) + 4096 - 64), noise, n); return 7 + n;
-	case 'j': memcpy(journal->records + at % 8192, noise, n); return 7 + n;
+	case 'j': memcpy(journal->records + at % (NOISY - 64), noise, n); return 7 + n;
 	case 'u': atomic_store(&journal->used, (uint32_t)at); return 6;
 	case 'f': journal->belt = (uint32_t)at; memcpy(&journal->first, data + 6, 8); return 14;
 	case 'd': memcpy(&at, data + 2, 8); atomic_store(&state_control(&state, 1)->commit[0].done, at); return 10;
@@ -182,6 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	reset();
 	for (size_t at = 0; at < bytes;)
 		at += act(data + at, bytes - at);
+	journal_dirty = most_used > NOISY ? most_used : NOISY;
 	for (uint32_t slot = 0; slot < SLOTS; slot++) {
 		int rc = state_roll_back(&state, slot, &report);
 
@@ -235,4 +249,4 @@ const struct fuzz_seed fuzz_words[] = {
 	FUZZ_SEED("u\0\50\0\0\0\0\0"), FUZZ_SEED("u\0\30\0\0\0\0\0"), FUZZ_SEED("\40\0\0\0\377\377\377\377"),
 	{NULL, 0},
 };
-const size_t fuzz_longest = 2048;
+const size_t fuzz_longest = 1024;

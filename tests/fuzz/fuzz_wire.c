@@ -9,6 +9,7 @@
  *
  * Whatever it was: nothing is found; a reply answers its request; every record is one that the game itself calls right;
  * nobody is hit more often than was attacked, and no attack has two results. Half an hour later nobody is left. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,40 @@ static void broken(int line, const char *what)
 	fflush(stdout);
 	abort();
 }
+
+/* ---- signals ---- */
+
+/* Verify mode sets five handlers before each run of a callback and takes them back afterwards, ten system calls that cost
+ * more than the callback: the kernel has one handler here, which passes a signal on to the one that was set last. */
+int __real_sigaction(int number, const struct sigaction *act, struct sigaction *before);
+int __wrap_sigaction(int number, const struct sigaction *act, struct sigaction *before);
+static struct sigaction set[_NSIG];
+
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	if ((set[number].sa_flags & SA_SIGINFO) != 0) {
+		set[number].sa_sigaction(number, info, context);
+		return;
+	}
+	signal(number, SIG_DFL); /* again, and the end */
+}
+
+int __wrap_sigaction(int number, const struct sigaction *act, struct sigaction *before)
+{
+	static bool ours[_NSIG];
+	const struct sigaction one = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+
+	if (!ours[number] && __real_sigaction(number, &one, &set[number]) != 0)
+		return -1;
+	ours[number] = true;
+	if (before != NULL)
+		*before = set[number];
+	if (act != NULL)
+		set[number] = *act;
+	return 0;
+}
+
+/* ---- players ---- */
 
 struct posted {
 	uint32_t bucket;
@@ -319,4 +354,4 @@ const struct fuzz_seed fuzz_words[] = {
 	FUZZ_SEED("l\0"), FUZZ_SEED("k\0"), FUZZ_SEED("k\3"), FUZZ_SEED("s\2"), FUZZ_SEED("s\377"), FUZZ_SEED("\0\0\300\177"), FUZZ_SEED("\0\0\200\177"),
 	{NULL, 0},
 };
-const size_t fuzz_longest = 1024;
+const size_t fuzz_longest = 512;

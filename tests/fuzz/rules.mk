@@ -1,5 +1,5 @@
 # Fuzz programs, each from its own objects with sanitizers and gcc's coverage: build/fuzz/fuzz-NAME.
-FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DBATON_DEBUG \
+FUZZ_FLAGS := -O2 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DBATON_DEBUG \
 	-include tests/fuzz/sabotage.h
 FUZZ_BASE   = $(filter-out -O3 -Og $(OPT),$(BASE)) $(FUZZ_FLAGS) -Itests/fuzz $(ROOMS) $(DPDK_CFLAGS)
 FUZZ_SRC_command := tests/fuzz/fuzz_command.c tests/fuzz/fuzz_command_words.c tests/fuzz/fuzz_command_rest.c tests/fuzz/fuzz_command_rollout.c \
@@ -24,18 +24,24 @@ FUZZ_SRC_worker := tests/fuzz/fuzz_worker.c $(addprefix primary/control/,worker_
 FUZZ_SRC_frames := $(patsubst %/fuzz_belt.c,%/fuzz_frames.c,$(FUZZ_SRC_belt))
 FUZZ_LIBS_frames = $(FUZZ_LIBS_belt)
 FUZZ_SRC_config := tests/fuzz/fuzz_config.c $(SRC_config) shared/rollout_names.c
+FUZZ_LIBS_config := -Wl,--wrap=calloc,--wrap=free
 FUZZ_SRC_wire := tests/fuzz/fuzz_wire.c $(wildcard workers/plugins/game/*.c) $(SRC_harness) $(addprefix shared/,journal.c wire.c) \
 	$(patsubst %,workers/runtime/%.c,digest outbox sandbox table verify verify_say verify_shadow verify_statics)
-FUZZ_LIBS_wire := -lcmocka
+FUZZ_LIBS_wire := -lcmocka -Wl,--wrap=sigaction
 
 FUZZ_PROGRAMS := command state belt worker frames config wire
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS:%=$(F)/fuzz-%)
 $(F)/obj/tests/fuzz/fuzz_config.o $(F)/cov/tests/fuzz/fuzz_config.o: $(wildcard config/*.yaml)
 
-$(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O2 -fno-sanitize=all
-$(F)/obj/%.o: FUZZ_COVERAGE = -fsanitize-coverage=trace-pc
-$(F)/obj/%.o: %.c $(B)/flags | $(O)/tools.ok
+$(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O3 -fno-sanitize=all -fomit-frame-pointer
+# What only carries inputs or judges, or is run by all of them alike, is not asked where it has been: that would cost more than the rest.
+FUZZ_UNTRACED := $(filter-out %_state.c,$(wildcard tests/fuzz/fuzz_*.c)) tests/lib/%.c workers/harness/%.c workers/runtime/verify%.c workers/runtime/sandbox.c \
+	workers/runtime/digest.c $(patsubst %,primary/datapath/%.c,loop housekeep idle clock datapath datapath_create datapath_view)
+# These look only into memory of DPDK's, of which the sanitizer knows nothing, and do most of the sums.
+$(F)/obj/tests/fuzz/fuzz_frames.o $(F)/obj/tests/fuzz/fuzz_belt.o $(F)/obj/tests/lib/datapath_rig.o: FUZZ_COVERAGE := -O3 -fno-sanitize=all
+$(F)/obj/%.o: FUZZ_COVERAGE = $(if $(filter $(FUZZ_UNTRACED),$<),,-fsanitize-coverage=trace-pc)
+$(F)/obj/%.o: %.c tests/fuzz/rules.mk $(B)/flags | $(O)/tools.ok
 	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FUZZ_BASE) $(FUZZ_COVERAGE) -MMD -MP -c -o $@ $<
@@ -47,7 +53,7 @@ endef
 $(foreach p,$(FUZZ_PROGRAMS),$(eval $(call fuzz_program,$p)))
 
 # Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
-$(F)/cov/%.o: %.c
+$(F)/cov/%.o: %.c tests/fuzz/rules.mk
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FUZZ_BASE) -fsanitize-coverage=trace-pc --coverage -c -o $@ $<
 define fuzz_coverage
