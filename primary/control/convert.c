@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "process.h"
@@ -124,11 +125,11 @@ static uint32_t choose(struct supervisor *sup, const struct worker *w)
 static void give_back(struct supervisor *sup, struct worker *w, const char *why)
 {
 	struct transfer *t = &w->transfer;
+	char words[sizeof(w->trouble)], stay[64];
 
-	log_error("%s: buckets of slot %u cannot be converted to schema %u: %s; they stay where they were", w->name, t->from,
-		  sup->slot[t->to].ready.schema, why);
-	snprintf(w->trouble, sizeof(w->trouble), "records cannot be converted to schema %u: %s",
-		 sup->slot[t->to].ready.schema, why);
+	snprintf(words, sizeof(words), "records cannot be converted to schema %u: %s", sup->slot[t->to].ready.schema, why);
+	snprintf(stay, sizeof(stay), "buckets of slot %u stay where they were", t->from);
+	worker_complain(w, words, stay);
 	t->convert.hold = false;
 	t->returned = true;
 	datapath_move_release(sup->primary->dp, t->id, true);
@@ -142,6 +143,11 @@ static bool start(struct supervisor *sup, uint32_t worker, char *why, size_t byt
 
 	if (t->from == SLOT_NONE || sup->slot[t->from].path[0] == '\0') {
 		snprintf(why, bytes, "no worker of the group knows how");
+		return false;
+	}
+	if (access(sup->slot[t->from].path, R_OK) != 0) {
+		snprintf(why, bytes, "%.160s, the file of version %.31s, is gone: put it back", sup->slot[t->from].path,
+			 sup->slot[t->from].ready.version);
 		return false;
 	}
 	int rc = slot_spawn_converter(sup, worker, sup->slot[t->from].path, &slot, why, bytes);

@@ -243,7 +243,9 @@ static void try_again(struct supervisor *sup, uint32_t slot)
 		}
 		receiver = receiver == sup->workers ? i : receiver;
 	}
-	if (receiver != sup->workers && any_may_be_tried(sup, slot))
+	/* What failed without a death, for want of the version's file, is not tried with every turn of the main loop. */
+	if (receiver != sup->workers && any_may_be_tried(sup, slot) &&
+	    (process_now_ns() >= sup->worker[receiver].convert_again_ns || BATON_SABOTAGE(held_bucket_tried_every_turn)))
 		transfer_begin(sup, receiver, slot, sup->worker[receiver].slot);
 }
 

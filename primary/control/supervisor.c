@@ -146,8 +146,7 @@ fail:
 
 /* ---- workers ---- */
 
-/* Logs why a worker is down, but not every 10 ms. */
-static void complain(struct worker *w, const char *words, const char *prefix)
+void worker_complain(struct worker *w, const char *words, const char *prefix)
 {
 	uint64_t now = process_now_ns();
 	bool same = strcmp(w->trouble, words) == 0;
@@ -187,7 +186,7 @@ void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot)
 	memcpy(words, s->words, sizeof(words));
 	if (never_ready) {
 		w->failed_starts++;
-		complain(w, words, "cannot start");
+		worker_complain(w, words, "cannot start");
 	} else {
 		snprintf(w->trouble, sizeof(w->trouble), "died: %.*s", (int)sizeof(w->trouble) - 8, words);
 	}
@@ -234,7 +233,7 @@ static void start_worker(struct supervisor *sup, uint32_t worker)
 	}
 	if (rc != -EAGAIN)
 		w->failed_starts++;
-	complain(w, why, "cannot start");
+	worker_complain(w, why, "cannot start");
 	backoff_note(&sup->primary->config.group[w->group], &w->next_start_ns, &w->backoff_ns, 0, true);
 }
 

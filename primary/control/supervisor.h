@@ -241,6 +241,9 @@ bool worker_is_lost(const struct supervisor *sup, uint32_t worker);
 
 /* The incarnation in `slot` is gone or will never serve: the worker gets another one, after a pause that grows. */
 void worker_lost(struct supervisor *sup, uint32_t worker, uint32_t slot);
+/* Why it is down, or cannot have buckets: its trouble from now on. The same words are logged every 30 s at most, as
+ * NAME: prefix: words. */
+void worker_complain(struct worker *w, const char *words, const char *prefix);
 /* A process has ended that has lived for so long: when the next may start. 10 ms after the first, doubling to 1 s; at
  * once after a steady life. */
 void backoff_note(const struct config_group *group, uint64_t *next_start_ns, uint64_t *backoff_ns, uint64_t lived_ns,

@@ -350,6 +350,40 @@ static void what_is_held_goes_to_a_version_that_reads_it(void **unused)
 	assert_int_equal(buckets_of_schema(1), FAKE_BUCKETS);
 }
 
+/* Nobody can convert it for want of the version's file: that is no death, is tried once a second, and said once. */
+static void what_is_held_without_its_file_is_tried_once_a_second(void **unused)
+{
+	char path[BATON_PATH_BYTES];
+	uint64_t first;
+
+	(void)unused;
+	only_game_0_is_new();
+	fake.poisoned = 1 + POISON;
+	begin_back();
+	wait_until(rig.reply != NULL);
+	assert_true(rig_ok());
+	assert_int_equal(sup()->held.count, 1);
+	assert_int_equal(unlink(rig_path(path, "new.so")), 0);
+	/* A process may have been started for it before: then a second must be over after its death. */
+	wait_until((sup()->held.bucket[0].again_ns = 0, !rig_worker(0)->transfer.open &&
+		    strstr(rig_worker(0)->trouble, "new.so, the file of version new, is gone: put it back")));
+	assert_int_equal(sup()->held.count, 1);
+	assert_true(sup()->held.bucket[0].deaths < HELD_TRIES);
+	first = rig_worker(0)->convert_again_ns;
+	assert_true(first > 0);
+	for (int i = 0; i < 300 && process_now_ns() < first; i++) {
+		rig_turn();
+		/* as long as the second is not over; the machine may be busy */
+		assert_true(!rig_worker(0)->transfer.open || process_now_ns() >= first);
+	}
+	rig_plugin("new.so", NEW);
+	rig_worker(0)->convert_again_ns = 0; /* a second is over */
+	fake.poisoned = 0;
+	wait_until(sup()->held.count == 0);
+	settled();
+	assert_int_equal(buckets_of_schema(1), FAKE_BUCKETS);
+}
+
 /* A candidate that is still there could, and serves its own players. */
 static void what_is_held_is_tried_by_a_process_of_its_own(void **unused)
 {
@@ -567,6 +601,7 @@ int main(int argc, char **argv)
 		TEST(after_three_deaths_it_waits_for_an_operator, of_one),
 		TEST(what_is_held_goes_to_a_version_that_reads_it, of_one),
 		TEST(what_is_held_is_tried_by_a_process_of_its_own, of_new),
+		TEST(what_is_held_without_its_file_is_tried_once_a_second, of_one),
 		TEST(a_process_that_does_not_get_ready_is_given_up, of_one),
 		TEST(the_target_dies_and_the_next_one_takes_what_is_converted, of_new),
 		TEST(both_die_and_what_is_left_is_served, of_new),
