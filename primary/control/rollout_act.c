@@ -290,7 +290,7 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 	r->full = r->full && r->wish.resumed;
 	r->skip = r->undone = r->retiring = r->homed = false;
 	r->candidate_deaths = 0;
-	r->moving = r->restarting = r->control = false;
+	r->moving = r->restarting = r->control = r->forward = false;
 	r->why[0] = r->fired.gate[0] = '\0';
 	r->want = 0;
 	if (!r->wish.resumed) {

@@ -86,6 +86,7 @@ struct rollout {
 	bool moving;       /* buckets are not yet where they are wanted */
 	bool restarting;   /* the group's own workers do not yet run what they are to */
 	bool ordered;      /* the operation for one of the two is ours */
+	bool forward;      /* a restart with the candidate's file has been ordered */
 	bool hindered;     /* a roll back whose last attempt to move buckets failed */
 	bool retiring;     /* candidate and control are to leave */
 	bool mirroring;
