@@ -189,7 +189,8 @@ static void poll_weight(struct supervisor *sup, struct rollout *r)
 		return;
 	}
 	if (!r->in_place) {
-		r->why[0] = '\0';
+		if (!r->held)
+			r->why[0] = '\0';
 		rollout_event(sup, r, EV_MOVED, "");
 		return;
 	}
