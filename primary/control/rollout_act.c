@@ -287,7 +287,7 @@ static void act_refuse(struct supervisor *sup, struct rollout *r, const char *wh
 	}
 	rollout_audit(sup->primary, r, "refused", why);
 	r->by[0] = '\0';
-	answer(sup, r, reply_error("failed", why));
+	answer(sup, r, reply_error(r->wish.unknown ? "not_found" : "failed", why));
 }
 
 static void act_begin(struct supervisor *sup, struct rollout *r, const char *why)

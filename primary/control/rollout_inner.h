@@ -59,6 +59,7 @@ struct rollout_wish {
 	uint64_t began_ns;          /* CLOCK_MONOTONIC: its check; 0: not begun */
 	bool searching, asking;     /* the file is looked for, or known and asked */
 	bool known;                 /* it has answered */
+	bool unknown;               /* no file is of that version */
 	char path[BATON_PATH_BYTES];
 	struct version_find find;
 	struct plugin_ask ask;

@@ -139,6 +139,7 @@ static void a_pause_after_a_shadow_waits_for_no_gate(void **unused)
 
 	(void)unused;
 	gates_of(3, after);
+	rig.primary->config.rollout[0].analysis.gate[GATE_DROPS].max = 0.5; /* it takes no control to be judged */
 	to_on();
 	assert_true(ok(rollout_promote(rig.primary, &o)));
 	wait_until(r()->weight == 1000 || r()->why[0] || r()->at == AT_DEGRADED);
