@@ -254,7 +254,8 @@ void rollout_gates_poll(struct supervisor *sup, struct rollout *r)
 	if (say == GATES_WAIT)
 		return;
 	g->windows++;
-	g->passed = say == GATES_PASS || (say == GATES_INCONCLUSIVE && !failed_now(g) && !BATON_SABOTAGE(quiet_window_holds));
+	g->passed = say == GATES_PASS ||
+		    (say == GATES_INCONCLUSIVE && !failed_now(g) && !BATON_SABOTAGE(quiet_window_holds));
 	if (say == GATES_FAIL)
 		failed(sup, r);
 }
