@@ -73,7 +73,8 @@ static void act_step(struct supervisor *sup, struct rollout *r, const char *why)
 
 	(void)why;
 	rollout_unmirror(sup, r);
-	r->why[0] = '\0';
+	if (!r->held)
+		r->why[0] = '\0';
 	r->step_ns = rollout_wall_ns();
 	r->until_ns = 0;
 	if (r->at == AT_PAUSE)
@@ -121,7 +122,8 @@ static void act_arm(struct supervisor *sup, struct rollout *r, const char *why)
 static void act_pause(struct supervisor *sup, struct rollout *r, const char *why)
 {
 	r->paused = true;
-	snprintf(r->why, sizeof(r->why), "%s", why);
+	if (!r->held) /* what holds it is the better reason */
+		snprintf(r->why, sizeof(r->why), "%s", why);
 	rollout_audit(sup->primary, r, "paused", why);
 }
 
@@ -133,8 +135,10 @@ static void act_resume(struct supervisor *sup, struct rollout *r, const char *wh
 	if (r->paused && r->fired.gate[0]) /* it was the gate's doing: it gets another chance */
 		rollout_gates_arm(sup, r);
 	else if (r->at == AT_PAUSE && step && step->ns == 0)
-		r->skip = true; /* what it waits for is this order */
-	r->paused = false;
+		r->until_ns = process_now_ns(); /* the pause is over; what gates have not judged yet is waited for */
+	if (BATON_SABOTAGE(resume_passes_gates) && r->until_ns != 0)
+		r->skip = true;
+	r->paused = r->held = false;
 	r->fired.gate[0] = r->why[0] = '\0';
 	rollout_audit(sup->primary, r, "resumed", "");
 }
@@ -143,7 +147,7 @@ static void act_skip(struct supervisor *sup, struct rollout *r, const char *why)
 {
 	(void)why;
 	r->skip = true;
-	r->paused = false;
+	r->paused = r->held = false;
 	r->fired.gate[0] = r->why[0] = '\0';
 	rollout_audit(sup->primary, r, "promoted_step", "");
 }
@@ -156,9 +160,9 @@ static void act_full(struct supervisor *sup, struct rollout *r, const char *why)
 
 static void act_hold(struct supervisor *sup, struct rollout *r, const char *why)
 {
-	if (r->paused && r->fired.gate[0])
+	if (r->held || (BATON_SABOTAGE(operators_pause_hides_the_gate) && r->paused))
 		return; /* he knows */
-	r->paused = true;
+	r->paused = r->held = true;
 	snprintf(r->why, sizeof(r->why), "%s", why);
 	log_error("rollout of %s holds: %s", r->plan.name, r->why);
 	rollout_audit(sup->primary, r, "gate", why);
@@ -173,7 +177,7 @@ static void act_back(struct supervisor *sup, struct rollout *r, const char *why)
 	bool off = rollout_snapshot_call_off(sup, r);
 	snprintf(r->why, sizeof(r->why), "%.*s%s", off ? 140 : (int)sizeof(r->why) - 1, why,
 		 off ? "; the snapshot that was being written is removed" : "");
-	r->paused = r->full = r->skip = r->retiring = r->hindered = false;
+	r->paused = r->held = r->full = r->skip = r->retiring = r->hindered = false;
 	r->until_ns = r->retry_ns = 0;
 	r->want = 0;
 	r->control = false;
@@ -199,6 +203,7 @@ static void act_retire(struct supervisor *sup, struct rollout *r, const char *wh
 /* Nothing of it is left. */
 static void clear(struct rollout *r)
 {
+	r->held = false;
 	rollout_gates_disarm(r);
 	rollout_drop_images(r);
 	r->weight = r->want = 0;
@@ -275,9 +280,14 @@ static void act_refuse(struct supervisor *sup, struct rollout *r, const char *wh
 	log_warn("rollout of %s refused: %s", r->plan.name, why);
 	if (r->at == AT_DEGRADED && (r->wish.resumed || r->wish.answered))
 		snprintf(r->why, sizeof(r->why), "%s", why);
+	if (r->wish.resumed && !BATON_SABOTAGE(not_taken_up_is_forgotten)) { /* it had begun, and this is its end */
+		rollout_note_past(r, false);
+		clear(r);
+		r->full = false;
+	}
 	rollout_audit(sup->primary, r, "refused", why);
 	r->by[0] = '\0';
-	answer(sup, r, reply_error("failed", why));
+	answer(sup, r, reply_error(r->wish.unknown ? "not_found" : "failed", why));
 }
 
 static void act_begin(struct supervisor *sup, struct rollout *r, const char *why)
@@ -287,11 +297,13 @@ static void act_begin(struct supervisor *sup, struct rollout *r, const char *why
 	(void)why;
 	r->ever = true;
 	r->paused = r->paused && r->wish.resumed;
+	r->held = r->held && r->paused; /* it is still for an operator to say whether it goes on */
 	r->full = r->full && r->wish.resumed;
 	r->skip = r->undone = r->retiring = r->homed = false;
 	r->candidate_deaths = 0;
-	r->moving = r->restarting = r->control = false;
-	r->why[0] = r->fired.gate[0] = '\0';
+	r->moving = r->restarting = r->control = r->forward = false;
+	if (!r->held)
+		r->why[0] = r->fired.gate[0] = '\0';
 	r->want = 0;
 	if (!r->wish.resumed) {
 		r->weight = r->step = 0;

@@ -285,6 +285,7 @@ static int find_and_ask(struct supervisor *sup, struct rollout *r, char *why, si
 	}
 	if (w->path[0] == '\0') {
 		rc = version_find_poll(&w->find, w->path, why, bytes);
+		w->unknown = rc == -ENOENT;
 		if (rc)
 			return rc;
 	}

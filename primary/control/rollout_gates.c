@@ -18,7 +18,7 @@ struct rollout_gates {
 	bool armed;
 	bool judges;      /* there is a gate beside those of deaths that can be judged in this step */
 	bool no_control;
-	bool passed;      /* the latest window did */
+	bool passed;      /* the latest window has failed none */
 	uint32_t windows; /* since it was armed, whatever they said */
 	uint32_t controls; /* incarnations of control's processes: another sum, another control */
 	uint32_t said;    /* 1 + the gate that the log was told it waits for; 0: none yet */
@@ -96,6 +96,10 @@ void rollout_gates_arm(struct supervisor *sup, struct rollout *r)
 
 	if (!g)
 		return; /* crashes and stalls need none of this */
+	if (r->want == 0 && !r->mirroring && !BATON_SABOTAGE(gates_outlive_the_shadow)) {
+		g->armed = false; /* a pause before the first weight: nobody has the candidate */
+		return;
+	}
 	bool first = !g->armed;
 	bool no_control = !r->control && !r->mirroring;
 	if (no_control && !g->no_control)
@@ -216,11 +220,21 @@ static void failed(struct supervisor *sup, struct rollout *r)
 	bool death = gate == GATE_CRASHES || gate == GATE_STALLS;
 	char why[ROLLOUT_WHY];
 
-	if (BATON_SABOTAGE(failing_gate_ignored))
-		return;
+	if (BATON_SABOTAGE(failing_gate_ignored) || (r->held && r->plan.pause_on_failure && !death))
+		return; /* he knows, and the first is named */
 	snprintf(why, sizeof(why), "gate %s: %.120s", rollout_gate_name(gate), result->why);
 	fired(r, gate, result);
 	rollout_event(sup, r, r->plan.pause_on_failure && !death ? EV_GATE_PAUSE : EV_GATE, why);
+}
+
+/* In the latest window, if not often enough to end the rollout; one in which nothing was judged takes nothing back. */
+static bool failed_now(const struct rollout_gates *g)
+{
+	bool failed = false;
+
+	for (uint32_t i = 0; i < GATE_CRASHES; i++)
+		failed |= gates_result(&g->engine, (enum config_gate_id)i)->verdict == GATE_FAIL;
+	return failed;
 }
 
 void rollout_gates_poll(struct supervisor *sup, struct rollout *r)
@@ -240,7 +254,8 @@ void rollout_gates_poll(struct supervisor *sup, struct rollout *r)
 	if (say == GATES_WAIT)
 		return;
 	g->windows++;
-	g->passed = say == GATES_PASS;
+	g->passed = say == GATES_PASS ||
+		    (say == GATES_INCONCLUSIVE && !failed_now(g) && !BATON_SABOTAGE(quiet_window_holds));
 	if (say == GATES_FAIL)
 		failed(sup, r);
 }

@@ -59,6 +59,7 @@ struct rollout_wish {
 	uint64_t began_ns;          /* CLOCK_MONOTONIC: its check; 0: not begun */
 	bool searching, asking;     /* the file is looked for, or known and asked */
 	bool known;                 /* it has answered */
+	bool unknown;               /* no file is of that version */
 	char path[BATON_PATH_BYTES];
 	struct version_find find;
 	struct plugin_ask ask;
@@ -68,6 +69,7 @@ struct rollout {
 	uint32_t group;
 	enum rollout_at at;
 	enum rollout_at before; /* the order that is checked */
+	enum rollout_at saved;  /* where it is by what the file says */
 	bool ever; /* there has been one */
 	struct rollout_wish wish;
 	struct config_rollout plan;
@@ -78,6 +80,7 @@ struct rollout {
 	bool undone;       /* the rollback is an undo: it ends healthy */
 	bool full, skip;   /* orders: no more waiting; not in this step */
 	bool paused;       /* an operator is waited for, whatever the step */
+	bool held;         /* ... by a gate, or the deadline, which `why` names */
 	uint32_t step;     /* index in plan.step; plan.steps: through */
 	uint32_t weight;   /* permille that the candidate has */
 	uint32_t want;     /* that its buckets are moved to */
@@ -86,6 +89,7 @@ struct rollout {
 	bool moving;       /* buckets are not yet where they are wanted */
 	bool restarting;   /* the group's own workers do not yet run what they are to */
 	bool ordered;      /* the operation for one of the two is ours */
+	bool forward;      /* a restart with the candidate's file has been ordered */
 	bool hindered;     /* a roll back whose last attempt to move buckets failed */
 	bool retiring;     /* candidate and control are to leave */
 	bool mirroring;
@@ -231,8 +235,17 @@ void rollout_gates_free(struct rollout *r);
 /* rollout_store.c. durable: wait until it is on the disk; only while nothing is under way. */
 void rollout_save(struct primary *primary, bool durable);
 void rollout_load(struct primary *primary);
+
+/* rollout_file.c */
 /* The directory that the file is in, and the one above it. */
 void rollout_make_directory(const char *path);
+/* Whole or not at all; durable: it is on the disk. 0 or -errno. */
+int rollout_file_write(const char *path, const char *text, bool durable);
+/* Under another name, by which the next primary knows that it is not true any more; and what lies there is not needed. */
+void rollout_file_put_aside(const char *path);
+void rollout_file_drop_aside(const char *path);
+/* That, or what was put aside (stale). False: there is neither. */
+bool rollout_file_find(const char *path, char found[BATON_PATH_BYTES + 8], bool *stale);
 
 /* rollout_show.c */
 enum rollout_state rollout_state_of(const struct rollout *r);

@@ -94,6 +94,7 @@ static void order(struct supervisor *sup, struct rollout *r)
 				   on_restarted, r->group, why, sizeof(why));
 	sup->primary->rollouts->ordering = false;
 	r->ordered = rc == 0;
+	r->forward = r->forward || (rc == 0 && !r->moving && r->at == AT_COMPLETE);
 	if (rc)
 		waits(r, r->moving ? "buckets cannot be moved yet" : "the group's workers cannot be restarted yet", why);
 }
@@ -188,7 +189,8 @@ static void poll_weight(struct supervisor *sup, struct rollout *r)
 		return;
 	}
 	if (!r->in_place) {
-		r->why[0] = '\0';
+		if (!r->held)
+			r->why[0] = '\0';
 		rollout_event(sup, r, EV_MOVED, "");
 		return;
 	}
@@ -240,8 +242,20 @@ static void poll_settle(struct supervisor *sup, struct rollout *r)
 		rollout_event(sup, r, EV_EMPTY, "");
 }
 
+/* A restart that was giving the group the candidate's file when the roll back began went on to its end: that file is not
+ * the group's for it. */
+static void take_back_the_file(struct supervisor *sup, struct rollout *r)
+{
+	if (!r->forward || r->ordered)
+		return;
+	r->forward = false;
+	if (strcmp(sup->group_path[r->group], r->candidate.path) == 0 && !BATON_SABOTAGE(refused_file_stays_the_groups))
+		memcpy(sup->group_path[r->group], r->stable.path, sizeof(r->stable.path));
+}
+
 static void poll_rollback(struct supervisor *sup, struct rollout *r)
 {
+	take_back_the_file(sup, r);
 	if (r->moving || r->ordered) {
 		order(sup, r);
 		return;

@@ -80,6 +80,8 @@ void rollout_unmirror(struct supervisor *sup, struct rollout *r)
 		return;
 	shadow_end(sup, r->group);
 	r->mirroring = false;
+	if (!BATON_SABOTAGE(gates_outlive_the_shadow))
+		rollout_gates_disarm(r); /* there is nothing to judge until the next weight */
 	/* Their processes have no records of the group's: the next step has others. */
 	rollout_retire(sup, r, ROLE_CANDIDATE);
 	rollout_retire(sup, r, ROLE_CONTROL);

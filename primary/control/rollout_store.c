@@ -2,13 +2,10 @@
  * next primary goes on at the step that stands there, so it is never one that is further than the last one was. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "reply.h"
@@ -103,53 +100,30 @@ static json_t *group_json(const struct rollout *r)
 
 /* ---- writing ---- */
 
-void rollout_make_directory(const char *path)
+/* Of a rollout that has gone back the file says that it is under way. */
+static bool says_too_much(const struct rollout *r)
 {
-	char dir[BATON_PATH_BYTES];
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	char *end = strrchr(dir, '/');
-	if (!end || end == dir)
-		return;
-	*end = '\0';
-	char *above = strrchr(dir, '/');
-	if (above && above != dir) {
-		*above = '\0';
-		mkdir(dir, 0755);
-		*above = '/';
-	}
-	mkdir(dir, 0750);
+	return (rollout_at_risk(r->saved) || r->saved == AT_CHECK) &&
+	       (r->at == AT_ROLLBACK || r->at == AT_DEGRADED ||
+		(r->at == AT_IDLE && r->pasts > 0 && !r->past[r->pasts - 1].promoted));
 }
 
-/* Whole or not at all. */
-static int write_file(const char *path, const char *text, bool durable)
+static void written(const struct primary *primary, bool well)
 {
-	char part[BATON_PATH_BYTES + 8];
-	size_t bytes = strlen(text);
-	int rc = 0, fd;
+	const struct rollouts *all = primary->rollouts;
+	bool too_much = false;
 
-	snprintf(part, sizeof(part), "%s.part", path);
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0 && errno == ENOENT) {
-		rollout_make_directory(path);
-		fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	for (uint32_t g = 0; g < primary->config.groups; g++) {
+		struct rollout *r = all->of[g];
+
+		if (r && well)
+			r->saved = r->at == AT_CHECK && !r->wish.resumed ? r->before : r->at;
+		too_much = too_much || (r && says_too_much(r));
 	}
-	if (fd < 0)
-		return -errno;
-	ssize_t n = write(fd, text, bytes);
-	if (n < 0)
-		rc = -errno;
-	else if ((size_t)n != bytes)
-		rc = -ENOSPC;
-	if (rc == 0 && durable && fdatasync(fd) != 0)
-		rc = -errno;
-	if (close(fd) != 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(part, path) != 0)
-		rc = -errno;
-	if (rc != 0)
-		unlink(part);
-	return rc;
+	if (well)
+		rollout_file_drop_aside(all->path);
+	else if (too_much) /* a full disk has room for another name */
+		rollout_file_put_aside(all->path);
 }
 
 /* A kill of the primary loses nothing that rename() has seen. Waiting for the disk is for when nothing is under way:
@@ -167,9 +141,10 @@ void rollout_save(struct primary *primary, bool durable)
 	json_object_set_new(o, "groups", groups);
 	char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	if (text && !BATON_SABOTAGE(rollout_not_kept))
-		rc = write_file(all->path, text, durable);
+		rc = rollout_file_write(all->path, text, durable);
 	free(text);
 	json_decref(o);
+	written(primary, rc == 0);
 	if (rc != 0 && !all->complained)
 		log_warn("rollouts: %s: %s: a restart of batond would not know what is under way until that is mended",
 			 all->path, strerror(-rc));
@@ -284,7 +259,7 @@ static enum rollout_at at_from(const json_t *o)
 }
 
 /* What it was at says what there is to do now: stable owns everything again. */
-static void take_up(struct rollout *r, enum rollout_at at, bool sound)
+static void take_up(struct rollout *r, enum rollout_at at, bool sound, bool stale)
 {
 	const struct rollout_version candidate = r->candidate;
 
@@ -298,11 +273,17 @@ static void take_up(struct rollout *r, enum rollout_at at, bool sound)
 		r->weight = 0;
 		return;
 	}
-	if (at == AT_ROLLBACK || !sound) {
+	if (at == AT_ROLLBACK || !sound || stale) {
 		r->at = AT_DEGRADED;
-		if (at == AT_ROLLBACK)
-			rollout_note_past(r, false); /* as it would have been at the roll back's end */
+		if (at != AT_ROLLBACK)
+			snprintf(r->why, sizeof(r->why), "%s", stale ? "batond could not write down how it went on, and was ended: "
+				 "it may have been rolled back" : "batond was restarted, and what its file says of the steps makes no "
+				 "sense");
+		if (at != AT_ROLLBACK && stale)
+			rollout_bar(r, r->why);
+		rollout_note_past(r, false); /* as it would have been at the roll back's end */
 		r->weight = 0;
+		r->paused = r->held = r->full = false;
 		return;
 	}
 	if (r->step >= r->plan.steps) /* it was through: the last step once more */
@@ -320,10 +301,10 @@ static void take_up(struct rollout *r, enum rollout_at at, bool sound)
 	memcpy(r->wish.actor, r->actor, sizeof(r->wish.actor));
 }
 
-static void group_from(const json_t *o, struct rollout *r)
+static void group_from(const json_t *o, struct rollout *r, bool stale)
 {
 	char salt[24];
-	enum rollout_at at = at_from(o);
+	enum rollout_at at = r->saved = at_from(o);
 	bool sound = steps_from(o, r);
 
 	r->ever = truth_of(o, "ever");
@@ -343,22 +324,25 @@ static void group_from(const json_t *o, struct rollout *r)
 	text_to(o, "why", r->why, sizeof(r->why));
 	text_to(o, "snapshot", r->snapshot, sizeof(r->snapshot));
 	fired_from(o, &r->fired);
+	r->held = r->paused && r->fired.gate[0];
 	lists_from(o, r);
-	take_up(r, at, sound);
+	take_up(r, at, sound, stale);
 }
 
 void rollout_load(struct primary *primary)
 {
 	struct rollouts *all = primary->rollouts;
+	char path[BATON_PATH_BYTES + 8];
+	bool stale = false;
 	json_error_t error;
 	json_t *o;
 
-	if (access(all->path, F_OK) != 0 && errno == ENOENT)
+	if (!rollout_file_find(all->path, path, &stale))
 		return;
-	o = json_load_file(all->path, JSON_REJECT_DUPLICATES, &error);
+	o = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
 		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with "
-			  "what the configuration names", all->path, o ? "not of this version" : error.text);
+			  "what the configuration names", path, o ? "not of this version" : error.text);
 		json_decref(o);
 		return;
 	}
@@ -367,7 +351,7 @@ void rollout_load(struct primary *primary)
 
 		if (!json_is_object(group))
 			continue;
-		group_from(group, all->of[g]);
+		group_from(group, all->of[g], stale);
 		if (all->of[g]->at == AT_CHECK)
 			log_info("rollout of %s to %s: goes on at step %u of %u, %u permille", primary->config.group[g].name,
 				 all->of[g]->candidate.version, all->of[g]->step + 1, all->of[g]->plan.steps, all->of[g]->weight);

@@ -21,7 +21,7 @@ a_good_candidate_goes_through_all_steps() {
 		equal "versions" "$(versions)" "1 2" # stable stays warm to the end
 		served_on
 		wait_for '[ "$(row "[.gates[] | select(.verdict == \"pass\")] | length > 0")" = true ]' # a window was judged
-		order resume
+		order promote # resume would wait for every gate: what goes on by itself below does
 	done
 	over healthy
 	equal versions "$(versions)" 2

@@ -77,6 +77,8 @@ promote_full_waits_for_nothing() {
 	served_on
 }
 a_second_rollout_is_refused_unless_it_replaces() {
+	no_rollout
+	refused_order 4 "no version '9.9'" start game --to 9.9
 	begins_and_goes_to 100
 	refused_order 1 replace start game --to "$CANDIDATES/game_v2_clock.so"
 	equal "weight" "$(row .weight)" 100

@@ -130,6 +130,23 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	assert_true(all_run("1"));
 }
 
+/* The candidate has a file of its own, and the group's workers are about to have it when somebody, or a death, says no. */
+static void one_that_ends_while_the_groups_workers_get_it_is_gone_back_from(void **unused)
+{
+	struct rollout_order o = order(NULL);
+
+	(void)unused;
+	start("r2.so");
+	o.full = true;
+	assert_true(ok(rollout_promote(rig.primary, &o)));
+	wait_until(r()->at == AT_COMPLETE && rig_worker(0)->slot != SLOT_NONE &&
+		   strcmp(rig_slot(rig_worker(0)->slot)->ready.version, "r2") == 0);
+	assert_true(ok(rollout_abort(rig.primary, &o)));
+	wait_until(r()->at == AT_DEGRADED);
+	only_the_groups_own();
+	assert_true(all_run("1"));
+}
+
 static void refused_for(const char *file, const char *words)
 {
 	const struct supervisor *sup = rig.primary->supervisor;
@@ -267,6 +284,7 @@ int main(int argc, char **argv)
 		TEST(an_abort_ends_one_that_is_looked_at),
 		TEST(who_was_refused_has_ordered_nothing),
 		TEST(a_file_replaced_in_its_place_is_gone_back_from),
+		TEST(one_that_ends_while_the_groups_workers_get_it_is_gone_back_from),
 		TEST(a_shadow_that_cannot_be_is_refused_before_anything_starts),
 		TEST(a_restart_that_crosses_its_start_is_waited_for),
 		TEST(a_worker_that_is_down_for_good_is_not_waited_for),
