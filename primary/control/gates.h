@@ -69,6 +69,12 @@
 #define GATE_P99_FLOOR_NS 5000000.0 /* a time slice of the scheduler and what it takes to get on */
 #define GATE_CYCLES_FLOOR 3000.0    /* a burst: about as many lines from another core as a burst of one packet moves */
 
+/* What entries have posted and sent, by what they are (enum stats_cause). */
+struct gate_fanout {
+	uint64_t causes[STATS_CAUSES]; /* packets, messages; of ticks: buckets times tick entries */
+	uint64_t posted[STATS_CAUSES], sent[STATS_CAUSES];
+};
+
 /* Sums over the workers of one role; each only grows. */
 struct gate_counts {
 	uint64_t packets;       /* settled */
@@ -81,6 +87,8 @@ struct gate_counts {
 	uint64_t noise_compared, noise_differed;   /* stable with stable */
 	uint64_t residence[STATS_HIST_BUCKETS];
 	uint64_t cycles[STATS_BURST_CLASSES][STATS_CYCLES_BUCKETS];
+	struct gate_fanout fanout;
+	struct gate_fanout at_large; /* of control's counts alone: what the group's other stable workers did meanwhile */
 };
 
 enum gate_verdict { GATE_OFF, GATE_PASS, GATE_FAIL, GATE_INCONCLUSIVE, GATE_DRY_FAIL }; /* as enum stats_verdict */
