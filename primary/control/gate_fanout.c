@@ -3,11 +3,11 @@
  * The denominator. Messages and packets a handled packet are what people see, but no packet alone decides them: a
  * bucket with a busy cell of the map in it has the messages of everybody there, and ticks send without being asked. So
  * what is held against the candidate is what its own packets, messages and ticks would have posted and sent at the
- * rates of stable (indirect standardisation), kind by kind. A message in a chain that never ends is one more cause, but
- * whatever began the chain was a packet or a tick, and is seen there.
+ * rates of stable (indirect standardisation), kind by kind. A message in a chain that never ends is one more cause,
+ * but whatever began the chain was a packet or a tick, and is seen there.
  *
- * What a tick does depends on how many players are near each other, which nobody counts: it may go with the buckets, the
- * packets or the messages of the slot. Whichever explains most is believed, or least, if it is to be too few.
+ * What a tick does depends on how many players are near each other, which nobody counts: it may go with the buckets,
+ * the packets or the messages of the slot. Whichever explains most is believed, or least, if it is to be too few.
  *
  * Chance. Few buckets, few cells: which of them control has is luck that lasts as long as the rollout, and no number of
  * windows evens it out. So it is too many only if it is more than both control and the group's other workers explain,
@@ -48,7 +48,8 @@ static bool expected_of(const struct gate_fanout *candidate, const struct refere
 
 		for (uint32_t by = 0; by < STATS_CAUSES; by++)
 			if (by == kind || kind == CAUSE_TICK)
-				widen((double)candidate->causes[by], events_of(ref, sends)[kind], ref->causes[by], &least, &most);
+				widen((double)candidate->causes[by], events_of(ref, sends)[kind], ref->causes[by],
+				      &least, &most);
 	}
 	if (isinf(most))
 		return false;
@@ -59,8 +60,8 @@ static bool expected_of(const struct gate_fanout *candidate, const struct refere
 
 /* low, high: what stable would have made of the causes; events: what was made of those that stable has as well.
  * Low and high are a packet's. */
-static void compare(const struct config_gate *config, double packets, double events, double low, double high, double floor,
-		    struct gate_slice *slice, bool *above, bool *below)
+static void compare(const struct config_gate *config, double packets, double events, double low, double high,
+		    double floor, struct gate_slice *slice, bool *above, bool *below)
 {
 	double least = gate_count_low((uint64_t)events) / packets, most = gate_count_high((uint64_t)events) / packets;
 

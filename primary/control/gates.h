@@ -72,7 +72,7 @@
 #define GATE_BURSTS      10u  /* of a class of burst size */
 #define GATE_P50_FLOOR_NS 500000.0  /* waking up another process on a core that has others to run */
 #define GATE_P99_FLOOR_NS 5000000.0 /* a time slice of the scheduler and what it takes to get on */
-#define GATE_FANOUT_PACKETS 50u /* of candidate and control each: a look at the least traffic that is judged as shipped */
+#define GATE_FANOUT_PACKETS 50u /* of candidate and control each: a look at min_packets as shipped */
 #define GATE_FANOUT_FLOOR 0.25  /* a packet: who has whom for a neighbour, and what is no flood */
 #define GATE_CYCLES_FLOOR 3000.0    /* a burst: about as many lines from another core as a burst of one packet moves */
 
@@ -95,7 +95,7 @@ struct gate_counts {
 	uint64_t residence[STATS_HIST_BUCKETS];
 	uint64_t cycles[STATS_BURST_CLASSES][STATS_CYCLES_BUCKETS];
 	struct gate_fanout fanout;
-	struct gate_fanout at_large; /* of control's counts alone: what the group's other stable workers did meanwhile */
+	struct gate_fanout at_large; /* of control's counts alone: the group's other stable workers */
 };
 
 enum gate_verdict { GATE_OFF, GATE_PASS, GATE_FAIL, GATE_INCONCLUSIVE, GATE_DRY_FAIL }; /* as enum stats_verdict */

@@ -1,5 +1,5 @@
-/* Fan-out: what a candidate posts and sends against what its packets, messages and ticks explain. BATON_TEST_SEED=n repeats
- * a run. */
+/* Fan-out: what a candidate posts and sends against what its packets, messages and ticks explain. BATON_TEST_SEED=n
+ * repeats a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
