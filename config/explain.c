@@ -86,6 +86,8 @@ const char *schema_unit(const struct schema_row *row)
 			return "percent, always written; max_ratio: a factor such as 1.2";
 		case GATE_NS:
 			return "ns, us, ms, s, m or h, always written; max_ratio: a factor such as 1.2";
+		case GATE_A_PACKET:
+			return "a number for each packet, such as 0.5; max_ratio: a factor such as 1.2";
 		case GATE_CYCLES_A_PACKET:
 			return "cycles, with k or M; max_ratio: a factor such as 1.2";
 		default:

@@ -82,6 +82,21 @@ static int factor(const char *text, double *out, struct problem *problem)
 	return 0;
 }
 
+/* Of messages or packets, for each packet. */
+static int a_packet(const char *text, double *out, struct problem *problem)
+{
+	char shown[SHOWN_BYTES];
+	double value;
+
+	value_shown(text, strlen(text), shown);
+	if (!decimal(text, "", &value))
+		return problem_set(problem, "expected a number for each packet such as 0.5, found %s", shown);
+	if (value > RATIO_MOST)
+		return problem_set(problem, "%s is out of range; allowed 0 to %.0f", shown, RATIO_MOST);
+	*out = value;
+	return 0;
+}
+
 static int amount(const struct schema_row *row, const char *text, double *out, struct problem *problem)
 {
 	static const struct schema_row ns = { "ns", SCHEMA_DURATION, .min = 1, .max = 3600000000000 };
@@ -92,6 +107,8 @@ static int amount(const struct schema_row *row, const char *text, double *out, s
 
 	if (unit == GATE_RATIO)
 		return percent(text, out, problem);
+	if (unit == GATE_A_PACKET)
+		return a_packet(text, out, problem);
 	if (number_parse(unit == GATE_NS ? &ns : unit == GATE_NUMBER ? &none : &cycles, text, &number, problem))
 		return -EINVAL;
 	*out = (double)number;
@@ -178,6 +195,8 @@ static void print_amount(const struct schema_row *row, const char *key, double v
 		return;
 	if (unit == GATE_RATIO)
 		snprintf(number, sizeof(number), "%.12g%%", value * 100);
+	else if (unit == GATE_A_PACKET)
+		snprintf(number, sizeof(number), "%.12g", value);
 	else
 		schema_format_number(unit == GATE_NS ? SCHEMA_DURATION : SCHEMA_INT, (uint64_t)value, number,
 				     sizeof(number));

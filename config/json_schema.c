@@ -119,6 +119,7 @@ static json_t *gate_schema(const struct schema_row *row)
 
 	for (int delta = 0; delta < (unit == GATE_NUMBER ? 1 : 2); delta++)
 		json_object_set_new(keys, delta ? "max_delta" : "max",
+				    unit == GATE_A_PACKET ? of_type("number") :
 				    unit == GATE_RATIO ? pattern(PERCENT) : unit == GATE_NS ? pattern(TIME) :
 				    unit == GATE_NUMBER ? integer(&count) :
 				    any_of(integer(&count), pattern(DECIMAL "([kMG]|[KMG]i)")));

@@ -16,7 +16,7 @@
 #include "stats_gates.h"
 
 #define STATS_MAGIC   0x3130737461745342ull
-#define STATS_VERSION 7u
+#define STATS_VERSION 8u
 
 /* X(name, help). Counters of packets, by the I/O lcore unless said otherwise. */
 #define CORE_STATS_COUNTERS(X) \

@@ -30,6 +30,8 @@ static const struct {
 	[GATE_RESIDENCE_P50] = { "latency_p50", GATE_NS },
 	[GATE_RESIDENCE_P99] = { "latency_p99", GATE_NS },
 	[GATE_CYCLES] = { "cycles_per_packet", GATE_CYCLES_A_PACKET },
+	[GATE_MESSAGES] = { "messages", GATE_A_PACKET },
+	[GATE_SENDS] = { "sends", GATE_A_PACKET },
 	[GATE_SHADOW_DIFF] = { "shadow_diff_ratio", GATE_RATIO },
 	[GATE_CRASHES] = { "crashes", GATE_NUMBER },
 	[GATE_STALLS] = { "stalls", GATE_NUMBER },

@@ -24,7 +24,7 @@ enum rollout_phase {
 /* What candidate and control are compared on. */
 enum config_gate_id {
 	GATE_DROPS, GATE_MALFORMED, GATE_ERROR_REPLIES, GATE_RESIDENCE_P50, GATE_RESIDENCE_P99, GATE_CYCLES,
-	GATE_SHADOW_DIFF, GATE_CRASHES, GATE_STALLS, GATE_COUNT
+	GATE_MESSAGES, GATE_SENDS, GATE_SHADOW_DIFF, GATE_CRASHES, GATE_STALLS, GATE_COUNT
 };
 
 /* What a gate said of its latest window, for monitors: follows enum gate_verdict (gates.h). */
@@ -34,7 +34,7 @@ enum stats_verdict {
 };
 
 /* What a gate's numbers are. */
-enum gate_unit { GATE_RATIO, GATE_NS, GATE_CYCLES_A_PACKET, GATE_NUMBER };
+enum gate_unit { GATE_RATIO, GATE_NS, GATE_CYCLES_A_PACKET, GATE_NUMBER, GATE_A_PACKET };
 
 /* "none", "healthy", "progressing", "paused", "degraded"; "?" for what is no state. So are the others. */
 const char *rollout_state_name(uint32_t state);

@@ -8,6 +8,9 @@
 
 #include "abi.h"
 
+/* What an entry that posts messages or sends packets may be. */
+enum stats_cause { CAUSE_PACKET, CAUSE_MESSAGE, CAUSE_TICK, STATS_CAUSES };
+
 /* Packets of one worker slot, as one I/O lcore knows them: whoever wants a worker's sums the lcores. Nothing is reset
  * by a new incarnation or another worker in the slot: who compares keeps a base (primary/control/gate_collect.h). w:
  * the I/O lcore  r: main lcore, monitors */
@@ -24,6 +27,11 @@ struct stats_slot {
 	uint64_t lost;          /* offered, and dropped at its death */
 	/* As the lanes by version: of bursts over 8 packets one in 8. Nanoseconds from receive to reap, by hist.h. */
 	uint64_t residence[256];
+	/* By what caused it, enum stats_cause. Of settled causes alone, as the lcore takes their cells, whatever becomes of
+	 * what is in them: the worker's own word is not asked. */
+	uint64_t posted[STATS_CAUSES], sent[STATS_CAUSES];
+	uint64_t messages;     /* settled and reaped, lost ones among them */
+	uint64_t bucket_ticks; /* per tick entry settled, the buckets that the slot owned then; of lcore 0 */
 } __attribute__((aligned(4096)));
 _Static_assert(sizeof(struct stats_slot) == 4096, "a page");
 

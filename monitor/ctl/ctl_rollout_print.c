@@ -50,7 +50,7 @@ static enum gate_unit unit_of(const char *gate)
 	return rollout_gate_unit(id);
 }
 
-/* As what it is: "0.12 %", "1.5 ms", "880 cycles", "1". */
+/* As what it is: "0.12 %", "1.5 ms", "880 cycles", "0.3 a packet", "1". */
 static const char *figure(const json_t *gate, const char *key, char out[32])
 {
 	double value = json_number_value(json_object_get(gate, key));
@@ -64,6 +64,8 @@ static const char *figure(const json_t *gate, const char *key, char out[32])
 		snprintf(out, 32, "%.3g ms", value / 1e6);
 	else if (unit == GATE_NS)
 		snprintf(out, 32, "%.3g us", value / 1e3);
+	else if (unit == GATE_A_PACKET)
+		snprintf(out, 32, "%.3g a packet", value);
 	else
 		snprintf(out, 32, unit == GATE_NUMBER ? "%.0f" : "%.0f cycles", value);
 	return out;

@@ -84,6 +84,9 @@ const char *gate_figure(char *text, size_t size, uint32_t gate, double value)
 	case GATE_RATIO:
 		snprintf(text, size, "%.3g%%", 100 * value);
 		return text;
+	case GATE_A_PACKET:
+		snprintf(text, size, "%.3g", value);
+		return text;
 	case GATE_NS:
 		return render_ns(text, size, value > 0 ? (uint64_t)value : 0);
 	default:

@@ -35,6 +35,15 @@ static void add_words(uint64_t *to, const uint64_t *page, size_t words)
 		to[i] += word(&page[i]);
 }
 
+static void add_fanout(struct gate_fanout *to, const struct stats_slot *s)
+{
+	to->causes[CAUSE_PACKET] += word(&s->packets);
+	to->causes[CAUSE_MESSAGE] += word(&s->messages);
+	to->causes[CAUSE_TICK] += word(&s->bucket_ticks);
+	add_words(to->posted, s->posted, STATS_CAUSES);
+	add_words(to->sent, s->sent, STATS_CAUSES);
+}
+
 /* What the slot's pages hold: of every I/O lcore, and of the worker. An lcore counts
  * the packets of a burst after what became of them: a look in between may have either without the other. */
 static void read_slot(const struct stats *stats, uint32_t slot, struct gate_counts *out)
@@ -49,19 +58,18 @@ static void read_slot(const struct stats *stats, uint32_t slot, struct gate_coun
 		out->drops += word(&s->refused) + word(&s->bad_verdict) + word(&s->belt_full) + word(&s->pending_full) +
 			      word(&s->park_expired) + word(&s->quarantined) + word(&s->lost);
 		add_words(out->residence, s->residence, STATS_HIST_BUCKETS);
+		add_fanout(&out->fanout, s);
 	}
 	add_words(&out->cycles[0][0], &stats->cycles[slot].bursts[0][0], STATS_BURST_CLASSES * STATS_CYCLES_BUCKETS);
 }
 
-/* to += now - base */
-#define GATE_WORDS (sizeof(struct gate_counts) / sizeof(uint64_t))
-static_assert(sizeof(struct gate_counts) % sizeof(uint64_t) == 0, "counts and nothing else");
-static void add_grown(struct gate_counts *to, const struct gate_counts *now, const struct gate_counts *base)
+/* to += now - base, of counts and nothing else */
+static void add_grown(void *to, const void *now, const void *base, size_t bytes)
 {
-	uint64_t *t = (uint64_t *)(void *)to;
-	const uint64_t *n = (const uint64_t *)(const void *)now, *b = (const uint64_t *)(const void *)base;
+	uint64_t *t = to;
+	const uint64_t *n = now, *b = base;
 
-	for (size_t i = 0; i < GATE_WORDS; i++)
+	for (size_t i = 0; i < bytes / sizeof(*t); i++)
 		t[i] += n[i] - b[i];
 }
 
@@ -74,7 +82,8 @@ static void begin(struct supervisor *sup, uint32_t slot, enum worker_role role)
 
 	read_slot(&sup->primary->stats, slot, &now);
 	if (book->slot[slot].used && !BATON_SABOTAGE(gone_forgotten))
-		add_grown(&book->gone[book->slot[slot].group][book->slot[slot].role], &now, &book->slot[slot].base);
+		add_grown(&book->gone[book->slot[slot].group][book->slot[slot].role], &now,
+			  &book->slot[slot].base, sizeof(now));
 	book->slot[slot].used = true;
 	book->slot[slot].group = sup->worker[sup->slot[slot].worker].group;
 	book->slot[slot].role = role;
@@ -131,7 +140,26 @@ void gate_collect(const struct supervisor *sup, uint32_t group, enum worker_role
 		if (!book->slot[i].used || book->slot[i].group != group || book->slot[i].role != role)
 			continue;
 		read_slot(&sup->primary->stats, i, &now);
-		add_grown(out, &now, &book->slot[i].base);
+		add_grown(out, &now, &book->slot[i].base, sizeof(now));
 	}
 	gate_collect_deaths(sup, group, role, out);
+}
+
+void gate_collect_fanout(const struct supervisor *sup, uint32_t group, enum worker_role role, struct gate_fanout *out)
+{
+	const struct gate_book *book = sup->gate_book;
+
+	memset(out, 0, sizeof(*out));
+	if (book == NULL)
+		return;
+	*out = book->gone[group][role].fanout;
+	for (uint32_t i = 0; i < sup->slots; i++) {
+		struct gate_fanout now = {0};
+
+		if (!book->slot[i].used || book->slot[i].group != group || book->slot[i].role != role)
+			continue;
+		for (uint32_t l = 0; l < sup->primary->stats.header->io_lcores; l++)
+			add_fanout(&now, stats_slot(&sup->primary->stats, l, i));
+		add_grown(out, &now, &book->slot[i].base.fanout, sizeof(now));
+	}
 }

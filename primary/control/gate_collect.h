@@ -25,6 +25,8 @@ void gate_book_death(struct supervisor *sup, uint32_t worker, bool stalled);
 /* All counts of the group's workers of that role since the primary started; shadow counts are left 0: shadow.h has
  * them. Only grows. About 15 KiB a slot are read: see gates_due(). */
 void gate_collect(const struct supervisor *sup, uint32_t group, enum worker_role role, struct gate_counts *out);
+/* Of the same what entries have posted and sent alone: out->at_large of what is collected for control. */
+void gate_collect_fanout(const struct supervisor *sup, uint32_t group, enum worker_role role, struct gate_fanout *out);
 /* Crashes and stalls alone; the rest is left as it is. */
 void gate_collect_deaths(const struct supervisor *sup, uint32_t group, enum worker_role role, struct gate_counts *out);
 

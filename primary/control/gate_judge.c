@@ -120,15 +120,19 @@ static const struct gate_slice *typical(const struct gate_slices *s, uint32_t co
 
 uint32_t gate_slice_samples(enum config_gate_id gate)
 {
-	return gate == GATE_RESIDENCE_P50 ? GATE_P50_SAMPLES : gate == GATE_RESIDENCE_P99 ? GATE_P99_SAMPLES : GATE_BURSTS;
+	return gate == GATE_RESIDENCE_P50 ? GATE_P50_SAMPLES : gate == GATE_RESIDENCE_P99 ? GATE_P99_SAMPLES :
+	       gate == GATE_CYCLES ? GATE_BURSTS : GATE_FANOUT_PACKETS;
 }
 
 void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gate, struct gate_finding *out)
 {
-	const char *unit = gate == GATE_CYCLES ? "cycles" : "ns";
+	bool fanout = gate == GATE_MESSAGES || gate == GATE_SENDS;
+	const char *unit = gate == GATE_CYCLES ? "cycles" : fanout ? "a packet" : "ns";
 	uint32_t count = slices->count < GATE_SLICES ? slices->count : GATE_SLICES;
 	uint32_t needed = gate_sign_needed(count, GATE_ALPHA);
-	uint32_t exceeded = (uint32_t)__builtin_popcountll(slices->exceeded & ((1ull << count) - 1));
+	uint32_t above = (uint32_t)__builtin_popcountll(slices->exceeded & ((1ull << count) - 1));
+	uint32_t below = (uint32_t)__builtin_popcountll(slices->below & ((1ull << count) - 1));
+	uint32_t exceeded = above > below ? above : below;
 
 	*out = (struct gate_finding){
 		.value = NAN, .control = NAN, .limit = NAN,
@@ -150,6 +154,7 @@ void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gat
 	out->fails = exceeded >= needed;
 	out->beyond = exceeded >= gate_sign_needed(count, GATE_ALPHA_NOW);
 	if (out->fails)
-		snprintf(out->why, sizeof(out->why), "above the limit in %u of %u slices, in the middle %.0f, control %.0f %s",
-			 exceeded, count, out->value, out->control, unit);
+		snprintf(out->why, sizeof(out->why), "%s the limit in %u of %u slices, in the middle %.*f, control %.*f %s",
+			 above > below ? "above" : "below", exceeded, count, fanout ? 3 : 0, out->value, fanout ? 3 : 0,
+			 out->control, unit);
 }

@@ -23,8 +23,13 @@ uint32_t gate_slice_samples(enum config_gate_id gate);
 /* A gate of slices, by its latest ones. */
 void gate_judge_slices(const struct gate_slices *slices, enum config_gate_id gate, struct gate_finding *out);
 
+/* A slice is over: it exceeded what is allowed, or was below what is to be. */
+void gate_slice_end(struct gate_slices *slices, const struct gate_slice *slice, bool exceeded, bool below);
+
 /* Ends the slices that have their samples, of each gate by itself. `now`: looks at candidate and control; the latter
  * is not read once it is gone. */
 void gate_slices_look(struct gates *gates, const struct gate_counts *candidate, const struct gate_counts *control);
+/* Of gate_slices_look(): messages and sends (gate_fanout.c). */
+void gate_fanout_look(struct gates *gates, const struct gate_counts *candidate, const struct gate_counts *control);
 
 #endif

@@ -24,10 +24,11 @@ static bool exceeds(const struct config_gate *config, double low, double high, d
 	return low > config->max && !(high > config->max);
 }
 
-static void slice_end(struct gate_slices *slices, const struct gate_slice *slice, bool exceeded)
+void gate_slice_end(struct gate_slices *slices, const struct gate_slice *slice, bool exceeded, bool below)
 {
 	slices->slice[slices->count % GATE_SLICES] = *slice;
 	slices->exceeded = slices->exceeded << 1 | exceeded;
+	slices->below = slices->below << 1 | below;
 	slices->count++;
 	slices->fresh++;
 	slices->partial = 0;
@@ -64,7 +65,7 @@ static void residence_look(struct gates *gates, bool p99, const uint64_t *candid
 	slice.value = c.low;
 	slice.control = high;
 	bool exceeded = exceeds(config, c.low, high, floor_of(gates, p99 ? GATE_P99_FLOOR_NS : GATE_P50_FLOOR_NS), &slice);
-	slice_end(slices, &slice, exceeded);
+	gate_slice_end(slices, &slice, exceeded, false);
 }
 
 /* ---- cycles ---- */
@@ -166,7 +167,7 @@ static void cycles_look(struct gates *gates, const struct gate_counts *candidate
 	struct gate_slice slice = {.value = sum.low / sum.weights, .control = sum.high / sum.weights};
 	bool exceeded = exceeds(&gates->analysis.gate[GATE_CYCLES], slice.value, slice.control,
 				floor_of(gates, sum.floor / sum.weights), &slice);
-	slice_end(&gates->cycle, &slice, exceeded);
+	gate_slice_end(&gates->cycle, &slice, exceeded, false);
 }
 
 void gate_slices_look(struct gates *gates, const struct gate_counts *candidate, const struct gate_counts *control)
@@ -176,4 +177,5 @@ void gate_slices_look(struct gates *gates, const struct gate_counts *candidate, 
 	residence_look(gates, false, candidate->residence, of_control);
 	residence_look(gates, true, candidate->residence, of_control);
 	cycles_look(gates, candidate, control);
+	gate_fanout_look(gates, candidate, control);
 }

@@ -14,6 +14,12 @@
 double gate_lower(uint64_t events, uint64_t of, double alpha);
 double gate_upper(uint64_t events, uint64_t of, double alpha);
 
+/* Bounds of the mean of a Poisson distribution of which `events` were seen, each missed in half of all cases at most:
+ * medians of the gamma distribution of shape events and events + 1 (F. Garwood, Biometrika 28, 1936), by their series
+ * (K. P. Choi, Proc. AMS 121, 1994), which is within a hundredth of an event. */
+double gate_count_low(uint64_t events);
+double gate_count_high(uint64_t events);
+
 /* Sign test: the least k such that of `tosses` (at most 64) fair ones k or more are heads with probability `alpha` at
  * most; tosses + 1 if there is none. */
 uint32_t gate_sign_needed(uint32_t tosses, double alpha);

@@ -17,7 +17,28 @@ static_assert((int)GATE_OFF == STATS_GATE_OFF && (int)GATE_PASS == STATS_GATE_PA
 static bool is_count(uint32_t gate) { return gate == GATE_CRASHES || gate == GATE_STALLS; }
 static bool is_of_slices(uint32_t gate)
 {
-	return gate == GATE_RESIDENCE_P50 || gate == GATE_RESIDENCE_P99 || gate == GATE_CYCLES;
+	return gate == GATE_RESIDENCE_P50 || gate == GATE_RESIDENCE_P99 || gate == GATE_CYCLES || gate == GATE_MESSAGES ||
+	       gate == GATE_SENDS;
+}
+
+/* All of them: of each slices, or NULL. */
+static struct gate_slices *slices_of(struct gates *gates, uint32_t gate)
+{
+	switch (gate) {
+	case GATE_RESIDENCE_P50: return &gates->p50;
+	case GATE_RESIDENCE_P99: return &gates->p99;
+	case GATE_CYCLES: return &gates->cycle;
+	case GATE_MESSAGES: return &gates->fanout[0];
+	case GATE_SENDS: return &gates->fanout[1];
+	default: return NULL;
+	}
+}
+
+static void none_fresh(struct gates *gates)
+{
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		if (is_of_slices(i))
+			slices_of(gates, i)->fresh = 0;
 }
 
 /* ---- beginning ---- */
@@ -34,8 +55,9 @@ void gates_begin(struct gates *gates, const struct config_analysis *analysis, ui
 	gates->warm_ns = now_ns + a->warmup_ns;
 	gates->window_ns = gates->look_ns = 0;
 	gates->begun = false;
-	gates->p50.count = gates->p99.count = gates->cycle.count = 0;
-	gates->p50.partial = gates->p99.partial = gates->cycle.partial = 0;
+	for (uint32_t i = 0; i < GATE_COUNT; i++)
+		if (is_of_slices(i))
+			slices_of(gates, i)->count = slices_of(gates, i)->partial = 0;
 	gates->guilty = GATE_COUNT;
 	memset(gates->failed, 0, sizeof(gates->failed));
 	for (uint32_t i = 0; i < GATE_COUNT; i++)
@@ -63,7 +85,7 @@ static struct gate_tally tally_of(const struct gate_counts *c)
 	return (struct gate_tally){
 		.packets = c->packets, .drops = c->drops, .malformed = c->malformed, .error_replies = c->error_replies,
 		.shadow_compared = c->shadow_compared, .shadow_differed = c->shadow_differed,
-		.noise_compared = c->noise_compared, .noise_differed = c->noise_differed,
+		.noise_compared = c->noise_compared, .noise_differed = c->noise_differed, .fanout = c->fanout,
 	};
 }
 
@@ -88,11 +110,19 @@ static bool words_went_back(const uint64_t *now, const uint64_t *base, size_t wo
 	return back;
 }
 
+static bool fanout_went_back(const struct gate_fanout *now, const struct gate_fanout *base)
+{
+	return words_went_back(now->causes, base->causes, STATS_CAUSES) ||
+	       words_went_back(now->posted, base->posted, STATS_CAUSES) ||
+	       words_went_back(now->sent, base->sent, STATS_CAUSES);
+}
+
 static bool went_back(const struct gates *gates, enum gate_side side, const struct gate_counts *c)
 {
 	tally_words now = {tally_of(c)}, base = {gates->latest[side]};
 
 	return words_went_back(now.word, base.word, TALLY_WORDS) ||
+	       (side == GATE_CONTROL && fanout_went_back(&c->at_large, &gates->fanout_base[GATE_SIDES])) ||
 	       words_went_back(c->residence, gates->residence[0][side], STATS_HIST_BUCKETS) ||
 	       words_went_back(c->residence, gates->residence[1][side], STATS_HIST_BUCKETS) ||
 	       words_went_back(&c->cycles[0][0], &gates->cycles[side][0][0], STATS_BURST_CLASSES * STATS_CYCLES_BUCKETS);
@@ -104,6 +134,9 @@ static void rebase(struct gates *gates, enum gate_side side, const struct gate_c
 	memcpy(gates->residence[0][side], c->residence, sizeof(c->residence));
 	memcpy(gates->residence[1][side], c->residence, sizeof(c->residence));
 	memcpy(gates->cycles[side], c->cycles, sizeof(c->cycles));
+	gates->fanout_base[side] = c->fanout;
+	if (side == GATE_CONTROL)
+		gates->fanout_base[GATE_SIDES] = c->at_large;
 }
 
 /* From here on, whatever was before. */
@@ -113,7 +146,7 @@ static void window_open(struct gates *gates, uint64_t now_ns, const struct gate_
 	rebase(gates, GATE_CANDIDATE, candidate);
 	if (!gates->control_gone)
 		rebase(gates, GATE_CONTROL, control);
-	gates->p50.fresh = gates->p99.fresh = gates->cycle.fresh = 0;
+	none_fresh(gates);
 	memset(&gates->worst, 0, sizeof(gates->worst));
 	gates->window_ns = now_ns;
 	gates->look_ns = now_ns + gates->analysis.interval_ns / GATE_SLICES;
@@ -168,12 +201,9 @@ static void judge(struct gates *gates, uint32_t gate, const struct gate_tally *c
 {
 	uint64_t least = gates->analysis.min_packets;
 
-	switch (gate) {
-	case GATE_RESIDENCE_P50: gate_judge_slices(&gates->p50, gate, found); break;
-	case GATE_RESIDENCE_P99: gate_judge_slices(&gates->p99, gate, found); break;
-	case GATE_CYCLES: gate_judge_slices(&gates->cycle, gate, found); break;
-	default: return gate_judge_ratio(&gates->analysis.gate[gate], gate, candidate, control, least, found);
-	}
+	if (!is_of_slices(gate))
+		return gate_judge_ratio(&gates->analysis.gate[gate], gate, candidate, control, least, found);
+	gate_judge_slices(slices_of(gates, gate), gate, found);
 	/* Slices have samples enough, but the window is none. */
 	if (!BATON_SABOTAGE(min_packets_ignored) && found->judged &&
 	    (candidate->packets < least || (control != NULL && control->packets < least))) {
@@ -308,7 +338,7 @@ enum gates_say gates_poll(struct gates *gates, uint64_t now_ns, const struct gat
 		return GATES_WAIT;
 	enum gates_say say = window_end(gates);
 	memcpy(gates->at_window, gates->latest, sizeof(gates->at_window));
-	gates->p50.fresh = gates->p99.fresh = gates->cycle.fresh = 0;
+	none_fresh(gates);
 	memset(&gates->worst, 0, sizeof(gates->worst));
 	gates->window_ns = now_ns;
 	return say;
@@ -332,5 +362,5 @@ bool gates_comparable(const struct gates *gates, enum config_gate_id gate)
 const char *gate_measure(enum config_gate_id gate)
 {
 	return gate == GATE_SHADOW_DIFF ? "compared" : gate == GATE_CYCLES ? "bursts" :
-	       is_of_slices(gate) ? "measured packets" : "packets";
+	       gate == GATE_RESIDENCE_P50 || gate == GATE_RESIDENCE_P99 ? "measured packets" : "packets";
 }

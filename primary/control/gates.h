@@ -35,6 +35,11 @@
  *
  * **Shadow differences** are the candidate's ratio minus the noise floor: control is stable compared with stable.
  *
+ * **Messages and sends** are events a packet, but held against what stable would have made of the candidate's own
+ * packets, messages and ticks, in slices as above: gate_fanout.c has why. Too few fail as well: `max_ratio` and
+ * `max_delta` hold either way, each way with a sign test of its own at GATE_ALPHA. A count's bounds are those that a
+ * Poisson mean is beyond in half of all cases; what comes in clusters is what slices are for.
+ *
  * **Immediate.** Crashes and stalls, and any gate with `immediate`, need no k of n. Crashes and stalls are judged at
  * every poll, in the warmup too; the others when their window ends, at GATE_ALPHA_NOW instead of GATE_ALPHA; a
  * malformed storm (more than GATE_STORM of the window's packets so far, and more than control's, both beyond a doubt
@@ -67,7 +72,15 @@
 #define GATE_BURSTS      10u  /* of a class of burst size */
 #define GATE_P50_FLOOR_NS 500000.0  /* waking up another process on a core that has others to run */
 #define GATE_P99_FLOOR_NS 5000000.0 /* a time slice of the scheduler and what it takes to get on */
+#define GATE_FANOUT_PACKETS 50u /* of candidate and control each: a look at min_packets as shipped */
+#define GATE_FANOUT_FLOOR 0.25  /* a packet: who has whom for a neighbour, and what is no flood */
 #define GATE_CYCLES_FLOOR 3000.0    /* a burst: about as many lines from another core as a burst of one packet moves */
+
+/* What entries have posted and sent, by what they are (enum stats_cause). */
+struct gate_fanout {
+	uint64_t causes[STATS_CAUSES]; /* packets, messages; of ticks: buckets times tick entries */
+	uint64_t posted[STATS_CAUSES], sent[STATS_CAUSES];
+};
 
 /* Sums over the workers of one role; each only grows. */
 struct gate_counts {
@@ -81,6 +94,8 @@ struct gate_counts {
 	uint64_t noise_compared, noise_differed;   /* stable with stable */
 	uint64_t residence[STATS_HIST_BUCKETS];
 	uint64_t cycles[STATS_BURST_CLASSES][STATS_CYCLES_BUCKETS];
+	struct gate_fanout fanout;
+	struct gate_fanout at_large; /* of control's counts alone: the group's other stable workers */
 };
 
 enum gate_verdict { GATE_OFF, GATE_PASS, GATE_FAIL, GATE_INCONCLUSIVE, GATE_DRY_FAIL }; /* as enum stats_verdict */
@@ -103,11 +118,12 @@ enum gates_say {
 	GATES_FAIL          /* a gate failed `failure_limit` of the last `of` windows, or an immediate one did once */
 };
 
-enum gate_side { GATE_CANDIDATE, GATE_CONTROL, GATE_SIDES };
+enum gate_side { GATE_CANDIDATE, GATE_CONTROL, GATE_SIDES }; /* after them, of fan-out alone: at large */
 
 /* What the ratios of a window are made of: differences, or a look. */
 struct gate_tally {
 	uint64_t packets, drops, malformed, error_replies, shadow_compared, shadow_differed, noise_compared, noise_differed;
+	struct gate_fanout fanout;
 };
 
 /* One comparison of quantiles. */
@@ -120,7 +136,7 @@ struct gate_slice {
 struct gate_slices {
 	uint32_t count, fresh; /* since gates_begin(), and since the last window's end */
 	uint64_t partial;      /* samples of the slice that goes on, of the side that has fewer */
-	uint64_t exceeded;     /* bit per slice, the latest lowest */
+	uint64_t exceeded, below; /* bit per slice, the latest lowest; `below` is of fan-out alone */
 	struct gate_slice slice[GATE_SLICES];
 };
 
@@ -137,7 +153,8 @@ struct gates {
 	/* looks at the beginning of the present slice: of p50, p99, cycles */
 	uint64_t residence[2][GATE_SIDES][STATS_HIST_BUCKETS];
 	uint64_t cycles[GATE_SIDES][STATS_BURST_CLASSES][STATS_CYCLES_BUCKETS];
-	struct gate_slices p50, p99, cycle;
+	struct gate_fanout fanout_base[GATE_SIDES + 1];
+	struct gate_slices p50, p99, cycle, fanout[2]; /* messages, sends */
 	/* of control: the worst slice of this window, and of its last whole one; 0: none */
 	struct gate_worst { double residence[2], cycles[STATS_BURST_CLASSES]; } worst, last_worst;
 	struct gate_tally last_control; /* its last whole window */

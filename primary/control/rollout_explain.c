@@ -35,6 +35,9 @@ static double judged_s(const struct config_analysis *a, bool shadow, double pps)
 		most = windows(a, pps, GATE_P50_SAMPLES);
 	if (!shadow && a->gate[GATE_RESIDENCE_P99].on && !a->gate[GATE_RESIDENCE_P99].dry_run)
 		most = largest(most, windows(a, pps, GATE_P99_SAMPLES));
+	for (uint32_t g = GATE_MESSAGES; g <= GATE_SENDS && !shadow; g++)
+		if (a->gate[g].on && !a->gate[g].dry_run)
+			most = largest(most, windows(a, pps, GATE_FANOUT_PACKETS));
 	return seconds(a->warmup_ns) + seconds(a->interval_ns) * most;
 }
 

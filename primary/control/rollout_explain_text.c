@@ -121,8 +121,9 @@ static void put_times(json_t *lines, const struct config_rollout *rollout, const
 		     rollout->name);
 	line(lines, "a step is left when each gate that can be judged in it has been, and has passed: latency_p99 takes "
 	     "%u", GATE_SLICES_LEAST * GATE_P99_SAMPLES);
-	line(lines, "  measured packets of candidate and control each, cycles_per_packet %u bursts of a size; else it "
-	     "holds", GATE_SLICES_LEAST * GATE_BURSTS);
+	line(lines, "  measured packets of candidate and control each, cycles_per_packet %u bursts of a size, messages and "
+	     "sends %u", GATE_SLICES_LEAST * GATE_BURSTS, GATE_SLICES_LEAST * GATE_FANOUT_PACKETS);
+	line(lines, "  packets; else it holds");
 	line(lines, "a gate that fails in every window %s after %s: warmup %.3g s + interval %.3g s x failure_limit %u",
 	     rollout->pause_on_failure ? "pauses it" : "rolls back", time_text(sums->steady_s, t), warmup, interval,
 	     a->failure_limit);

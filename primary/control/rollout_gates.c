@@ -186,6 +186,7 @@ static void collect(struct supervisor *sup, struct rollout *r, bool due)
 	}
 	gate_collect(sup, r->group, ROLE_CANDIDATE, &g->candidate);
 	gate_collect(sup, r->group, ROLE_CONTROL, &g->control);
+	gate_collect_fanout(sup, r->group, ROLE_STABLE, &g->control.at_large);
 	if (!r->mirroring)
 		return;
 	rollout_shadow_counts(sup, r, &shadow);

@@ -54,6 +54,9 @@ bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind
 {
 	struct slot_view *view = &io->slot[slot];
 	uint32_t posts = posts_most(kind), sends = BATON_SABOTAGE(sends_without_limit) ? UINT32_MAX : sends_most(kind);
+	struct stats_slot *counts = view->counts;
+	enum stats_cause of = kind == BELT_TICK ? CAUSE_TICK : kind == BELT_MESSAGE ? CAUSE_MESSAGE : CAUSE_PACKET;
+	uint32_t posted = 0, sent = 0;
 	bool sound = true;
 
 	for (; *waiting != 0 && sound; (*waiting)--, view->belt.out_reaped++) {
@@ -66,11 +69,17 @@ bool emit_cells(struct io_lcore *io, uint32_t slot, uint64_t cause, uint8_t kind
 			break;
 		if (head.kind == BELT_OUT_MESSAGE && posts != 0) {
 			posts--;
+			posted++;
 			sound = emit_message(io, view, &head, cell->data);
 		} else {
 			sound = head.kind == BELT_OUT_PACKET && sends != 0 && emit_packet(io, view, &head, cell->data);
 			sends--;
+			sent++;
 		}
+	}
+	if (!BATON_SABOTAGE(cells_uncounted)) {
+		stats_add(&counts->posted[of], posted);
+		stats_add(&counts->sent[of], sent);
 	}
 	return sound;
 }

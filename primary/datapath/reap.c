@@ -111,6 +111,7 @@ static inline void prefetch_settled(const struct belt_producer *belt, uint32_t c
 
 static void message_reaped(struct io_lcore *io, uint32_t slot, const struct belt_shadow *shadow, uint32_t verdict)
 {
+	stats_add(&io->slot[slot].counts->messages, 1);
 	if (baton_unlikely(io->moves != 0))
 		move_packet_reaped(io, slot, shadow->bucket, shadow->service);
 	if (baton_likely((verdict & 0xffffu) == BATON_NO_REPLY)) {

@@ -150,6 +150,7 @@ void ticks_reaped(struct io_lcore *io, uint32_t slot, const struct belt_shadow *
 {
 	struct slot_ticks *view = &io->slot[slot].ticks;
 
+	stats_add(&io->slot[slot].counts->bucket_ticks, io->slot[slot].buckets);
 	view->open &= ~(1ull << shadow->move);
 	if (verdict == TICK_BEHIND && !BATON_SABOTAGE(behind_ignored))
 		view->wanted |= 1ull << shadow->move;

@@ -14,6 +14,8 @@
 	X(clock)     /* its times of replies are not the entry's, but of a clock of its own: digest() leaves them out */ \
 	X(errors)    /* one MOVE in FAULT_EVERY is answered as if the bucket was full */ \
 	X(ticks)     /* the tick of a bucket sends one packet more, every eighth time */ \
+	X(posts)     /* each packet posts two messages more, which nobody wants */ \
+	X(sends)     /* each packet sends four more, to nobody's address */ \
 	X(malformed) /* one packet in LOSS_EVERY is taken for none of the protocol */ \
 	X(drops)     /* one packet in LOSS_EVERY saves more than a packet may: undone and dropped by the runtime */
 #define X(name) FAULT_##name,
@@ -36,6 +38,7 @@ enum fault { FAULTS(X) };
 #define ENUM_OF(name) FAULT_##name
 #define ENUM(name) ENUM_OF(name)
 static const enum fault fault = ENUM(FAULT);
+static const struct baton_peer nobody = {.ip = 0x0200000a, .udp_port = 0x0100};
 
 static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_packet *packet, uint8_t *data);
 static void candidate_tick(struct baton_ctx *ctx, uint64_t number);
@@ -131,6 +134,14 @@ static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_
 			return baton_reply_error((uint16_t)sizeof(*move));
 		}
 		break;
+	case FAULT_posts: /* of a kind that the game knows not */
+		for (uint32_t i = 0; i < 2; i++)
+			baton_post(ctx, (ctx->bucket + 1 + i) % ctx->buckets, "\377", 1);
+		break;
+	case FAULT_sends:
+		for (uint32_t i = 0; i < 4; i++)
+			baton_send(ctx, &nobody, "more", 4);
+		break;
 	case FAULT_malformed: return now ? baton_drop_malformed() : verdict;
 	case FAULT_drops:
 		if (moved && now)
@@ -143,7 +154,6 @@ static baton_verdict candidate_packet(struct baton_ctx *ctx, const struct baton_
 /* Of a bucket with players: to nobody's address, for only a shadow may have this fault. */
 static void candidate_tick(struct baton_ctx *ctx, uint64_t number)
 {
-	static const struct baton_peer nobody = {.ip = 0x0200000a, .udp_port = 0x0100};
 	uint32_t iter = 0;
 	uint64_t key;
 

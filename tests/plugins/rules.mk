@@ -1,7 +1,7 @@
 # Plugins that no one should run, for the tests: tests/plugins/NAME.c -> build/test-plugins/NAME.so, built like others.
 TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(dir $(PLUGINS))test-plugins/%.so,$(sort $(wildcard tests/plugins/*.c)))
 # Candidates of a rollout, each with a fault: tests/plugins/game_v2.c once more, as game_v2_FAULT.so.
-CANDIDATE_FAULTS := crash hang slow wrong clock errors malformed drops ticks
+CANDIDATE_FAULTS := crash hang slow wrong clock errors malformed drops ticks posts sends
 CANDIDATES := $(CANDIDATE_FAULTS:%=$(dir $(PLUGINS))test-plugins/game_v2_%.so)
 TEST_PLUGINS += $(CANDIDATES)
 

@@ -45,6 +45,9 @@ one_that_is_slow() { bad slow cycles_per_packet 100000 "$WEIGHT" nobody; }
 one_that_answers_errors() { bad errors error_reply_ratio 50000 "$WEIGHT" its_own; }
 one_that_takes_packets_for_malformed() { bad malformed malformed_ratio 50000 "$WEIGHT" its_own; }
 one_that_drops() { bad drops drop_ratio 50000 "$WEIGHT" its_own; }
+# Their replies are what they should be: but for this nobody would know before other workers have too much to do.
+one_that_posts_too_much() { bad posts messages 100000 "$WEIGHT" nobody; }
+one_that_sends_too_much() { bad sends sends 100000 "$WEIGHT" nobody; }
 # In shadow: its replies are compared and never sent, and no bucket is ever its own.
 one_that_is_wrong() {
 	ANALYSIS="interval: 1s, warmup: 200ms, min_packets: 50" # a bucket that differs is compared again after a snapshot only
@@ -67,5 +70,7 @@ claim a_candidate_that_is_slow_goes_back one_that_is_slow
 claim a_candidate_that_answers_errors_goes_back one_that_answers_errors
 claim a_candidate_that_takes_packets_for_malformed_goes_back one_that_takes_packets_for_malformed
 claim a_candidate_that_drops_goes_back one_that_drops
+claim a_candidate_that_posts_too_much_goes_back one_that_posts_too_much
+claim a_candidate_that_sends_too_much_goes_back one_that_sends_too_much
 claim a_candidate_that_is_wrong_is_caught_in_shadow one_that_is_wrong
 claim the_ledger_is_exact_after_rollbacks the_ledger_is_exact

@@ -12,7 +12,7 @@ batond_config() {
 	rollouts:
 	  - group: $PLUGIN
 	    steps: $STEPS
-	    analysis: {gates: {drop_ratio: off, malformed_ratio: off, error_reply_ratio: off, latency_p50: off, latency_p99: off, cycles_per_packet: off, shadow_diff_ratio: off}}
+	    analysis: {gates: {drop_ratio: off, malformed_ratio: off, error_reply_ratio: off, latency_p50: off, latency_p99: off, cycles_per_packet: off, messages: off, sends: off, shadow_diff_ratio: off}}
 	$ROLLOUT_EXTRA
 	END
 }

@@ -150,6 +150,7 @@ static void classes_name_what_a_reload_can_carry_out(void **state)
 				  "rollouts[].analysis.gates.error_reply_ratio "
 				  "rollouts[].analysis.gates.latency_p50 rollouts[].analysis.gates.latency_p99 "
 				  "rollouts[].analysis.gates.cycles_per_packet "
+				  "rollouts[].analysis.gates.messages rollouts[].analysis.gates.sends "
 				  "rollouts[].analysis.gates.shadow_diff_ratio rollouts[].analysis.gates.crashes "
 				  "rollouts[].analysis.gates.stalls "
 				  "workers.start_timeout control.operators.users control.operators.groups "

@@ -22,7 +22,8 @@ static void everything_that_is_written_is_kept(void **state)
 		  "  analysis:\n    interval: 250ms\n    warmup: none\n    min_packets: 20k\n    failure_limit: 2\n"
 		  "    of_windows: 2\n    gates:\n      drop_ratio: {max: 1%, max_delta: 0.05%}\n"
 		  "      latency_p99: {max_ratio: 1.2, max: 250us}\n      cycles_per_packet: {max: 20k, dry_run: true}\n"
-		  "      malformed_ratio: off\n      error_reply_ratio: {max_delta: 2%, immediate: true}\n");
+		  "      malformed_ratio: off\n      error_reply_ratio: {max_delta: 2%, immediate: true}\n"
+		  "      messages: {max: 4, max_delta: 0.5}\n      sends: off\n");
 	expect_good();
 	assert_int_equal(outcome.config.rollouts, 1);
 	assert_string_equal(r->name, "game");
@@ -57,7 +58,8 @@ static void everything_that_is_written_is_kept(void **state)
 	assert_true(g[GATE_RESIDENCE_P99].max == 250000 && g[GATE_RESIDENCE_P99].max_ratio == 1.2);
 	assert_true(isnan(g[GATE_RESIDENCE_P99].max_delta)); /* what is written stands for the whole gate */
 	assert_true(g[GATE_CYCLES].max == 20000 && g[GATE_CYCLES].dry_run && isnan(g[GATE_CYCLES].max_ratio));
-	assert_false(g[GATE_MALFORMED].on);
+	assert_false(g[GATE_MALFORMED].on || g[GATE_SENDS].on);
+	assert_true(g[GATE_MESSAGES].max == 4 && g[GATE_MESSAGES].max_delta == 0.5 && isnan(g[GATE_MESSAGES].max_ratio));
 	assert_true(g[GATE_ERROR_REPLIES].immediate && g[GATE_ERROR_REPLIES].max_delta == 0.02);
 	assert_true(g[GATE_CRASHES].on && g[GATE_CRASHES].max == 0 && g[GATE_CRASHES].immediate);
 	assert_true(g[GATE_STALLS].on && g[GATE_STALLS].max == 0 && g[GATE_STALLS].immediate);
@@ -78,6 +80,7 @@ static void expect_defaults(const struct config_rollout *r)
 	assert_true(g[GATE_DROPS].max_delta == 0.0005 && g[GATE_MALFORMED].max_delta == 0.0001);
 	assert_true(g[GATE_ERROR_REPLIES].max_delta == 0.001 && g[GATE_RESIDENCE_P50].max_ratio == 1.5);
 	assert_true(g[GATE_RESIDENCE_P99].max_ratio == 2 && g[GATE_CYCLES].max_ratio == 1.3);
+	assert_true(g[GATE_MESSAGES].max_ratio == 2.5 && g[GATE_SENDS].max_ratio == 2.5 && isnan(g[GATE_SENDS].max));
 	assert_true(g[GATE_SHADOW_DIFF].max_delta == 0.001 && isnan(g[GATE_SHADOW_DIFF].max));
 }
 

@@ -46,13 +46,18 @@ struct traffic {
 	double preempted;                /* ratio of bursts that take a million cycles more */
 	uint64_t compared;               /* by shadow */
 	double differs, noise;
+	double posts, sends;   /* of a packet */
+	double messages, hits; /* handled, of packets; posted by a message, which sends as many */
+	uint64_t bucket_ticks;
+	double tick_sends;     /* of a bucket's tick */
 	bool random;   /* events by chance, values spread by a tenth; else as many as they are to be */
-	double owed[8]; /* fractions of events */
+	double owed[16]; /* fractions of events */
 };
 
 static const struct traffic good_traffic = {
 	.packets = 2000, .drops = 0.001, .malformed = 0.002, .errors = 0.05, .residence = 100e3, .slow = 0.02,
 	.slow_residence = 2e6, .burst = 4, .cycles = 2000, .compared = 2000, .differs = 0.01, .noise = 0.01,
+	.posts = 0.6, .sends = 0.3, .messages = 0.5, .hits = 0.2, .bucket_ticks = 1000, .tick_sends = 0.8,
 };
 
 static inline uint64_t events(struct traffic *t, uint32_t which, uint64_t of, double ratio)
@@ -70,6 +75,20 @@ static inline double spread(const struct traffic *t, double value)
 	return t->random ? value * (0.95 + 0.1 * chance_unit()) : value;
 }
 
+static inline void deal_fanout(struct traffic *t, struct gate_fanout *f)
+{
+	uint64_t messages = events(t, 7, t->packets, t->messages);
+
+	f->causes[CAUSE_PACKET] += t->packets;
+	f->causes[CAUSE_MESSAGE] += messages;
+	f->causes[CAUSE_TICK] += t->bucket_ticks;
+	f->posted[CAUSE_PACKET] += events(t, 8, t->packets, t->posts);
+	f->sent[CAUSE_PACKET] += events(t, 9, t->packets, t->sends);
+	f->posted[CAUSE_MESSAGE] += events(t, 10, messages, t->hits);
+	f->sent[CAUSE_MESSAGE] += events(t, 11, messages, t->hits);
+	f->sent[CAUSE_TICK] += events(t, 12, t->bucket_ticks, t->tick_sends);
+}
+
 static inline void deal(struct traffic *t, struct gate_counts *c)
 {
 	uint64_t bursts = t->packets / t->burst, preempted = events(t, 0, bursts, t->preempted);
@@ -84,6 +103,7 @@ static inline void deal(struct traffic *t, struct gate_counts *c)
 	c->shadow_differed += events(t, 5, t->compared, t->differs);
 	c->noise_compared += t->compared;
 	c->noise_differed += events(t, 6, t->compared, t->noise);
+	deal_fanout(t, &c->fanout);
 	for (uint64_t i = 0; i < t->packets; i++)
 		c->residence[hist_bucket((uint64_t)spread(t, i < slow ? t->slow_residence : t->residence))]++;
 	for (uint64_t i = 0; i < bursts; i++) {
@@ -121,6 +141,7 @@ static inline void world_begin(void)
 	gate[GATE_ERROR_REPLIES] = gate_of(NAN, 0.01, NAN);
 	gate[GATE_RESIDENCE_P50] = gate[GATE_RESIDENCE_P99] = gate_of(NAN, NAN, 1.2);
 	gate[GATE_CYCLES] = gate_of(NAN, NAN, 1.15);
+	gate[GATE_MESSAGES] = gate[GATE_SENDS] = gate_of(NAN, NAN, 2.5);
 	gate[GATE_SHADOW_DIFF] = gate_of(NAN, 0.001, NAN);
 	gate[GATE_CRASHES] = gate[GATE_STALLS] = gate_of(0, NAN, NAN);
 	gate[GATE_CRASHES].immediate = gate[GATE_STALLS].immediate = true;
@@ -186,6 +207,8 @@ static inline void spoil(struct traffic *t, enum config_gate_id gate)
 	case GATE_RESIDENCE_P50: t->residence = 1.5e6; break; /* below p99, which is 2 ms */
 	case GATE_RESIDENCE_P99: t->slow_residence = 9e6; break;
 	case GATE_CYCLES: t->cycles *= 4; break;
+	case GATE_MESSAGES: t->posts *= 4; break;
+	case GATE_SENDS: t->tick_sends *= 6; break;
 	case GATE_SHADOW_DIFF: t->differs += 0.02; break;
 	case GATE_CRASHES: world.counts[0].crashes++; break;
 	case GATE_STALLS: world.counts[0].stalls++, world.counts[0].crashes++; break;

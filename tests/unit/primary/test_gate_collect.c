@@ -54,6 +54,9 @@ static void assert_collected(void)
 		for (size_t i = 0; i < sizeof(now) / sizeof(*n); i++)
 			assert_true(n[i] >= before[i]);
 		last[role] = now;
+		struct gate_fanout fanout;
+		gate_collect_fanout(sup(), 0, role, &fanout);
+		assert_memory_equal(&fanout, &expected[role].fanout, sizeof(fanout));
 		gate_collect(sup(), 1, role, &now); /* another group */
 		assert_int_equal(now.packets, 0);
 	}
@@ -71,6 +74,13 @@ static void work(uint32_t slot, struct gate_counts *e)
 	};
 
 	s->packets += packets, e->packets += packets;
+	e->fanout.causes[CAUSE_PACKET] += packets;
+	s->messages += some + 2, e->fanout.causes[CAUSE_MESSAGE] += some + 2;
+	s->bucket_ticks += some + 3, e->fanout.causes[CAUSE_TICK] += some + 3;
+	for (uint32_t i = 0; i < STATS_CAUSES; i++) {
+		s->posted[i] += some + 4 + i, e->fanout.posted[i] += some + 4 + i;
+		s->sent[i] += some + 8 + i, e->fanout.sent[i] += some + 8 + i;
+	}
 	s->error_replies += some, e->error_replies += some;
 	s->malformed += some + 1, e->malformed += some + 1;
 	for (uint32_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)

@@ -38,6 +38,9 @@ static void assert_counts(void)
 		assert_int_equal(c->park_expired, e->park_expired);
 		assert_int_equal(c->quarantined, e->quarantined);
 		assert_int_equal(c->lost, 0);
+		assert_memory_equal(c->posted, e->posted, sizeof(c->posted));
+		assert_memory_equal(c->sent, e->sent, sizeof(c->sent));
+		assert_int_equal(c->messages, e->messages);
 		packets += c->packets;
 		malformed += c->malformed;
 		all += samples(c->residence);
@@ -187,6 +190,60 @@ static void a_verdict_that_no_honest_worker_gives_is_counted(void **state)
 	assert_counts();
 }
 
+/* A cell to nobody's address: it counts like any other, for it is what the worker does. */
+static void one_sent(uint32_t slot)
+{
+	struct belt_out_cell *out = cell(slot, BELT_OUT_PACKET);
+
+	out->to.ip = 0x0200000a;
+}
+
+/* By slot and cause, whatever becomes of them; none before its cause is settled, and none that is forgotten. */
+static void cells_are_counted_of_the_slot_and_by_their_cause(void **state)
+{
+	struct belt_consumer *c = &worker[1];
+	uint32_t orphans;
+
+	(void)state;
+	offer_one(0);
+	settle(1, belt_take(c, BELT_SLOTS)); /* other packets on the way */
+	one_sent(0);
+	turn();
+	assert_counts();
+	post(0, 3, 40, 1); /* settles it */
+	turn();
+	expected[0].packets = expected[0].sent[CAUSE_PACKET] = 1;
+	expected[0].posted[CAUSE_PACKET] = 3;
+	assert_counts();
+	/* the three are worker 1's: the first sends twice, the second posts, the third does nothing */
+	assert_int_equal(belt_take(c, BELT_SLOTS), 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(kind_of(c, 0), BELT_MESSAGE);
+		for (uint32_t n = 0; i == 0 && n < 2; n++)
+			one_sent(1);
+		if (i == 1)
+			cell(1, BELT_OUT_MESSAGE)->bucket = 41;
+		belt_verdict(c, c->done, BATON_NO_REPLY);
+		belt_settle(c, c->done + 1);
+	}
+	turn();
+	expected[1].messages = 3;
+	expected[1].posted[CAUSE_MESSAGE] = 1;
+	expected[1].sent[CAUSE_MESSAGE] = 2;
+	assert_counts();
+	/* what it wrote of an entry that it did not settle is forgotten when it dies */
+	assert_int_equal(belt_take(c, BELT_SLOTS), 1);
+	cell(1, BELT_OUT_MESSAGE)->bucket = 41;
+	atomic_store_explicit(&state_control(&rig.state, 1)->commit[0].filled, c->filled, memory_order_release);
+	turn();
+	datapath_slot_blame(rig.dp, 1, &(struct death_blame){.attempts = 3, .counts = false});
+	datapath_slot_dead(rig.dp, 1);
+	turn();
+	assert_true(datapath_slot_recovered(rig.dp, 1, &orphans));
+	assert_counts();
+	drain_tx();
+}
+
 /* What a dead worker had not settled goes to the next one, and is counted of that. */
 static void what_is_redelivered_is_counted_where_it_is_settled(void **state)
 {
@@ -257,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_verdict_is_counted_of_the_slot_that_gave_it, begin, tear_down),
 		cmocka_unit_test_setup_teardown(residence_is_from_receive_to_reap, begin, tear_down),
+		cmocka_unit_test_setup_teardown(cells_are_counted_of_the_slot_and_by_their_cause, begin, tear_down),
 		cmocka_unit_test_setup_teardown(what_a_full_belt_drops_is_counted_of_its_slot, begin, tear_down),
 		cmocka_unit_test_setup_teardown(a_verdict_that_no_honest_worker_gives_is_counted, begin, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_redelivered_is_counted_where_it_is_settled, begin, tear_down),

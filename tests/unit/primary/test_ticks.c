@@ -304,7 +304,10 @@ static void groups_are_spread_over_the_period(void **state)
 		turn(0);
 		worker_step(0, 0);
 	}
-	uint64_t from = stats_io(&w.rig.stats, 0)->control_entries, step = ticks()->step;
+	uint64_t from = stats_io(&w.rig.stats, 0)->control_entries, step = ticks()->step, owned = 0, before = 0;
+
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		before += stats_slot(&w.rig.stats, 0, slot)->bucket_ticks;
 
 	for (uint32_t i = 1; i <= 3 * TICK_GROUPS; i++) {
 		set_time(w.now + PERIOD / TICK_GROUPS);
@@ -316,6 +319,10 @@ static void groups_are_spread_over_the_period(void **state)
 		assert_int_equal(stats_io(&w.rig.stats, 0)->control_entries - from, i); /* one group, to the one owner */
 		assert_int_equal(ticks()->step - step, i);
 	}
+	turn(0); /* the last one leaves the belt */
+	for (uint32_t slot = 0; slot < SLOTS; slot++)
+		owned += stats_slot(&w.rig.stats, 0, slot)->bucket_ticks;
+	assert_int_equal(owned - before, 3 * TICK_GROUPS * BUCKETS); /* each of all that its one owner has */
 	rig_destroy(&w.rig);
 }
 
