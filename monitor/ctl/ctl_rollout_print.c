@@ -77,7 +77,7 @@ static const char *figure(const json_t *gate, const char *key, char out[32])
 static const char *verdict_of(const json_t *gate)
 {
 	return is(gate, "verdict", "fail") ? "FAIL" : is(gate, "verdict", "dry_fail") ? "fail (dry run)" :
-	       is(gate, "verdict", "inconclusive") ? "too little" : text_of(gate, "verdict");
+	       text_of(gate, "verdict");
 }
 
 static void print_gates(FILE *out, const json_t *row)
@@ -116,13 +116,13 @@ static void print_workers(FILE *out, const json_t *row, const char *role)
 		fprintf(out, "%s%s", index ? ", " : "  ", json_string_value(name) ? json_string_value(name) : "?");
 }
 
-static void print_version(FILE *out, const json_t *row, const char *which)
+static void print_version(FILE *out, const json_t *row, const char *which, const char *label)
 {
 	const json_t *version = json_object_get(row, which);
 
 	if (!json_is_object(version))
 		return;
-	fprintf(out, "  %-10s %s, build %.12s", which, text_of(version, "version"), build_of(version));
+	fprintf(out, "  %-10s %s, build %.12s", label, text_of(version, "version"), build_of(version));
 	print_workers(out, row, which);
 	fputc('\n', out);
 }
@@ -171,6 +171,7 @@ static void print_advice(FILE *out, const json_t *row)
 void ctl_rollout_print_row(FILE *out, const json_t *row)
 {
 	const json_t *began = json_object_get(row, "began");
+	bool promoted = json_is_true(json_object_get(row, "promoted"));
 	char text[32];
 
 	ctl_rollout_print_line(out, row);
@@ -179,15 +180,22 @@ void ctl_rollout_print_row(FILE *out, const json_t *row)
 	if (text_of(row, "doing")[0])
 		fprintf(out, "  %-10s %s; then %s\n", "step", text_of(row, "doing"),
 			text_of(row, "next")[0] ? text_of(row, "next") : "it is promoted");
-	print_version(out, row, "stable");
-	print_version(out, row, "candidate");
+	/* Once it is promoted, who was the candidate serves everybody; who was stable is what `undo` goes back to. */
+	if (promoted) {
+		print_version(out, row, "candidate", "serves");
+		print_version(out, row, "stable", "before");
+	} else {
+		print_version(out, row, "stable", "stable");
+		print_version(out, row, "candidate", "candidate");
+	}
 	if (json_array_size(json_object_get(json_object_get(row, "workers"), "control")) > 0) {
 		fprintf(out, "  %-10s", "control");
 		print_workers(out, row, "control");
 		fputc('\n', out);
 	}
-	fprintf(out, "  %-10s %lld buckets%s\n", "exposed", number_of(row, "exposed_buckets"),
-		json_is_true(json_object_get(row, "one_way")) ? ", one way: what it writes stable cannot read" : "");
+	if (!promoted)
+		fprintf(out, "  %-10s %lld buckets%s\n", "exposed", number_of(row, "exposed_buckets"),
+			json_is_true(json_object_get(row, "one_way")) ? ", one way: what it writes stable cannot read" : "");
 	if (json_is_number(began))
 		fprintf(out, "  %-10s by %s at %s\n", "started", text_of(row, "started_by"),
 			when(json_number_value(began), text));

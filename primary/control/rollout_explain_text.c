@@ -137,6 +137,8 @@ static void put_times(json_t *lines, const struct config_rollout *rollout, const
 	if (rollout->deadline_ns)
 		line(lines, "deadline: %s, pauses until resumed apart; then it is rolled back",
 		     time_text((double)rollout->deadline_ns / 1e9, deadline));
+	if (rollout->deadline_ns && sums->fastest_s > (double)rollout->deadline_ns / 1e9)
+		line(lines, "(!) the fastest promotion takes longer: raise deadline, or shorten the steps");
 }
 
 static void put_cohort(json_t *lines, const struct config_rollout *rollout, const struct rollout_facts *facts)

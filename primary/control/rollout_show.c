@@ -139,6 +139,12 @@ json_t *rollout_past_row(const struct rollout_past *past)
 	return o;
 }
 
+/* The latest has ended so, and nothing was begun since. */
+static bool is_promoted(const struct rollout *r)
+{
+	return rollout_state_of(r) == ROLLOUT_HEALTHY && r->pasts > 0 && r->past[r->pasts - 1].promoted;
+}
+
 json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 {
 	const char *group = sup->primary->config.group[r->group].name;
@@ -153,6 +159,7 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 	reply_set_count(o, "weight", r->weight);
 	reply_set_count(o, "want", wanted(r));
 	json_object_set_new(o, "paused", json_boolean(r->paused));
+	json_object_set_new(o, "promoted", json_boolean(is_promoted(r)));
 	set_build(o, "stable", &r->stable);
 	set_build(o, "candidate", &r->candidate);
 	json_object_set_new(workers, "candidate", names_of(sup, r->group, ROLE_CANDIDATE));
@@ -226,7 +233,7 @@ void rollout_publish(struct supervisor *sup, struct rollout *r)
 	out.candidates = rollout_count(sup, r->group, ROLE_CANDIDATE);
 	out.controls = rollout_count(sup, r->group, ROLE_CONTROL);
 	out.one_way = r->one_way;
-	out.promoted = out.state == ROLLOUT_HEALTHY && r->pasts > 0 && r->past[r->pasts - 1].promoted;
+	out.promoted = is_promoted(r);
 	out.began_ns = r->began_ns;
 	if (r->until_ns > now && !r->paused)
 		out.until_ns = rollout_wall_ns() + (r->until_ns - now);

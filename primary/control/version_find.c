@@ -120,7 +120,7 @@ static int not_found(const struct version_find *find, char *why, size_t bytes)
 	if (find->more)
 		snprintf(more, sizeof(more), "; only %u files were asked", VERSION_FILES);
 	snprintf(why, bytes, "no version '%.*s' of plugin %s in or beside %s: found are %s%s%s; put it there, or give the "
-		 "path of a plugin", (int)sizeof(find->version) - 1, find->version, find->plugin, find->beside,
+		 "path of a plugin (with a /)", (int)sizeof(find->version) - 1, find->version, find->plugin, find->beside,
 		 find->seen[0] ? find->seen : "none", dumb, more);
 	return -ENOENT;
 }

@@ -166,7 +166,8 @@ a_full_disk_stops_nothing() {
 }
 # Viewers that flood, stop in mid-frame, never read, come by the hundred: an operator is answered all the time, and the
 # primary neither grows nor runs out of descriptors.
-abuse() { as "$VIEWER" - timeout 110 "$BIN/test-abuse" "$SOCKET" "$@" "$SEED"; }
+# timeout is outside: a program of another user cannot start one below /root, setpriv, which has been root, can.
+abuse() { timeout 110 setpriv --reuid="$VIEWER" --regid="$VIEWER" --clear-groups "$BIN/test-abuse" "$SOCKET" "$@" "$SEED"; }
 rss_kb() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$(batond_pid)/status"; }
 descriptors() { ls "/proc/$(batond_pid)/fd" | wc -l; }
 # borne KIND N, KIND N..: together, while an operator asks and gives orders.

@@ -27,6 +27,9 @@ a_good_candidate_goes_through_all_steps() {
 	equal versions "$(versions)" 2
 	equal "exit status of its status" "$(ctl rollout status game >/dev/null; echo $?)" 0
 	ctl rollout history game | grep -qw promoted
+	ctl rollout status game >"$WORK/status"
+	grep '^  serves  *2, build' "$WORK/status" && grep '^  before  *1, build' "$WORK/status"
+	must_fail grep -E '^  (stable|candidate|exposed)' "$WORK/status"
 	served_on
 	books_hold
 }

@@ -130,6 +130,26 @@ static void expect_line(const json_t *o, const char *want)
 	fail_msg("no line '%s' in %s", want, all);
 }
 
+/* Nobody is to find out after the deadline that it could not have been kept. */
+static void a_deadline_that_cannot_be_kept_is_said(void **state)
+{
+	static const char *const said = "(!) the fastest promotion takes longer: raise deadline, or shorten the steps";
+	json_t *o;
+	char *all;
+
+	(void)state;
+	rollout.deadline_ns = 1229ull * 1000000000;
+	o = rollout_explain_json(&rollout, &facts);
+	expect_line(o, said);
+	json_decref(o);
+	rollout.deadline_ns = 1231ull * 1000000000;
+	o = rollout_explain_json(&rollout, &facts);
+	all = json_dumps(o, 0);
+	assert_null(strstr(all, said));
+	free(all);
+	json_decref(o);
+}
+
 static void reply_has_figures_and_lines(void **state)
 {
 	(void)state;
@@ -177,6 +197,7 @@ int main(void)
 		T(bad_packets_are_those_until_the_slowest_gate),
 		T(window_with_too_few_packets_is_told),
 		T(slots_are_those_of_the_widest_step),
+		T(a_deadline_that_cannot_be_kept_is_said),
 		T(reply_has_figures_and_lines),
 	};
 
