@@ -1,6 +1,5 @@
 /* Ticks under moves, deaths, leaps of the clock and restarts of the primary: each bucket gets each number once, in
  * order, none skipped, at a time and with a chance that are the number's. BATON_TEST_SEED=n repeats a run. */
-#include "belt_consumer.h"
 #include "ticks_world.h"
 
 #define MOVES 1000u
