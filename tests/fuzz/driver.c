@@ -10,10 +10,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,22 +94,26 @@ const char *__asan_default_options(void)
 
 void __sanitizer_set_death_callback(void (*callback)(void));
 
-/* A child of its own: this process is at its end, with what it has of locks and memory. */
-static bool dies_alone(const char *path)
+/* A process of its own: this one is at its end, with what it has of locks and memory. */
+static bool dies_alone(char *path)
 {
+	char name[] = "fuzz", flag[] = "--break", rule[64];
+	char *broken[] = { name, flag, rule, path, NULL }, *sound[] = { name, path, NULL };
+	posix_spawnattr_t plain;
+	sigset_t none;
 	int status = 0;
-	pid_t child = vfork();
+	pid_t child;
 
-	if (child == 0) {
-		if (sabotage)
-			execl("/proc/self/exe", "fuzz", "--break", sabotage, path, (char *)NULL);
-		else
-			execl("/proc/self/exe", "fuzz", path, (char *)NULL);
-		_exit(0);
-	}
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+	snprintf(rule, sizeof(rule), "%s", sabotage ? sabotage : "");
+	sigemptyset(&none);
+	posix_spawnattr_init(&plain);
+	posix_spawnattr_setsigmask(&plain, &none); /* what kills us is held back here, it must not be there */
+	posix_spawnattr_setflags(&plain, POSIX_SPAWN_SETSIGMASK);
+	if (posix_spawn(&child, "/proc/self/exe", NULL, &plain, sabotage ? broken : sound, environ) != 0)
+		return false;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return child > 0 && status != 0;
+	return status != 0;
 }
 
 static void keep_input(void)
@@ -133,6 +139,30 @@ static void on_abort(int number)
 	keep_input();
 	signal(number, SIG_DFL);
 	raise(number);
+}
+
+/* An input that takes so many seconds of CPU time never ends. */
+#define HANG_S 20
+
+static void on_time(int number)
+{
+	static uint64_t last;
+
+	(void)number;
+	if (runs == last && runs != 0) {
+		printf("fuzz: it has not ended in %d s\n", HANG_S);
+		abort();
+	}
+	last = runs;
+}
+
+static void watch_time(void)
+{
+	const struct sigaction act = { .sa_handler = on_time, .sa_flags = SA_RESTART };
+	const struct itimerval every = { .it_interval = { .tv_sec = HANG_S }, .it_value = { .tv_sec = HANG_S } };
+
+	sigaction(SIGPROF, &act, NULL);
+	setitimer(ITIMER_PROF, &every, NULL);
 }
 
 /* ---- mutations ---- */
@@ -292,6 +322,7 @@ int main(int argc, char **argv)
 	seed = (uint64_t)began ^ (uint64_t)getpid() << 32;
 	input = malloc(fuzz_longest + 1);
 	signal(SIGABRT, on_abort);
+	watch_time();
 	__sanitizer_set_death_callback(keep_input);
 	for (int i = 1; i < argc; i += 2) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
