@@ -88,8 +88,8 @@ static uint32_t places(void)
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "quarantine_size_mb=8:thread_local_quarantine_size_kb=256:malloc_context_size=6:detect_stack_use_after_return=0:"
-	       "max_malloc_fill_size=256:check_initialization_order=0";
+	return "quarantine_size_mb=8:thread_local_quarantine_size_kb=256:malloc_context_size=6:"
+	       "detect_stack_use_after_return=0:max_malloc_fill_size=256:check_initialization_order=0";
 }
 
 void __sanitizer_set_death_callback(void (*callback)(void));
@@ -130,7 +130,8 @@ static void keep_input(void)
 	printf("fuzz: died at input %llu of seed %llu; it is in %s\n", (unsigned long long)runs, (unsigned long long)seed,
 	       kept ? path : "no file");
 	fflush(stdout);
-	printf("fuzz: %s\n", kept && dies_alone(path) ? "it kills alone, too" : "it does not kill alone: the seed brings it back");
+	bool alone = kept && dies_alone(path);
+	printf("fuzz: %s\n", alone ? "it kills alone, too" : "it does not kill alone: the seed brings it back");
 	fflush(stdout);
 }
 
