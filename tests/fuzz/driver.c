@@ -10,10 +10,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,28 +88,32 @@ static uint32_t places(void)
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "quarantine_size_mb=8:thread_local_quarantine_size_kb=256:malloc_context_size=6:detect_stack_use_after_return=0:"
-	       "max_malloc_fill_size=256:check_initialization_order=0";
+	return "quarantine_size_mb=8:thread_local_quarantine_size_kb=256:malloc_context_size=6:"
+	       "detect_stack_use_after_return=0:max_malloc_fill_size=256:check_initialization_order=0";
 }
 
 void __sanitizer_set_death_callback(void (*callback)(void));
 
-/* A child of its own: this process is at its end, with what it has of locks and memory. */
-static bool dies_alone(const char *path)
+/* A process of its own: this one is at its end, with what it has of locks and memory. */
+static bool dies_alone(char *path)
 {
+	char name[] = "fuzz", flag[] = "--break", rule[64];
+	char *broken[] = { name, flag, rule, path, NULL }, *sound[] = { name, path, NULL };
+	posix_spawnattr_t plain;
+	sigset_t none;
 	int status = 0;
-	pid_t child = vfork();
+	pid_t child;
 
-	if (child == 0) {
-		if (sabotage)
-			execl("/proc/self/exe", "fuzz", "--break", sabotage, path, (char *)NULL);
-		else
-			execl("/proc/self/exe", "fuzz", path, (char *)NULL);
-		_exit(0);
-	}
-	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+	snprintf(rule, sizeof(rule), "%s", sabotage ? sabotage : "");
+	sigemptyset(&none);
+	posix_spawnattr_init(&plain);
+	posix_spawnattr_setsigmask(&plain, &none); /* what kills us is held back here, it must not be there */
+	posix_spawnattr_setflags(&plain, POSIX_SPAWN_SETSIGMASK);
+	if (posix_spawn(&child, "/proc/self/exe", NULL, &plain, sabotage ? broken : sound, environ) != 0)
+		return false;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return child > 0 && status != 0;
+	return status != 0;
 }
 
 static void keep_input(void)
@@ -124,7 +130,8 @@ static void keep_input(void)
 	printf("fuzz: died at input %llu of seed %llu; it is in %s\n", (unsigned long long)runs, (unsigned long long)seed,
 	       kept ? path : "no file");
 	fflush(stdout);
-	printf("fuzz: %s\n", kept && dies_alone(path) ? "it kills alone, too" : "it does not kill alone: the seed brings it back");
+	bool alone = kept && dies_alone(path);
+	printf("fuzz: %s\n", alone ? "it kills alone, too" : "it does not kill alone: the seed brings it back");
 	fflush(stdout);
 }
 
@@ -133,6 +140,30 @@ static void on_abort(int number)
 	keep_input();
 	signal(number, SIG_DFL);
 	raise(number);
+}
+
+/* An input that takes so many seconds of CPU time never ends. */
+#define HANG_S 20
+
+static void on_time(int number)
+{
+	static uint64_t last;
+
+	(void)number;
+	if (runs == last && runs != 0) {
+		printf("fuzz: it has not ended in %d s\n", HANG_S);
+		abort();
+	}
+	last = runs;
+}
+
+static void watch_time(void)
+{
+	const struct sigaction act = { .sa_handler = on_time, .sa_flags = SA_RESTART };
+	const struct itimerval every = { .it_interval = { .tv_sec = HANG_S }, .it_value = { .tv_sec = HANG_S } };
+
+	sigaction(SIGPROF, &act, NULL);
+	setitimer(ITIMER_PROF, &every, NULL);
 }
 
 /* ---- mutations ---- */
@@ -292,6 +323,7 @@ int main(int argc, char **argv)
 	seed = (uint64_t)began ^ (uint64_t)getpid() << 32;
 	input = malloc(fuzz_longest + 1);
 	signal(SIGABRT, on_abort);
+	watch_time();
 	__sanitizer_set_death_callback(keep_input);
 	for (int i = 1; i < argc; i += 2) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -318,7 +350,8 @@ int main(int argc, char **argv)
 	while ((most == 0 || runs < most) && (seconds == 0 || time(NULL) - began < (time_t)seconds)) {
 		size_t from = chance(corpus_size), other = chance(corpus_size);
 
-		if (corpus[other].bytes < corpus[from].bytes) /* the shorter are run faster and say as much */
+		/* the shorter are run faster and mostly say as much; not always, a whole configuration is long */
+		if (corpus[other].bytes < corpus[from].bytes && chance(2))
 			from = other;
 		memcpy(input, corpus[from].data, corpus[from].bytes);
 		input_bytes = corpus[from].bytes;

@@ -87,10 +87,7 @@ static void turn(void)
 	housekeep(io());
 }
 
-static void unmake(void)
-{
-	rig_destroy(&rig);
-}
+static void unmake(void) { rig_destroy(&rig); }
 
 static void make(void)
 {
@@ -293,9 +290,8 @@ static void receive_sample(const uint8_t *data, uint32_t header, const uint8_t *
 		if (sample[23] == IPPROTO_UDP)
 			put16(frame + 38, len - 34);
 		memcpy(frame + header, sevens + header + data[5], len - header);
-	} else {
+	} else
 		memset(frame + header, 0, len - header);
-	}
 	frame[at % len] ^= data[3];
 	frame[(at + 1) % len] ^= data[4];
 	receive(frame, len, how);
