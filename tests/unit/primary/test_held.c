@@ -219,8 +219,8 @@ static void what_the_file_says_is_not_believed_blindly(void **unused)
 {
 	static const char *const odd[] = {
 		"", "{", "[]", "{\"schema\": 2}", "{\"schema\": 1, \"state\": \"000000000000004d\"}",
-		"{\"schema\": 1, \"state\": \"000000000000004d\", \"buckets\": [1, null, {}, {\"group\": \"game\", \"bucket\": 64},"
-		" {\"group\": \"games\", \"bucket\": 4, \"schema\": 2}, {\"group\": \"game\", \"bucket\": -4, \"schema\": 2}]}",
+		("{\"schema\": 1, \"state\": \"000000000000004d\", \"buckets\": [1, null, {}, {\"group\": \"game\", \"bucket\": 64},"
+		" {\"group\": \"games\", \"bucket\": 4, \"schema\": 2}, {\"group\": \"game\", \"bucket\": -4, \"schema\": 2}]}"),
 	};
 	char path[BATON_PATH_BYTES];
 
