@@ -1,9 +1,7 @@
 /* The file of held buckets. */
-#define _GNU_SOURCE
 #include "held_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +10,9 @@
 
 #include "log.h"
 #include "reply.h"
-#include "rollout_inner.h"
 #include "schema_check.h"
 #include "supervisor.h"
+#include "whole_file.h"
 
 #define STORE_SCHEMA 1
 
@@ -169,31 +167,6 @@ static json_t *to_json(const struct supervisor *sup)
 	return o;
 }
 
-/* Whole or not at all. Not waited for on the disk: a kill of the primary loses nothing that rename() has seen, and after
- * a crash of the machine the start says which bucket it is, and what to do. */
-static int write_file(const char *path, const char *text)
-{
-	char part[BATON_PATH_BYTES + 8];
-	ssize_t bytes = (ssize_t)strlen(text);
-	int rc = 0, fd;
-
-	snprintf(part, sizeof(part), "%s.part", path);
-	rollout_make_directory(path);
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -errno;
-	ssize_t n = write(fd, text, (size_t)bytes);
-	if (n != bytes)
-		rc = n < 0 ? -errno : -ENOSPC;
-	if (close(fd) != 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(part, path) != 0)
-		rc = -errno;
-	if (rc != 0)
-		unlink(part);
-	return rc;
-}
-
 void held_save(struct supervisor *sup)
 {
 	struct held *held = &sup->held;
@@ -202,7 +175,8 @@ void held_save(struct supervisor *sup)
 		return;
 	json_t *o = to_json(sup);
 	char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-	int rc = text != NULL ? write_file(held->path, text) : -ENOMEM;
+	/* Not waited for on the disk: after a crash of the machine the start says which bucket it is, and what to do. */
+	int rc = text != NULL ? whole_file_write(held->path, text, false) : -ENOMEM;
 
 	free(text);
 	json_decref(o);

@@ -237,10 +237,6 @@ void rollout_save(struct primary *primary, bool durable);
 void rollout_load(struct primary *primary);
 
 /* rollout_file.c */
-/* The directory that the file is in, and the one above it. */
-void rollout_make_directory(const char *path);
-/* Whole or not at all; durable: it is on the disk. 0 or -errno. */
-int rollout_file_write(const char *path, const char *text, bool durable);
 /* Under another name, by which the next primary knows that it is not true any more; and what lies there is not needed. */
 void rollout_file_put_aside(const char *path);
 void rollout_file_drop_aside(const char *path);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "process.h"
 #include "rollout_inner.h"
+#include "whole_file.h"
 
 #define RETRY_NS 200000000ull /* another snapshot is being taken, or put back */
 
@@ -161,7 +162,7 @@ static void ask(struct supervisor *sup, struct rollout *r)
 	int rc = name_file(primary, group, r->snapping);
 
 	if (rc == 0) {
-		rollout_make_directory(r->snapping);
+		whole_file_directory(r->snapping);
 		rc = state_snapshot_begin(sup, r->snapping, group, on_snapshot, (uint64_t)r->snap_serial << 32 | r->group, why,
 					  sizeof(why));
 	} else {

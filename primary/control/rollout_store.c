@@ -10,6 +10,7 @@
 #include "log.h"
 #include "reply.h"
 #include "rollout_inner.h"
+#include "whole_file.h"
 
 #define STORE_SCHEMA 1
 
@@ -141,7 +142,7 @@ void rollout_save(struct primary *primary, bool durable)
 	json_object_set_new(o, "groups", groups);
 	char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	if (text && !BATON_SABOTAGE(rollout_not_kept))
-		rc = rollout_file_write(all->path, text, durable);
+		rc = whole_file_write(all->path, text, durable);
 	free(text);
 	json_decref(o);
 	written(primary, rc == 0);

@@ -109,14 +109,12 @@ static void who_was_refused_has_ordered_nothing(void **unused)
 	assert_string_equal(r()->by, "");
 }
 
-/* The candidate has the place of the stable version's file, as when an installation overwrites it. */
-static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
+/* Promoted, and called off when the group's workers have begun to be the candidate's. */
+static void promote_and_abort(const char *file)
 {
 	struct rollout_order o = order(NULL);
 
-	(void)unused;
-	rig_file("game.so", "ok r2");
-	start("game.so");
+	start(file);
 	o.full = true;
 	assert_true(ok(rollout_promote(rig.primary, &o)));
 	wait_until(r()->at == AT_COMPLETE && rig_worker(0)->slot != SLOT_NONE &&
@@ -125,6 +123,14 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 	wait_until(r()->at == AT_DEGRADED);
 	only_the_groups_own();
 	assert_true(all_run("1"));
+}
+
+/* The candidate has the place of the stable version's file, as when an installation overwrites it. */
+static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
+{
+	(void)unused;
+	rig_file("game.so", "ok r2");
+	promote_and_abort("game.so");
 	kill(rig_pid(0), SIGKILL); /* what lies there is barred, and nobody's successor */
 	wait_until(rig_worker(0)->crashes == 1 && rig_settled());
 	assert_true(all_run("1"));
@@ -133,18 +139,8 @@ static void a_file_replaced_in_its_place_is_gone_back_from(void **unused)
 /* The candidate has a file of its own, and the group's workers are about to have it when somebody, or a death, says no. */
 static void one_that_ends_while_the_groups_workers_get_it_is_gone_back_from(void **unused)
 {
-	struct rollout_order o = order(NULL);
-
 	(void)unused;
-	start("r2.so");
-	o.full = true;
-	assert_true(ok(rollout_promote(rig.primary, &o)));
-	wait_until(r()->at == AT_COMPLETE && rig_worker(0)->slot != SLOT_NONE &&
-		   strcmp(rig_slot(rig_worker(0)->slot)->ready.version, "r2") == 0);
-	assert_true(ok(rollout_abort(rig.primary, &o)));
-	wait_until(r()->at == AT_DEGRADED);
-	only_the_groups_own();
-	assert_true(all_run("1"));
+	promote_and_abort("r2.so");
 }
 
 static void refused_for(const char *file, const char *words)
