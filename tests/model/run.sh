@@ -1,7 +1,8 @@
 #!/bin/bash
 # Searches the models of tests/model/table with spin. A model must pass, searched to the end; a mutant of it must fail by
 # an assertion. Last line: N passed, N failed, N skipped.
-#   FULL=1   the larger bounds too (minutes, up to 12 GiB)     ONLY=WORD  lines that name it     JOBS  searches at a time
+#   FULL=1   the larger bounds too (minutes, up to 12 GiB)     ONLY=TEXT  lines that have it     JOBS  searches at a time
+#   LIMIT, MEGABYTES  seconds and memory of one search with FULL=1 (default 1500, 6144)
 #   MODEL    working directory (default build/model)
 # run.sh --docs writes the table of docs/models.md anew.
 set -u
@@ -12,7 +13,7 @@ page=docs/models.md
 work=${MODEL:-$PWD/build/model}
 export FULL=${FULL:-}
 if [ "$FULL" = 1 ]; then
-	export MEGABYTES=6144 LIMIT=1500 COMPRESS=-DCOLLAPSE
+	export MEGABYTES=${MEGABYTES:-6144} LIMIT=${LIMIT:-1500} COMPRESS=-DCOLLAPSE
 else
 	export MEGABYTES=2048 LIMIT=240 COMPRESS=
 fi
@@ -113,11 +114,15 @@ fi
 number=0
 while IFS= read -r row; do
 	printf '%d\0%s\0' $((++number)) "$row"
-done < <(rows | awk -F'|' -v full="$FULL" -v only="${ONLY:-}" '($4 == "ci" || full == 1) && (only == "" || index($1 " " $2 " " $5, only))') |
+done < <(rows | awk -F'|' -v full="$FULL" -v only="${ONLY:-}" '($4 == "ci" || full == 1) && (only == "" || index($1 " " $2 " " $3 " " $5, only))') |
 	xargs -0 -r -n 2 -P "${JOBS:-2}" bash -c 'search "$1" "$2"' _
 for out in $(ls "$work" | grep '^[0-9]*\.out$' | sort -n); do
 	cat "$work/$out"
 	if grep -q '^ok' "$work/$out"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done
+if [ $((passed + failed)) -eq 0 ]; then
+	echo "not ok no line of $table has '$ONLY'"
+	failed=1
+fi
 printf '# models: %d s\n%d passed, %d failed, 0 skipped\n' $((SECONDS - began)) "$passed" "$failed"
 [ "$failed" -eq 0 ]
