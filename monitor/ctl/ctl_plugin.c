@@ -50,7 +50,7 @@ static int print_report(const struct ctl_options *o, const char *file, const str
 	json_t *line;
 
 	if (o->json) {
-		json_t *name = ctl_word(file);
+		json_t *name = ctl_text(file);
 		json_t *object = json_pack("{s:i, s:b, s:i, s:o, s:i, s:i, s:O}", "schema", 1, "ok", code == CTL_OK,
 					   "exit_code", code, "file", name, "errors", (int)r->count[PLUGIN_ERROR],
 					   "warnings", (int)r->count[PLUGIN_WARN], "checks", r->lines);
