@@ -194,8 +194,8 @@ static void take_done(struct trial *t, const json_t *o)
 		   "again; at most %lld undo bytes", number_of(o, "packets"), number_of(o, "replies"), number_of(o, "drops"),
 		   number_of(o, "messages"), number_of(o, "ticks"), number_of(o, "undo_bytes"));
 	if (undone != 0)
-		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, and were undone and "
-			   "dropped: raise it", undone);
+		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, or posted more than "
+			   ".max_posts, and were undone and dropped: raise it", undone);
 }
 
 static void take(void *arg, json_t *o)
