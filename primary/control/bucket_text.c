@@ -7,7 +7,7 @@
 #include "sabotage.h"
 #include "share.h"
 
-/* So often a list may name each bucket, on average: one of a megabyte would keep the main lcore for a minute. */
+/* So often a list may name each bucket, on average: a megabyte of ranges kept the main lcore for 20 s. */
 #define NAMED_MOST 2
 
 /* ---- read ---- */
