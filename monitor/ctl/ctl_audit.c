@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl_reply.h"
+#include "ctl_values.h"
 #include "tail.h"
 
 #define LINES_MOST 1000u /* the daemon gives no more */
@@ -203,12 +204,12 @@ static int from_file(const struct ctl_options *o, uint32_t wanted, json_t **repl
 		return ctl_fail(o, rc == -ENOENT ? CTL_NOT_FOUND : rc == -EACCES ? CTL_DENIED : CTL_FAILED, err, "%s: %s",
 				o->file, strerror(-rc));
 	json_t *lines = parse_lines(text, &unreadable);
-	*reply = json_pack("{s:i, s:b, s:s, s:o, s:I}", "schema", 1, "ok", 1, "file", o->file, "lines", lines, "unreadable",
-			   (json_int_t)unreadable);
+	*reply = json_pack("{s:i, s:b, s:o, s:o, s:I}", "schema", 1, "ok", 1, "file", ctl_text(o->file), "lines", lines,
+			   "unreadable", (json_int_t)unreadable);
 	free(text);
 	if (*reply)
 		return CTL_OK;
-	return ctl_fail(o, CTL_FAILED, err, "%s: its name is not UTF-8, or memory is short", o->file);
+	return ctl_fail(o, CTL_FAILED, err, "%s: memory is short", o->file);
 }
 
 static int from_daemon(const struct ctl_options *o, uint32_t wanted, json_t **reply, FILE *err)

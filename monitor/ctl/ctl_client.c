@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "ctl_values.h"
 
 #define FRAME_MAX (1u << 20)
 
@@ -40,8 +41,8 @@ int ctl_fail(const struct ctl_options *o, enum ctl_exit code, FILE *err, const c
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (o->json) {
-		json_t *object =
-			json_pack("{s:i, s:b, s:i, s:s}", "schema", 1, "ok", 0, "exit_code", (int)code, "error", text);
+		json_t *object = json_pack("{s:i, s:b, s:i, s:o}", "schema", 1, "ok", 0, "exit_code", (int)code, "error",
+					   ctl_text(text));
 		ctl_print_json(err, object);
 		json_decref(object);
 	} else {
@@ -213,6 +214,18 @@ static int not_connected(const struct ctl_options *o, int rc, FILE *err)
 			o->socket, strerror(-rc));
 }
 
+/* Of an order, which goes on. Up, but not able to answer: for whoever watches it, it cannot be reached. */
+static enum ctl_exit exit_of_late(const char *command)
+{
+	static const char *const watched[] = { "ping", "status", "worker.list" };
+	enum ctl_exit code = CTL_TIMEOUT;
+
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
+		if (strcmp(command, watched[i]) == 0)
+			code = CTL_UNREACHABLE;
+	return code;
+}
+
 int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint64_t timeout_ms, json_t **reply,
 	    FILE *err)
 {
@@ -233,7 +246,7 @@ int ctl_ask(const struct ctl_options *o, const char *command, json_t *args, uint
 	json_decref(request);
 	close(fd);
 	if (rc == -ETIMEDOUT)
-		return ctl_fail(o, CTL_TIMEOUT, err, "no answer to %s within %.1f s; the daemon may still be at it",
+		return ctl_fail(o, exit_of_late(command), err, "no answer to %s within %.1f s; the daemon may still be at it",
 				command, (double)timeout_ms / 1000);
 	if (rc == -EPIPE || rc == -ECONNRESET)
 		return ctl_fail(o, CTL_UNREACHABLE, err, "%s: the daemon hung up", o->socket);

@@ -50,7 +50,7 @@ static int print_report(const struct ctl_options *o, const char *file, const str
 	json_t *line;
 
 	if (o->json) {
-		json_t *name = ctl_word(file);
+		json_t *name = ctl_text(file);
 		json_t *object = json_pack("{s:i, s:b, s:i, s:o, s:i, s:i, s:O}", "schema", 1, "ok", code == CTL_OK,
 					   "exit_code", code, "file", name, "errors", (int)r->count[PLUGIN_ERROR],
 					   "warnings", (int)r->count[PLUGIN_WARN], "checks", r->lines);
@@ -194,8 +194,8 @@ static void take_done(struct trial *t, const json_t *o)
 		   "again; at most %lld undo bytes", number_of(o, "packets"), number_of(o, "replies"), number_of(o, "drops"),
 		   number_of(o, "messages"), number_of(o, "ticks"), number_of(o, "undo_bytes"));
 	if (undone != 0)
-		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, and were undone and "
-			   "dropped: raise it", undone);
+		plugin_say(t->report, PLUGIN_WARN, "undo", "%lld of them needed more than .max_undo_bytes, or posted more than "
+			   ".max_posts, and were undone and dropped: raise it", undone);
 }
 
 static void take(void *arg, json_t *o)

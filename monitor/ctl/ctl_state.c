@@ -182,7 +182,7 @@ static uint64_t records_of(const struct verify_run *run)
 static void print_json(const struct verify_run *run, int code, FILE *out)
 {
 	const struct state_header *h = run->state.header;
-	json_t *groups = json_array(), *name = ctl_word(run->file);
+	json_t *groups = json_array(), *name = ctl_text(run->file);
 
 	for (uint32_t g = 0; g < h->groups; g++)
 		json_array_append_new(groups, json_pack("{s:s, s:i, s:I, s:o}", "name", h->group[g].name, "buckets",

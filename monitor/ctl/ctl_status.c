@@ -4,12 +4,6 @@
 #include "ctl_reply.h"
 #include "ctl_values.h"
 
-/* Up, but not able to answer: for whoever watches it, it cannot be reached. */
-static int unreachable_if_late(int rc)
-{
-	return rc == CTL_TIMEOUT ? CTL_UNREACHABLE : rc;
-}
-
 /* The exit code is the verdict. */
 int ctl_status(const struct ctl_options *o, FILE *out, FILE *err)
 {
@@ -17,7 +11,7 @@ int ctl_status(const struct ctl_options *o, FILE *out, FILE *err)
 	int rc = ctl_ask_ok(o, "status", json_object(), CTL_ANSWER_MS, &reply, err);
 
 	if (rc != CTL_OK)
-		return unreachable_if_late(rc);
+		return rc;
 	ctl_print_reply(o, reply, ctl_print_status, out);
 	const char *verdict = text_of(reply, "verdict");
 	rc = strcmp(verdict, "ok") == 0 ? 0 : strcmp(verdict, "warn") == 0 ? 1 : 2;
@@ -36,7 +30,7 @@ static void print_ping(FILE *out, const json_t *reply)
 
 int ctl_ping(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	return unreachable_if_late(ctl_order(o, "ping", json_object(), CTL_ANSWER_MS, print_ping, out, err));
+	return ctl_order(o, "ping", json_object(), CTL_ANSWER_MS, print_ping, out, err);
 }
 
 static void print_list(FILE *out, const json_t *reply)
@@ -46,7 +40,7 @@ static void print_list(FILE *out, const json_t *reply)
 
 int ctl_worker_list(const struct ctl_options *o, FILE *out, FILE *err)
 {
-	return unreachable_if_late(ctl_order(o, "worker.list", json_object(), CTL_ANSWER_MS, print_list, out, err));
+	return ctl_order(o, "worker.list", json_object(), CTL_ANSWER_MS, print_list, out, err);
 }
 
 int ctl_worker_restart(const struct ctl_options *o, FILE *out, FILE *err)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sabotage.h"
+
 int ctl_parse_time(const struct ctl_options *o, FILE *err, const char *option, const char *text, uint64_t *ms)
 {
 	static const struct {
@@ -62,6 +64,22 @@ int ctl_parse_seed(const struct ctl_options *o, FILE *err, const char *text, uin
 	}
 	*seed = value;
 	return 0;
+}
+
+/* ---- for whoever asked for JSON ---- */
+
+json_t *ctl_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy = value || BATON_SABOTAGE(json_error_lost) ? NULL : strdup(text);
+
+	for (char *c = copy; c && *c; c++)
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	if (copy)
+		value = json_string(copy);
+	free(copy);
+	return value;
 }
 
 /* ---- for batond ---- */

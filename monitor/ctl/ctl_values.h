@@ -11,6 +11,10 @@ int ctl_parse_seed(const struct ctl_options *o, FILE *err, const char *text, uin
 /* At most bytes - 1 characters. */
 int ctl_copy(const struct ctl_options *o, FILE *err, const char *option, const char *text, char *out, size_t bytes);
 
+/* Text as JSON, whatever was typed or cut: where it is no UTF-8, bytes beyond ASCII become "?". The reference is
+ * the caller's; NULL: memory is short. */
+json_t *ctl_text(const char *text);
+
 /* For batond, which stands in another directory. A text that is no UTF-8 names nothing and becomes "?". The reference
  * is the caller's. */
 json_t *ctl_word(const char *text);

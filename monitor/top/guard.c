@@ -2,12 +2,15 @@
 #include "guard.h"
 
 #include <curses.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <term.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "sabotage.h"
 
 static volatile sig_atomic_t stop_signal, continued;
 static struct termios sane;
@@ -104,6 +107,14 @@ bool guard_continued(void)
 
 	continued = 0;
 	return was;
+}
+
+bool guard_abandoned(void)
+{
+	struct pollfd terminal = { .fd = STDIN_FILENO };
+
+	return poll(&terminal, 1, 0) == 1 && (terminal.revents & (POLLHUP | POLLERR)) != 0 &&
+	       !BATON_SABOTAGE(terminal_gone_unseen);
 }
 
 void guard_finish(void)

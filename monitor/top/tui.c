@@ -126,7 +126,7 @@ static void loop(struct live *live, struct screen *screen)
 		int key = getch(); /* ERR: it is time for a sample, or a signal came, or the terminal is gone */
 		if (guard_continued())
 			take_back();
-		if (key != ERR && !react(live, screen, key, &next))
+		if (key == ERR ? guard_abandoned() : !react(live, screen, key, &next))
 			return;
 		now = clock_ns();
 		if (now < next)

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sabotage.h"
 #include "share.h"
+
+/* So often a list may name each bucket, on average: a megabyte of ranges kept the main lcore for 20 s. */
+#define NAMED_MOST 2
 
 /* ---- read ---- */
 
@@ -46,6 +50,7 @@ static bool item(const char **at, uint32_t *first, uint32_t *last, uint32_t *ste
 int64_t buckets_parse(const char *text, uint32_t buckets, uint64_t *map, char *why, size_t bytes)
 {
 	uint32_t first, last, step, count = 0;
+	uint64_t named = 0;
 
 	memset(map, 0, (buckets + 63) / 64 * sizeof(*map));
 	for (const char *at = text, *start = at; *at != '\0' || at == text; start = at) {
@@ -57,6 +62,12 @@ int64_t buckets_parse(const char *text, uint32_t buckets, uint64_t *map, char *w
 				 "between", len < 40 ? len : 40, start, !sound ? "no number and no range" :
 				 step == 0 ? "a step of 0 leads nowhere" : first > last ? "the range ends before it begins" :
 				 "there is no such bucket", buckets - 1, buckets / 2 - 1, buckets - 2);
+			return -EINVAL;
+		}
+		named += (last - first) / step + 1;
+		if (named > (uint64_t)NAMED_MOST * buckets && !BATON_SABOTAGE(named_over_and_over)) {
+			snprintf(why, bytes, "buckets: the list names them over and over; valid are 0-%u, each once",
+				 buckets - 1);
 			return -EINVAL;
 		}
 		for (uint32_t b = first; b <= last; b += step) {

@@ -136,6 +136,7 @@ descriptors_that_cannot_be_are_refused() {
 }
 what_a_plugin_must_not_do_is_an_error() {
 	checked 1 "$BAD/bad_unsaved.so" "error packet: plugin bad-unsaved version 1: changed without baton_save: bucket " "error packet: key "
+	checked 1 "$BAD/bad_insert.so" "error packet: inserted key 0x"
 	checked 1 "$BAD/bad_bucket.so" "error packet: which is not the entry's: record 0, offset 0"
 	checked 1 "$BAD/bad_static.so" "error packet: changed a global or static variable at FILE.so+0x"
 	checked 1 "$BAD/bad_past_end.so" "error packet: wrote to byte 4 of a datagram of 4 bytes"

@@ -104,6 +104,17 @@ signals_leave_the_terminal_sane() {
 		terminal_is_sane
 	done
 }
+# In a session of its own nobody sends it SIGHUP.
+it_ends_with_its_terminal() {
+	local pid
+	mux new-window -n far "exec 3<&0; setsid '$BIN/baton-top' -i $INSTANCE -d 200ms <&3 & echo \$! >'$WORK/far'; wait"
+	wait_for "mux capture-pane -p -t far | grep -qF '[1 Cores]'"
+	pid=$(cat "$WORK/far")
+	run_process "$pid"
+	grep -q . "/proc/$pid/cmdline"
+	mux kill-window -t far
+	wait_for "[ ! -e /proc/$pid ]"
+}
 prom_text_has_the_workers() {
 	ctl stats --prom >"$WORK/prom"
 	grep -q '^baton_worker_state{.*worker="game.0",state="active"} 1$' "$WORK/prom"
@@ -116,6 +127,6 @@ bots_start --players 20 --seconds 3000 --connect-timeout 30 --seed "$SEED"
 for name in screen_shows_workers_and_traffic keys_turn_views_filter_and_pause restart_is_seen_as_an_event \
 	resized_screens_are_drawn_anew new_instance_is_attached_to quitting_leaves_the_terminal_sane \
 	ascii_and_no_color_say_the_same dumb_terminals_and_pipes_get_text stop_and_continue_come_back \
-	signals_leave_the_terminal_sane prom_text_has_the_workers; do
+	signals_leave_the_terminal_sane it_ends_with_its_terminal prom_text_has_the_workers; do
 	claim "$name" "$name"
 done

@@ -8,6 +8,7 @@
 
 #include "belt.h"
 #include "journal.h"
+#include "sabotage.h"
 #include "verify_parts.h"
 
 /* ---- create and destroy ---- */
@@ -174,6 +175,25 @@ static int check_ctx(struct verify *v, const struct baton_ctx *real, const struc
 	return 0;
 }
 
+/* A record that this run has brought and that nobody finds: its key was there. */
+static int check_keys(struct verify *v, const struct baton_ctx *real, struct baton_ctx *is, const uint8_t *own)
+{
+	const uint8_t *bucket = is->records + is->bucket * is->bucket_bytes;
+	char where[96];
+
+	for (uint64_t at = 0; at < is->bucket_bytes; at += is->stride) {
+		const struct baton_record *now = (const struct baton_record *)(const void *)(bucket + at);
+		const struct baton_record *was = (const struct baton_record *)(const void *)(own + at);
+
+		if (now->state != BATON_RECORD_USED || (was->state == BATON_RECORD_USED && was->key == now->key) ||
+		    baton_find(is, now->key) == now + 1 || BATON_SABOTAGE(key_there_twice))
+			continue;
+		return verify_found(v, real, "inserted key %#llx, which was there: bucket %u, %s",
+				    (unsigned long long)now->key, real->bucket, verify_place(real, at, where));
+	}
+	return 0;
+}
+
 /* What the first run left in the shadow, before it is undone. */
 static int check_first(struct verify *v, const struct baton_ctx *real, const struct run *run, uint32_t len)
 {
@@ -242,6 +262,8 @@ static int first_run(struct verify *v, struct baton_ctx *ctx, const uint8_t *own
 	if (rc == 0) {
 		rc = fault_guard(call_plugin, &run, &v->fault);
 		rc = rc != 0 ? verify_explain_fault(v, &real) : check_first(v, &real, &run, len);
+		if (rc == 0 && ctx->overflow == 0)
+			rc = check_keys(v, &real, ctx, own);
 	}
 	if (rc == 0) {
 		v->verdict = run.verdict;

@@ -100,6 +100,68 @@ static void errors_are_json_if_that_was_asked_for(void **unused)
 	json_decref(error);
 }
 
+static void expect_json_error(enum ctl_exit code)
+{
+	json_error_t why;
+	json_t *error = json_loads(last.err, 0, &why);
+
+	if (!error)
+		fail_msg("'%s': %s", last.err, why.text);
+	assert_int_equal(last.rc, code);
+	assert_int_equal(json_integer_value(json_object_get(error, "exit_code")), code);
+	assert_true(json_string_length(json_object_get(error, "error")) > 10);
+	json_decref(error);
+}
+
+/* Names in the coding of another locale, and a letter of two bytes that a limit cuts. */
+static void errors_are_json_whatever_was_typed(void **unused)
+{
+	static const char *const typed[] = { "\xff\xfe", "ping \xe4", "config explain \xe4", "plugin check /\xe4.so",
+					     "state verify /\xe4", "status --\xc3", "audit --file /\xe4", "-i \xe4/ ping" };
+	char long_word[1200] = "ping x";
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+		run("--json %s", typed[i]);
+		expect_json_error((enum ctl_exit)last.rc);
+		assert_int_not_equal(last.rc, CTL_OK);
+	}
+	for (size_t at = 0; at < 2; at++) {
+		size_t used = 6 - at;
+
+		for (; used < 1000; used += 2)
+			memcpy(long_word + used, "\xc3\xa4", 3);
+		run("--json %s", long_word);
+		expect_json_error(CTL_USAGE);
+	}
+}
+
+/* Who is late with a look is as good as gone; an order goes on. */
+static void the_json_says_the_exit_code(void **unused)
+{
+	static const struct { const char *command; enum ctl_exit code; } row[] = {
+		{ "ping", CTL_UNREACHABLE }, { "status", CTL_UNREACHABLE }, { "worker.list", CTL_UNREACHABLE },
+		{ "worker.restart", CTL_TIMEOUT }, { "buckets.show", CTL_TIMEOUT },
+	};
+	struct ctl_options o = { .json = true };
+
+	(void)unused;
+	snprintf(o.socket, sizeof(o.socket), "%s", path);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		json_t *reply = NULL;
+		size_t bytes;
+
+		daemon_start("");
+		free(last.err);
+		FILE *err = open_memstream(&last.err, &bytes);
+		last.rc = ctl_ask(&o, row[i].command, json_object(), 20, &reply, err);
+		fclose(err);
+		daemon_end();
+		assert_null(reply);
+		expect_json_error(row[i].code);
+	}
+}
+
 /* ---- what is sent and printed ---- */
 
 static void a_restart_says_what_moved(void **unused)
@@ -213,6 +275,8 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_does_not_answer_is_given_up),
 		cmocka_unit_test(answers_that_are_none_are_errors),
 		cmocka_unit_test(errors_are_json_if_that_was_asked_for),
+		cmocka_unit_test(errors_are_json_whatever_was_typed),
+		cmocka_unit_test(the_json_says_the_exit_code),
 		cmocka_unit_test(a_restart_says_what_moved),
 		cmocka_unit_test(a_path_is_sent_as_the_daemon_can_open_it),
 		cmocka_unit_test(ports_are_shown_with_their_state),

@@ -250,6 +250,21 @@ static void what_is_no_set_is_refused_with_the_valid_range(void **unused)
 	}
 }
 
+/* What a list costs is what its buckets cost, not what a megabyte of text may name. */
+static void a_list_that_names_buckets_over_and_over_is_refused(void **unused)
+{
+	uint64_t map[SHARE_WORDS];
+	char why[300], text[] = "0-65535,0-65535,1";
+
+	(void)unused;
+	assert_int_equal(buckets_parse(text, 65536, map, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "over and over"));
+	assert_non_null(strstr(why, "0-65535"));
+	text[15] = '\0';
+	assert_int_equal(buckets_parse(text, 65536, map, why, sizeof(why)), 65536);
+	assert_int_equal(buckets_parse("0-1023/999999999,0,0", 1024, map, why, sizeof(why)), 1);
+}
+
 static void what_is_written_is_read_again(void **unused)
 {
 	uint64_t map[SHARE_WORDS], again[SHARE_WORDS];
@@ -281,6 +296,7 @@ int main(void)
 		cmocka_unit_test(several_newcomers_get_even_shares),
 		cmocka_unit_test(sets_are_read_and_written_short),
 		cmocka_unit_test(what_is_no_set_is_refused_with_the_valid_range),
+		cmocka_unit_test(a_list_that_names_buckets_over_and_over_is_refused),
 		cmocka_unit_test(what_is_written_is_read_again),
 	};
 

@@ -69,6 +69,22 @@ static void a_change_without_save_is_found(void **state)
 	unload();
 }
 
+static void a_key_inserted_twice_is_found(void **state)
+{
+	char words[96];
+
+	(void)state;
+	load("bad_insert", 16);
+	baton_test_send(&t, "wxyz", 4);
+	assert_null(baton_test_finding(&t));
+	baton_test_send(&t, "wxyz", 4);
+	snprintf(words, sizeof(words), "inserted key 0x7a797877, which was there: bucket %d, record ",
+		 baton_test_bucket(&t, "wxyz", 4));
+	says(words);
+	assert_int_equal(baton_test_records(&t, (uint32_t)baton_test_bucket(&t, "wxyz", 4)), 1);
+	unload();
+}
+
 /* A neighbour stands in the same page, or behind it; one far away in another one; a large bucket has pages of its own.
  * */
 static void a_write_to_another_bucket_is_found(void **state)
@@ -344,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_change_without_save_is_found),
+		cmocka_unit_test(a_key_inserted_twice_is_found),
 		cmocka_unit_test(a_write_to_another_bucket_is_found),
 		cmocka_unit_test(a_static_counter_is_found),
 		cmocka_unit_test(a_reply_that_depends_on_more_is_found),
