@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 #include "rank.h"
 #include "rollout_inner.h"
 #include "share.h"
@@ -64,6 +65,12 @@ void rollouts_fini(struct primary *primary)
 
 void rollouts_poll(struct supervisor *sup)
 {
+	struct rollouts *all = sup->primary->rollouts;
+
+	/* The disk was full: once it has room the file is true again, whether anything happens by then or not. */
+	if (all && all->complained && !sup->stopping && process_now_ns() >= all->again_ns &&
+	    !BATON_SABOTAGE(not_written_again))
+		rollout_save(sup->primary, false);
 	for (uint32_t g = 0; g < sup->primary->config.groups; g++) {
 		struct rollout *r = rollout_of(sup->primary, g);
 

@@ -130,6 +130,7 @@ struct rollout {
 struct rollouts {
 	char path[BATON_PATH_BYTES];
 	bool complained; /* the file could not be written */
+	uint64_t again_ns; /* CLOCK_MONOTONIC: when that is tried again */
 	bool ordering;   /* it is a rollout that orders an operation of its group */
 	struct rollout *of[BATON_MAX_GROUPS];
 };
@@ -235,6 +236,11 @@ void rollout_gates_free(struct rollout *r);
 /* rollout_store.c. durable: wait until it is on the disk; only while nothing is under way. */
 void rollout_save(struct primary *primary, bool durable);
 void rollout_load(struct primary *primary);
+
+/* rollout_plan.c. The strategy as the file of rollouts has it: the one that was in force when the rollout was begun. */
+void rollout_plan_to(json_t *o, const struct config_rollout *plan);
+/* Over what the configuration says. False: it makes no sense. */
+bool rollout_plan_from(const json_t *o, struct config_rollout *plan);
 
 /* rollout_file.c */
 /* Under another name, by which the next primary knows that it is not true any more; and what lies there is not needed. */

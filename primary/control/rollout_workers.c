@@ -40,6 +40,27 @@ uint32_t rollout_count(const struct supervisor *sup, uint32_t group, enum worker
 	return count;
 }
 
+uint32_t rollouts_reserved(const struct primary *primary, uint32_t but)
+{
+	static struct config_rollout rest; /* main lcore only */
+	uint32_t reserved = 0, permille;
+
+	for (uint32_t g = 0; primary->supervisor && g < primary->config.groups; g++) {
+		const struct supervisor *sup = primary->supervisor;
+		const struct rollout *r = rollout_of(primary, g);
+
+		if (!r || g == but || r->at < AT_START || r->at > AT_PAUSE || BATON_SABOTAGE(slots_of_steps_to_come_are_free))
+			continue;
+		uint32_t first = r->step < r->plan.steps ? r->step : r->plan.steps;
+		rest.steps = r->plan.steps - first;
+		memcpy(rest.step, r->plan.step + first, rest.steps * sizeof(rest.step[0]));
+		uint32_t most = config_rollout_extra(&rest, rollout_count(sup, g, ROLE_STABLE), &permille);
+		uint32_t there = rollout_count(sup, g, ROLE_CANDIDATE) + rollout_count(sup, g, ROLE_CONTROL);
+		reserved += most > there ? most - there : 0;
+	}
+	return reserved;
+}
+
 uint32_t rollout_stable_worker(const struct supervisor *sup, uint32_t group)
 {
 	uint32_t i = 0;

@@ -79,6 +79,23 @@ static void an_abort_ends_the_one_that_waits_for_its_turn_too(void **unused)
 	only_the_groups_own();
 }
 
+/* The one that it replaced has been ended for it, and the one to come cannot be: that is no health. */
+static void a_successor_that_is_refused_leaves_the_group_degraded(void **unused)
+{
+	struct rollout_order o;
+
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	o = order("none.so");
+	o.replace = true;
+	assert_null(rollout_start(rig.primary, &o));
+	wait_until(r()->at == AT_CHECK);
+	wait_until(r()->at != AT_CHECK);
+	assert_int_equal(r()->at, AT_DEGRADED);
+	only_the_groups_own();
+}
+
 static void an_abort_ends_one_that_is_looked_at(void **unused)
 {
 	struct rollout_order o = order("r2.so"), none = order(NULL);
@@ -277,6 +294,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_abort_ends_the_one_that_waits_for_its_turn_too),
+		TEST(a_successor_that_is_refused_leaves_the_group_degraded),
 		TEST(an_abort_ends_one_that_is_looked_at),
 		TEST(who_was_refused_has_ordered_nothing),
 		TEST(a_file_replaced_in_its_place_is_gone_back_from),
