@@ -121,6 +121,13 @@ bool rollout_refuse(const struct primary *primary, uint32_t group, char *why, si
 	return true;
 }
 
+bool rollout_barred_runs(const struct primary *primary, uint32_t group, char *why, size_t bytes)
+{
+	const struct rollout *r = rollout_of(primary, group);
+
+	return r && primary->supervisor && !rollout_at_work(r->at) && rollout_runs_barred(primary->supervisor, r, why, bytes);
+}
+
 /* ---- whose buckets ---- */
 
 static void cohort_map(const struct supervisor *sup, const struct rollout *r, uint32_t service, uint64_t *map)

@@ -5,7 +5,7 @@
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every
  * turn), rollout_workers.c (candidate and control), rollout_check.c (which file, and may it run), rollout_order.c (what
- * operators order), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
+ * operators order), rollout_configured.c (what the configuration does), rollout_plan.c (the strategy in the file), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
  * buckets are whose again), rollout_store.c (the file), rollout_show.c (JSON, monitors). */
 #ifndef BATON_PRIMARY_ROLLOUT_H
 #define BATON_PRIMARY_ROLLOUT_H
@@ -55,6 +55,8 @@ bool rollout_homes(const struct supervisor *sup, uint32_t group, uint32_t servic
 void rollout_balanced(const struct supervisor *sup, uint32_t group, uint32_t service, const uint64_t *map);
 /* Workers of that role are to own anything now. */
 bool rollout_shares(const struct supervisor *sup, uint32_t group, uint32_t role);
+/* The group's own workers run a build that was rolled back, and no rollout is under way: true, and a line in `why`. */
+bool rollout_barred_runs(const struct primary *primary, uint32_t group, char *why, size_t bytes);
 /* A reload would name another candidate for a group whose rollout is under way: true, and a line in `why`. */
 bool rollout_refuse_candidate(const struct primary *primary, const struct config *next, char *why, size_t bytes);
 /* A reload has put another configuration in force: a candidate that is new in it is rolled out. */

@@ -51,6 +51,35 @@ void rollout_bar(struct rollout *r, const char *why)
 	snprintf(r->barred[r->bars++].why, ROLLOUT_WHY, "%s", why);
 }
 
+bool rollout_runs_barred(const struct supervisor *sup, const struct rollout *r, char *why, size_t bytes)
+{
+	for (uint32_t i = 0; i < sup->workers && !BATON_SABOTAGE(barred_build_unsaid); i++) {
+		const struct worker *w = &sup->worker[i];
+		const struct worker_slot *s = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
+
+		if (w->group != r->group || w->role != ROLE_STABLE || w->gone || !s || s->ready.abi == 0)
+			continue;
+		uint32_t bar = find_bar(r, s->ready.build_id);
+		if (bar == r->bars)
+			continue;
+		snprintf(why, bytes, "%s runs build %.12s of version %s, which was rolled back (%.80s): it lies at %.100s; put the "
+			 "right file there, then `batonctl worker restart %s`", w->name, s->ready.build_id, s->ready.version,
+			 r->barred[bar].why, s->path, sup->primary->config.group[r->group].name);
+		return true;
+	}
+	return false;
+}
+
+void rollout_warn_barred(const struct supervisor *sup, struct rollout *r)
+{
+	char why[ROLLOUT_BARRED_WHY];
+	bool runs = r->bars > 0 && rollout_runs_barred(sup, r, why, sizeof(why));
+
+	if (runs && !r->runs_barred)
+		log_warn("%s", why);
+	r->runs_barred = runs;
+}
+
 /* ---- the file ---- */
 
 /* Fills in wish.path, or begins the search for it. */

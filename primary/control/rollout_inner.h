@@ -109,6 +109,7 @@ struct rollout {
 	bool death_was_stall;
 	char death[ROLLOUT_WHY];
 	uint64_t told_ns;             /* when monitors were told the last time */
+	bool runs_barred;             /* the log has been told that the group's own workers run a barred build */
 	bool stable_fell_back;        /* at its beginning */
 	uint32_t snap_serial;         /* of snapshot steps: whose answer it is */
 	bool snapped;                 /* the step has what it wants */
@@ -154,10 +155,18 @@ void rollout_note_past(struct rollout *r, bool promoted);
 /* The step at r->step is to be taken. */
 void rollout_take_step(struct supervisor *sup, struct rollout *r);
 
+/* rollout_order.c. wish is complete. Returns NULL: the answer comes later. */
+json_t *rollout_order_it(struct primary *primary, struct rollout *r, const struct rollout_wish *wish);
+
 /* rollout_check.c */
 void rollout_check_begin(struct supervisor *sup, struct rollout *r);
 void rollout_check_poll(struct supervisor *sup, struct rollout *r);
 bool rollout_barred(const struct rollout *r, const char *build_id);
+/* The group's own workers run a build that is barred: nobody rolled it out, its file lies where another's did. True, and
+ * a line in `why`. The other says so in the log, once. */
+#define ROLLOUT_BARRED_WHY 480u
+bool rollout_runs_barred(const struct supervisor *sup, const struct rollout *r, char *why, size_t bytes);
+void rollout_warn_barred(const struct supervisor *sup, struct rollout *r);
 void rollout_bar(struct rollout *r, const char *why);
 void rollout_unbar(struct rollout *r, const char *build_id);
 

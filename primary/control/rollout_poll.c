@@ -363,6 +363,9 @@ void rollout_poll_one(struct supervisor *sup, struct rollout *r)
 		memcpy(r->by, r->wish.actor, sizeof(r->by)); /* whoever has ordered other things since */
 		rollout_event(sup, r, EV_ORDER, "");
 	}
-	if (process_now_ns() - r->told_ns >= SAY_NS)
-		rollout_publish(sup, r);
+	if (process_now_ns() - r->told_ns < SAY_NS)
+		return;
+	rollout_publish(sup, r);
+	if (!rollout_at_work(r->at)) /* a roll back takes it away */
+		rollout_warn_barred(sup, r);
 }

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "rank.h"
 #include "reload.h"
 #include "rollout_inner.h"
 
@@ -16,6 +17,19 @@ static bool is_of(const struct supervisor *sup, uint32_t worker, uint32_t group,
 	const struct worker *w = &sup->worker[worker];
 
 	return w->group == group && w->role == role && !w->gone;
+}
+
+/* Beside what the candidate has at that weight there is something for control: not in a service of one bucket. */
+static bool leaves_some(const struct supervisor *sup, uint32_t group, uint32_t permille)
+{
+	bool some = false;
+
+	for (uint32_t left = group_services(sup, group); left != 0; left &= left - 1) {
+		uint32_t buckets = sup->primary->config.service[__builtin_ctz(left)].buckets;
+
+		some = some || rank_count(permille, buckets) < buckets;
+	}
+	return some || BATON_SABOTAGE(control_of_nothing);
 }
 
 struct rollout_need rollout_need(const struct supervisor *sup, const struct rollout *r)
@@ -28,7 +42,7 @@ struct rollout_need rollout_need(const struct supervisor *sup, const struct roll
 	if (step && step->kind == STEP_WEIGHT)
 		permille = step->permille;
 	uint32_t k = config_rollout_candidates(count, permille);
-	return (struct rollout_need){ .candidates = k, .controls = permille > CONFIG_CONTROL_MOST ? 0 : k };
+	return (struct rollout_need){ .candidates = k, .controls = permille > CONFIG_CONTROL_MOST || !leaves_some(sup, r->group, permille) ? 0 : k };
 }
 
 uint32_t rollout_count(const struct supervisor *sup, uint32_t group, enum worker_role role)
