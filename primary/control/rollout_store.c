@@ -306,6 +306,7 @@ void rollout_load(struct primary *primary)
 
 	if (!rollout_file_find(all->path, path, &stale))
 		return;
+	all->complained = stale && !BATON_SABOTAGE(not_written_again); /* what is made of it is yet to be written */
 	o = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
 		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with "

@@ -74,6 +74,7 @@ static void who_was_rolled_back_on_a_full_disk_is_not_taken_up(void **unused)
 	assert_int_equal(r()->bars, 1);
 	only_the_groups_own();
 	disk_is_full(false);
+	wait_until(access(rig_path(path, "rollout.json"), F_OK) == 0);
 	assert_null(rollout_start(rig.primary, &o));
 	wait_until(r()->at != AT_CHECK);
 	assert_int_equal(r()->at, AT_DEGRADED);
