@@ -125,7 +125,8 @@ bool rollout_barred_runs(const struct primary *primary, uint32_t group, char *wh
 {
 	const struct rollout *r = rollout_of(primary, group);
 
-	return r && primary->supervisor && !rollout_at_work(r->at) && rollout_runs_barred(primary->supervisor, r, why, bytes);
+	return r && primary->supervisor && !rollout_at_work(r->at) &&
+	       rollout_runs_barred(primary->supervisor, r, why, bytes);
 }
 
 /* ---- whose buckets ---- */

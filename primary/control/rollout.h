@@ -5,7 +5,8 @@
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every
  * turn), rollout_workers.c (candidate and control), rollout_check.c (which file, and may it run), rollout_order.c (what
- * operators order), rollout_configured.c (what the configuration does), rollout_plan.c (the strategy in the file), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
+ * operators order), rollout_configured.c
+ * (what the configuration does), rollout_plan.c (the strategy in the file), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
  * buckets are whose again), rollout_store.c (the file), rollout_show.c (JSON, monitors). */
 #ifndef BATON_PRIMARY_ROLLOUT_H
 #define BATON_PRIMARY_ROLLOUT_H

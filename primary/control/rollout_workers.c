@@ -42,7 +42,8 @@ struct rollout_need rollout_need(const struct supervisor *sup, const struct roll
 	if (step && step->kind == STEP_WEIGHT)
 		permille = step->permille;
 	uint32_t k = config_rollout_candidates(count, permille);
-	return (struct rollout_need){ .candidates = k, .controls = permille > CONFIG_CONTROL_MOST || !leaves_some(sup, r->group, permille) ? 0 : k };
+	bool alone = permille > CONFIG_CONTROL_MOST || !leaves_some(sup, r->group, permille);
+	return (struct rollout_need){ .candidates = k, .controls = alone ? 0 : k };
 }
 
 uint32_t rollout_count(const struct supervisor *sup, uint32_t group, enum worker_role role)
