@@ -76,6 +76,8 @@ static const char *figure(const json_t *gate, const char *key, char out[32])
 /* What ends or holds a rollout is to be seen at once. */
 static const char *verdict_of(const json_t *gate)
 {
+	if (is(gate, "verdict", "inconclusive") && json_is_false(json_object_get(gate, "judged_here")))
+		return "not here"; /* no traffic of this step could judge it */
 	return is(gate, "verdict", "fail") ? "FAIL" : is(gate, "verdict", "dry_fail") ? "fail (dry run)" :
 	       text_of(gate, "verdict");
 }
@@ -199,6 +201,8 @@ void ctl_rollout_print_row(FILE *out, const json_t *row)
 	if (json_is_number(began))
 		fprintf(out, "  %-10s by %s at %s\n", "started", text_of(row, "started_by"),
 			when(json_number_value(began), text));
+	if (text_of(row, "runs_barred")[0])
+		fprintf(out, "  %-10s %s\n", "(!)", text_of(row, "runs_barred"));
 	print_advice(out, row);
 	print_gates(out, row);
 }

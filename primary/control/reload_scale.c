@@ -98,10 +98,30 @@ static void note_group(const struct config_item *item, void *arg)
 		*groups |= 1u << item->index;
 }
 
+/* More standbys take slots that a rollout under way counts on; the file alone fits, which the loader has seen to. */
+static bool refuse_standbys(const struct primary *primary, char *why, size_t bytes)
+{
+	const struct supervisor *sup = primary->supervisor;
+	uint32_t reserved = rollouts_reserved(primary, BATON_MAX_GROUPS), before = standbys_wanted(sup), after = 0;
+
+	for (uint32_t g = 0; g < primary->reload->next.groups; g++)
+		after += primary->reload->next.group[g].standby;
+	if (reserved == 0 || after <= before || sup->workers + reserved + after + 1 <= sup->slots)
+		return false;
+	snprintf(why, bytes, "groups[].standby: %u workers, %u standbys, 1 slot for a restart and %u for steps to come of a "
+		 "rollout are more than memory.worker_slots, %u: wait for its end (`batonctl rollout status`)", sup->workers,
+		 after, reserved, sup->slots);
+	return true;
+}
+
 json_t *reload_in_rollout(struct primary *primary)
 {
 	uint32_t groups = 0;
-	char why[400];
+	char why[600];
+
+	if (refuse_standbys(primary, why, sizeof(why)) ||
+	    rollout_refuse_candidate(primary, &primary->reload->next, why, sizeof(why)))
+		return reply_error("busy", why);
 
 	config_diff(&primary->config, &primary->reload->next, note_group, &groups);
 	for (; groups != 0; groups &= groups - 1)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 #include "rank.h"
 #include "rollout_inner.h"
 #include "share.h"
@@ -64,6 +65,12 @@ void rollouts_fini(struct primary *primary)
 
 void rollouts_poll(struct supervisor *sup)
 {
+	struct rollouts *all = sup->primary->rollouts;
+
+	/* The disk was full: once it has room the file is true again, whether anything happens by then or not. */
+	if (all && all->complained && !sup->stopping && process_now_ns() >= all->again_ns &&
+	    !BATON_SABOTAGE(not_written_again))
+		rollout_save(sup->primary, false);
 	for (uint32_t g = 0; g < sup->primary->config.groups; g++) {
 		struct rollout *r = rollout_of(sup->primary, g);
 
@@ -112,6 +119,14 @@ bool rollout_refuse(const struct primary *primary, uint32_t group, char *why, si
 	snprintf(why, bytes, "a rollout of %s to version %s is under way: wait for its end (`batonctl rollout status %s`) "
 		 "or end it, by `batonctl rollout abort %s`", name, r->candidate.version, name, name);
 	return true;
+}
+
+bool rollout_barred_runs(const struct primary *primary, uint32_t group, char *why, size_t bytes)
+{
+	const struct rollout *r = rollout_of(primary, group);
+
+	return r && primary->supervisor && !rollout_at_work(r->at) &&
+	       rollout_runs_barred(primary->supervisor, r, why, bytes);
 }
 
 /* ---- whose buckets ---- */

@@ -5,7 +5,8 @@
  *
  * Files: rollout_state.c (the table), rollout_act.c (what its actions do), rollout_poll.c (what each state does every
  * turn), rollout_workers.c (candidate and control), rollout_check.c (which file, and may it run), rollout_order.c (what
- * operators order), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
+ * operators order), rollout_configured.c
+ * (what the configuration does), rollout_plan.c (the strategy in the file), rollout_gates.c, rollout_snapshot.c, rollout_home.c (whose
  * buckets are whose again), rollout_store.c (the file), rollout_show.c (JSON, monitors). */
 #ifndef BATON_PRIMARY_ROLLOUT_H
 #define BATON_PRIMARY_ROLLOUT_H
@@ -43,6 +44,9 @@ void rollout_death(struct supervisor *sup, uint32_t slot);
 int rollout_image(const struct supervisor *sup, uint32_t worker, const char *path);
 /* Another operation on the group is refused while a rollout is under way: true, and a line in `why`. */
 bool rollout_refuse(const struct primary *primary, uint32_t group, char *why, size_t bytes);
+/* Worker slots that the rollouts under way will take at steps to come beside the workers that they have; `but`: of all
+ * groups but that one, BATON_MAX_GROUPS: of all. */
+uint32_t rollouts_reserved(const struct primary *primary, uint32_t but);
 /* role[b]: which role (enum worker_role) is to own bucket b by the weight that is wanted now. */
 void rollout_roles(const struct supervisor *sup, uint32_t group, uint32_t service, uint8_t *role);
 /* home[b]: index of the group's own worker that bucket b goes back to when it is stable's again, SHARE_NOBODY: any.
@@ -52,6 +56,10 @@ bool rollout_homes(const struct supervisor *sup, uint32_t group, uint32_t servic
 void rollout_balanced(const struct supervisor *sup, uint32_t group, uint32_t service, const uint64_t *map);
 /* Workers of that role are to own anything now. */
 bool rollout_shares(const struct supervisor *sup, uint32_t group, uint32_t role);
+/* The group's own workers run a build that was rolled back, and no rollout is under way: true, and a line in `why`. */
+bool rollout_barred_runs(const struct primary *primary, uint32_t group, char *why, size_t bytes);
+/* A reload would name another candidate for a group whose rollout is under way: true, and a line in `why`. */
+bool rollout_refuse_candidate(const struct primary *primary, const struct config *next, char *why, size_t bytes);
 /* A reload has put another configuration in force: a candidate that is new in it is rolled out. */
 void rollouts_configured(struct primary *primary, const struct config *before);
 

@@ -51,6 +51,35 @@ void rollout_bar(struct rollout *r, const char *why)
 	snprintf(r->barred[r->bars++].why, ROLLOUT_WHY, "%s", why);
 }
 
+bool rollout_runs_barred(const struct supervisor *sup, const struct rollout *r, char *why, size_t bytes)
+{
+	for (uint32_t i = 0; i < sup->workers && !BATON_SABOTAGE(barred_build_unsaid); i++) {
+		const struct worker *w = &sup->worker[i];
+		const struct worker_slot *s = w->slot == SLOT_NONE ? NULL : &sup->slot[w->slot];
+
+		if (w->group != r->group || w->role != ROLE_STABLE || w->gone || !s || s->ready.abi == 0)
+			continue;
+		uint32_t bar = find_bar(r, s->ready.build_id);
+		if (bar == r->bars)
+			continue;
+		snprintf(why, bytes, "%s runs build %.12s of version %s, which was rolled back (%.80s): it lies at %.100s; put the "
+			 "right file there, then `batonctl worker restart %s`", w->name, s->ready.build_id, s->ready.version,
+			 r->barred[bar].why, s->path, sup->primary->config.group[r->group].name);
+		return true;
+	}
+	return false;
+}
+
+void rollout_warn_barred(const struct supervisor *sup, struct rollout *r)
+{
+	char why[ROLLOUT_BARRED_WHY];
+	bool runs = r->bars > 0 && rollout_runs_barred(sup, r, why, sizeof(why));
+
+	if (runs && !r->runs_barred)
+		log_warn("%s", why);
+	r->runs_barred = runs;
+}
+
 /* ---- the file ---- */
 
 /* Fills in wish.path, or begins the search for it. */
@@ -88,18 +117,22 @@ static int refuse_slots(const struct supervisor *sup, const struct rollout *r, c
 			bool converts, char *why, size_t bytes)
 {
 	uint32_t permille, extra, standbys = standbys_wanted(sup), needed;
-	char at[32], also[80] = "";
+	uint32_t others = rollouts_reserved(sup->primary, r->group);
+	char at[32], also[80] = "", elsewhere[64] = "";
 
 	extra = config_rollout_extra(plan, rollout_count(sup, r->group, ROLE_STABLE), &permille);
-	needed = sup->workers + extra + standbys + 1 + (converts && !BATON_SABOTAGE(converter_has_no_slot));
+	needed = sup->workers + extra + others + standbys + 1 + (converts && !BATON_SABOTAGE(converter_has_no_slot));
 	if (needed <= sup->slots)
 		return 0;
 	snprintf(at, sizeof(at), "at %u.%u %%", permille / 10, permille % 10);
 	if (converts)
 		snprintf(also, sizeof(also), ", 1 to convert records of schema %u back if the candidate dies", r->info.schema);
-	snprintf(why, bytes, "too few worker slots: %u for workers, %u for candidate and control %s, %u for standbys, 1 "
-		 "for a restart%s are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers",
-		 sup->workers, extra, permille ? at : "in the shadow", standbys, also, needed, sup->slots, needed);
+	if (others)
+		snprintf(elsewhere, sizeof(elsewhere), ", %u for rollouts of other groups", others);
+	snprintf(why, bytes, "too few worker slots: %u for workers, %u for candidate and control %s%s, %u for standbys, 1 "
+		 "for a restart%s are %u, there are %u; raise memory.worker_slots to %u and restart batond, or stop workers%s",
+		 sup->workers, extra, permille ? at : "in the shadow", elsewhere, standbys, also, needed, sup->slots, needed,
+		 others ? ", or wait for the other rollout's end" : "");
 	return -ENOSPC;
 }
 
@@ -190,12 +223,11 @@ static int look_at_stable(const struct supervisor *sup, const struct rollout *r,
 
 static void make_plan(const struct supervisor *sup, const struct rollout *r, struct config_rollout *plan)
 {
-	config_rollout_of(&sup->primary->config, r->group, plan);
-	if (r->wish.resumed) { /* the steps it was begun with */
-		memcpy(plan->step, r->plan.step, sizeof(plan->step));
-		plan->steps = r->plan.steps;
+	if (r->wish.resumed) { /* what it was begun with, whatever a reload has said since */
+		*plan = r->plan;
 		return;
 	}
+	config_rollout_of(&sup->primary->config, r->group, plan);
 	if (r->wish.at_once) {
 		plan->step[0] = (struct config_step){ .kind = STEP_WEIGHT, .permille = 1000 };
 		plan->steps = 1;

@@ -69,7 +69,7 @@ static void sum_step(const struct config_rollout *rollout, uint32_t i, const str
 	*out = (struct rollout_step_sums){
 		.permille = shadow ? 0 : permille,
 		.buckets = rank_count(shadow ? step->permille : permille, facts->buckets),
-		.candidates = k, .controls = permille > CONFIG_CONTROL_MOST ? 0 : k,
+		.candidates = k, .controls = permille > CONFIG_CONTROL_MOST || (permille && facts->buckets < 2) ? 0 : k,
 		.operator_waits = step->kind == STEP_PAUSE && step->ns == 0,
 	};
 	out->share = facts->buckets ? (double)out->buckets / facts->buckets : 0;

@@ -167,6 +167,9 @@ json_t *rollout_explain_text(const struct config_rollout *rollout, const struct 
 	line(lines, "BAD PACKETS: what a candidate that is bad from its first packet on answers until the slowest gate "
 	     "ends it");
 	put_short(lines, rollout, sums);
+	if (facts->buckets < 2)
+		line(lines, "(!) the service has one bucket: the first weight exposes everybody, and there is no control to compare "
+		     "with: only gates with `max` judge");
 	put_cohort(lines, rollout, facts);
 	put_times(lines, rollout, facts, sums);
 	line(lines, "worker slots: %u workers + %u of candidate and control + %u others (groups, standbys, a restart) = "

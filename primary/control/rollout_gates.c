@@ -305,6 +305,7 @@ json_t *rollout_gates_json(const struct rollout *r)
 		json_object_set_new(o, "limit", number(result->limit));
 		reply_set_count(o, "failures", result->failures);
 		json_object_set_new(o, "awaited", json_boolean(waits_for(r, i)));
+		json_object_set_new(o, "judged_here", json_boolean(i >= GATE_CRASHES || applies(r, i)));
 		reply_set_count(o, "have", result->have);
 		reply_set_count(o, "need", result->need);
 		reply_set_text(o, "measure", gate_measure((enum config_gate_id)i));

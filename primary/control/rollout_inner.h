@@ -109,6 +109,7 @@ struct rollout {
 	bool death_was_stall;
 	char death[ROLLOUT_WHY];
 	uint64_t told_ns;             /* when monitors were told the last time */
+	bool runs_barred;             /* the log has been told that the group's own workers run a barred build */
 	bool stable_fell_back;        /* at its beginning */
 	uint32_t snap_serial;         /* of snapshot steps: whose answer it is */
 	bool snapped;                 /* the step has what it wants */
@@ -130,6 +131,7 @@ struct rollout {
 struct rollouts {
 	char path[BATON_PATH_BYTES];
 	bool complained; /* the file could not be written */
+	uint64_t again_ns; /* CLOCK_MONOTONIC: when that is tried again */
 	bool ordering;   /* it is a rollout that orders an operation of its group */
 	struct rollout *of[BATON_MAX_GROUPS];
 };
@@ -153,10 +155,18 @@ void rollout_note_past(struct rollout *r, bool promoted);
 /* The step at r->step is to be taken. */
 void rollout_take_step(struct supervisor *sup, struct rollout *r);
 
+/* rollout_order.c. wish is complete. Returns NULL: the answer comes later. */
+json_t *rollout_order_it(struct primary *primary, struct rollout *r, const struct rollout_wish *wish);
+
 /* rollout_check.c */
 void rollout_check_begin(struct supervisor *sup, struct rollout *r);
 void rollout_check_poll(struct supervisor *sup, struct rollout *r);
 bool rollout_barred(const struct rollout *r, const char *build_id);
+/* The group's own workers run a build that is barred: nobody rolled it out, its file lies where another's did. True, and
+ * a line in `why`. The other says so in the log, once. */
+#define ROLLOUT_BARRED_WHY 480u
+bool rollout_runs_barred(const struct supervisor *sup, const struct rollout *r, char *why, size_t bytes);
+void rollout_warn_barred(const struct supervisor *sup, struct rollout *r);
 void rollout_bar(struct rollout *r, const char *why);
 void rollout_unbar(struct rollout *r, const char *build_id);
 
@@ -235,6 +245,11 @@ void rollout_gates_free(struct rollout *r);
 /* rollout_store.c. durable: wait until it is on the disk; only while nothing is under way. */
 void rollout_save(struct primary *primary, bool durable);
 void rollout_load(struct primary *primary);
+
+/* rollout_plan.c. The strategy as the file of rollouts has it: the one that was in force when the rollout was begun. */
+void rollout_plan_to(json_t *o, const struct config_rollout *plan);
+/* Over what the configuration says. False: it makes no sense. */
+bool rollout_plan_from(const json_t *o, struct config_rollout *plan);
 
 /* rollout_file.c */
 /* Under another name, by which the next primary knows that it is not true any more; and what lies there is not needed. */

@@ -102,8 +102,7 @@ static json_t *make_room(struct primary *primary, struct rollout *r, const struc
 	return NULL;
 }
 
-/* wish is complete. Returns NULL: the answer comes later. */
-static json_t *order_it(struct primary *primary, struct rollout *r, const struct rollout_wish *wish)
+json_t *rollout_order_it(struct primary *primary, struct rollout *r, const struct rollout_wish *wish)
 {
 	r->wish = *wish;
 	if (rollout_at_work(r->at))
@@ -131,7 +130,7 @@ static json_t *start(struct primary *primary, struct rollout *r, const struct ro
 	}
 	wish->token = order->token;
 	wish->accept_one_way = order->accept_one_way;
-	return order_it(primary, r, wish);
+	return rollout_order_it(primary, r, wish);
 }
 
 json_t *rollout_start(struct primary *primary, const struct rollout_order *order)
@@ -353,37 +352,4 @@ json_t *rollout_history(struct primary *primary, const char *group)
 	reply = reply_ok();
 	json_object_set_new(reply, "history", rows);
 	return reply;
-}
-
-/* ---- the configuration ---- */
-
-static const char *candidate_in(const struct config *config, uint32_t group)
-{
-	for (uint32_t i = 0; i < config->rollouts; i++)
-		if (strcmp(config->rollout[i].name, config->group[group].name) == 0)
-			return config->rollout[i].candidate;
-	return "";
-}
-
-void rollouts_configured(struct primary *primary, const struct config *before)
-{
-	static struct rollout_wish wish; /* main lcore only */
-
-	for (uint32_t g = 0; primary->rollouts && primary->supervisor && g < primary->config.groups; g++) {
-		struct rollout *r = rollout_of(primary, g);
-		const char *to = candidate_in(&primary->config, g);
-
-		if (to[0] == '\0' || strcmp(to, candidate_in(before, g)) == 0)
-			continue;
-		if (r->at != AT_IDLE && r->at != AT_DEGRADED) {
-			log_warn("rollout of %s: the configuration names candidate %s, but one to %s is under way: `batonctl "
-				 "rollout start %s --replace` begins anew", r->plan.name, to, r->candidate.version, r->plan.name);
-			continue;
-		}
-		memset(&wish, 0, sizeof(wish));
-		snprintf(wish.to, sizeof(wish.to), "%s", to);
-		snprintf(wish.actor, sizeof(wish.actor), "configuration");
-		wish.by_file = wish.answered = true;
-		order_it(primary, r, &wish);
-	}
 }

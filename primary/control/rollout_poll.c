@@ -358,8 +358,14 @@ void rollout_poll_one(struct supervisor *sup, struct rollout *r)
 	/* The one it was to replace has ended. */
 	if (r->wish.queued && (r->at == AT_IDLE || r->at == AT_DEGRADED)) {
 		r->wish.queued = false;
+		if (!BATON_SABOTAGE(refused_successor_heals))
+			r->before = r->at;
+		memcpy(r->by, r->wish.actor, sizeof(r->by)); /* whoever has ordered other things since */
 		rollout_event(sup, r, EV_ORDER, "");
 	}
-	if (process_now_ns() - r->told_ns >= SAY_NS)
-		rollout_publish(sup, r);
+	if (process_now_ns() - r->told_ns < SAY_NS)
+		return;
+	rollout_publish(sup, r);
+	if (!rollout_at_work(r->at)) /* a roll back takes it away */
+		rollout_warn_barred(sup, r);
 }

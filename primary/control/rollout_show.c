@@ -18,7 +18,7 @@ enum rollout_state rollout_state_of(const struct rollout *r)
 	case AT_DEGRADED: return ROLLOUT_DEGRADED;
 	case AT_CHECK: return r->wish.resumed ? ROLLOUT_PROGRESSING : r->before == AT_DEGRADED ? ROLLOUT_DEGRADED :
 		       r->ever ? ROLLOUT_HEALTHY : ROLLOUT_NONE;
-	case AT_PAUSE: return r->full ? ROLLOUT_PROGRESSING : ROLLOUT_PAUSED;
+	case AT_PAUSE: return (r->full || r->skip) && !r->paused ? ROLLOUT_PROGRESSING : ROLLOUT_PAUSED;
 	default: return r->paused ? ROLLOUT_PAUSED : ROLLOUT_PROGRESSING;
 	}
 }
@@ -149,7 +149,7 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 {
 	const char *group = sup->primary->config.group[r->group].name;
 	json_t *o = json_object(), *workers = json_object(), *barred = json_array();
-	char awaited[96];
+	char awaited[96], runs[ROLLOUT_BARRED_WHY];
 
 	reply_set_text(o, "group", group);
 	reply_set_text(o, "state", rollout_state_name(rollout_state_of(r)));
@@ -182,6 +182,8 @@ json_t *rollout_row(const struct supervisor *sup, const struct rollout *r)
 	reply_set_count(o, "exposed_buckets", exposed(sup, r));
 	reply_set_text(o, "started_by", r->actor);
 	json_object_set_new(o, "began", r->ever ? json_real((double)r->began_ns / 1e9) : json_null());
+	json_object_set_new(o, "runs_barred", !rollout_at_work(r->at) && rollout_runs_barred(sup, r, runs, sizeof(runs)) ?
+			    reply_text(runs) : json_null());
 	for (uint32_t i = 0; i < r->bars; i++) {
 		json_t *bar = rollout_version_json(&r->barred[i].version);
 

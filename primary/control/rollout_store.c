@@ -8,31 +8,15 @@
 #include <string.h>
 
 #include "log.h"
+#include "process.h"
 #include "reply.h"
 #include "rollout_inner.h"
 #include "whole_file.h"
 
 #define STORE_SCHEMA 1
+#define AGAIN_NS     1000000000ull /* a file that could not be written is tried again */
 
 /* ---- to JSON ---- */
-
-static json_t *steps_json(const struct config_rollout *plan)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < plan->steps; i++) {
-		const struct config_step *step = &plan->step[i];
-		json_t *o = json_object();
-
-		json_object_set_new(o, "kind", json_integer(step->kind));
-		json_object_set_new(o, "permille", json_integer(step->permille));
-		json_object_set_new(o, "ns", json_integer((json_int_t)step->ns));
-		json_object_set_new(o, "digest", json_boolean(step->digest));
-		json_object_set_new(o, "keep", json_integer(step->keep));
-		json_array_append_new(list, o);
-	}
-	return list;
-}
 
 /* NAN is null. */
 static void fired_to(json_t *o, const struct rollout_fired *fired)
@@ -67,7 +51,7 @@ static json_t *group_json(const struct rollout *r)
 	reply_set_text(o, "at", rollout_at_name(r->at == AT_CHECK && !r->wish.resumed ? r->before : r->at));
 	json_object_set_new(o, "step", json_integer(r->step));
 	json_object_set_new(o, "weight", json_integer(r->weight));
-	json_object_set_new(o, "steps", steps_json(&r->plan));
+	rollout_plan_to(o, &r->plan);
 	json_object_set_new(o, "paused", json_boolean(r->paused));
 	json_object_set_new(o, "full", json_boolean(r->full));
 	json_object_set_new(o, "at_once", json_boolean(r->at_once));
@@ -152,6 +136,7 @@ void rollout_save(struct primary *primary, bool durable)
 	else if (rc == 0 && all->complained)
 		log_info("rollouts: %s: written again", all->path);
 	all->complained = rc != 0;
+	all->again_ns = process_now_ns() + AGAIN_NS;
 }
 
 /* ---- reading ---- */
@@ -227,28 +212,6 @@ static void lists_from(const json_t *o, struct rollout *r)
 	}
 }
 
-/* False: they make no sense. */
-static bool steps_from(const json_t *o, struct rollout *r)
-{
-	const json_t *item;
-	size_t i;
-
-	r->plan.steps = 0;
-	json_array_foreach(json_object_get(o, "steps"), i, item) {
-		struct config_step step = {
-			.kind = (enum config_step_kind)number_of(item, "kind"), .permille = (uint32_t)number_of(item, "permille"),
-			.ns = number_of(item, "ns"), .digest = truth_of(item, "digest"),
-			.keep = (uint32_t)number_of(item, "keep"),
-		};
-		if (r->plan.steps == CONFIG_STEPS || step.kind > STEP_SNAPSHOT || step.permille > 1000)
-			return false;
-		r->plan.step[r->plan.steps++] = step;
-	}
-	r->step = (uint32_t)number_of(o, "step");
-	r->weight = (uint32_t)number_of(o, "weight");
-	return r->plan.steps > 0 && r->weight <= 1000;
-}
-
 static enum rollout_at at_from(const json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "at"));
@@ -306,8 +269,11 @@ static void group_from(const json_t *o, struct rollout *r, bool stale)
 {
 	char salt[24];
 	enum rollout_at at = r->saved = at_from(o);
-	bool sound = steps_from(o, r);
+	bool sound = rollout_plan_from(o, &r->plan);
 
+	r->step = (uint32_t)number_of(o, "step");
+	r->weight = (uint32_t)number_of(o, "weight");
+	sound = sound && r->weight <= 1000;
 	r->ever = truth_of(o, "ever");
 	r->paused = truth_of(o, "paused");
 	r->full = truth_of(o, "full");
@@ -340,6 +306,7 @@ void rollout_load(struct primary *primary)
 
 	if (!rollout_file_find(all->path, path, &stale))
 		return;
+	all->complained = stale && !BATON_SABOTAGE(not_written_again); /* what is made of it is yet to be written */
 	o = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(o) || number_of(o, "schema") != STORE_SCHEMA) {
 		log_error("rollouts: %s cannot be read (%s): no rollout goes on, no build is barred; the groups start with "

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "process.h"
+#include "rank.h"
 #include "reload.h"
 #include "rollout_inner.h"
 
@@ -16,6 +17,19 @@ static bool is_of(const struct supervisor *sup, uint32_t worker, uint32_t group,
 	const struct worker *w = &sup->worker[worker];
 
 	return w->group == group && w->role == role && !w->gone;
+}
+
+/* Beside what the candidate has at that weight there is something for control: not in a service of one bucket. */
+static bool leaves_some(const struct supervisor *sup, uint32_t group, uint32_t permille)
+{
+	bool some = false;
+
+	for (uint32_t left = group_services(sup, group); left != 0; left &= left - 1) {
+		uint32_t buckets = sup->primary->config.service[__builtin_ctz(left)].buckets;
+
+		some = some || rank_count(permille, buckets) < buckets;
+	}
+	return some || BATON_SABOTAGE(control_of_nothing);
 }
 
 struct rollout_need rollout_need(const struct supervisor *sup, const struct rollout *r)
@@ -28,7 +42,8 @@ struct rollout_need rollout_need(const struct supervisor *sup, const struct roll
 	if (step && step->kind == STEP_WEIGHT)
 		permille = step->permille;
 	uint32_t k = config_rollout_candidates(count, permille);
-	return (struct rollout_need){ .candidates = k, .controls = permille > CONFIG_CONTROL_MOST ? 0 : k };
+	bool alone = permille > CONFIG_CONTROL_MOST || !leaves_some(sup, r->group, permille);
+	return (struct rollout_need){ .candidates = k, .controls = alone ? 0 : k };
 }
 
 uint32_t rollout_count(const struct supervisor *sup, uint32_t group, enum worker_role role)
@@ -38,6 +53,27 @@ uint32_t rollout_count(const struct supervisor *sup, uint32_t group, enum worker
 	for (uint32_t i = 0; i < sup->workers; i++)
 		count += is_of(sup, i, group, role);
 	return count;
+}
+
+uint32_t rollouts_reserved(const struct primary *primary, uint32_t but)
+{
+	static struct config_rollout rest; /* main lcore only */
+	uint32_t reserved = 0, permille;
+
+	for (uint32_t g = 0; primary->supervisor && g < primary->config.groups; g++) {
+		const struct supervisor *sup = primary->supervisor;
+		const struct rollout *r = rollout_of(primary, g);
+
+		if (!r || g == but || r->at < AT_START || r->at > AT_PAUSE || BATON_SABOTAGE(slots_of_steps_to_come_are_free))
+			continue;
+		uint32_t first = r->step < r->plan.steps ? r->step : r->plan.steps;
+		rest.steps = r->plan.steps - first;
+		memcpy(rest.step, r->plan.step + first, rest.steps * sizeof(rest.step[0]));
+		uint32_t most = config_rollout_extra(&rest, rollout_count(sup, g, ROLE_STABLE), &permille);
+		uint32_t there = rollout_count(sup, g, ROLE_CANDIDATE) + rollout_count(sup, g, ROLE_CONTROL);
+		reserved += most > there ? most - there : 0;
+	}
+	return reserved;
 }
 
 uint32_t rollout_stable_worker(const struct supervisor *sup, uint32_t group)

@@ -135,11 +135,18 @@ static int refuse_slots(const struct supervisor *sup, uint32_t group, uint32_t i
 {
 	const char *name = sup->primary->config.group[group].name;
 
-	uint32_t standbys = standbys_wanted(sup), needed = sup->workers + standbys + 2;
+	uint32_t standbys = standbys_wanted(sup), reserved = rollouts_reserved(sup->primary, BATON_MAX_GROUPS);
+	uint32_t needed = sup->workers + standbys + reserved + 2;
 	char also[80] = "";
 
 	if (needed <= sup->slots)
 		return 0;
+	if (needed - reserved <= sup->slots) {
+		snprintf(why, bytes, "no worker slot is free for %s.%u: of %u, %u are for workers%s, 1 for a restart, and %u for "
+			 "steps to come of a rollout: wait for its end (`batonctl rollout status`)", name, index, sup->slots,
+			 sup->workers, standbys ? " and standbys" : "", reserved);
+		return -ENOSPC;
+	}
 	if (standbys != 0)
 		snprintf(also, sizeof(also), ", %u standbys (groups[].standby)", standbys);
 	if (sup->slots < BATON_MAX_WORKERS)

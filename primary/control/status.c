@@ -13,6 +13,7 @@
 #include "crash_record.h"
 #include "process.h"
 #include "reply.h"
+#include "rollout.h"
 #include "rollout_names.h"
 #include "supervisor.h"
 #include "version.h"
@@ -190,7 +191,10 @@ static void judge_quarantine(struct judge *j, const struct quarantine *q)
 static void judge_rollout(struct judge *j, const struct primary *primary, uint32_t group)
 {
 	struct stats_rollout r;
+	char barred[480];
 
+	if (rollout_barred_runs(primary, group, barred, sizeof(barred)))
+		say(j, STATUS_WARN, "%s", barred);
 	if (stats_rollout_read(&primary->stats, group, &r) != 0)
 		return;
 	if (r.state == ROLLOUT_DEGRADED)

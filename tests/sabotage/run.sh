@@ -14,6 +14,7 @@ page=docs/reliability.md
 # Broken, they are noticed by what does not happen in 10 s and more: they all begin first, and are none of the JOBS.
 SLOW=' oldest_connection_kept log_waits length_believed outlives_primary abort_leaves_the_next failed_image_kept '
 SLOW+='lost_worker_awaited failing_gate_ignored unready_standby_chosen look_never_asked '
+SLOW+='not_written_again '
 LIMIT=120 # seconds a test may take; none takes 20 on an idle machine
 
 # rows: rule|test|claim|also|promise|what is broken, without comments and blanks around the bars

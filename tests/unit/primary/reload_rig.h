@@ -16,6 +16,7 @@ static json_t *answer;
 struct text {
 	const char *level, *timeout, *first, *second; /* first, second: further keys of the groups */
 	const char *first_plugin, *second_plugin, *io_cores, *versions;
+	const char *rollouts, *standby; /* NULL: no such section; none of the second group */
 };
 static const struct text usual = {
 	.level = "error", .timeout = "20s", .first = "", .second = "", .first_plugin = "game.so",
@@ -31,9 +32,11 @@ static inline void write_file(struct text t)
 	fprintf(out, "ports:\n- {name: p, device: net_null0, addresses: [10.77.0.1/24]}\nservices:\n"
 		     "- {name: a, port: 1, group: a, buckets: %u}\n- {name: b, port: 2, group: b, buckets: %u}\n",
 		FAKE_BUCKETS, FAKE_BUCKETS);
-	fprintf(out, "groups:\n- {name: a, standby: 0, plugin: %s%s%s}\n- {name: b, standby: 0, plugin: %s%s}\n",
-		t.first_plugin, t.versions, t.first, t.second_plugin, t.second);
+	fprintf(out, "groups:\n- {name: a, standby: 0, plugin: %s%s%s}\n- {name: b, standby: %s, plugin: %s%s}\n",
+		t.first_plugin, t.versions, t.first, t.standby ? t.standby : "0", t.second_plugin, t.second);
 	fprintf(out, "workers: {start_timeout: %s}\nlog: {level: %s}\n", t.timeout, t.level);
+	if (t.rollouts)
+		fprintf(out, "rollouts:\n%s\n", t.rollouts);
 	assert_int_equal(fclose(out), 0);
 }
 

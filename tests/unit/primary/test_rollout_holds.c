@@ -150,6 +150,22 @@ static void a_pause_after_a_shadow_waits_for_no_gate(void **unused)
 #undef TEST
 #define TEST(claim) cmocka_unit_test_setup_teardown(claim, begin, end_rollouts)
 
+/* Whoever has its one bucket has everything: there is nobody to compare with, and none is waited for. */
+static void a_group_of_one_bucket_waits_for_no_control(void **unused)
+{
+	static const struct config_step two[] = { { .kind = STEP_WEIGHT, .permille = 100 },
+						  { .kind = STEP_WEIGHT, .permille = 1000 } };
+
+	(void)unused;
+	gates_of(2, two);
+	for (uint32_t s = 0; s < rig.primary->config.services; s++)
+		rig.primary->config.service[s].buckets = 1;
+	start("r2.so");
+	wait_until(r()->want == 1000 || rollout_gates_windows(r()) >= 5);
+	assert_int_equal(r()->want, 1000);
+	assert_int_equal(rollout_count(sup(), 0, ROLE_CONTROL), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +174,7 @@ int main(int argc, char **argv)
 		TEST(a_gate_that_fails_in_an_operators_pause_is_named),
 		TEST(a_pause_before_the_first_weight_waits_for_no_gate),
 		TEST(a_pause_after_a_shadow_waits_for_no_gate),
+		TEST(a_group_of_one_bucket_waits_for_no_control),
 	};
 
 	fake_zygote_main(argc, argv);

@@ -79,6 +79,48 @@ static void an_abort_ends_the_one_that_waits_for_its_turn_too(void **unused)
 	only_the_groups_own();
 }
 
+/* The one that it replaced has been ended for it, and the one to come cannot be: that is no health. */
+static void a_successor_that_is_refused_leaves_the_group_degraded(void **unused)
+{
+	struct rollout_order o;
+
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	o = order("none.so");
+	o.replace = true;
+	assert_null(rollout_start(rig.primary, &o));
+	wait_until(r()->at == AT_CHECK);
+	wait_until(r()->at != AT_CHECK);
+	assert_int_equal(r()->at, AT_DEGRADED);
+	only_the_groups_own();
+}
+
+/* Copied over the group's own file, and started by a restart or the next batond: it is what there is, and it is said. */
+static void a_barred_build_that_the_group_runs_is_told(void **unused)
+{
+	char path[BATON_PATH_BYTES], why[ROLLOUT_BARRED_WHY] = "";
+	json_t *row;
+
+	(void)unused;
+	start("r2.so");
+	until_pause(100);
+	kill(rig_pid(a_worker(ROLE_CANDIDATE)), SIGKILL);
+	wait_until(r()->at == AT_DEGRADED);
+	only_the_groups_own();
+	assert_int_equal(r()->bars, 1);
+	assert_false(rollout_barred_runs(rig.primary, 0, why, sizeof(why)));
+	restart_with(rig_path(path, "r2.so"));
+	assert_true(rollout_barred_runs(rig.primary, 0, why, sizeof(why)));
+	assert_non_null(strstr(why, "was rolled back"));
+	row = rollout_row(rig.primary->supervisor, r());
+	assert_true(json_is_string(json_object_get(row, "runs_barred")));
+	json_decref(row);
+	wait_until(r()->runs_barred);
+	restart_with("two");
+	assert_false(rollout_barred_runs(rig.primary, 0, why, sizeof(why)));
+}
+
 static void an_abort_ends_one_that_is_looked_at(void **unused)
 {
 	struct rollout_order o = order("r2.so"), none = order(NULL);
@@ -277,6 +319,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_abort_ends_the_one_that_waits_for_its_turn_too),
+		TEST(a_successor_that_is_refused_leaves_the_group_degraded),
+		TEST(a_barred_build_that_the_group_runs_is_told),
 		TEST(an_abort_ends_one_that_is_looked_at),
 		TEST(who_was_refused_has_ordered_nothing),
 		TEST(a_file_replaced_in_its_place_is_gone_back_from),
