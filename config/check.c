@@ -126,7 +126,7 @@ static void check_addresses(struct loader *l, uint32_t p, uint32_t n)
 			loader_error(l, spot->place, "%s.addresses[%u]: %s is already an address of %s", net.shown, a,
 				     text, other.shown);
 		inside = inside || ((*net.gateway ^ address.ip) & mask_of(address.prefix)) == 0;
-		if (*net.gateway == address.ip && loader_good(l, net.gateway))
+		if (*net.gateway != 0 && *net.gateway == address.ip && loader_good(l, net.gateway))
 			wrong(l, net.gateway, "%s.gateway: %s is the port's own address", net.shown, text);
 	}
 	if (n == 0 && net.addresses == 0 && loader_good(l, net.address) && l->config->port[p].vlans == 0 &&
@@ -185,6 +185,40 @@ static void check_driver(struct loader *l, uint32_t p)
 		wrong(l, port->device, "ports[%u].device: holds a blank; EAL devices have none", p);
 }
 
+/* What two ports must not share: the device, and the interface that a virtual one stands on, which would hand each
+ * packet to both. Returns 0 if there is none. A PCI address may leave out its domain, 0000. */
+static size_t device_part(const char *device, bool interface, const char **part)
+{
+	static const char key[] = ",iface=";
+
+	if (interface) {
+		*part = strstr(device, key);
+		*part = *part ? *part + sizeof(key) - 1 : "";
+	} else {
+		*part = strncmp(device, "0000:", 5) == 0 ? device + 5 : device;
+	}
+	return strcspn(*part, ",");
+}
+
+static void check_device_once(struct loader *l, uint32_t p)
+{
+	const struct config_port *port = l->config->port;
+
+	for (uint32_t o = 0; o < p; o++) {
+		for (int interface = 0; interface < 2; interface++) {
+			const char *one, *other;
+			size_t bytes = device_part(port[p].device, interface, &one);
+
+			if (bytes == 0 || bytes != device_part(port[o].device, interface, &other) ||
+			    strncmp(one, other, bytes) != 0)
+				continue;
+			wrong(l, port[p].device, "ports[%u].device: %s'%.*s' already belongs to ports[%u]", p,
+			      interface ? "interface " : "", (int)bytes, one, o);
+			break;
+		}
+	}
+}
+
 static void check_ports(struct loader *l)
 {
 	const struct config *c = l->config;
@@ -194,12 +228,7 @@ static void check_ports(struct loader *l)
 		check_driver(l, p);
 		check_addresses(l, p, 0);
 		check_vlans(l, p);
-		size_t bytes = strcspn(c->port[p].device, ",");
-		for (uint32_t o = 0; o < p; o++)
-			if (bytes && bytes == strcspn(c->port[o].device, ",") &&
-			    strncmp(c->port[p].device, c->port[o].device, bytes) == 0)
-				wrong(l, c->port[p].device, "ports[%u].device: '%.*s' already belongs to ports[%u]", p,
-				      (int)bytes, c->port[p].device, o);
+		check_device_once(l, p);
 	}
 }
 
@@ -335,6 +364,24 @@ static void check_groups(struct loader *l)
 		      needed > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count or standby" : "");
 }
 
+/* groups[].cores may name one more than once: it says where the first worker goes, the second, and so on. */
+static void check_io_cores(struct loader *l)
+{
+	const struct config *c = l->config;
+
+	if (!loader_good(l, c->io_core) || BATON_SABOTAGE(io_core_twice))
+		return;
+	for (uint32_t i = 0; i < c->io_cores; i++) {
+		for (uint32_t o = 0; o < i; o++) {
+			if (c->io_core[o] != c->io_core[i])
+				continue;
+			wrong(l, c->io_core, "eal.io_cores: CPU %u is named twice, and two I/O lcores on one CPU only take "
+			      "turns; name each once", c->io_core[i]);
+			return;
+		}
+	}
+}
+
 /* Arguments batond gives itself, or that rule out secondary processes. */
 static void check_extra_args(struct loader *l)
 {
@@ -383,6 +430,7 @@ void loader_check(struct loader *l)
 {
 	struct config *c = l->config;
 
+	check_io_cores(l);
 	check_ports(l);
 	check_services(l);
 	check_groups(l);

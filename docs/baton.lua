@@ -22,7 +22,7 @@ local least = { [1] = 48, [2] = 64, [3] = 48, [4] = 48, [NEIGHBOURS] = 40 }
 local statuses = {
 	[0] = "OK", [1] = "OUTSIDE_WORLD", [2] = "STALE", [3] = "FULL", [4] = "TOO_FAR", [5] = "COOLDOWN", [6] = "BUSY",
 	[7] = "NO_TARGET", [8] = "NO_SKILL", [9] = "MISSED", [10] = "TARGET_DOWN", [11] = "NO_PLAYER",
-	[12] = "NO_RADIUS",
+	[12] = "NO_RADIUS", [13] = "TARGET_FULL",
 }
 local skills = { [1] = "STRIKE", [2] = "SHOT", [3] = "METEOR" }
 local world = 10000.0

@@ -33,6 +33,7 @@ enum game_status {
 	GAME_TARGET_DOWN = 10, /* it has no hit points */
 	GAME_NO_PLAYER = 11,   /* the attacker does not exist */
 	GAME_NO_RADIUS = 12,   /* not a number from 0 to GAME_RADIUS_MOST */
+	GAME_TARGET_FULL = 13, /* the target's bucket has no room to remember the hit, so it did not land */
 };
 
 #define GAME_HIT_POINTS 100u  /* of a new player; no player ever has more */

@@ -14,12 +14,23 @@
 #include "pool.h"
 #include "port_setup.h"
 #include "primary.h"
+#include "ring_drops.h"
 
 #define LINK_WAIT_MS 2000u
 
 /* What a device had counted when it was last looked at. */
 static struct rte_eth_stats counted[BATON_MAX_PORTS];
 static bool gives_back[BATON_MAX_PORTS];
+
+/* What the device has counted, and the kernel for it. Returns 0 or -errno. */
+static int look_at_device(const struct port *port, struct rte_eth_stats *stats)
+{
+	int rc = rte_eth_stats_get(port->ethdev, stats);
+
+	if (rc == 0)
+		stats->imissed += ring_drops_read(port->index);
+	return rc;
+}
 
 static void fill_common(struct port *port, const struct config_port *config, uint32_t index)
 {
@@ -135,7 +146,10 @@ static int start_device(struct primary *primary, struct port *port)
 		memcpy(port->mac, mac.addr_bytes, sizeof(port->mac));
 	gives_back[port->index] = port_gives_back(info.driver_name);
 	memset(&counted[port->index], 0, sizeof(counted[0]));
-	rte_eth_stats_get(port->ethdev, &counted[port->index]); /* what was lost before us is not our loss */
+	ring_drops_fini(port->index);
+	if (strcmp(info.driver_name, "net_af_packet") == 0)
+		ring_drops_init(port->index, info.if_index);
+	look_at_device(port, &counted[port->index]); /* what was lost before us is not our loss */
 	bool up = wait_for_link(port);
 	port_link_init(primary, port->index, info.if_index, up);
 	describe(port, info.driver_name, up);
@@ -180,10 +194,12 @@ void port_fini(struct primary *primary)
 
 		if (port->config == NULL)
 			continue; /* the start never came to it */
-		if (port->driver == DRIVER_GENERATOR)
+		if (port->driver == DRIVER_GENERATOR) {
 			port_remove_generator(primary, port);
-		else if (port->queues != 0)
+		} else if (port->queues != 0) {
+			ring_drops_fini(i);
 			port_remove_device(primary, port);
+		}
 		port->config = NULL;
 	}
 	for (uint32_t i = 0; i < primary->config.io_cores; i++)
@@ -234,7 +250,7 @@ void port_poll_device_stats(struct primary *primary)
 	for (uint32_t i = 0; i < primary->config.ports; i++) {
 		const struct port *port = &primary->port[i];
 
-		if (port->driver != DRIVER_EAL || rte_eth_stats_get(port->ethdev, &now) != 0)
+		if (port->driver != DRIVER_EAL || look_at_device(port, &now) != 0)
 			continue;
 		port_add_losses(stats_main(&primary->stats), &now, &counted[i], gives_back[i]);
 		add_counts(&primary->counts[i], &now, &counted[i], gives_back[i]);

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "primary.h"
 #include "process.h"
+#include "sabotage.h"
 
 #define LEAVING_MS 1000u
 /* How long the lock of another primary is waited for: of a killed one, as long as for its state file; of one that looks
@@ -28,11 +29,60 @@ static void prefix_of(const struct primary *primary, char out[80])
 	snprintf(out, 80, "baton-%s-", primary->config.name);
 }
 
+/* True if `st`, of an object below `path`, is of the kind wanted and nobody else could have put it there; else the log
+ * says why not. What others can write to is not trusted: they could lead every file that is made there elsewhere. */
+static bool is_ours(const struct stat *st, mode_t kind, const char *path)
+{
+	if (BATON_SABOTAGE(planted_followed))
+		return true;
+	if ((st->st_mode & S_IFMT) != kind)
+		log_error("%s is %s: remove it, it is not batond's", path, S_ISLNK(st->st_mode) ? "a symbolic link" :
+			  kind == S_IFDIR ? "not a directory" : "not a plain file");
+	else if (st->st_uid != geteuid())
+		log_error("%s belongs to user %u, not to root: whoever that is could lead batond's files elsewhere; remove "
+			  "it", path, st->st_uid);
+	else if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		log_error("%s can be written by others (mode %03o): chmod go-w %s, and look who did", path,
+			  st->st_mode & 0777, path);
+	else
+		return true;
+	return false;
+}
+
+/* The directory, made if it is not there. -ENOENT: it was, and has gone in between. -EPERM: it is another one's, and
+ * the log has said so. */
 static int make_directory(const char *path, mode_t mode)
 {
-	if (mkdir(path, mode) == 0 || errno == EEXIST)
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
 		return 0;
-	return -errno;
+	if (errno != EEXIST || lstat(path, &st) != 0)
+		return -errno;
+	return is_ours(&st, S_IFDIR, path) ? 0 : -EPERM;
+}
+
+/* A file in the instance's directory, whose last part is no symbolic link. Returns the descriptor or -errno; -EPERM: it
+ * is another one's, and the log has said so. */
+static int open_file(const char *path, int flags)
+{
+	int follow = BATON_SABOTAGE(planted_followed) ? 0 : O_NOFOLLOW | O_NONBLOCK;
+	int fd = open(path, flags | O_CREAT | O_CLOEXEC | follow, 0644), error = errno;
+	struct stat st;
+
+	if (fd < 0 && error != ENXIO && error != ELOOP)
+		return -error;
+	if (fd >= 0 ? fstat(fd, &st) != 0 : lstat(path, &st) != 0) {
+		error = errno;
+		if (fd >= 0)
+			close(fd);
+		return -error;
+	}
+	if (is_ours(&st, S_IFREG, path))
+		return fd >= 0 ? fd : -error;
+	if (fd >= 0)
+		close(fd);
+	return -EPERM;
 }
 
 /* True if `file` is `prefix`, 16 hex digits, and then `tail` and anything (tail NULL: nothing). So the files of an
@@ -161,9 +211,9 @@ static int try_lock(struct primary *primary, const char *path)
 	struct stat held, named;
 	int rc = 0;
 
-	primary->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	primary->lock_fd = open_file(path, O_RDWR);
 	if (primary->lock_fd < 0)
-		return errno == ENOENT ? -ESTALE : -errno; /* the directory went with the file */
+		return primary->lock_fd == -ENOENT ? -ESTALE : primary->lock_fd; /* the directory went with the file */
 	if (flock(primary->lock_fd, LOCK_EX | LOCK_NB) != 0)
 		return -errno;
 	if (fstat(primary->lock_fd, &held) != 0 || stat(path, &named) != 0 || held.st_ino != named.st_ino)
@@ -188,6 +238,8 @@ static void explain_lock(const struct primary *primary, int rc, const char *path
 	char owner[32] = "unknown";
 	pid_t pid;
 
+	if (rc == -EPERM)
+		return; /* it has been said */
 	if (rc != -EWOULDBLOCK || primary->lock_fd < 0) {
 		log_error("cannot lock %s: %s", path, strerror(-rc));
 		return;
@@ -221,6 +273,8 @@ static int take_lock(struct primary *primary)
 		rc = make_directory(primary->run_dir, 0755);
 		if (rc == 0)
 			rc = try_lock(primary, path);
+		else if (rc == -ENOENT)
+			rc = -ESTALE;
 		if (rc == -ESTALE)
 			continue;
 		if (rc != -EWOULDBLOCK || primary->lock_fd < 0 || !worth_waiting(primary, ms))
@@ -241,16 +295,18 @@ static int take_lock(struct primary *primary)
 
 static int write_pid(const struct primary *primary, const char *path)
 {
-	FILE *file = fopen(path, "we");
-	int rc = 0;
+	int fd = open_file(path, O_WRONLY);
 
-	if (file == NULL) {
-		rc = -errno;
-		log_error("cannot write %s: %s", path, strerror(errno));
+	if (fd < 0 || ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+		int rc = fd < 0 ? fd : -errno;
+
+		if (rc != -EPERM)
+			log_error("cannot write %s: %s", path, strerror(-rc));
+		if (fd >= 0)
+			close(fd);
 		return rc;
 	}
-	fprintf(file, "%d\n", (int)getpid());
-	fclose(file);
+	close(fd);
 	/* In the lock file too, for the message a second primary prints. */
 	if (ftruncate(primary->lock_fd, 0) == 0)
 		dprintf(primary->lock_fd, "%d\n", (int)getpid());
@@ -270,7 +326,8 @@ int runtime_dir_init(struct primary *primary)
 	snprintf(primary->run_dir, sizeof(primary->run_dir), BATON_RUN_DIR_FMT, primary->config.name);
 	rc = make_directory(PRIMARY_EAL_DIR, 0755);
 	if (rc != 0) {
-		log_error("cannot make " PRIMARY_EAL_DIR ": %s", strerror(-rc));
+		if (rc != -EPERM)
+			log_error("cannot make " PRIMARY_EAL_DIR ": %s", strerror(-rc));
 		return rc;
 	}
 	rc = take_lock(primary);

@@ -7,6 +7,7 @@
 bool attack_is_result(const struct GameAttack *g)
 {
 	return g->status == GAME_OK || g->status == GAME_MISSED || g->status == GAME_TARGET_DOWN ||
+	       g->status == GAME_TARGET_FULL ||
 	       (g->status == GAME_NO_TARGET && g->target != g->header.player_id);
 }
 
@@ -16,9 +17,9 @@ static const char *judge_values(const struct GameAttack *g)
 	struct game_skill skill = { 0 };
 	bool known = game_skill_find(g->skill, &skill);
 
-	if (!attack_is_result(g) || g->status == GAME_NO_TARGET)
+	if (!attack_is_result(g) || g->status == GAME_NO_TARGET || g->status == GAME_TARGET_FULL)
 		return g->damage == 0 && g->result.hit_points == 0 && g->result.hits == 0 && g->result.healed == 0
-		       ? NULL : "a refusal, or no target, has values of a result";
+		       ? NULL : "what did not meet its target has values of a result";
 	if (g->result.hit_points > GAME_HIT_POINTS)
 		return "more hit points than anybody can have";
 	if (g->status != GAME_OK)
@@ -46,7 +47,7 @@ static const char *judge_shape(const struct request *r, uint32_t socket, const u
 		return "target or skill are not those of the request";
 	if (g->result.reserved != 0)
 		return "reserved bytes are not 0";
-	if (g->status >= BOTS_STATUSES)
+	if (g->status >= BOTS_STATUSES && !attack_is_result(g))
 		return "no such status";
 	if (socket != a->socket[0] && (a->ways < 2 || socket != a->socket[1]))
 		return "came to a port the player did not use meanwhile";
@@ -118,7 +119,7 @@ static bool take_remainder(struct model *model, struct player *p, const struct G
 	for (uint32_t i = 0; i < FIGHTER_SETTLED; i++) {
 		struct refused *refused = &f->refused[i];
 		if (refused->sequence != g->header.sequence || refused->missing == 0 ||
-		    (attack_is_result(g) && !refused->superseded) || g->status >= BOTS_STATUSES)
+		    (attack_is_result(g) ? !refused->superseded : g->status >= BOTS_STATUSES))
 			continue;
 		refused->missing--;
 		model_remember(p, data, len);

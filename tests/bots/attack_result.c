@@ -26,6 +26,8 @@ static const char *judge_result(const struct model *model, const struct request 
 	const struct attack *a = &r->attack;
 	bool certain = a->target != MODEL_NONE && model->fighter[a->target].epoch == a->epoch;
 
+	if (g->status == GAME_TARGET_FULL && attack_may_be_taken(a))
+		return NULL; /* whoever the target is, and wherever */
 	switch (a->kind) {
 	case ATTACK_UNKNOWN:
 		return g->status == GAME_NO_TARGET ? NULL : "a target that does not exist was found";
@@ -122,6 +124,7 @@ static void count_result(struct bots_attacks *t, const struct GameAttack *g)
 	t->missed += g->status == GAME_MISSED;
 	t->down += g->status == GAME_TARGET_DOWN;
 	t->no_target += g->status == GAME_NO_TARGET;
+	t->target_full += g->status == GAME_TARGET_FULL;
 	t->damage += g->damage;
 }
 
@@ -162,10 +165,11 @@ void attack_take_result(struct model *model, struct player *p, struct request *r
 	judge_way(model, r, socket);
 	judge_times(model, f, r, g->server_time_ns);
 	count_result(&model->tally->attack, g);
+	model->tally->full += g->status == GAME_TARGET_FULL;
 	if (a->target != MODEL_NONE) {
 		model->tally->attack.uncertain += model->fighter[a->target].epoch != a->epoch;
 		model->tally->attack.audits += model->auditing;
-		if (g->status != GAME_NO_TARGET && attack_may_land(a))
+		if (g->status != GAME_NO_TARGET && g->status != GAME_TARGET_FULL && attack_may_land(a))
 			enter(model, r, g);
 	}
 	attack_count(model, r);

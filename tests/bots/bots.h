@@ -67,7 +67,7 @@ enum bots_books { BOOKS_NONE, BOOKS_BALANCED, BOOKS_OFF };
 
 /* What came of the attacks. One attack is one in `sent` and `received`, however often it was sent. */
 struct bots_attacks {
-	uint64_t attacks, hits, missed, down, no_target;
+	uint64_t attacks, hits, missed, down, no_target, target_full;
 	uint64_t refused[BOTS_STATUSES]; /* by status; NO_TARGET: attacks on oneself */
 	uint64_t repeats;                /* requests sent again with the same sequence */
 	uint64_t echoes;                 /* replies to them that said the same again */

@@ -29,6 +29,7 @@ enum bots_service { BOTS_GAME, BOTS_ECHO };
 	X(LIE_NEVER_BUSY, "never-busy")       /* one is open, and the answer to a newer one is not BUSY */ \
 	X(LIE_OLD_WAY, "old-way")             /* the result goes to the address that the player has left */ \
 	X(LIE_FORGET_RESULT, "forget-result") /* repeated, it is told otherwise than before */ \
+	X(LIE_TARGET_FULL, "target-full")     /* no lie, but no room: a hit does not land, and is told so */ \
 	X(LIE_DROP_ATTACK, "drop-attack")     /* no lie, but lost: a reply to an attack */ \
 	X(LIE_NEAR_SIZE, "near-size")         /* from here on of neighbours: a packet of another length than it says */ \
 	X(LIE_NEAR_UNASKED, "near-unasked")   /* to a player who has not subscribed */ \

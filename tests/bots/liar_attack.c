@@ -258,8 +258,9 @@ static void judge(struct liar *liar, struct GameAttack *g, uint64_t now_ns)
 	uint64_t cooldown_ns;
 	uint32_t damage;
 
-	if (t == NULL || !t->used) {
-		g->status = GAME_NO_TARGET;
+	bool full = liar_lies_now(liar, LIE_TARGET_FULL);
+	if (full || t == NULL || !t->used) {
+		g->status = full ? GAME_TARGET_FULL : GAME_NO_TARGET;
 		memset(&g->result, 0, sizeof(g->result));
 		return;
 	}

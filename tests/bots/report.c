@@ -57,9 +57,10 @@ static void attacks_json(const struct bots_attacks *a, FILE *out)
 	const char *comma = "";
 
 	fprintf(out, "\"attack\":{\"attacks\":%llu,\"hits\":%llu,\"missed\":%llu,\"down\":%llu,\"no_target\":%llu,"
-		"\"damage\":%llu,\"repeats\":%llu,\"echoes\":%llu,\"superseded\":%llu,\"uncertain\":%llu,\"roams\":%llu,"
-		"\"audits\":%llu,\"refused\":{", U(a->attacks), U(a->hits), U(a->missed), U(a->down), U(a->no_target),
-		U(a->damage), U(a->repeats), U(a->echoes), U(a->superseded), U(a->uncertain), U(a->roams), U(a->audits));
+		"\"target_full\":%llu,\"damage\":%llu,\"repeats\":%llu,\"echoes\":%llu,\"superseded\":%llu,"
+		"\"uncertain\":%llu,\"roams\":%llu,\"audits\":%llu,\"refused\":{", U(a->attacks), U(a->hits), U(a->missed), U(a->down), U(a->no_target),
+		U(a->target_full), U(a->damage), U(a->repeats), U(a->echoes), U(a->superseded), U(a->uncertain), U(a->roams),
+		U(a->audits));
 #define X(name, status) fprintf(out, "%s\"" #name "\":%llu", comma, U(a->refused[status])), comma = ",";
 	REFUSALS(X)
 #undef X
@@ -72,9 +73,9 @@ static void attacks_json(const struct bots_attacks *a, FILE *out)
 
 static void attacks_text(const struct bots_attacks *a, FILE *out)
 {
-	fprintf(out, "attacks %llu: %llu hit (damage %llu), %llu missed, %llu met a target that was down, %llu none;"
-		" repeated %llu times\nattacks refused:", U(a->attacks), U(a->hits), U(a->damage), U(a->missed), U(a->down),
-		U(a->no_target), U(a->repeats));
+	fprintf(out, "attacks %llu: %llu hit (damage %llu), %llu missed, %llu met a target that was down, %llu none,"
+		" %llu no room; repeated %llu times\nattacks refused:", U(a->attacks), U(a->hits), U(a->damage), U(a->missed), U(a->down),
+		U(a->no_target), U(a->target_full), U(a->repeats));
 #define X(name, status) fprintf(out, " " #name " %llu", U(a->refused[status]));
 	REFUSALS(X)
 #undef X

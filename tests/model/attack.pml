@@ -5,11 +5,11 @@
  * is aimed at target 0, sequence 2 at target 1: both share the attacker's one memory in the bucket. A target that was
  * never hit needs a record, for which there may be no room.
  *
- * The one thing that time decides is taken for granted: a hit is under way for less than MEMORY_KEEP_NS (60 s) after the
- * attacker's bucket has the result.
+ * What time decides is taken for granted: a hit is under way for less than MEMORY_KEEP_NS (60 s) after the attacker's
+ * bucket has the result, and for less than FIGHT_QUIET_S after the last one of its attack was posted.
  *
- * What is asserted: a hit is applied once per (attacker, sequence), is told only if it was, and in the end each attack is
- * answered; a bucket remembers no more than it may. */
+ * What is asserted: a hit is applied once per (attacker, sequence), is told only if it was, is never applied if it was told
+ * that there is no room for it, and in the end each attack is answered; a bucket remembers no more than it may. */
 
 #ifndef ATTACKERS
 #define ATTACKERS 2
@@ -30,17 +30,17 @@
 #define ALL (ATTACKERS * (SEQUENCES + 1))
 
 /* under way, by attacker and sequence; `posted` of a FORGET, 0: it does not know */
-byte hits[ALL], results[ALL], forgets[ALL], forget_posted[ALL];
+byte hits[ALL], results[ALL], fulls[ALL], forgets[ALL], forget_posted[ALL];
 
 /* workers/plugins/game/fight.h:fighter, of the attackers */
-typedef Fighter { byte sequence, posted; bit open };
+typedef Fighter { byte sequence, posted; bit open, away, only, no_room };
 Fighter fighter[ATTACKERS];
 /* workers/plugins/game/fight.h:memory, in the targets' bucket */
 typedef Memory { bit used; byte sequence, came, posted; bit forgotten, stray };
 Memory memory[ATTACKERS];
 bit known[2]; /* the target has a record */
 
-byte applied[ALL];                                 /* ghost */
+byte applied[ALL]; bit refused[ALL];               /* ghosts */
 byte client[ATTACKERS], repeats[ATTACKERS];        /* sequence asked for; repeats so far */
 bit answered[ATTACKERS];
 byte crashes = CRASHES, fails = 1, losses = 1; /* primaries that die; hits that find no record; replies that are lost */
@@ -59,6 +59,15 @@ inline tell(a, q) /* a reply reaches the client, or is lost with the primary */
 	if :: client[a] == q -> answered[a] = 1 :: else fi
 }
 
+inline tell_full(a, q)
+{
+	assert(applied[INDEX(a, q)] == 0);
+	refused[INDEX(a, q)] = 1;
+	if :: client[a] == q -> answered[a] = 1 :: else fi
+}
+
+#define UNDER_WAY(a) (hits[INDEX(a, client[a])] > 0 || fulls[INDEX(a, client[a])] > 0)
+
 /* A request; repeats of older sequences change nothing (GAME_STALE). */
 inline attack(a) /* workers/plugins/game/attack.c:game_attack */
 {
@@ -68,13 +77,17 @@ inline attack(a) /* workers/plugins/game/attack.c:game_attack */
 		post_hit(a)
 #else
 		if
-		:: !fighter[a].open -> tell(a, client[a])
-		:: else -> post_hit(a)
+		:: !fighter[a].open && fighter[a].no_room -> tell_full(a, client[a])
+		:: !fighter[a].open && !fighter[a].no_room -> tell(a, client[a])
+		:: fighter[a].open && fighter[a].away && UNDER_WAY(a) -> skip
+		:: fighter[a].open && fighter[a].away && !UNDER_WAY(a) -> fighter[a].only = 1; post_hit(a)
+		:: fighter[a].open && !fighter[a].away -> post_hit(a)
 		fi
 #endif
 	:: client[a] > fighter[a].sequence && fighter[a].open -> assert(0) /* GAME_BUSY: this client has had its answer */
 	:: client[a] > fighter[a].sequence && !fighter[a].open -> /* workers/plugins/game/attack.c:accept */
 		fighter[a].sequence = client[a]; fighter[a].posted = 0; fighter[a].open = 1;
+		fighter[a].away = 0; fighter[a].only = 0; fighter[a].no_room = 0;
 		post_hit(a);
 #ifdef M_RESULT_TOLD_AT_ONCE
 		fighter[a].open = 0;
@@ -83,19 +96,13 @@ inline attack(a) /* workers/plugins/game/attack.c:game_attack */
 	fi
 }
 
-#if ATTACKERS > 1
-#define ROOM (memory[0].used + memory[1].used < MOST || SPENT(0) || SPENT(1))
-#else
-#define ROOM 1
-#endif
-
 proctype Client(byte a)
 {
 	do
 	:: d_step { client[a] < SEQUENCES && (client[a] == 0 || answered[a]) -> client[a]++; answered[a] = 0; repeats[a] = 0; attack(a) }
 	:: d_step { client[a] > 0 && !answered[a] && repeats[a] < REPEATS -> repeats[a]++; attack(a) }
-	/* nothing of it is under way: the client repeats, however often; but here not while the bucket has no room for it */
-	:: d_step { client[a] > 0 && !answered[a] && repeats[a] >= REPEATS && hits[INDEX(a, client[a])] == 0 && results[INDEX(a, client[a])] == 0 && (!fighter[a].open || memory[a].used || ROOM) -> attack(a) }
+	/* nothing of it is under way: the client repeats, however often */
+	:: d_step { client[a] > 0 && !answered[a] && repeats[a] >= REPEATS && hits[INDEX(a, client[a])] == 0 && results[INDEX(a, client[a])] == 0 && fulls[INDEX(a, client[a])] == 0 -> attack(a) }
 	od
 }
 
@@ -111,24 +118,30 @@ inline erase(b)
 	memory[b].used = 0; memory[b].sequence = 0; memory[b].came = 0; memory[b].posted = 0; memory[b].forgotten = 0; memory[b].stray = 0
 }
 
+inline turn_away(a, q) /* workers/plugins/game/hit.c:turn_away */
+{
+	fulls[INDEX(a, q)]++
+}
+
 inline apply(a, q, before_used)
 {
 	/* workers/plugins/game/hit.c:apply; a record for a target that was never hit, if there is room */
 	if
 	:: known[q - 1] || room -> known[q - 1] = 1;
 		applied[INDEX(a, q)]++;
-		assert(applied[INDEX(a, q)] == 1);
+		assert(applied[INDEX(a, q)] == 1 && !refused[INDEX(a, q)]);
 		results[INDEX(a, q)]++
 	:: else ->
 #ifdef M_FAILED_HIT_FORGETS
-		erase(a)
+		erase(a);
 #else
 		if
 		:: before_used -> memory[a].sequence = old.sequence; memory[a].came = old.came; memory[a].posted = old.posted;
 			memory[a].forgotten = old.forgotten; memory[a].stray = old.stray
 		:: else -> erase(a)
-		fi
+		fi;
 #endif
+		turn_away(a, q)
 	fi
 }
 
@@ -169,7 +182,7 @@ inline arrived(a, q) /* workers/plugins/game/hit.c:hit_arrived */
 		count = 0;
 #endif
 		if
-		:: count >= MOST -> skip /* not without memory: the client repeats */
+		:: count >= MOST -> turn_away(a, q) /* not without memory */
 		:: else ->
 			memory[a].used = 1; memory[a].sequence = q; memory[a].came = 1; memory[a].posted = 0; memory[a].forgotten = 0;
 			memory[a].stray = 0;
@@ -197,6 +210,29 @@ inline result(a, q) /* workers/plugins/game/attack.c:attack_result */
 	forget_posted[INDEX(a, q)] = (fighter[a].sequence == q -> fighter[a].posted : 0)
 }
 
+inline turned_away(a, q) /* workers/plugins/game/attack.c:was_last */
+{
+	fulls[INDEX(a, q)]--;
+	if
+	:: fighter[a].sequence == q && fighter[a].open ->
+		if :: fighter[a].posted > 0 -> fighter[a].posted-- :: else fi;
+		fighter[a].away = 1;
+		if
+#ifdef M_FIRST_TURNED_AWAY_ENDS_IT
+		:: true ->
+#else
+		:: fighter[a].posted == 0 || fighter[a].only ->
+#endif
+			fighter[a].open = 0; fighter[a].no_room = 1;
+			if :: told -> tell_full(a, q) :: else fi
+#ifndef M_FIRST_TURNED_AWAY_ENDS_IT
+		:: else
+#endif
+		fi
+	:: else
+	fi
+}
+
 inline forget_arrived(a, q) /* workers/plugins/game/hit.c:hit_forgotten */
 {
 	forgets[INDEX(a, q)]--;
@@ -217,6 +253,8 @@ proctype Messages(byte a)
 	:: atomic { hits[INDEX(a, 2)] > 0 -> if :: room = 1 :: fails > 0 -> fails--; room = 0 fi; d_step { arrived(a, 2); room = 0 } }
 	:: atomic { results[INDEX(a, 1)] > 0 -> if :: told = 1 :: losses > 0 -> losses--; told = 0 fi; d_step { result(a, 1); told = 0 } }
 	:: atomic { results[INDEX(a, 2)] > 0 -> if :: told = 1 :: losses > 0 -> losses--; told = 0 fi; d_step { result(a, 2); told = 0 } }
+	:: atomic { fulls[INDEX(a, 1)] > 0 -> if :: told = 1 :: losses > 0 -> losses--; told = 0 fi; d_step { turned_away(a, 1); told = 0 } }
+	:: atomic { fulls[INDEX(a, 2)] > 0 -> if :: told = 1 :: losses > 0 -> losses--; told = 0 fi; d_step { turned_away(a, 2); told = 0 } }
 	:: d_step { forgets[INDEX(a, 1)] > 0 -> forget_arrived(a, 1) }
 	:: d_step { forgets[INDEX(a, 2)] > 0 -> forget_arrived(a, 2) }
 	/* workers/plugins/game/hit.c:hit_tick: the result once more; and what is 60 s old goes, when no hit is under way */
@@ -233,7 +271,7 @@ active proctype Primary()
 	do
 	:: d_step { crashes > 0 -> crashes--;
 		z = 0;
-		do :: z < ALL -> hits[z] = 0; results[z] = 0; forgets[z] = 0; forget_posted[z] = 0; z++ :: else -> break od;
+		do :: z < ALL -> hits[z] = 0; results[z] = 0; fulls[z] = 0; forgets[z] = 0; forget_posted[z] = 0; z++ :: else -> break od;
 		z = 0 }
 	od
 }

@@ -143,6 +143,22 @@ static void lost_replies_are_asked_for_again(void **state)
 	assert_true(o.tally.attack.repeats >= o.lies);
 }
 
+/* Whoever is told so may attack again, and no account has anything of it. */
+static void hits_that_find_no_room_end_their_attacks(void **state)
+{
+	struct bots_options options = basic;
+	struct outcome o;
+
+	(void)state;
+	options.insist_permille = 0; /* one result an attack: as many as the server counts */
+	run(LIE_TARGET_FULL, 5, 0, options, &o);
+	assert_true(o.lies > 100);
+	assert_int_equal(o.tally.attack.target_full, o.lies);
+	assert_int_equal(o.tally.full, o.lies);
+	o.tally.full = 0;
+	clean(&o);
+}
+
 /* Every third hit, where it shows, is told wrongly or wrongly done. */
 static void hits_that_do_not_add_up_are_found(void **state)
 {
@@ -309,6 +325,7 @@ int main(void)
 		cmocka_unit_test(an_honest_server_that_heals_passes),
 		cmocka_unit_test(targets_go_down_and_the_books_balance),
 		cmocka_unit_test(lost_replies_are_asked_for_again),
+		cmocka_unit_test(hits_that_find_no_room_end_their_attacks),
 		cmocka_unit_test(hits_that_do_not_add_up_are_found),
 		cmocka_unit_test(hits_that_never_landed_are_found),
 		cmocka_unit_test(cooldowns_are_checked_to_the_nanosecond),

@@ -79,6 +79,26 @@ static void device_belongs_to_one_port(void **state)
 		  "- {name: b, device: net_tap0, addresses: [11.0.0.1/8]}\n- {name: c, device: net_tap01, addresses: "
 		  "[12.0.0.1/8]}\n" SERVICES GROUPS);
 	expect_only(4, 21, "ports[1].device: 'net_tap0' already belongs to ports[0]");
+	load_text("version: 1\nports:\n- {name: a, device: \"0000:01:00.0\", addresses: [10.0.0.1/8]}\n"
+		  "- {name: b, device: \"01:00.0\", addresses: [11.0.0.1/8]}\n" SERVICES GROUPS);
+	expect_only(4, 21, "ports[1].device: '01:00.0' already belongs to ports[0]");
+	load_text("version: 1\nports:\n- {name: a, device: \"net_af_packet0,iface=x\", addresses: [10.0.0.1/8]}\n"
+		  "- {name: b, device: \"net_af_packet1,qpairs=2,iface=x\", addresses: [11.0.0.1/8]}\n"
+		  "- {name: c, device: \"net_af_packet2,iface=xy\", addresses: [12.0.0.1/8]}\n" SERVICES GROUPS);
+	expect_only(4, 21, "ports[1].device: interface 'x' already belongs to ports[0]");
+}
+
+static void an_io_core_is_named_once(void **state)
+{
+	(void)state;
+	load_text("eal: {io_cores: [0, 0]}\n" PORTS SERVICES GROUPS);
+	expect_only(1, 17, "eal.io_cores: CPU 0 is named twice");
+	assert_non_null(strstr(outcome.text, "name each once"));
+	load_text("eal: {io_cores: [1, 0-1]}\n" PORTS SERVICES GROUPS);
+	expect_only(1, 17, "eal.io_cores: CPU 1 is named twice");
+	/* here it says where the second worker goes */
+	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 2, cores: [0, 0]}\n");
+	expect_good();
 }
 
 static void port_needs_a_device_unless_it_generates(void **state)
@@ -116,6 +136,8 @@ static void address_must_be_one_a_host_can_have(void **state)
 	expect_error(3, column_of(3, "224"), "ports[0].addresses[1]: 224.0.0.1/8 is not an address");
 	expect_error(3, column_of(3, "127"), "ports[0].addresses[2]: 127.0.0.1/8 is not an address");
 	assert_int_equal(outcome.errors, 3);
+	port_line("device: x, addresses: [0.0.0.0/8]"); /* as no gateway is */
+	expect_only(3, column_of(3, "0.0.0.0/8"), "ports[0].addresses[0]: 0.0.0.0/8 is not an address a host can have");
 	port_line("device: x, addresses: [10.0.0.0/24, 10.0.1.255/24]");
 	expect_error(3, column_of(3, "10."), "ports[0].addresses[0]: 10.0.0.0/24 is the address of the network");
 	expect_error(3, column_of(3, "10.0.1.255"), "ports[0].addresses[1]: 10.0.1.255/24 is the broadcast address");
@@ -377,6 +399,7 @@ int main(void)
 		cmocka_unit_test(good_document_fills_in_the_configuration),
 		cmocka_unit_test(names_are_unique),
 		cmocka_unit_test(device_belongs_to_one_port),
+		cmocka_unit_test(an_io_core_is_named_once),
 		cmocka_unit_test(port_needs_a_device_unless_it_generates),
 		cmocka_unit_test(key_of_the_other_driver_is_refused),
 		cmocka_unit_test(address_must_be_one_a_host_can_have),

@@ -316,6 +316,63 @@ static void files_of_other_instances_stay(void **state)
 		assert_int_equal(unlink(boot_path(huge_dir, others[i])), 0);
 }
 
+/* Returns what runtime_dir_init() returned when `name` was planted in the directory as a link to a file that is there. */
+static int init_with_link(const char *name, bool dangling)
+{
+	char target[64], directory[256], link[300];
+	struct stat st;
+	int rc;
+
+	snprintf(target, sizeof(target), "%s/target", huge_dir);
+	snprintf(directory, sizeof(directory), BATON_RUN_DIR_FMT, primary.config.name);
+	assert_int_equal(mkdir(directory, 0755), 0);
+	snprintf(link, sizeof(link), "%s/%s", directory, name);
+	if (!dangling) {
+		int fd = make_file(target);
+		assert_int_equal(write(fd, "precious", 8), 8);
+		close(fd);
+	}
+	assert_int_equal(symlink(target, link), 0);
+	rc = runtime_dir_init(&primary);
+	if (rc == 0)
+		runtime_dir_fini(&primary);
+	assert_int_equal(stat(target, &st), dangling ? -1 : 0);
+	assert_true(dangling || st.st_size == 8);
+	unlink(target);
+	unlink(link);
+	snprintf(link, sizeof(link), "%s/lock", directory);
+	unlink(link);
+	rmdir(directory);
+	return rc;
+}
+
+static void a_planted_link_is_not_followed(void **state)
+{
+	(void)state;
+	for (int dangling = 0; dangling < 2; dangling++) {
+		assert_int_equal(init_with_link("lock", dangling), -EPERM);
+		assert_int_equal(init_with_link("pid", dangling), -EPERM);
+	}
+}
+
+static void a_directory_of_somebody_else_is_refused(void **state)
+{
+	char directory[256];
+
+	(void)state;
+	snprintf(directory, sizeof(directory), BATON_RUN_DIR_FMT, primary.config.name);
+	assert_int_equal(symlink(huge_dir, directory), 0);
+	assert_int_equal(runtime_dir_init(&primary), -EPERM);
+	assert_int_equal(unlink(directory), 0);
+	assert_int_equal(mkdir(directory, 0755), 0);
+	assert_int_equal(chown(directory, 65534, 65534), 0);
+	assert_int_equal(runtime_dir_init(&primary), -EPERM);
+	assert_int_equal(chown(directory, 0, 0), 0);
+	assert_int_equal(chmod(directory, 0777), 0);
+	assert_int_equal(runtime_dir_init(&primary), -EPERM);
+	assert_int_equal(rmdir(directory), 0); /* nothing was made in it */
+}
+
 int main(void)
 {
 #define IN_DIR(claim) cmocka_unit_test_setup(claim, setup)
@@ -323,6 +380,8 @@ int main(void)
 		IN_DIR(the_directory_has_a_pid_and_goes_at_the_end),
 		IN_DIR(every_start_has_another_file_prefix),
 		IN_DIR(the_longest_name_leaves_room_for_sockets_of_eal),
+		IN_DIR(a_planted_link_is_not_followed),
+		IN_DIR(a_directory_of_somebody_else_is_refused),
 		IN_DIR(a_second_primary_is_refused_while_the_first_lives),
 		IN_DIR(one_of_many_gets_the_lock_while_its_file_comes_and_goes),
 		IN_DIR(a_killed_primary_is_no_obstacle),

@@ -28,16 +28,22 @@ static void fill_result(struct GameAttack *attack, const struct fighter *fighter
 	attack->server_time_ns = fighter->time_ns;
 }
 
+static uint16_t seconds(const struct baton_ctx *ctx)
+{
+	return (uint16_t)(ctx->time_ns / 1000000000);
+}
+
 /* fighter is saved. */
 static bool post_hit(struct baton_ctx *ctx, uint32_t attacker, struct fighter *fighter)
 {
 	struct note note = {
-		.kind = NOTE_HIT, .skill = fighter->skill, .attacker = attacker, .target = fighter->target,
-		.sequence = fighter->sequence,
+		.kind = NOTE_HIT, .skill = fighter->skill, .status = (fighter->flags & FIGHTER_TURNED_AWAY) != 0,
+		.attacker = attacker, .target = fighter->target, .sequence = fighter->sequence,
 	};
 
 	memcpy(note.aim, fighter->aim, sizeof(note.aim));
 	fighter->posted++;
+	fighter->posted_s = seconds(ctx);
 	return note_post(ctx, fighter->target, &note);
 }
 
@@ -84,6 +90,9 @@ static baton_verdict repeat(struct baton_ctx *ctx, struct GameAttack *attack, st
 		fill_result(attack, fighter);
 		return baton_reply((uint16_t)sizeof(*attack));
 	}
+	/* Once one was turned away no more are posted, so that the last of them can be told. */
+	if (fighter->flags & FIGHTER_TURNED_AWAY && (uint16_t)(seconds(ctx) - fighter->posted_s) <= FIGHT_QUIET_S)
+		return baton_no_reply();
 	if (!baton_save(ctx, fighter, sizeof(*fighter)))
 		return baton_no_reply();
 	post_hit(ctx, attack->header.player_id, fighter);
@@ -125,6 +134,16 @@ baton_verdict game_attack(struct baton_ctx *ctx, uint8_t *data)
 	return accept(ctx, attack, player, fighter, aim);
 }
 
+/* A hit of the attack was turned away. True if that was the last of it, and so is the attack's result. fighter is
+ * saved. */
+static bool was_last(struct fighter *fighter, const struct note *result)
+{
+	if (fighter->posted != 0)
+		fighter->posted--;
+	fighter->flags |= FIGHTER_TURNED_AWAY;
+	return fighter->posted == 0 || result->skill != 0 || BATON_SABOTAGE(first_turned_away_ends_it);
+}
+
 /* The first result of the open attack is kept and told; each is answered, so that the target's bucket may forget. */
 void attack_result(struct baton_ctx *ctx, const struct note *result)
 {
@@ -143,8 +162,10 @@ void attack_result(struct baton_ctx *ctx, const struct note *result)
 
 		if (!baton_save(ctx, fighter, sizeof(*fighter)))
 			return;
+		if (result->status == GAME_TARGET_FULL && !was_last(fighter, result))
+			return;
 		if (!BATON_SABOTAGE(result_told_not_stored))
-			fighter->flags &= (uint8_t)~FIGHTER_OPEN;
+			fighter->flags &= (uint8_t)~(FIGHTER_OPEN | FIGHTER_TURNED_AWAY);
 		fighter->status = result->status;
 		fighter->damage = result->damage;
 		fighter->told = result->told;
@@ -152,5 +173,7 @@ void attack_result(struct baton_ctx *ctx, const struct note *result)
 		if (player != NULL)
 			baton_send(ctx, &player->peer, &reply, sizeof(reply));
 	}
-	note_post(ctx, result->target, &forget);
+	/* The target's bucket keeps nothing of a hit that it turned away; of another one it must not forget. */
+	if (result->status != GAME_TARGET_FULL)
+		note_post(ctx, result->target, &forget);
 }

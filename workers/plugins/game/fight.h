@@ -10,7 +10,11 @@
 #include "sabotage.h"
 #include "wire.h"
 
-enum fighter_flag { FIGHTER_HAS_ATTACKED = 1, FIGHTER_OPEN = 2 /* the attack has no result yet */ };
+enum fighter_flag {
+	FIGHTER_HAS_ATTACKED = 1,
+	FIGHTER_OPEN = 2,        /* the attack has no result yet */
+	FIGHTER_TURNED_AWAY = 4, /* and the target's bucket had no room for a hit of it */
+};
 
 /* What a target was after a hit; of the wire. */
 struct vitals {
@@ -28,9 +32,14 @@ struct fighter {
 	};
 	uint8_t skill;
 	uint8_t flags; /* enum fighter_flag */
-	uint8_t status, damage;
+	union {
+		uint16_t posted_s; /* while open: when its last hit was posted, low 16 bits of the seconds */
+		struct {
+			uint8_t status, damage; /* then */
+		};
+	};
 	struct vitals vitals; /* its own */
-	uint32_t posted; /* hits posted for this sequence */
+	uint32_t posted; /* hits posted for this sequence, but for those that were turned away */
 };
 static_assert(sizeof(struct fighter) == sizeof(struct player), "one record size");
 
@@ -51,11 +60,17 @@ static_assert(sizeof(struct memory) <= sizeof(struct fighter), "fits the record"
 #define MEMORY_KEEP_NS   60000000000ull
 #define MEMORY_REPOST_NS 5000000000ull
 
+/* A hit without room for a memory is turned away: it does not land, and nothing is kept of it. The attack ends with
+ * the last hit that was posted of it; while one is on its way that one may find room. Nothing is on its way any more,
+ * should the primary have died, this many seconds after the last was posted. */
+#define FIGHT_QUIET_S 60u
+
 /* Messages. */
 struct note {
 	uint8_t kind; /* NOTE_HIT, NOTE_RESULT, NOTE_FORGET */
-	uint8_t skill;            /* hits */
-	uint8_t status, damage;   /* results */
+	uint8_t skill;  /* hits; results that turn a hit away: its `status` */
+	uint8_t status; /* results; hits: 1 if none of the attack's is on its way but this one */
+	uint8_t damage; /* results */
 	uint32_t attacker, target;
 	uint32_t sequence;
 	union {

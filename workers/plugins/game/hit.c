@@ -11,6 +11,18 @@ static void tell(struct baton_ctx *ctx, uint32_t attacker, const struct memory *
 	note_post(ctx, attacker, &note);
 }
 
+/* Not without memory: it would be applied again. */
+static void turn_away(struct baton_ctx *ctx, const struct note *hit)
+{
+	const struct note note = {
+		.kind = NOTE_RESULT, .skill = hit->status, .status = GAME_TARGET_FULL, .attacker = hit->attacker,
+		.target = hit->target, .sequence = hit->sequence,
+	};
+
+	if (!BATON_SABOTAGE(turned_away_unsaid))
+		note_post(ctx, hit->attacker, &note);
+}
+
 static bool is_spent(const struct baton_ctx *ctx, const struct memory *memory)
 {
 	if (!memory->forgotten)
@@ -92,10 +104,9 @@ void hit_arrived(struct baton_ctx *ctx, const struct note *hit, uint32_t most)
 	/* Of an attack that is over: the attacker has begun a newer one since. */
 	if (memory != NULL && !game_serial_newer(hit->sequence, memory->sequence))
 		return;
-	/* Not without memory: it would be applied again. The client repeats its request, which posts it again. */
 	bool stray = memory != NULL;
 	if (memory == NULL && (memory = remember(ctx, hit->attacker, most)) == NULL)
-		return;
+		return turn_away(ctx, hit);
 	if (!baton_save(ctx, memory, sizeof(*memory)))
 		return;
 	const struct memory before = *memory;
@@ -108,7 +119,7 @@ void hit_arrived(struct baton_ctx *ctx, const struct note *hit, uint32_t most)
 			*memory = before;
 		else
 			baton_remove(ctx, memory);
-		return;
+		return turn_away(ctx, hit);
 	}
 	tell(ctx, hit->attacker, memory);
 }

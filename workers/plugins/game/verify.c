@@ -29,7 +29,7 @@ static const char *check_fighter(struct baton_ctx *ctx, uint64_t key, const stru
 		return "a fighter of another bucket";
 	if (f->vitals.hit_points > GAME_HIT_POINTS)
 		return "a fighter with more hit points than anybody has";
-	if ((f->flags & ~(FIGHTER_HAS_ATTACKED | FIGHTER_OPEN)) != 0)
+	if ((f->flags & ~(FIGHTER_HAS_ATTACKED | FIGHTER_OPEN | FIGHTER_TURNED_AWAY)) != 0)
 		return "a fighter with flags that do not exist";
 	if ((f->flags & FIGHTER_OPEN) && !(f->flags & FIGHTER_HAS_ATTACKED))
 		return "an open attack that was never begun";

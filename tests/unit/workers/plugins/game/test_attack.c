@@ -258,8 +258,12 @@ static void without_room_to_remember_a_hit_is_not_applied(void **state)
 	for (uint32_t id = 2; id < 6; id++) {
 		assert_int_equal(ask(id, 5, 1, GAME_SHOT, 1, 0), OPEN);
 		deliver(0);
-		in_flight = 0; /* never told: remembered */
+		if (id < 4)
+			in_flight = 0; /* never told: remembered */
+		deliver_all();
+		assert_int_equal(told_count, id < 4 ? 0 : id - 3);
 	}
+	assert_int_equal(told.status, GAME_TARGET_FULL);
 	assert_int_equal(memories(), 2);
 	const struct fighter *fighter = baton_test_record(&t, baton_bucket(&t.ctx, 1), FIGHTER_KEY(1));
 	assert_int_equal(fighter->vitals.hits, 2);
@@ -288,12 +292,112 @@ static void a_hit_that_finds_no_room_leaves_the_memory_of_an_older_one(void **st
 	assert_int_equal(ask(1, 6, 3, GAME_SHOT, 3, 0), OPEN);
 	assert_int_equal(in_flight, 2);
 	deliver(1); /* its target has no record yet, and gets none */
-	assert_int_equal(in_flight, 1);
+	assert_int_equal(in_flight, 2);
 	assert_non_null(baton_test_record(&t, 0, MEMORY_KEY(1)));
+	deliver(1); /* that says so */
+	assert_int_equal(told.header.sequence, 6);
+	assert_int_equal(told.status, GAME_TARGET_FULL);
 	deliver(0);
 	const struct fighter *fighter = baton_test_record(&t, 0, FIGHTER_KEY(2));
 	assert_int_equal(fighter->vitals.hits, 1);
 	assert_null(baton_test_record(&t, 0, MEMORY_KEY(1))); /* all that were posted have come */
+}
+
+/* One bucket that remembers one hit, and does: of the player 3. No other finds room until make_room(). */
+static void set_up_full(void)
+{
+	baton_test_destroy(&t);
+	baton_test_create(&t, &baton_plugin_descriptor, 1, 128);
+	baton_test_setting(&t, "attack.memory", "1");
+	assert_int_equal(baton_test_init(&t), 0);
+	for (uint32_t id = 1; id <= PLAYERS; id++)
+		assert_int_equal(move(id, 1, (float)id, 0), GAME_OK);
+	assert_int_equal(ask(3, 1, 4, GAME_SHOT, 4, 0), OPEN);
+	deliver(0);
+	in_flight = 0; /* its result died with the primary: remembered */
+}
+
+static void make_room(void)
+{
+	assert_int_equal(ask(3, 1, 4, GAME_SHOT, 4, 0), OPEN);
+	deliver(in_flight - 1); /* the hit again */
+	deliver(in_flight - 1); /* its result */
+	deliver(in_flight - 1); /* and its end: both hits have come */
+	assert_null(baton_test_record(&t, 0, MEMORY_KEY(3)));
+	told_count = 0;
+}
+
+static void a_hit_that_finds_no_room_ends_its_attack(void **state)
+{
+	uint32_t status;
+
+	(void)state;
+	set_up_full();
+	uint64_t then = t.time_ns;
+	struct GameAttack attack = request(1, 5, 2, GAME_SHOT, 2, 0);
+	send(&attack, &status);
+	assert_int_equal(status, OPEN);
+	deliver_all();
+	assert_int_equal(in_flight, 0);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told.status, GAME_TARGET_FULL);
+	assert_int_equal(told.header.sequence, 5);
+	assert_int_equal(told.target, 2);
+	assert_int_equal(told.damage + told.result.hit_points + told.result.hits + told.result.healed, 0);
+	assert_int_equal(told.server_time_ns, then);
+	struct GameAttack again = send(&attack, &status);
+	assert_memory_equal(&again, &told, sizeof(told));
+	make_room();
+	again = send(&attack, &status); /* it never lands */
+	assert_int_equal(status, GAME_TARGET_FULL);
+	assert_int_equal(in_flight, 0);
+	t.time_ns += SECOND;
+	assert_int_equal(ask(1, 6, 2, GAME_SHOT, 2, 0), OPEN); /* not BUSY for ever */
+	deliver_all();
+	assert_int_equal(told.status, GAME_OK);
+	assert_int_equal(told.result.hits, 1);
+	assert_null(baton_test_record(&t, 0, MEMORY_KEY(1)));
+}
+
+static void an_attack_ends_with_the_last_of_its_hits_that_find_no_room(void **state)
+{
+	(void)state;
+	set_up_full();
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	deliver(0);
+	deliver(in_flight - 1);
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN); /* posts no more */
+	assert_int_equal(in_flight, 2);
+	deliver(0);
+	deliver(in_flight - 1);
+	assert_int_equal(told_count, 0);
+	make_room();
+	deliver_all(); /* the third lands */
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told.status, GAME_OK);
+	assert_int_equal(told.result.hits, 1);
+	assert_null(baton_test_record(&t, 0, MEMORY_KEY(1))); /* two of three are known to have come, and gone */
+}
+
+static void an_attack_whose_last_hits_died_with_the_primary_ends_too(void **state)
+{
+	(void)state;
+	set_up_full();
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	in_flight = 0; /* the primary died */
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	deliver_all();
+	assert_int_equal(told_count, 0);
+	t.time_ns += 60 * SECOND;
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	assert_int_equal(in_flight, 0); /* it might be on its way */
+	t.time_ns += SECOND;
+	assert_int_equal(ask(1, 5, 2, GAME_SHOT, 2, 0), OPEN);
+	assert_int_equal(in_flight, 1);
+	deliver_all();
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told.status, GAME_TARGET_FULL);
 }
 
 int main(void)
@@ -313,6 +417,9 @@ int main(void)
 		CASE(a_result_that_died_with_the_primary_is_told_again_by_a_tick),
 		CASE(without_room_to_remember_a_hit_is_not_applied),
 		CASE(a_hit_that_finds_no_room_leaves_the_memory_of_an_older_one),
+		CASE(a_hit_that_finds_no_room_ends_its_attack),
+		CASE(an_attack_ends_with_the_last_of_its_hits_that_find_no_room),
+		CASE(an_attack_whose_last_hits_died_with_the_primary_ends_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
