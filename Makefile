@@ -127,6 +127,17 @@ UNIT_SRC := $(filter-out $(UNIT_DPDK_SRC),$(UNIT_SRC))
 endif
 UNITS := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 
+# Files that are newer than what is made of them only when they say something else than before.
+quote = '$(subst ','\'',$1)'
+written_anew = if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+# $1: file; $2: what it names
+define list
+$1: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' $$(call quote,$2) >$$@.new
+	@$$(written_anew)
+endef
+
 include $(wildcard */rules.mk primary/*/rules.mk workers/*/rules.mk workers/plugins/*/rules.mk monitor/*/rules.mk tests/*/rules.mk)
 
 # ---- rules ----------------------------------------------------------------------------------------------------------
@@ -147,11 +158,13 @@ asan:                 ## ASan and UBSan build of all that runs without EAL, and 
 	+$(Q)$(MAKE) --no-print-directory TYPE=asan build unit-programs
 unit-programs: $(UNITS)
 
-# Objects are built again when the compiler or the flags change.
+# Objects are built again when the compiler, the flags or DPDK change; archives and plugins when they are of other
+# objects than they were, for one that has gone is newer than nothing; programs when this file says how they are linked.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(subst ','\'',$(BASE)) $(LDBASE)' >$@.new
-	@if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+	@{ printf '%s\n' $(call quote,$(CC) $(BASE) $(LDBASE) $(ROOMS) $(DPDK_USERS)); $(PKG_CONFIG) --modversion libdpdk; } >$@.new \
+		2>/dev/null || :
+	@$(written_anew)
 
 $(O)/tools.ok:
 	@mkdir -p $(@D)
@@ -172,14 +185,15 @@ $(OBJ)/%.o: %.c $(B)/flags | $(O)/tools.ok
 	$(Q)$(CC) $(BASE) $(call cflags_for,$<) -MMD -MP -c -o $@ $<
 
 define library
-$(B)/lib$1.a: $(call objects,$(SRC_$1))
+$(eval $(call list,$(B)/lib$1.list,$(SRC_$1)))
+$(B)/lib$1.a: $(call objects,$(SRC_$1)) $(B)/lib$1.list
 	$$(call say,AR,$$@)
-	$$(Q)rm -f $$@ && $(AR) qcs $$@ $$^
+	$$(Q)rm -f $$@ && $(AR) qcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach l,$(LIBS),$(if $(SRC_$l),$(eval $(call library,$l))))
 
 define program
-$(BIN)/$1: $(call objects,$(MAIN_$1)) $(call lib,$(USES_$1)) $(NEEDS_$1) $(B)/flags
+$(BIN)/$1: $(call objects,$(MAIN_$1)) $(call lib,$(USES_$1)) $(NEEDS_$1) $(B)/flags Makefile
 	$$(call say,LINK,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $(LDBASE) -o $$@ $(call objects,$(MAIN_$1)) -Wl,--start-group $(call lib,$(USES_$1)) -Wl,--end-group $$(LINK_$1)
@@ -198,17 +212,23 @@ $$(PLUGIN_OBJ_$1): $(OBJ)/plugins/$1/%.o: %.c $(B)/flags | $(O)/tools.ok
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $$(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $$(PLUGIN_CPPFLAGS_$1) -MMD -MP -c -o $$@ $$<
-$(PLUGINS)/$1.so: $$(PLUGIN_OBJ_$1)
+$(OBJ)/plugins/$1.list: FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' $$(call quote,$$(PLUGIN_OBJ_$1)) >$$@.new
+	@$$(written_anew)
+$$(PLUGIN_OBJ_$1): $$(wildcard workers/plugins/rules.mk workers/plugins/$1/rules.mk)
+$(PLUGINS)/$1.so: $$(PLUGIN_OBJ_$1) $(OBJ)/plugins/$1.list
 	$$(call say,PLUGIN,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $$@.new $$^ -lm && mv -f $$@.new $$@
+	$$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $$@.new $$(filter %.o,$$^) -lm && mv -f $$@.new $$@
 endef
 $(foreach p,$(PLUGIN_NAMES),$(eval $(call plugin,$p)))
 
 # A test of a plugin (tests/unit/**/plugins/NAME/) is linked with that plugin's objects.
 test_plugin = $(foreach p,$(PLUGIN_NAMES),$(if $(findstring /plugins/$p/,$1),$(PLUGIN_OBJ_$p)))
+test_plugin_list = $(foreach p,$(PLUGIN_NAMES),$(if $(findstring /plugins/$p/,$1),$(OBJ)/plugins/$p.list))
 define unit_test
-$(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call lib,$2) $(B)/flags
+$(B)/$(1:.c=): $(call objects,$1) $(call test_plugin,$1) $(call test_plugin_list,$1) $(call lib,$2) $(B)/flags Makefile
 	$$(call say,TEST,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $(LDBASE) -Wl,--export-dynamic-symbol='baton_*' -o $$@ $(call objects,$1) $(call test_plugin,$1) -Wl,--start-group $(call lib,$2) -Wl,--end-group \

@@ -3,7 +3,7 @@
 CHAOS_TOOLS := $(patsubst tests/chaos/%.c,$(BIN)/chaos-%,$(filter-out %/watch.c %/storm_sums.c,$(wildcard tests/chaos/*.c)))
 CHAOS_OBJ := $(OBJ)/tests/chaos/watch.o $(OBJ)/tests/chaos/storm_sums.o
 build: $(if $(filter asan,$(TYPE)),,$(CHAOS_TOOLS))
-$(CHAOS_TOOLS): $(BIN)/chaos-%: $(OBJ)/tests/chaos/%.o $(CHAOS_OBJ) $(call lib,shared) $(B)/flags
+$(CHAOS_TOOLS): $(BIN)/chaos-%: $(OBJ)/tests/chaos/%.o $(CHAOS_OBJ) $(call lib,shared) $(B)/flags tests/chaos/rules.mk
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDBASE) -o $@ $(filter %.o,$^) $(call lib,shared) -lm

@@ -46,19 +46,20 @@ $(F)/obj/%.o: %.c tests/fuzz/rules.mk $(B)/flags | $(O)/tools.ok
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FUZZ_BASE) $(FUZZ_COVERAGE) -MMD -MP -c -o $@ $<
 define fuzz_program
-$(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c)
+$(eval $(call list,$(F)/$1.list,$(FUZZ_SRC_$1)))
+$(F)/fuzz-$1: $(patsubst %.c,$(F)/obj/%.o,$(FUZZ_SRC_$1) tests/fuzz/driver.c) tests/fuzz/rules.mk $(F)/$1.list
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
+	$$(Q)$$(CC) $$(FUZZ_FLAGS) -o $$@ $$(filter %.o,$$^) $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
 endef
 $(foreach p,$(FUZZ_PROGRAMS),$(eval $(call fuzz_program,$p)))
 
 # Lines of each source that FUZZ_RUNS inputs reach, as gcov counts them: objects of their own, in build/fuzz/cov.
-$(F)/cov/%.o: %.c tests/fuzz/rules.mk
+$(F)/cov/%.o: %.c tests/fuzz/rules.mk $(B)/flags | $(O)/tools.ok
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FUZZ_BASE) -fsanitize-coverage=trace-pc --coverage -c -o $@ $<
+	$(Q)$(CC) $(FUZZ_BASE) -fsanitize-coverage=trace-pc --coverage -MMD -MP -c -o $@ $<
 define fuzz_coverage
-$(F)/fuzz-$1-coverage: $(patsubst %.c,$(F)/cov/%.o,$(FUZZ_SRC_$1)) $(F)/obj/tests/fuzz/driver.o
-	$$(Q)$$(CC) $$(FUZZ_FLAGS) --coverage -o $$@ $$^ $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
+$(F)/fuzz-$1-coverage: $(patsubst %.c,$(F)/cov/%.o,$(FUZZ_SRC_$1)) $(F)/obj/tests/fuzz/driver.o tests/fuzz/rules.mk $(F)/$1.list
+	$$(Q)$$(CC) $$(FUZZ_FLAGS) --coverage -o $$@ $$(filter %.o,$$^) $$(FUZZ_LIBS_$1) $$(FUZZ_LIBS)
 .PHONY: fuzz-coverage-$1
 fuzz-coverage-$1: $(F)/fuzz-$1-coverage
 	@find $(F)/cov -name '*.gcda' -delete
@@ -79,7 +80,8 @@ fuzz-coverage:           ## lines that the fuzz programs reach, by source (FUZZ_
 	$(Q)for p in $(FUZZ_COVERED); do $(MAKE) --no-print-directory fuzz-coverage-$$p || exit; done
 
 # libFuzzer, where there is clang with it: finds more in an hour than the driver does.
-$(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c $(wildcard tests/fuzz/*.h)
+$(F)/libfuzzer-command: $(FUZZ_SRC_command) tests/fuzz/libfuzzer.c tests/fuzz/rules.mk $(B)/flags \
+		$(wildcard tests/fuzz/*.h shared/*.h config/*.h primary/*/*.h workers/*/*.h)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_BASE) -fsanitize=fuzzer -o $@ $(filter %.c,$^) $(FUZZ_LIBS)

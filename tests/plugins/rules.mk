@@ -5,7 +5,7 @@ CANDIDATE_FAULTS := crash hang slow wrong clock errors malformed drops ticks pos
 CANDIDATES := $(CANDIDATE_FAULTS:%=$(dir $(PLUGINS))test-plugins/game_v2_%.so)
 TEST_PLUGINS += $(CANDIDATES)
 
-$(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
+$(OBJ)/tests/plugins/%.o: tests/plugins/%.c tests/plugins/rules.mk $(B)/flags | $(O)/tools.ok
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -fPIC -fvisibility=hidden -Iworkers/sdk $(TEST_CPPFLAGS) -MMD -MP -c -o $@ $<
@@ -13,13 +13,13 @@ $(OBJ)/tests/plugins/%.o: tests/plugins/%.c $(B)/flags | $(O)/tools.ok
 GAME_PLUGINS := $(filter %/game_wild.so %/game_slow.so %/game_poison.so %/game_unwell.so %/game_hostile.so %/game_v2.so,$(TEST_PLUGINS)) \
 	$(CANDIDATES)
 $(GAME_PLUGINS): $(patsubst %.c,$(OBJ)/plugins/game/%.o, \
-	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c))))
+	$(filter-out %/game.c,$(sort $(wildcard workers/plugins/game/*.c)))) $(OBJ)/plugins/game.list
 $(OBJ)/tests/plugins/game_wild.o $(OBJ)/tests/plugins/game_poison.o $(OBJ)/tests/plugins/game_slow.o \
 	$(OBJ)/tests/plugins/game_unwell.o: \
 	TEST_CPPFLAGS := -Iworkers/plugins/game -Ishared
 $(OBJ)/tests/plugins/game_v2.o $(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o): \
 	TEST_CPPFLAGS = -Iworkers/plugins/game -Ishared $(FAULT:%=-DFAULT=%)
-$(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o): $(OBJ)/tests/plugins/game_v2_%.o: tests/plugins/game_v2.c $(B)/flags \
+$(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o): $(OBJ)/tests/plugins/game_v2_%.o: tests/plugins/game_v2.c tests/plugins/rules.mk $(B)/flags \
 		| $(O)/tools.ok
 	$(call say,CC,$< $*)
 	@mkdir -p $(@D)
@@ -38,7 +38,7 @@ $(SCHEMA3_PLUGINS): TEST_CPPFLAGS := -I$(SCHEMA3) -Ishared
 $(dir $(PLUGINS))test-plugins/%.so: $(OBJ)/tests/plugins/%.o
 	$(call say,PLUGIN,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $@.new $^ -lm && mv -f $@.new $@
+	$(Q)$(CC) $(LDBASE) -shared -Wl,-z,now -o $@.new $(filter %.o,$^) -lm && mv -f $@.new $@
 
 .SECONDARY: $(patsubst %.c,$(OBJ)/%.o,$(sort $(wildcard tests/plugins/*.c))) \
 	$(CANDIDATE_FAULTS:%=$(OBJ)/tests/plugins/game_v2_%.o)

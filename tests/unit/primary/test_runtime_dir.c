@@ -316,7 +316,7 @@ static void files_of_other_instances_stay(void **state)
 		assert_int_equal(unlink(boot_path(huge_dir, others[i])), 0);
 }
 
-/* Returns what runtime_dir_init() returned when `name` was planted in the directory as a link to a file that is there. */
+/* Returns what runtime_dir_init() returned when `name` had been planted in the directory as a link to a file. */
 static int init_with_link(const char *name, bool dangling)
 {
 	char target[64], directory[256], link[300];
