@@ -364,24 +364,6 @@ static void check_groups(struct loader *l)
 		      needed > BATON_MAX_WORKERS ? ", which is more than Baton has: lower groups[].count or standby" : "");
 }
 
-/* groups[].cores may name one more than once: it says where the first worker goes, the second, and so on. */
-static void check_io_cores(struct loader *l)
-{
-	const struct config *c = l->config;
-
-	if (!loader_good(l, c->io_core) || BATON_SABOTAGE(io_core_twice))
-		return;
-	for (uint32_t i = 0; i < c->io_cores; i++) {
-		for (uint32_t o = 0; o < i; o++) {
-			if (c->io_core[o] != c->io_core[i])
-				continue;
-			wrong(l, c->io_core, "eal.io_cores: CPU %u is named twice, and two I/O lcores on one CPU only take "
-			      "turns; name each once", c->io_core[i]);
-			return;
-		}
-	}
-}
-
 /* Arguments batond gives itself, or that rule out secondary processes. */
 static void check_extra_args(struct loader *l)
 {
@@ -430,7 +412,6 @@ void loader_check(struct loader *l)
 {
 	struct config *c = l->config;
 
-	check_io_cores(l);
 	check_ports(l);
 	check_services(l);
 	check_groups(l);

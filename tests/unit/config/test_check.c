@@ -88,19 +88,6 @@ static void device_belongs_to_one_port(void **state)
 	expect_only(4, 21, "ports[1].device: interface 'x' already belongs to ports[0]");
 }
 
-static void an_io_core_is_named_once(void **state)
-{
-	(void)state;
-	load_text("eal: {io_cores: [0, 0]}\n" PORTS SERVICES GROUPS);
-	expect_only(1, 17, "eal.io_cores: CPU 0 is named twice");
-	assert_non_null(strstr(outcome.text, "name each once"));
-	load_text("eal: {io_cores: [1, 0-1]}\n" PORTS SERVICES GROUPS);
-	expect_only(1, 17, "eal.io_cores: CPU 1 is named twice");
-	/* here it says where the second worker goes */
-	load_text(PORTS SERVICES "groups:\n- {name: game, plugin: /p, count: 2, cores: [0, 0]}\n");
-	expect_good();
-}
-
 static void port_needs_a_device_unless_it_generates(void **state)
 {
 	(void)state;
@@ -399,7 +386,6 @@ int main(void)
 		cmocka_unit_test(good_document_fills_in_the_configuration),
 		cmocka_unit_test(names_are_unique),
 		cmocka_unit_test(device_belongs_to_one_port),
-		cmocka_unit_test(an_io_core_is_named_once),
 		cmocka_unit_test(port_needs_a_device_unless_it_generates),
 		cmocka_unit_test(key_of_the_other_driver_is_refused),
 		cmocka_unit_test(address_must_be_one_a_host_can_have),

@@ -86,6 +86,8 @@ static void every_spinning_thread_needs_a_cpu_of_its_own(void **state)
 		1, 13,
 		"eal.poll: busy needs a CPU for every polling thread: I/O lcores 1 + workers 1 = threads 2, on CPUs: 1 "
 		"(2 of them on CPU 900)");
+	load_busy("[900, 900]", "cores: [901]");
+	expect_only(1, 13, "eal.poll: busy needs a CPU");
 	/* The second worker would have a CPU of its own, the first is put on the I/O lcore's. */
 	load_busy("[900]", "cores: [900, 901], count: 1");
 	expect_only(1, 13, "eal.poll: busy needs a CPU");
@@ -109,7 +111,7 @@ static void workers_without_cores_share_what_is_left(void **state)
 static void adaptive_threads_may_share(void **state)
 {
 	(void)state;
-	load_text("eal: {io_cores: [900, 901]}\n" PORTS SERVICES
+	load_text("eal: {io_cores: [900, 900]}\n" PORTS SERVICES
 		  "groups:\n- {name: game, plugin: /p, cores: [900], count: 5}\n");
 	expect_good();
 }

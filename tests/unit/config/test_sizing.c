@@ -30,7 +30,7 @@ static void belts_hold_what_comes_until_a_stall_is_found(void **state)
 	expect_good();
 	load_rate("1M", ", stall_timeout: 2ms", "");
 	expect_good();
-	load_rate("350k", "", "eal: {io_cores: [0, 1]}\n");
+	load_rate("350k", "", "eal: {io_cores: [0, 0]}\n");
 	expect_good();
 	load_rate("100k", ", stall_timeout: off, stall_wall: 20ms", "");
 	expect_good();
