@@ -110,8 +110,8 @@ static bool may_own(const struct io_lcore *io, uint32_t service, uint32_t slot, 
 }
 
 /* What a worker says it has run of others' buckets would take those out of step, or have them ticked once more. */
-static void forget_others(const struct io_lcore *io, const struct mirror *m, uint32_t slot, const struct tick_head *head,
-			  uint8_t *ran)
+static void forget_others(const struct io_lcore *io, const struct mirror *m, uint32_t slot,
+			  const struct tick_head *head, uint8_t *ran)
 {
 	uint8_t *other = ran + head->map_bytes;
 

@@ -77,8 +77,10 @@ static uint64_t count_of(uint32_t slot, uint64_t number)
 /* Nothing is run in a tick, and that is said. */
 static void say_ran(uint32_t slot, uint8_t *data, uint32_t len)
 {
+	uint8_t *told = data + sizeof(struct belt_tick);
+
 	if (len > sizeof(struct belt_tick))
-		memset(data + sizeof(struct belt_tick), slot == LIAR && names_others ? 0xff : 0, len - sizeof(struct belt_tick));
+		memset(told, slot == LIAR && names_others ? 0xff : 0, len - sizeof(struct belt_tick));
 }
 
 /* A burst: requests are answered as they are, snapshots copied. */
