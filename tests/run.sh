@@ -148,7 +148,7 @@ fuzz_program() {
 fuzz() {
 	local began=$EPOCHREALTIME
 	echo "# fuzz tests"
-	jobs fuzz_job $(($(nproc) + 1)) < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000;
+	jobs fuzz_job $(($(nproc) + 1)) < <(fuzz_program command control_socket 50000; fuzz_program state state_file 30000; fuzz_program belt belt 20000; fuzz_program feed feed 3000;
 		fuzz_program worker workers_words 10000; fuzz_program frames packet_path 10000; fuzz_program config configuration 10000
 		fuzz_program wire wire 3000)
 	echo "# fuzz tests took $(since "$began")"

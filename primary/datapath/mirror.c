@@ -305,7 +305,7 @@ void mirror_settled(struct io_lcore *io, uint32_t slot, uint32_t count, uint32_t
 			else
 				mirror_snapshot_reaped(m, slot, position, e.shadow->bucket, verdict);
 		} else if (e.shadow->kind == BELT_TICK) {
-			uint32_t bytes = mirror_tick_look(io, m, position, e.shadow, e.reply, &out);
+			uint32_t bytes = mirror_tick_look(io, m, slot, position, e.shadow, e.reply, &out);
 
 			if (m->lcores > 1)
 				feed_tick(io, m, slot, position, e.shadow, bytes);

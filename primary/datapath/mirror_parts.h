@@ -63,9 +63,9 @@ struct tick_cell {
 	uint32_t target, pad2;   /* messages: to whom; else 0 */
 	struct baton_peer to; /* packets: to whom; else 0 */
 };
-/* Writes the entry `data` and its cells into m->scratch. Returns the bytes. */
-uint32_t mirror_tick_look(struct io_lcore *io, struct mirror *m, uint64_t position, const struct belt_shadow *shadow,
-			  const uint8_t *data, struct mirror_cells *cells);
+/* Writes the entry `data`, of the slot's worker, and its cells into m->scratch. Returns the bytes. */
+uint32_t mirror_tick_look(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
+			  const struct belt_shadow *shadow, const uint8_t *data, struct mirror_cells *cells);
 /* To the sides; tick: struct tick_head. slot: whose worker has run it. */
 void mirror_tick(struct io_lcore *io, struct mirror *m, uint32_t slot, const uint8_t *tick);
 /* The buckets that it has run, or may have: a bit of either map. */

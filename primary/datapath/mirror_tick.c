@@ -100,8 +100,34 @@ static void keep_cells(struct mirror *m, struct tick_head *head, uint64_t positi
 	head->spent = posts != 0;
 }
 
-uint32_t mirror_tick_look(struct io_lcore *io, struct mirror *m, uint64_t position, const struct belt_shadow *shadow,
-			  const uint8_t *data, struct mirror_cells *cells)
+/* Of a bucket that moves: the old owner until its revokes are reaped, the new one while what has waited still does. */
+static bool may_own(const struct io_lcore *io, uint32_t service, uint32_t slot, uint32_t b)
+{
+	uint32_t entry = io->steering[service].entry[b];
+
+	return STEER_SLOT(entry) == slot ||
+	       (STEER_LIST(entry) == LIST_MOVE(service) && io->move[service].move->to == slot);
+}
+
+/* What a worker says it has run of others' buckets would take those out of step, or have them ticked once more. */
+static void forget_others(const struct io_lcore *io, const struct mirror *m, uint32_t slot,
+			  const struct tick_head *head, uint8_t *ran)
+{
+	uint8_t *other = ran + head->map_bytes;
+
+	for (uint32_t i = 0, b = head->tick.group; i < head->buckets; i++, b += head->tick.groups) {
+		uint8_t bit = (uint8_t)(1u << i % 8);
+
+		if (((ran[i / 8] | other[i / 8]) & bit) == 0 || may_own(io, m->service, slot, b) ||
+		    BATON_SABOTAGE(tick_of_others_believed))
+			continue;
+		ran[i / 8] &= (uint8_t)~bit;
+		other[i / 8] &= (uint8_t)~bit;
+	}
+}
+
+uint32_t mirror_tick_look(struct io_lcore *io, struct mirror *m, uint32_t slot, uint64_t position,
+			  const struct belt_shadow *shadow, const uint8_t *data, struct mirror_cells *cells)
 {
 	uint32_t groups = io->steering[m->service].ticks.groups;
 	uint32_t bytes = tick_map_bytes(m->buckets, groups);
@@ -122,6 +148,7 @@ uint32_t mirror_tick_look(struct io_lcore *io, struct mirror *m, uint64_t positi
 	} else {
 		memset(maps + bytes, 0xff, bytes); /* it was posted before anybody wanted to know */
 	}
+	forget_others(io, m, slot, &head, maps);
 	keep_cells(m, &head, position, cells);
 	memcpy(m->scratch, &head, sizeof(head));
 	return head.cells_at + head.cells;

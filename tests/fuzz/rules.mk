@@ -20,6 +20,11 @@ FUZZ_LIBS_belt = $(DPDK_LIBS) -lrte_net_ring -lcmocka -lseccomp
 FUZZ_SRC_worker := tests/fuzz/fuzz_worker.c $(addprefix primary/control/,worker_hear.c worker_life.c plugin_info.c process.c) \
 	workers/zygote/message.c
 
+# What workers write for a shadow, and the shadow's own belts.
+FUZZ_SRC_feed := $(patsubst %/fuzz_belt.c,%/fuzz_feed.c,$(FUZZ_SRC_belt)) tests/fuzz/fuzz_feed_world.c tests/fuzz/fuzz_feed_worker.c \
+	$(addprefix primary/control/,shadow_memory.c shadow_show.c)
+FUZZ_LIBS_feed = $(FUZZ_LIBS_belt)
+
 # Frames, as an I/O lcore classifies them; configurations; and what players send, as the game takes it.
 FUZZ_SRC_frames := $(patsubst %/fuzz_belt.c,%/fuzz_frames.c,$(FUZZ_SRC_belt))
 FUZZ_LIBS_frames = $(FUZZ_LIBS_belt)
@@ -29,7 +34,7 @@ FUZZ_SRC_wire := tests/fuzz/fuzz_wire.c $(wildcard workers/plugins/game/*.c) $(S
 	$(patsubst %,workers/runtime/%.c,digest outbox sandbox table verify verify_say verify_shadow verify_statics)
 FUZZ_LIBS_wire := -lcmocka -Wl,--wrap=sigaction
 
-FUZZ_PROGRAMS := command state belt worker frames config wire
+FUZZ_PROGRAMS := command state belt feed worker frames config wire
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS:%=$(F)/fuzz-%)
 $(F)/obj/tests/fuzz/fuzz_config.o $(F)/cov/tests/fuzz/fuzz_config.o: $(wildcard config/*.yaml)
@@ -39,7 +44,7 @@ $(F)/obj/tests/fuzz/driver.o: FUZZ_COVERAGE := -O3 -fno-sanitize=all -fomit-fram
 FUZZ_UNTRACED := $(filter-out %_state.c,$(wildcard tests/fuzz/fuzz_*.c)) tests/lib/%.c workers/harness/%.c workers/runtime/verify%.c workers/runtime/sandbox.c \
 	workers/runtime/digest.c $(patsubst %,primary/datapath/%.c,loop housekeep idle clock datapath datapath_create datapath_view)
 # These look only into memory of DPDK's, of which the sanitizer knows nothing, and do most of the sums.
-$(F)/obj/tests/fuzz/fuzz_frames.o $(F)/obj/tests/fuzz/fuzz_belt.o $(F)/obj/tests/lib/datapath_rig.o: FUZZ_COVERAGE := -O3 -fno-sanitize=all
+$(patsubst %,$(F)/obj/tests/%.o,fuzz/fuzz_frames fuzz/fuzz_belt fuzz/fuzz_feed fuzz/fuzz_feed_world fuzz/fuzz_feed_worker lib/datapath_rig): FUZZ_COVERAGE := -O3 -fno-sanitize=all
 $(F)/obj/%.o: FUZZ_COVERAGE = $(if $(filter $(FUZZ_UNTRACED),$<),,-fsanitize-coverage=trace-pc)
 $(F)/obj/%.o: %.c tests/fuzz/rules.mk $(B)/flags | $(O)/tools.ok
 	$(call say,FUZZ,$<)
@@ -70,6 +75,7 @@ endef
 FUZZ_LOOK_state := journal|state|state_verify|state_open
 FUZZ_LOOK_worker := worker_hear|plugin_info|message
 FUZZ_LOOK_belt  := reap|emit|message|outbound|death|judge
+FUZZ_LOOK_feed  := feed|feed_home|mirror|mirror_compare|mirror_tick
 FUZZ_LOOK_frames := classify|complete|rx|local
 FUZZ_LOOK_config := check|rollout_check|items|walk|rollout_walk|value|number|scan
 FUZZ_LOOK_wire := attack|fight|heartbeat|hit|interest|move|player|subscribe

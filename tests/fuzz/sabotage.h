@@ -10,6 +10,8 @@
 	X(undo_bounds_believed) X(workers_group_believed) X(only_valid_cleared)
 #define SABOTAGE_OF_belt(X) \
 	X(reply_length_believed) X(any_cause_waited_for) X(sends_without_limit)
+#define SABOTAGE_OF_feed(X) \
+	X(feed_believes_numbers) X(tick_of_others_believed)
 #define SABOTAGE_OF_worker(X) \
 	X(any_word_heard) X(workers_log_at_will)
 #define SABOTAGE_OF_frames(X) \
@@ -19,8 +21,8 @@
 #define SABOTAGE_OF_wire(X) \
 	X(no_memory_at_target) X(stored_result_not_used) X(result_told_not_stored) X(result_told_at_once)
 #define SABOTAGE_RULES(X) \
-	SABOTAGE_OF_command(X) SABOTAGE_OF_state(X) SABOTAGE_OF_belt(X) SABOTAGE_OF_worker(X) SABOTAGE_OF_frames(X) \
-	SABOTAGE_OF_config(X) SABOTAGE_OF_wire(X)
+	SABOTAGE_OF_command(X) SABOTAGE_OF_state(X) SABOTAGE_OF_belt(X) SABOTAGE_OF_feed(X) SABOTAGE_OF_worker(X) \
+	SABOTAGE_OF_frames(X) SABOTAGE_OF_config(X) SABOTAGE_OF_wire(X)
 
 /* No header is included here: the sources say first which features they want. */
 extern const char *sabotage; /* 0: none is broken */

@@ -11,6 +11,7 @@
 #include "datapath_rig.h"
 #include "feed.h"
 #include "shadow_parts.h"
+#include "tick.h"
 
 #define LCORES    2u
 #define BUCKETS   64u
@@ -26,6 +27,7 @@ static struct rig rig;
 static struct mirror *mirror;
 static struct belt_consumer worker[SLOTS][LCORES];
 static uint64_t bursts[SLOTS], now_ns;
+static bool names_others; /* the liar says of each tick that others ran, it cannot tell what */
 static uint32_t sent, came, uncounted; /* slot that settles a burst and does not get to count it; SLOT_NONE: none */
 
 static void turns(uint32_t count)
@@ -72,6 +74,15 @@ static uint64_t count_of(uint32_t slot, uint64_t number)
 	}
 }
 
+/* Nothing is run in a tick, and that is said. */
+static void say_ran(uint32_t slot, uint8_t *data, uint32_t len)
+{
+	uint8_t *told = data + sizeof(struct belt_tick);
+
+	if (len > sizeof(struct belt_tick))
+		memset(told, slot == LIAR && names_others ? 0xff : 0, len - sizeof(struct belt_tick));
+}
+
 /* A burst: requests are answered as they are, snapshots copied. */
 static uint32_t work_belt(uint32_t slot, uint32_t l)
 {
@@ -83,13 +94,15 @@ static uint32_t work_belt(uint32_t slot, uint32_t l)
 		return 0;
 	bursts[slot]++;
 	for (uint32_t i = 0; i < count; i++) {
-		const struct belt_slot *entry = belt_slot_at(consumer, first + i);
+		struct belt_slot *entry = belt_slot_at(consumer, first + i);
 		uint32_t kind = entry->packet.kind & ~BELT_SUSPECT, verdict = BATON_NO_REPLY;
 
 		if (slot != CANDIDATE)
 			consumer->belt->stamp[(first + i) & BELT_MASK] = stamp_of(slot, bursts[slot]);
 		if (kind == BELT_PACKET)
 			verdict = baton_reply(entry->packet.len);
+		if (kind == BELT_TICK)
+			say_ran(slot, belt_slot_data(consumer, entry), entry->packet.len);
 		if (kind == BELT_SNAPSHOT)
 			verdict = SNAPSHOT_COPIED;
 		belt_verdict(consumer, first + i, verdict);
@@ -143,16 +156,20 @@ static void comes(uint32_t slot, bool shadow)
 	}
 }
 
-static int begin(void **state)
+static int begin_with_ticks(uint32_t period_ns)
 {
 	const uint64_t all[1] = {UINT64_MAX}, half[1] = {UINT32_MAX};
-	(void)state;
 
 	rig_create(&rig, LCORES, SLOTS, BUCKETS);
+	rig.config.group[0].tick_period_ns = period_ns;
+	rig.config.group[0].tick_catch_up = 4;
+	if (period_ns != 0)
+		rig_restart(&rig);
 	now_ns = 1700000000ull * 1000000000ull;
 	rig_time(&rig, now_ns);
 	memset(worker, 0, sizeof(worker));
 	lie = TRUTH;
+	names_others = false;
 	sent = came = 0;
 	uncounted = SLOT_NONE;
 	comes(0, false);
@@ -165,6 +182,18 @@ static int begin(void **state)
 	datapath_mirror_begin(rig.dp, mirror);
 	datapath_mirror_join(rig.dp, mirror, 0, CANDIDATE);
 	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return begin_with_ticks(0);
+}
+
+static int begin_ticking(void **state)
+{
+	(void)state;
+	return begin_with_ticks(2000000);
 }
 
 static int end(void **state)
@@ -302,6 +331,21 @@ static void who_lies_is_left_out_and_the_others_go_on(void **state)
 	lie = TRUTH;
 }
 
+/* What it says of a tick is nothing of theirs. */
+static void who_names_others_buckets_in_a_tick_takes_none_of_them_along(void **state)
+{
+	(void)state;
+	until_in_step(HONEST, BUCKETS / 2);
+	names_others = true;
+	for (uint32_t i = 0; i < 2000; i++) {
+		everybody(1);
+		assert_int_equal(in_step_of(HONEST), BUCKETS / 2);
+	}
+	assert_true(in_step_of(LIAR) < BUCKETS / 2); /* of its own it could not tell either */
+	assert_int_equal(counts()->differed, 0);
+	everybody_was_answered();
+}
+
 /* Settled, never counted, and nothing follows it: its entries stand in the feeds' room, which is everybody's. */
 static void an_entry_that_is_never_counted_holds_nobody_up_for_long(void **state)
 {
@@ -390,6 +434,7 @@ int main(void)
 		CLAIM(an_honest_worker_is_never_left_out),
 		CLAIM(who_lies_is_left_out_and_the_others_go_on),
 		CLAIM(an_entry_that_is_never_counted_holds_nobody_up_for_long),
+		cmocka_unit_test_setup_teardown(who_names_others_buckets_in_a_tick_takes_none_of_them_along, begin_ticking, end),
 		CLAIM(a_shadow_that_counts_is_fenced),
 		CLAIM(what_a_dead_worker_left_as_its_count_is_nobodys_order),
 		CLAIM(the_end_of_a_mirror_leaves_others_numbered),
