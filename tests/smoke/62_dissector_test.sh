@@ -122,15 +122,15 @@ names_and_bytes_are_those_of_the_header() {
 	diff "$WORK/header" "$WORK/script"
 }
 every_status_has_its_name() {
-	local status names=(OK OUTSIDE_WORLD STALE FULL TOO_FAR COOLDOWN BUSY NO_TARGET NO_SKILL MISSED TARGET_DOWN NO_PLAYER NO_RADIUS "status 13")
-	for status in {0..13}; do
+	local status names=(OK OUTSIDE_WORLD STALE FULL TOO_FAR COOLDOWN BUSY NO_TARGET NO_SKILL MISSED TARGET_DOWN NO_PLAYER NO_RADIUS TARGET_FULL "status 14")
+	for status in {0..14}; do
 		result $status 0 0 0 0 | sed 's/../& /g; s/^/0000 /'
 		echo
 	done | text2pcap -q -u 8080,40000 - "$WORK/all.pcap" 2>/dev/null
 	shark -r "$WORK/all.pcap" -T fields -E separator=, -e _ws.col.Info -e baton.refused -e baton.bad_status |
 		sed 's/.*seq 9 //; s/ target [^,]*,/,/; s/ 0 hit points left//' >"$WORK/statuses"
-	for status in {0..13}; do
-		printf '%s,,%s,%s\n' "${names[status]}" "$(case $status in 0 | 13) ;; *) echo 1 ;; esac)" "$([ $status != 13 ] || echo 1)"
+	for status in {0..14}; do
+		printf '%s,,%s,%s\n' "${names[status]}" "$(case $status in 0 | 14) ;; *) echo 1 ;; esac)" "$([ $status != 14 ] || echo 1)"
 	done | diff "$WORK/statuses" -
 }
 # What wire_parse() refuses is malformed, each for its reason, and nothing of it is read beyond its end.
