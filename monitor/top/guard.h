@@ -13,7 +13,7 @@ void guard_start(void);
 int guard_stopped(void);
 /* Was the process continued since this was last asked? */
 bool guard_continued(void);
-/* Is the terminal gone without a SIGHUP, as in a session that it does not control? Reading from it then never waits. */
+/* Is the terminal gone without a SIGHUP, because it is not the controlling one? Reading from it then never waits. */
 bool guard_abandoned(void);
 /* After endwin(): if a signal asked for the end, the process ends by that signal. */
 void guard_finish(void);

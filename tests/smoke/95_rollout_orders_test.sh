@@ -93,12 +93,7 @@ a_killed_primary_goes_on_at_the_weight_it_had() {
 	local highest=0 now
 	begins_and_goes_to 500
 	cp "$WORK/candidate" "$WORK/before"
-	kill -KILL "$(batond_pid)"
-	kill -USR1 "$(cat "$WORK/bots.pid")"
-	wait_for '[ -s "$WORK/batond.rc" ]'
-	batond_launch "$WORK/baton.yaml"
-	wait_for '! batond_lives || ip -n "$CLIENT" link show "$CLIENT_DEV"'
-	client_address
+	batond_dies_and_another_starts
 	until is paused '.weight == 500'; do
 		batond_lives
 		now=$(row '.weight // 0')

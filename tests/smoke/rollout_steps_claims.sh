@@ -51,6 +51,16 @@ refused_order() {
 	grep -qiF -- "$words" "$WORK/order" || { cat "$WORK/order"; return 1; }
 }
 
+# kill -9 of batond, and another one: it has its port, or is gone.
+batond_dies_and_another_starts() {
+	kill -KILL "$(batond_pid)"
+	kill -USR1 "$(cat "$WORK/bots.pid")"
+	wait_for '[ -s "$WORK/batond.rc" ]'
+	batond_launch "$WORK/baton.yaml"
+	wait_for '! batond_lives || ip -n "$CLIENT" link show "$CLIENT_DEV"'
+	client_address
+}
+
 # ---- who owns what -----------------------------------------------------------------------------------------------------
 versions() { ctl --json worker list | jq -r '[.workers[] | select(.state == "active" or .state == "drained") | .version] | unique | join(" ")'; }
 # The buckets of the workers of that role, one a line.

@@ -75,12 +75,7 @@ kill_of_storm() {
 	[ -z "$name" ] || kill -KILL "$name" 2>/dev/null || true
 }
 batond_again() {
-	kill -KILL "$(batond_pid)"
-	kill -USR1 "$(cat "$WORK/bots.pid")"
-	wait_for '[ -s "$WORK/batond.rc" ]'
-	batond_launch "$WORK/baton.yaml"
-	wait_for '! batond_lives || ip -n "$CLIENT" link show "$CLIENT_DEV"'
-	client_address
+	batond_dies_and_another_starts
 	wait_for '! batond_lives || storm_ready'
 	batond_lives || { tail -5 "$WORK/batond.log"; return 1; }
 }

@@ -11,7 +11,7 @@
 
 #include "guard.h"
 
-/* Without SIGHUP: nobody made it the terminal of this session. */
+/* Without SIGHUP: it is nobody's controlling terminal. */
 static void a_terminal_that_is_gone_is_noticed(void **unused)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY), kept = dup(STDIN_FILENO);

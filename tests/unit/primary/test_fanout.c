@@ -1,35 +1,20 @@
 /* Claims about the queues of net_af_packet, on the loopback of a network namespace of its own. */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include <rte_dev.h>
-#include <rte_eal.h>
-#include <rte_ethdev.h>
-#include <rte_mbuf.h>
-
+#include "af_packet_rig.h"
 #include "fanout.h"
 
-#define FRAMES 64u  /* a ring has so many */
 #define FLOWS  8u   /* of one client: some for either queue */
 #define EACH   200u /* requests: those of one flow alone are too many for a ring */
 
-static struct rte_mempool *pool;
-
 static int start_eal(void **state)
 {
-	char *argv[] = { "test", "--no-huge", "--no-shconf", "-m", "64", "--no-pci", "--no-telemetry", "--lcores", "0@0",
-			 "--log-level", "3", "--iova-mode", "va" };
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int fd;
 
@@ -38,32 +23,7 @@ static int start_eal(void **state)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
 	close(fd);
-	return rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv) < 0;
-}
-
-static uint16_t start_port(void)
-{
-	struct rte_eth_conf none = { 0 };
-	uint16_t id;
-
-	assert_int_equal(rte_eal_hotplug_add("vdev", "net_af_packet0", "iface=lo,qpairs=2,framecnt=64"), 0);
-	assert_int_equal(rte_eth_dev_get_port_by_name("net_af_packet0", &id), 0);
-	pool = rte_pktmbuf_pool_create("frames", 1023, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, 0);
-	assert_non_null(pool);
-	assert_int_equal(rte_eth_dev_configure(id, 2, 2, &none), 0);
-	for (uint16_t q = 0; q < 2; q++) {
-		assert_int_equal(rte_eth_rx_queue_setup(id, q, FRAMES, 0, NULL, pool), 0);
-		assert_int_equal(rte_eth_tx_queue_setup(id, q, FRAMES, 0, NULL), 0);
-	}
-	assert_int_equal(rte_eth_dev_start(id), 0);
-	return id;
-}
-
-static void stop_port(uint16_t id)
-{
-	rte_eth_dev_stop(id);
-	assert_int_equal(rte_eal_hotplug_remove("vdev", "net_af_packet0"), 0);
-	rte_mempool_free(pool);
+	return start_eal_here();
 }
 
 static int bound(struct sockaddr_in *at)
@@ -103,7 +63,7 @@ static void a_full_queue_gives_its_flows_to_no_other(void **state)
 {
 	uint32_t seen[FLOWS] = { 0 };
 	struct sockaddr_in server, client;
-	uint16_t id = start_port();
+	uint16_t id = start_port("lo");
 	int to = bound(&server); /* somebody is there, so nobody answers */
 
 	(void)state;
@@ -124,7 +84,7 @@ static void a_full_queue_gives_its_flows_to_no_other(void **state)
 
 static void the_kernel_is_not_asked_to_roll_over(void **state)
 {
-	uint16_t id = start_port();
+	uint16_t id = start_port("lo");
 
 	(void)state;
 	assert_false(fanout_rolls_over());

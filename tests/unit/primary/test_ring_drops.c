@@ -1,60 +1,26 @@
 /* Claims about what the kernel drops before an af_packet port, on a veth in a network namespace of its own: nobody
  * receives until all has been sent. */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include <rte_dev.h>
-#include <rte_eal.h>
-#include <rte_ethdev.h>
-#include <rte_mbuf.h>
-
+#include "af_packet_rig.h"
 #include "ring_drops.h"
 
-#define FRAMES 64u
 #define SENT   1000u
 
 static int start_eal(void **state)
 {
-	char *argv[] = { "test", "--no-huge", "--no-shconf", "-m", "64", "--no-pci", "--no-telemetry", "--lcores", "0@0",
-			 "--log-level", "3", "--iova-mode", "va" };
-
 	(void)state;
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	assert_int_equal(system("ip link add v0 type veth peer name v1 && for d in v0 v1; do "
 				"sysctl -qw net.ipv6.conf.$d.disable_ipv6=1; ip link set $d up arp off; done"), 0);
-	return rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv) < 0;
-}
-
-static struct rte_mempool *pool;
-
-static uint16_t start_port(void)
-{
-	struct rte_eth_conf none = { 0 };
-	uint16_t id;
-
-	assert_int_equal(rte_eal_hotplug_add("vdev", "net_af_packet0", "iface=v0,qpairs=2,framecnt=64"), 0);
-	assert_int_equal(rte_eth_dev_get_port_by_name("net_af_packet0", &id), 0);
-	pool = rte_pktmbuf_pool_create("frames", 1023, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, 0);
-	assert_non_null(pool);
-	assert_int_equal(rte_eth_dev_configure(id, 2, 2, &none), 0);
-	for (uint16_t q = 0; q < 2; q++) {
-		assert_int_equal(rte_eth_rx_queue_setup(id, q, FRAMES, 0, NULL, pool), 0);
-		assert_int_equal(rte_eth_tx_queue_setup(id, q, FRAMES, 0, NULL), 0);
-	}
-	assert_int_equal(rte_eth_dev_start(id), 0);
-	return id;
+	return start_eal_here();
 }
 
 /* From the other end, by flows of both queues. */
@@ -91,7 +57,7 @@ static uint32_t receive(uint16_t id)
 
 static void what_a_full_ring_drops_is_counted(void **state)
 {
-	uint16_t id = start_port();
+	uint16_t id = start_port("v0");
 	uint32_t received;
 
 	(void)state;
@@ -115,9 +81,7 @@ static void what_a_full_ring_drops_is_counted(void **state)
 	assert_int_equal(ring_drops_read(4), 0);
 	ring_drops_fini(3);
 	assert_int_equal(ring_drops_read(3), 0);
-	rte_eth_dev_stop(id);
-	assert_int_equal(rte_eal_hotplug_remove("vdev", "net_af_packet0"), 0);
-	rte_mempool_free(pool);
+	stop_port(id);
 }
 
 int main(void)
